@@ -1,0 +1,253 @@
+/**
+ * What the server is told on its command line and in its environment: the parser, the help and
+ * README's table, all made of the one table in options.ts. Pure: arguments and environment are
+ * passed in.
+ */
+
+import {
+  type Config,
+  flagName,
+  type Option,
+  type OptionKey,
+  OPTIONS,
+  variableName,
+} from "./options.ts";
+
+export { type Config, type Option, type OptionKey, OPTIONS } from "./options.ts";
+
+/** Where a value came from. */
+export type Source = "flag" | "environment" | "default";
+
+/** Where each value came from. */
+export type Sources = { readonly [Key in OptionKey]: Source };
+
+/** What the command line asks for. */
+export type ParsedConfig =
+  | { readonly kind: "run"; readonly config: Config; readonly sources: Sources }
+  | { readonly kind: "help" }
+  | { readonly kind: "version" };
+
+/** Everything that is wrong with a command line and its environment. Holds no secret. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** One sentence each. */
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(["Cannot read the options:", ...problems].join("\n  "));
+    this.problems = problems;
+  }
+}
+
+/** The text given for an option, and under which name. */
+interface Given {
+  readonly text: string;
+  readonly name: string;
+}
+
+/** What a flag's name means. A switch needs no value; negated, it takes none. */
+interface Flag {
+  readonly key: OptionKey;
+  readonly isSwitch: boolean;
+  readonly isNegated: boolean;
+}
+
+type GivenByKey = ReadonlyMap<OptionKey, Given>;
+
+const ROWS = Object.entries(OPTIONS) as [OptionKey, (typeof OPTIONS)[OptionKey]][];
+const KEYS_BY_VARIABLE = new Map(ROWS.map(([key]) => [variableName(key), key]));
+const FLAGS: ReadonlyMap<string, Flag> = new Map(ROWS.flatMap(([key, { type }]) => {
+  const flag = { key, isSwitch: type === "boolean", isNegated: false };
+  const flags: [string, Flag][] = [[`--${flagName(key)}`, flag]];
+  if (flag.isSwitch) flags.push([`--no-${flagName(key)}`, { ...flag, isNegated: true }]);
+  return flags;
+}));
+
+/**
+ * Reads the options. A flag wins over its variable, a variable over the default; a list given twice
+ * as a flag is joined, of any other flag the last one counts.
+ *
+ * @param args the arguments after the command, such as `["--port", "80"]`
+ * @param env every variable there is; those that do not begin with `HARK_` are left alone
+ * @throws {ConfigError} with everything that is wrong at once
+ */
+export function parseConfig(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): ParsedConfig {
+  if (args.includes("--help") || args.includes("-h")) return { kind: "help" };
+  if (args.includes("--version")) return { kind: "version" };
+
+  const problems: string[] = [];
+  const fromFlags = readFlags(args, problems);
+  const fromEnvironment = readEnvironment(env, problems);
+  const values: Record<string, unknown> = {};
+  const sources: Record<string, Source> = {};
+  for (const [key, option] of ROWS) {
+    values[key] = option.default;
+    sources[key] = "default";
+    const candidates = [["environment", fromEnvironment], ["flag", fromFlags]] as const;
+    for (const [source, given] of candidates) {
+      const found = given.get(key);
+      if (!found) continue;
+      values[key] = readValue(option, found, problems);
+      sources[key] = source;
+    }
+  }
+  // The table gives each value its type, so that what its rows made of the text is a Config.
+  const config = values as Config;
+  checkExposure(config, sources as Sources, problems);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { kind: "run", config, sources: sources as Sources };
+}
+
+function readFlags(args: readonly string[], problems: string[]): GivenByKey {
+  const given = new Map<OptionKey, Given>();
+  // A stray argument behind such a flag may be part of a secret, and is not shown.
+  let unsure: string | undefined;
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at]!;
+    if (!arg.startsWith("-")) {
+      problems.push(`unexpected argument ${unsure ? `after ${unsure}` : quote(arg)}`);
+      continue;
+    }
+    const equals = arg.indexOf("=");
+    const name = equals < 0 ? arg : arg.slice(0, equals);
+    const flag = FLAGS.get(name);
+    if (!flag) {
+      problems.push(`unknown flag ${quote(name)}${suggest(name, FLAGS.keys())}`);
+      unsure = quote(name);
+      continue;
+    }
+    const { secret, metavar, type }: Option<unknown> = OPTIONS[flag.key];
+    unsure = secret ? name : undefined;
+    let text = equals < 0 ? undefined : arg.slice(equals + 1);
+    if (flag.isNegated && text !== undefined) {
+      problems.push(`${name} takes no value`);
+      continue;
+    }
+    if (flag.isSwitch) text ??= String(!flag.isNegated);
+    else if (text === undefined && !args[at + 1]?.startsWith("--")) text = args[++at];
+    if (text === undefined) {
+      problems.push(`${name} needs a value: ${name}=${metavar}`);
+      continue;
+    }
+    const before = type === "list" ? given.get(flag.key) : undefined;
+    given.set(flag.key, { text: before ? `${before.text},${text}` : text, name });
+  }
+  return given;
+}
+
+function readEnvironment(env: Readonly<Record<string, string>>, problems: string[]): GivenByKey {
+  const given = new Map<OptionKey, Given>();
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith("HARK_")) continue;
+    const key = KEYS_BY_VARIABLE.get(name);
+    if (key) given.set(key, { text, name });
+    else problems.push(`unknown variable ${quote(name)}${suggest(name, KEYS_BY_VARIABLE.keys())}`);
+  }
+  return given;
+}
+
+function readValue(option: Option<unknown>, { name, text }: Given, problems: string[]): unknown {
+  const value = option.parse(text);
+  if (value !== undefined) return value;
+  const got = option.secret ? "" : `, got ${quote(text)}`;
+  problems.push(`${name}: expected ${option.expected}${got}`);
+  return option.default;
+}
+
+/** Listening to the network with nobody checking who publishes is a mistake, or has to be meant. */
+function checkExposure(config: Config, sources: Sources, problems: string[]): void {
+  const isKeyed = sources.publishKey !== "default";
+  if (config.open || isKeyed || isLoopback(config.host)) return;
+  problems.push(
+    `anyone who reaches ${config.host} could publish: set a key with --publish-key KEY, ` +
+      "or mean it with --open",
+  );
+}
+
+/** Whether an address or host name is this machine's own and no other can reach it. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** A text for an error: on one line, and not endless. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+}
+
+function suggest(name: string, names: Iterable<string>): string {
+  const [nearest] = [...names]
+    .map((candidate) => ({ candidate, edits: editDistance(name, candidate) }))
+    .filter(({ edits }) => edits <= Math.min(3, name.length / 3))
+    .sort((a, b) => a.edits - b.edits);
+  return nearest ? `, did you mean ${nearest.candidate}?` : "";
+}
+
+/** How many characters to insert, delete or replace (Levenshtein); `Infinity` if plainly many. */
+function editDistance(from: string, to: string): number {
+  if (Math.abs(from.length - to.length) > 3) return Infinity;
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (const [line, character] of [...from].entries()) {
+    const next = [line + 1];
+    for (let column = 1; column <= to.length; column++) {
+      const replaced = row[column - 1]! + (character === to[column - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[column]! + 1, next[column - 1]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
+}
+
+/** A flag as the help shows it: `--port N`, `--open`, `--no-socketio`. */
+function usage(key: OptionKey): string {
+  const option: Option<unknown> = OPTIONS[key];
+  const negation = option.default === true ? "no-" : "";
+  return `--${negation}${flagName(key)} ${option.metavar}`.trim();
+}
+
+function defaultText(key: OptionKey): string {
+  const { default: value }: Option<unknown> = OPTIONS[key];
+  return Array.isArray(value) ? value.join(",") : String(value);
+}
+
+/** The options as `--help` shows them, by group; without the last newline. */
+export function helpText(): string {
+  const width = Math.max(...ROWS.map(([key]) => usage(key).length));
+  const line = (flag: string, help: string) => `  ${flag.padEnd(width)}  ${help}`;
+  const lines = ["Usage: hark [options]"];
+  for (const [name, rows] of Map.groupBy(ROWS, ([, { group }]) => group)) {
+    lines.push("", `${name}:`);
+    for (const [key, { help, type }] of rows) {
+      const value = type === "boolean" ? "" : defaultText(key);
+      lines.push(line(usage(key), value === "" ? help : `${help} (${value})`));
+    }
+  }
+  return [
+    ...lines,
+    "",
+    "Other:",
+    line("-h, --help", "show this"),
+    line("--version", "show the version"),
+    "",
+    "A list is given as a repeated flag or with commas. Each flag has a variable, which it wins",
+    "over: --port is HARK_PORT, --publish-key is HARK_PUBLISH_KEYS.",
+  ].join("\n");
+}
+
+/** The options as README's Markdown table, aligned as `deno fmt` would; without the last newline. */
+export function optionsTable(): string {
+  const code = (text: string) => text === "" ? "" : `\`${text}\``;
+  const rows = ROWS.map(([key, { help }]) => [
+    code(usage(key)),
+    code(variableName(key)),
+    code(defaultText(key)),
+    help,
+  ]);
+  const table = [["Flag", "Variable", "Default", "Meaning"], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]!.length)));
+  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)));
+  lines.splice(1, 0, widths.map((width) => "-".repeat(width)));
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
