@@ -1,0 +1,62 @@
+/** The channel that every client is on. */
+export const BROADCAST = "broadcast";
+
+const NAME = /^[A-Za-z0-9_.:@-]{1,128}$/;
+const SEPARATORS = /[.:]/g;
+
+/** Tells whether `name` can be a channel's: 1–128 of `A-Z a-z 0-9 _ . : @ -`. */
+export function isChannel(name: string): boolean {
+  return NAME.test(name);
+}
+
+/** Tells whether `text` is a channel or a pattern: `*`, or a name's beginning that ends in `.*` or `:*`. */
+export function isSubscription(text: string): boolean {
+  if (text === "*") return true;
+  if (!isPattern(text)) return isChannel(text);
+  return text.length <= 128 && isChannel(text.slice(0, -1));
+}
+
+/** Tells whether a valid subscription stands for many channels. */
+export function isPattern(subscription: string): boolean {
+  return subscription === "*" || subscription.endsWith(".*") || subscription.endsWith(":*");
+}
+
+/** Returns `name`, or throws a `TypeError` that says what a channel's name may be. */
+export function checkChannel(name: string): string {
+  if (isChannel(name)) return name;
+  throw new TypeError(
+    `Cannot use this as a channel: expected 1 to 128 of A-Z a-z 0-9 _ . : @ -, got ${show(name)}`,
+  );
+}
+
+/** Returns `text`, or throws a `TypeError` that says what a subscription may be. */
+export function checkSubscription(text: string): string {
+  if (isSubscription(text)) return text;
+  throw new TypeError(
+    "Cannot subscribe: expected a channel (1 to 128 of A-Z a-z 0-9 _ . : @ -), " +
+      `"*" or a pattern ending in ".*" or ":*", got ${show(text)}`,
+  );
+}
+
+/**
+ * Every subscription that takes in `channel`: its own name, `*`, and one pattern for each
+ * separator in it. So finding its subscribers takes a few look-ups, however many patterns there are.
+ */
+export function subscriptionsOf(channel: string): string[] {
+  const found = [channel, "*"];
+  for (const { index } of channel.matchAll(SEPARATORS)) {
+    if (index + 1 < channel.length) found.push(channel.slice(0, index + 1) + "*");
+  }
+  return found;
+}
+
+/** Tells whether the valid `subscription` takes in `channel`. */
+export function covers(subscription: string, channel: string): boolean {
+  if (!isPattern(subscription)) return subscription === channel;
+  const prefix = subscription.slice(0, -1);
+  return channel.length > prefix.length && channel.startsWith(prefix);
+}
+
+function show(text: string): string {
+  return JSON.stringify(text.length > 140 ? text.slice(0, 140) + "…" : text);
+}

@@ -1,0 +1,69 @@
+/** Why a connection is ended: the close code, a stable name for metrics, and a sentence. */
+export interface Disconnect {
+  /** Label of `hark_disconnects_total`. */
+  readonly name: string;
+  /** WebSocket close code: 1001 and 4000–4499 invite the client back, 4500–4999 do not. */
+  readonly code: number;
+  /** At most 123 bytes of UTF-8 (RFC 6455 section 5.5). */
+  readonly reason: string;
+}
+
+/** Every reason for which Hark itself ends a connection. */
+export const DISCONNECTS = {
+  shutdown: { name: "shutdown", code: 1001, reason: "going away" },
+  failed: { name: "failed", code: 1011, reason: "internal error" },
+  slow: { name: "slow", code: 4001, reason: "slow: too much unsent" },
+  expired: { name: "expired", code: 4002, reason: "token expired" },
+  protocol: { name: "protocol", code: 4500, reason: "protocol error" },
+  forbidden: { name: "forbidden", code: 4501, reason: "forbidden" },
+  limit: { name: "limit", code: 4502, reason: "over a limit" },
+} as const satisfies Record<string, Disconnect>;
+
+/** The same disconnect with a sentence that says what was wrong; `detail` must be plain ASCII. */
+export function because(disconnect: Disconnect, detail: string): Disconnect {
+  return { ...disconnect, reason: `${disconnect.reason}: ${detail}`.slice(0, 123) };
+}
+
+/** Every kind of request that Hark refuses: stable names, also the `type` of HTTP problems. */
+export type RefusalType =
+  | "bad-request"
+  | "conflict"
+  | "forbidden"
+  | "not-found"
+  | "over-limit"
+  | "too-large"
+  | "too-many-requests"
+  | "unauthorized"
+  | "unavailable"
+  | "unsupported";
+
+/** A request that Hark understood and refuses, with a sentence that says what to do instead. */
+export class Refusal extends Error {
+  override readonly name = "Refusal";
+  readonly type: RefusalType;
+  /** After how many seconds the same request may succeed. */
+  readonly retryAfterS: number | undefined;
+
+  constructor(type: RefusalType, message: string, retryAfterS?: number) {
+    super(message);
+    this.type = type;
+    this.retryAfterS = retryAfterS;
+  }
+}
+
+/**
+ * Reads what a caller sent: whatever `read` finds wrong with it (`TypeError`, `RangeError`,
+ * `SyntaxError`) becomes the caller's `Refusal`, any other error stays ours.
+ */
+export function readInput<T>(read: () => T): T {
+  try {
+    return read();
+  } catch (error) {
+    if (isInputError(error)) throw new Refusal("bad-request", error.message);
+    throw error;
+  }
+}
+
+function isInputError(error: unknown): error is Error {
+  return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;
+}

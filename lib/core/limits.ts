@@ -1,0 +1,114 @@
+import type { Clock } from "./clock.ts";
+
+/** Lets `perSecond` through each second, and as many at once. */
+export class Rate {
+  readonly #perSecond: number;
+  #tokens: number;
+  #filledAt: number;
+
+  constructor(perSecond: number, nowMs: number) {
+    this.#perSecond = perSecond;
+    this.#tokens = perSecond;
+    this.#filledAt = nowMs;
+  }
+
+  /** Takes `amount`, or nothing if there is not so much. `nowMs` must be monotonic. */
+  take(nowMs: number, amount = 1): boolean {
+    this.#fill(nowMs);
+    if (this.#tokens < amount) return false;
+    this.#tokens -= amount;
+    return true;
+  }
+
+  /** True if nothing was taken of late, so that a new `Rate` would be the same. */
+  idle(nowMs: number): boolean {
+    this.#fill(nowMs);
+    return this.#tokens >= this.#perSecond;
+  }
+
+  #fill(nowMs: number): void {
+    const gained = ((nowMs - this.#filledAt) / 1000) * this.#perSecond;
+    this.#tokens = Math.min(this.#perSecond, this.#tokens + gained);
+    this.#filledAt = nowMs;
+  }
+}
+
+/** A `Rate` for each of many callers, of which it remembers at most `callersMax`. */
+export class Rates {
+  readonly #clock: Clock;
+  readonly #perSecond: number;
+  readonly #callersMax: number;
+  readonly #rates = new Map<string, Rate>();
+
+  constructor(clock: Clock, perSecond: number, callersMax = 10_000) {
+    this.#clock = clock;
+    this.#perSecond = perSecond;
+    this.#callersMax = callersMax;
+  }
+
+  /** Takes `amount` of what `caller` may have in a second; false if that is too much. */
+  take(caller: string, amount = 1): boolean {
+    const now = this.#clock.monotonic();
+    let rate = this.#rates.get(caller);
+    if (rate === undefined) {
+      if (this.#rates.size >= this.#callersMax) this.#forgetIdle(now);
+      rate = new Rate(this.#perSecond, now);
+      this.#rates.set(caller, rate);
+    }
+    return rate.take(now, amount);
+  }
+
+  /** Makes room: drops those who lost nothing by it, and the oldest if that is nobody. */
+  #forgetIdle(now: number): void {
+    for (const [caller, rate] of this.#rates) {
+      if (rate.idle(now)) this.#rates.delete(caller);
+    }
+    if (this.#rates.size < this.#callersMax) return;
+    for (const caller of this.#rates.keys()) {
+      this.#rates.delete(caller);
+      return;
+    }
+  }
+}
+
+/** Counts what is held at the same time, in all and for each owner. */
+export class Slots {
+  readonly #max: number;
+  readonly #perOwnerMax: number;
+  readonly #owners = new Map<string, number>();
+  #taken = 0;
+
+  constructor(max: number, perOwnerMax: number) {
+    this.#max = max;
+    this.#perOwnerMax = perOwnerMax;
+  }
+
+  get taken(): number {
+    return this.#taken;
+  }
+
+  /**
+   * Takes a slot for `owner` and returns what gives it back (once, however often it is called), or
+   * `"all"` or `"owner"`, whichever bound is reached. `exempt` owners count only towards all.
+   */
+  take(owner: string, exempt = false): (() => void) | "all" | "owner" {
+    if (this.#taken >= this.#max) return "all";
+    const held = this.#owners.get(owner) ?? 0;
+    if (!exempt && held >= this.#perOwnerMax) return "owner";
+    this.#taken++;
+    this.#owners.set(owner, held + 1);
+    let given = false;
+    return () => {
+      if (given) return;
+      given = true;
+      this.#giveBack(owner);
+    };
+  }
+
+  #giveBack(owner: string): void {
+    this.#taken--;
+    const held = this.#owners.get(owner)! - 1;
+    if (held === 0) this.#owners.delete(owner);
+    else this.#owners.set(owner, held);
+  }
+}

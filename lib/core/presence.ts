@@ -1,0 +1,90 @@
+import { isPattern } from "./channel.ts";
+import type { Clock } from "./clock.ts";
+import type { Session } from "./session.ts";
+import type { PresenceChange } from "./transport.ts";
+
+/** Entries in one message about presence; a crowd's coming and going takes several. */
+const ENTRIES_MAX = 500;
+
+interface Change {
+  readonly joined: Set<Session>;
+  readonly left: Set<Session>;
+}
+
+/**
+ * Tells those who watch a channel who comes and goes, once a turn. A channel that nobody watches
+ * costs one look-up. Only who is subscribed to the channel by its name is present on it.
+ */
+export class Presence {
+  readonly #clock: Clock;
+  readonly #watchers = new Map<string, Set<Session>>();
+  readonly #changes = new Map<string, Change>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** Channels that somebody watches. */
+  get watched(): number {
+    return this.#watchers.size;
+  }
+
+  /** Tells `session` from now on who comes to and leaves `channel`. */
+  watch(channel: string, session: Session): void {
+    if (isPattern(channel)) return;
+    const watchers = this.#watchers.get(channel);
+    if (watchers === undefined) this.#watchers.set(channel, new Set([session]));
+    else watchers.add(session);
+  }
+
+  joined(channel: string, session: Session): void {
+    const change = this.#change(channel);
+    if (change === undefined) return;
+    if (!change.left.delete(session)) change.joined.add(session);
+  }
+
+  left(channel: string, session: Session): void {
+    const watchers = this.#watchers.get(channel);
+    if (watchers === undefined) return;
+    watchers.delete(session);
+    if (watchers.size === 0) {
+      this.#watchers.delete(channel);
+      this.#changes.delete(channel);
+      return;
+    }
+    const change = this.#change(channel)!;
+    if (!change.joined.delete(session)) change.left.add(session);
+  }
+
+  #change(channel: string): Change | undefined {
+    if (!this.#watchers.has(channel)) return undefined;
+    let change = this.#changes.get(channel);
+    if (change === undefined) {
+      change = { joined: new Set(), left: new Set() };
+      if (this.#changes.size === 0) this.#clock.afterTurn(() => this.#flush());
+      this.#changes.set(channel, change);
+    }
+    return change;
+  }
+
+  #flush(): void {
+    for (const [channel, change] of this.#changes) {
+      for (const part of parts(channel, change)) {
+        for (const watcher of this.#watchers.get(channel) ?? []) {
+          const frame = watcher.transport.format.presence(part);
+          if (frame !== undefined) watcher.write(frame);
+        }
+      }
+    }
+    this.#changes.clear();
+  }
+}
+
+function* parts(channel: string, change: Change): Iterable<PresenceChange> {
+  const joined = Array.from(change.joined, (session) => session.presenceEntry);
+  const left = Array.from(change.left, (session) => session.presenceEntry);
+  for (let from = 0; from < Math.max(joined.length, left.length); from += ENTRIES_MAX) {
+    const to = from + ENTRIES_MAX;
+    yield { channel, joined: joined.slice(from, to), left: left.slice(from, to) };
+  }
+}

@@ -1,0 +1,141 @@
+import type { Format, Frame } from "./transport.ts";
+import { checkChannel } from "./channel.ts";
+
+/** What a message carries: JSON text as it was published, or bytes. */
+export type Data = string | Uint8Array<ArrayBuffer>;
+
+/** A message that has not been ordered yet. */
+export interface Draft {
+  readonly channel: string;
+  readonly event: string;
+  readonly data: Data;
+}
+
+/** A place in the log. */
+export interface Position {
+  readonly epoch: string;
+  readonly offset: number;
+}
+
+/** A publication's bytes in one format. */
+export interface Encoded {
+  readonly frame: Frame;
+  readonly bytes: number;
+}
+
+/** The name of the event that a message has when nobody says otherwise. */
+export const MESSAGE = "message";
+
+const POSITION = /^([a-z0-9]{1,32})-(\d{1,15})$/;
+const EVENT = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,128}$/u;
+
+// Names that a client library keeps for itself: Socket.IO's clients end the connection when they
+// get one of the first six, and the others would be taken for EventSource's own or for ours.
+const EVENTS_RESERVED = new Set([
+  "connect",
+  "connect_error",
+  "disconnect",
+  "disconnecting",
+  "newListener",
+  "removeListener",
+  "error",
+  "open",
+  "gap",
+]);
+
+/** One message in the log; immutable but for the memo of its bytes. */
+export class Publication implements Draft, Position {
+  readonly epoch: string;
+  readonly offset: number;
+  readonly channel: string;
+  readonly event: string;
+  readonly data: Data;
+  /** When it was ordered, in milliseconds since 1970. */
+  readonly time: number;
+  readonly #memo = new Map<Format, Encoded>();
+
+  constructor(position: Position, draft: Draft, time: number) {
+    this.epoch = position.epoch;
+    this.offset = position.offset;
+    this.channel = draft.channel;
+    this.event = draft.event;
+    this.data = draft.data;
+    this.time = time;
+  }
+
+  /** `<epoch>-<offset>`; a client's whole position in the log. */
+  get id(): string {
+    return formatPosition(this);
+  }
+
+  /** Its bytes in `format`, encoded the first time and remembered until `forgetEncoded()`. */
+  encoded(format: Format): Encoded {
+    let encoded = this.#memo.get(format);
+    if (encoded === undefined) {
+      const frame = format.message(this);
+      encoded = { frame, bytes: frameBytes(frame) };
+      this.#memo.set(format, encoded);
+    }
+    return encoded;
+  }
+
+  /** Lets go of the encoded bytes, so that history holds each message once, not once per format. */
+  forgetEncoded(): void {
+    this.#memo.clear();
+  }
+}
+
+/** What `data` counts against limits: its length in bytes of UTF-8. */
+export function dataBytes(data: Data): number {
+  return frameBytes(data);
+}
+
+/** The length of a frame in bytes. */
+export function frameBytes(frame: Frame): number {
+  if (typeof frame === "string") return textBytes(frame);
+  if (frame instanceof Uint8Array) return frame.byteLength;
+  return frame.reduce((sum, part) => sum + frameBytes(part), 0);
+}
+
+/** `<epoch>-<offset>`. */
+export function formatPosition({ epoch, offset }: Position): string {
+  return `${epoch}-${offset}`;
+}
+
+/** Reads `<epoch>-<offset>`; throws a `SyntaxError` on anything else. */
+export function parsePosition(text: string): Position {
+  const [, epoch, offset] = POSITION.exec(text) ?? [];
+  if (epoch === undefined || offset === undefined) {
+    throw new SyntaxError(
+      `Cannot parse since: expected <epoch>-<offset>, got ${JSON.stringify(text.slice(0, 80))}`,
+    );
+  }
+  return { epoch, offset: Number(offset) };
+}
+
+/** Returns the draft, or throws a `TypeError` that says which of its names is wrong. */
+export function checkDraft(draft: Draft): Draft {
+  checkChannel(draft.channel);
+  if (!EVENT.test(draft.event)) {
+    throw new TypeError("Cannot use this event name: expected 1 to 128 printable characters");
+  }
+  if (EVENTS_RESERVED.has(draft.event)) {
+    throw new TypeError(
+      `Cannot use the event name "${draft.event}": clients keep it for themselves`,
+    );
+  }
+  return draft;
+}
+
+/** A new log's epoch: 8 random characters. */
+export function randomEpoch(): string {
+  const letters = "0123456789abcdefghijklmnopqrstuv";
+  const bytes = crypto.getRandomValues(new Uint8Array(8));
+  return Array.from(bytes, (byte) => letters[byte % letters.length]).join("");
+}
+
+const encoder = new TextEncoder();
+
+function textBytes(text: string): number {
+  return encoder.encode(text).byteLength;
+}

@@ -1,0 +1,58 @@
+import type { Disconnect } from "./errors.ts";
+import type { Publication } from "./publication.ts";
+
+/** What a transport writes as one: a text, bytes, or several of them back to back. */
+export type Frame = string | Uint8Array<ArrayBuffer> | readonly (string | Uint8Array<ArrayBuffer>)[];
+
+/** What a client is told when its session begins. */
+export interface Welcome {
+  /** The session's id. */
+  readonly client: string;
+  /** The id from which the client can resume if nothing else comes. */
+  readonly position: string;
+  /** True if everything after the `since` it gave follows; undefined if it gave none. */
+  readonly recovered: boolean | undefined;
+  /** What it asked to resume from. */
+  readonly since: string | undefined;
+  /** The configured greeting; empty for none. */
+  readonly greeting: string;
+}
+
+/** Someone on a channel. */
+export interface PresenceEntry {
+  readonly client: string;
+  readonly user?: string;
+  /** When it joined, in milliseconds since 1970. */
+  readonly joined: number;
+}
+
+/** Who came to and left a channel within one turn. */
+export interface PresenceChange {
+  readonly channel: string;
+  readonly joined: readonly PresenceEntry[];
+  readonly left: readonly PresenceEntry[];
+}
+
+/** Encodes what a server says in one wire format. MUST be pure and MUST NOT throw. */
+export interface Format {
+  /** One publication; called at most once for each publication. */
+  message(publication: Publication): Frame;
+  /** What comes first on a session; undefined if the format has nothing to say. */
+  welcome(welcome: Welcome): Frame | undefined;
+  /** Presence of a channel; undefined if the format cannot carry it. */
+  presence(change: PresenceChange): Frame | undefined;
+}
+
+/** How one session's bytes travel. */
+export interface Transport {
+  /** Label of `hark_sessions`: `websocket`, `sse`, `socketio`. */
+  readonly name: string;
+  /** Which encoder's frames it takes. */
+  readonly format: Format;
+  /** Bytes accepted but not yet on the network. */
+  readonly bufferedBytes: number;
+  /** Takes one frame. MUST NOT throw and MUST NOT block; after `close()` it does nothing. */
+  write(frame: Frame): void;
+  /** Ends the connection. MUST be idempotent. */
+  close(reason: Disconnect): void;
+}

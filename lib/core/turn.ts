@@ -1,0 +1,108 @@
+import type { Clock } from "./clock.ts";
+import { frameBytes } from "./publication.ts";
+import type { Disconnect } from "./errors.ts";
+import type { Format, Frame, Transport } from "./transport.ts";
+
+/** Puts what was queued in one turn into one frame. */
+export type Join = (frames: readonly Frame[]) => Frame;
+
+/**
+ * What was queued, as a chain. Sessions that are sent the same frames in the same order share every
+ * link, and so the joined frame too: it is made once for all of them.
+ */
+class Queued {
+  readonly frame: Frame;
+  readonly bytes: number;
+  readonly #before: Queued | undefined;
+  #next: Queued | undefined;
+  #joined: Frame | undefined;
+
+  constructor(frame: Frame, before?: Queued) {
+    this.frame = frame;
+    this.#before = before;
+    this.bytes = frameBytes(frame) + (before?.bytes ?? 0);
+  }
+
+  then(frame: Frame): Queued {
+    if (this.#next?.frame !== frame) this.#next = new Queued(frame, this);
+    return this.#next!;
+  }
+
+  joined(join: Join): Frame {
+    return this.#joined ??= join(this.#frames());
+  }
+
+  #frames(): Frame[] {
+    const frames: Frame[] = [];
+    for (let link: Queued | undefined = this; link !== undefined; link = link.#before) {
+      frames.push(link.frame);
+    }
+    return frames.reverse();
+  }
+}
+
+/** Collects the transports that have something queued, and flushes them at the end of the turn. */
+export class Turn {
+  readonly #clock: Clock;
+  readonly #waiting: BatchingTransport[] = [];
+  #first: Queued | undefined;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The beginning of a chain, shared with whoever began with the same frame in this turn. */
+  begin(frame: Frame, transport: BatchingTransport): Queued {
+    if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#flush());
+    this.#waiting.push(transport);
+    if (this.#first?.frame !== frame) this.#first = new Queued(frame);
+    return this.#first!;
+  }
+
+  #flush(): void {
+    this.#first = undefined;
+    for (const transport of this.#waiting.splice(0)) transport.flush();
+  }
+}
+
+/** A transport that writes what is queued in one turn as one frame. */
+export class BatchingTransport implements Transport {
+  readonly #inner: Transport;
+  readonly #join: Join;
+  readonly #turn: Turn;
+  #queued: Queued | undefined;
+
+  constructor(inner: Transport, join: Join, turn: Turn) {
+    this.#inner = inner;
+    this.#join = join;
+    this.#turn = turn;
+  }
+
+  get name(): string {
+    return this.#inner.name;
+  }
+
+  get format(): Format {
+    return this.#inner.format;
+  }
+
+  get bufferedBytes(): number {
+    return this.#inner.bufferedBytes + (this.#queued?.bytes ?? 0);
+  }
+
+  write(frame: Frame): void {
+    this.#queued = this.#queued?.then(frame) ?? this.#turn.begin(frame, this);
+  }
+
+  /** Writes what is queued. */
+  flush(): void {
+    const queued = this.#queued;
+    this.#queued = undefined;
+    if (queued !== undefined) this.#inner.write(queued.joined(this.#join));
+  }
+
+  close(reason: Disconnect): void {
+    this.flush();
+    this.#inner.close(reason);
+  }
+}
