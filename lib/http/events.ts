@@ -1,0 +1,64 @@
+import { HEARTBEAT, retryLine } from "../codec/sse.ts";
+import { type Clock, every, type Timer } from "../core/clock.ts";
+import type { Session } from "../core/session.ts";
+import type { Connections } from "../transport/connections.ts";
+import { SseTransport } from "../transport/sse.ts";
+import type { Exchange, Handler } from "./router.ts";
+import { readSubscription } from "./subscription.ts";
+
+/** What the SSE endpoint needs. */
+export interface EventsOptions {
+  readonly connections: Connections;
+  readonly clock: Clock;
+  readonly sseHeartbeatMs: number;
+}
+
+const RETRY_MIN_MS = 1000;
+const RETRY_SPREAD_MS = 2000;
+const HEADERS: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // Keeps nginx, and what follows its lead, from holding events back.
+  "x-accel-buffering": "no",
+};
+
+/** Answers `/events`: server-sent events. */
+export class EventsEndpoint {
+  readonly #options: EventsOptions;
+  readonly #sessions = new Set<Session>();
+  readonly #heartbeat: Timer;
+
+  constructor(options: EventsOptions) {
+    this.#options = options;
+    this.#heartbeat = every(options.clock, options.sseHeartbeatMs, () => this.#beat());
+  }
+
+  /** Opens a stream. Throws a `Refusal` before anything is opened. */
+  readonly open: Handler = ({ request, query, address }: Exchange) => {
+    const { connections } = this.#options;
+    const { channels, ...options } = readSubscription(query, request.headers.get("last-event-id"));
+    connections.hub.checkSubscriptions(channels);
+    const release = connections.admit(address);
+    let session: Session | undefined = undefined;
+    const transport = new SseTransport(() => {
+      release();
+      session?.lost("client closed");
+    });
+    // Spread, so that those who are cut together do not come back together.
+    transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
+    session = connections.open(transport, { address }, channels, options);
+    this.#sessions.add(session);
+    return new Response(transport.stream, { headers: HEADERS });
+  };
+
+  /** Stops the heartbeat. */
+  close(): void {
+    this.#heartbeat.cancel();
+  }
+
+  #beat(): void {
+    for (const session of this.#sessions) {
+      if (!session.write(HEARTBEAT)) this.#sessions.delete(session);
+    }
+  }
+}

@@ -1,0 +1,63 @@
+import { Refusal, type RefusalType } from "../core/errors.ts";
+
+const STATUSES: Readonly<Record<RefusalType, number>> = {
+  "bad-request": 400,
+  "unauthorized": 401,
+  "forbidden": 403,
+  "not-found": 404,
+  "conflict": 422,
+  "too-large": 413,
+  "unsupported": 415,
+  "too-many-requests": 429,
+  "over-limit": 503,
+  "unavailable": 503,
+};
+
+const TITLES: Readonly<Record<number, string>> = {
+  400: "Bad Request",
+  401: "Unauthorized",
+  403: "Forbidden",
+  404: "Not Found",
+  405: "Method Not Allowed",
+  413: "Content Too Large",
+  415: "Unsupported Media Type",
+  421: "Misdirected Request",
+  422: "Unprocessable Content",
+  426: "Upgrade Required",
+  429: "Too Many Requests",
+  500: "Internal Server Error",
+  503: "Service Unavailable",
+};
+
+/**
+ * An error as problem details (RFC 9457). `type` is stable, `urn:hark:problem:<name>`; `detail` is a
+ * sentence that says what to do.
+ */
+export function problem(
+  status: number,
+  name: string,
+  detail: string,
+  headers: Readonly<Record<string, string>> = {},
+): Response {
+  const type = `urn:hark:problem:${name}`;
+  const body = JSON.stringify({ type, title: TITLES[status], status, detail });
+  return new Response(`${body}\n`, {
+    status,
+    headers: { "content-type": "application/problem+json", ...headers },
+  });
+}
+
+/** A refusal as problem details. */
+export function refusalProblem(refusal: Refusal): Response {
+  const { type, message, retryAfterS } = refusal;
+  const status = STATUSES[type];
+  const headers: Record<string, string> = {};
+  if (retryAfterS !== undefined) headers["retry-after"] = String(retryAfterS);
+  if (status === 401) headers["www-authenticate"] = 'Bearer realm="hark"';
+  return problem(status, type, message, headers);
+}
+
+/** A JSON answer that nobody may keep. */
+export function json(body: string, status = 200): Response {
+  return new Response(body, { status, headers: { "content-type": "application/json" } });
+}

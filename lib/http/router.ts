@@ -1,0 +1,112 @@
+import { Refusal } from "../core/errors.ts";
+import { problem } from "./problem.ts";
+
+/** One request, taken apart before anything is done with it. */
+export interface Exchange {
+  readonly request: Request;
+  /** As it was sent, still percent-encoded. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+  /** What stands in the place of each `:name` of the route, decoded. */
+  readonly params: Readonly<Record<string, string>>;
+  /** The client's address. */
+  readonly address: string;
+}
+
+/** Answers one request; what it throws as a `Refusal` becomes a problem. */
+export type Handler = (exchange: Exchange) => Response | Promise<Response>;
+
+/** One path and what can be done there. */
+export interface Route {
+  /** Segments, of which those that begin with `:` stand for any text: `/broadcast/:message`. */
+  readonly path: string;
+  /** By method. `HEAD` is answered from `GET` unless it has a handler of its own. */
+  readonly methods: Readonly<Record<string, Handler>>;
+  /** Methods whose answer a page of any origin may read; the others are for allowed origins. */
+  readonly publicMethods?: readonly string[];
+}
+
+/** A route that matches a path. */
+export interface Match {
+  readonly route: Route;
+  /** Still percent-encoded. */
+  readonly params: Readonly<Record<string, string>>;
+}
+
+/** Finds the route of a path. */
+export class Router {
+  readonly #routes: readonly { readonly route: Route; readonly segments: readonly string[] }[];
+
+  constructor(routes: readonly Route[]) {
+    this.#routes = routes.map((route) => ({ route, segments: route.path.split("/") }));
+  }
+
+  /** The first route of this path, which is taken as it was sent, still percent-encoded. */
+  find(path: string): Match | undefined {
+    const given = path.split("/");
+    for (const { route, segments } of this.#routes) {
+      if (segments.length !== given.length) continue;
+      const params = matchSegments(segments, given);
+      if (params !== undefined) return { route, params };
+    }
+    return undefined;
+  }
+}
+
+/** Answers by what the route has for the request's method. Throws what the handler throws. */
+export async function answer(route: Route, exchange: Exchange): Promise<Response> {
+  const { method } = exchange.request;
+  const { methods } = route;
+  const handler = methods[method];
+  if (handler !== undefined) return await handler(exchange);
+  if (method === "HEAD" && methods.GET !== undefined) {
+    return withoutBody(await methods.GET(exchange));
+  }
+  if (method === "OPTIONS") return new Response(null, { status: 204, headers: allow(route) });
+  return problem(
+    405,
+    "method-not-allowed",
+    `${route.path} does not take this method: use ${allow(route).allow}`,
+    allow(route),
+  );
+}
+
+/** The methods that a route takes, as a header. */
+function allow({ methods }: Route): { allow: string } {
+  const names = new Set([...Object.keys(methods), "OPTIONS"]);
+  if (names.has("GET")) names.add("HEAD");
+  return { allow: [...names].sort().join(", ") };
+}
+
+/** GET's answer as HEAD gives it: RFC 9110 section 9.3.2. */
+export async function withoutBody(response: Response): Promise<Response> {
+  const { status, headers } = response;
+  const bytes = (await response.arrayBuffer()).byteLength;
+  headers.set("content-length", String(bytes));
+  return new Response(null, { status, headers });
+}
+
+/** Decodes a path's segment; throws a `Refusal` that says what is malformed. */
+export function decodeSegment(text: string): string {
+  try {
+    return decodeURIComponent(text);
+  } catch {
+    throw new Refusal(
+      "bad-request",
+      "Cannot decode the path: its percent-encoding is malformed or not UTF-8",
+    );
+  }
+}
+
+function matchSegments(
+  segments: readonly string[],
+  given: readonly string[],
+): Record<string, string> | undefined {
+  const params: Record<string, string> = {};
+  for (const [index, segment] of segments.entries()) {
+    const text = given[index]!;
+    if (segment.startsWith(":") && text !== "") params[segment.slice(1)] = text;
+    else if (segment !== text) return undefined;
+  }
+  return params;
+}

@@ -1,0 +1,103 @@
+import type { Hub } from "../core/hub.ts";
+import type { Disconnect } from "../core/errors.ts";
+import { DISCONNECTS, Refusal } from "../core/errors.ts";
+import { Slots } from "../core/limits.ts";
+import type { Peer, Session, SubscribeOptions } from "../core/session.ts";
+import type { Transport } from "../core/transport.ts";
+import type { Log } from "../log.ts";
+import type { HarkMetrics } from "../metrics.ts";
+
+/** The bounds on connections. */
+export interface ConnectionLimits {
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+}
+
+const RETRY_AFTER_S = 5;
+const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
+
+/**
+ * What all transports share: a slot for each connection, held until it is really gone, and the story
+ * of each session in log and metrics.
+ */
+export class Connections {
+  readonly hub: Hub;
+  readonly #slots: Slots;
+  readonly #log: Log;
+  readonly #metrics: HarkMetrics;
+  #draining = false;
+
+  constructor(hub: Hub, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
+    this.hub = hub;
+    this.#slots = new Slots(limits.connectionsMax, limits.connectionsPerAddressMax);
+    this.#log = log;
+    this.#metrics = metrics;
+  }
+
+  /** From now on every new connection is refused. */
+  stopAdmitting(): void {
+    this.#draining = true;
+  }
+
+  /**
+   * Takes a slot for a connection from `address`. Returns what gives it back, to be called when the
+   * connection is gone. Throws a `Refusal` that says when to try again.
+   */
+  admit(address: string): () => void {
+    if (this.#draining) {
+      throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
+    }
+    const slot = this.#slots.take(address, LOOPBACK.test(address));
+    if (typeof slot === "function") return slot;
+    const whose = slot === "all" ? "the server has" : "your address has";
+    this.#log.warn("connection refused", { address, why: `${whose} its connections` }, address);
+    throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);
+  }
+
+  /** Opens a session and tells it. Throws as `Hub.open()` does. */
+  open(
+    transport: Transport,
+    peer: Peer,
+    subscriptions: readonly string[],
+    options: SubscribeOptions,
+  ): Session {
+    const session = this.hub.open(transport, peer, subscriptions, options);
+    const { address } = peer;
+    this.#metrics.connections.inc();
+    this.#metrics.sessions.with(transport.name).inc();
+    const fields = { id: session.id, transport: transport.name, address };
+    this.#log.info("new connection", fields, address);
+    return session;
+  }
+
+  /** Tells that a session has left the hub; to be given to the hub as `onLeave`. */
+  left(session: Session, why: string): void {
+    const { id, transport, peer, openedAt } = session;
+    const { hub } = this;
+    this.#metrics.sessions.with(transport.name).dec();
+    this.#metrics.disconnects.with(why.replaceAll(" ", "_")).inc();
+    if (why === DISCONNECTS.slow.name) this.#metrics.slowDisconnects.inc();
+    const seconds = Math.round((hub.options.clock.now() - openedAt) / 100) / 10;
+    this.#log.info("client disconnected", { id, why, seconds }, peer.address);
+  }
+
+  /** Tells that a client broke a bound, or that our own handler failed with `error`. */
+  fault(reason: Disconnect, address: string, error?: unknown): void {
+    if (error === undefined) {
+      this.#metrics.rejected.with(reason.name).inc();
+      this.#log.warn("client cut", { address, why: reason.reason }, address);
+    } else {
+      this.#log.error("handler failed", { address, error: String(error) }, address);
+    }
+  }
+
+  /** A connection was told to close and is not gone yet. */
+  closing(): void {
+    this.#metrics.closingSessions.inc();
+  }
+
+  /** A connection that was told to close is gone. */
+  closed(): void {
+    this.#metrics.closingSessions.dec();
+  }
+}

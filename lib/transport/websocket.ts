@@ -1,0 +1,179 @@
+import type { Clock } from "../core/clock.ts";
+import { because, type Disconnect, DISCONNECTS } from "../core/errors.ts";
+import { Rate } from "../core/limits.ts";
+import { frameBytes } from "../core/publication.ts";
+import type { Format, Frame, Transport } from "../core/transport.ts";
+
+/** What a client sends in one frame. */
+export type Message = string | Uint8Array<ArrayBuffer>;
+
+/** How a socket is accepted, and the bounds on what its client sends. */
+export interface SocketOptions {
+  readonly clock: Clock;
+  /** Silence after which the socket is closed, in seconds; 0 for never. */
+  readonly idleTimeoutS: number;
+  /** Bytes of one frame from the client. */
+  readonly inboundBytesMax: number;
+  /** Frames a second from the client. */
+  readonly inboundPerSecondMax: number;
+}
+
+/** What happens on a socket. */
+export interface SocketEvents {
+  /** The handshake is done. */
+  open(socket: Socket): void;
+  message(message: Message): void;
+  /** This side has begun the closing handshake; called at most once. */
+  closing(): void;
+  /** The connection is over, or was never made; called exactly once. `closing()` came before if `told`. */
+  close(why: string, told: boolean): void;
+  /** The client broke a bound, or a handler threw `error`; the socket is about to be closed. */
+  fault(reason: Disconnect, error?: unknown): void;
+}
+
+/** The subprotocols that a client offers (RFC 6455 section 4.1), in its order. */
+export function offeredProtocols(headers: Headers): string[] {
+  const offered = headers.get("sec-websocket-protocol") ?? "";
+  return offered.split(",").map((name) => name.trim()).filter((name) => name !== "");
+}
+
+/** Tells whether a request asks for a WebSocket (RFC 6455 section 4.2.1). */
+export function isUpgrade(request: Request): boolean {
+  const { method, headers } = request;
+  return method === "GET" && headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
+/** Why a WebSocket handshake cannot be accepted; undefined if it can. */
+export function handshakeFault({ headers }: Request): "version" | "key" | undefined {
+  if (headers.get("sec-websocket-version") !== "13") return "version";
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) return "key";
+  return undefined;
+}
+
+/**
+ * Accepts a WebSocket. Whatever is needed of the request MUST be read before, and the response be
+ * returned with nothing in between that can throw: an exception after it shuts the server down.
+ */
+export function acceptSocket(
+  request: Request,
+  protocol: string | undefined,
+  options: SocketOptions,
+  events: SocketEvents,
+): Response {
+  const { socket, response } = Deno.upgradeWebSocket(request, {
+    idleTimeout: options.idleTimeoutS,
+    ...(protocol === undefined ? {} : { protocol }),
+  });
+  new Socket(socket, options, events);
+  return response;
+}
+
+/** One WebSocket connection, with its client's frames bounded and its end told exactly once. */
+export class Socket {
+  readonly #socket: WebSocket;
+  readonly #options: SocketOptions;
+  readonly #events: SocketEvents;
+  readonly #rate: Rate;
+  #closing = false;
+  #closed = false;
+
+  constructor(socket: WebSocket, options: SocketOptions, events: SocketEvents) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#events = events;
+    this.#rate = new Rate(options.inboundPerSecondMax, options.clock.monotonic());
+    socket.onopen = () => this.#guard(() => events.open(this));
+    socket.onmessage = ({ data }) => this.#guard(() => this.#receive(data));
+    socket.onerror = () => {}; // A close event follows, and tells why.
+    socket.onclose = ({ code }) => this.#guard(() => this.#onClose(code));
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(message: Message): void {
+    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
+  }
+
+  /** Starts the closing handshake; a client that never answers stays until TCP ends. Idempotent. */
+  close({ code, reason }: Pick<Disconnect, "code" | "reason">): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#events.closing();
+    this.#socket.close(code, reason);
+  }
+
+  #receive(data: string | ArrayBuffer): void {
+    if (this.#closing) return;
+    const message = typeof data === "string" ? data : new Uint8Array(data);
+    const { clock, inboundBytesMax, inboundPerSecondMax } = this.#options;
+    // A text has at most three bytes for each of its units: most need not be measured.
+    if (message.length * 3 > inboundBytesMax && frameBytes(message) > inboundBytesMax) {
+      this.#fault(because(DISCONNECTS.limit, `a frame has at most ${inboundBytesMax} bytes`));
+    } else if (!this.#rate.take(clock.monotonic())) {
+      this.#fault(because(DISCONNECTS.limit, `at most ${inboundPerSecondMax} frames a second`));
+    } else {
+      this.#events.message(message);
+    }
+  }
+
+  #fault(reason: Disconnect, error?: unknown): void {
+    this.#events.fault(reason, error);
+    this.close(reason);
+  }
+
+  #onClose(code: number): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    const told = this.#closing;
+    this.#closing = true;
+    this.#events.close(closeName(code), told);
+  }
+
+  /** An exception that leaves a socket's handler would end the process. */
+  #guard(handle: () => void): void {
+    try {
+      handle();
+    } catch (error) {
+      this.#fault(DISCONNECTS.failed, error);
+    }
+  }
+}
+
+// RFC 6455 section 7.4.1; Deno tells the loss of TCP as 0.
+const CLOSE_NAMES: Readonly<Record<number, string>> = {
+  0: "connection lost",
+  1001: "client going away",
+  1005: "client closed",
+  1006: "connection lost",
+};
+
+function closeName(code: number): string {
+  return CLOSE_NAMES[code] ?? (code === 1000 ? "client closed" : "client error");
+}
+
+/** A session's frames on a WebSocket: each text or bytes is a frame of its own. */
+export class WebSocketTransport implements Transport {
+  readonly name = "websocket";
+  readonly format: Format;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, format: Format) {
+    this.#socket = socket;
+    this.format = format;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedBytes;
+  }
+
+  write(frame: Frame): void {
+    if (typeof frame === "string" || frame instanceof Uint8Array) this.#socket.send(frame);
+    else for (const part of frame) this.#socket.send(part);
+  }
+
+  close(reason: Disconnect): void {
+    this.#socket.close(reason);
+  }
+}
