@@ -1,0 +1,120 @@
+/** The packet types of Engine.IO, each at the index that is its digit on the wire. */
+export const PACKET_TYPES = [
+  "open",
+  "close",
+  "ping",
+  "pong",
+  "message",
+  "upgrade",
+  "noop",
+] as const;
+
+/** What an Engine.IO packet is for. */
+export type PacketType = (typeof PACKET_TYPES)[number];
+
+/** Bytes as they come from and go to the network. */
+export type Bytes = Uint8Array<ArrayBuffer>;
+
+/** One Engine.IO packet. */
+export interface Packet {
+  readonly type: PacketType;
+  /** Empty text if the packet carries nothing; bytes only in a message. */
+  readonly data: string | Bytes;
+}
+
+/** What a peer sent, or why it cannot be understood: a short ASCII sentence with no input in it. */
+export type Decoded<T> =
+  | { readonly ok: true; readonly value: T }
+  | { readonly ok: false; readonly reason: string };
+
+/** How bytes are to be written. */
+export interface EncodeOptions {
+  /** True if the client takes text only (`b64=1`). */
+  readonly base64: boolean;
+}
+
+/**
+ * One version of Engine.IO: packets to WebSocket frames and polling bodies, and back.
+ *
+ * Encoding throws a `TypeError` on a packet that the version cannot express. Decoding MUST NOT
+ * throw, and takes time and memory in proportion to its input.
+ */
+export interface EngineCodec {
+  /** The `EIO` parameter that asks for it. */
+  readonly version: 3 | 4;
+  /** One WebSocket frame; without options, bytes travel as a binary frame. */
+  encodeFrame(packet: Packet, options?: EncodeOptions): string | Bytes;
+  /** The packet that one WebSocket frame holds. */
+  decodeFrame(frame: string | Bytes): Decoded<Packet>;
+  /** The body of a polling answer; throws a `RangeError` on no packets at all. */
+  encodePayload(packets: readonly Packet[], options: EncodeOptions): string | Bytes;
+  /** The packets of a polling body, at least one; bytes are an `application/octet-stream`. */
+  decodePayload(body: string | Bytes): Decoded<Packet[]>;
+}
+
+/** A decoded value. */
+export function success<T>(value: T): Decoded<T> {
+  return { ok: true, value };
+}
+
+/** Why decoding failed. */
+export function failure(reason: string): Decoded<never> {
+  return { ok: false, reason };
+}
+
+/** The digit that stands for `type` on the wire. */
+export function typeDigit(type: PacketType): number {
+  return PACKET_TYPES.indexOf(type);
+}
+
+/** Throws unless there is a packet to send and no packet but a message carries bytes. */
+export function checkPackets(packets: readonly Packet[]): void {
+  if (packets.length === 0) {
+    throw new RangeError("Cannot encode payload: got no packets, expected at least one");
+  }
+  packets.forEach(checkPacket);
+}
+
+/** Throws a `TypeError` if a packet that is not a message carries bytes. */
+export function checkPacket({ type, data }: Packet): void {
+  if (typeof data !== "string" && type !== "message") {
+    throw new TypeError(`Cannot encode packet: only a message can carry bytes, got ${type}`);
+  }
+}
+
+/** `<type digit><data>`. */
+export function encodeText(type: PacketType, data: string): string {
+  return `${typeDigit(type)}${data}`;
+}
+
+/** Reads `<type digit><data>`. */
+export function decodeText(text: string): Decoded<Packet> {
+  if (text === "") return failure("packet is empty, expected a type digit");
+  const type = PACKET_TYPES[text.charCodeAt(0) - DIGIT_0];
+  if (type === undefined) return failure("packet does not start with a type digit from 0 to 6");
+  return success({ type, data: text.slice(1) });
+}
+
+/** Reads a message's bytes from base64, of which clients may wrap lines or leave out the `=`. */
+export function decodeBase64(text: string): Decoded<Packet> {
+  try {
+    return success({ type: "message", data: Uint8Array.fromBase64(text) });
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+    return failure("packet is not valid base64");
+  }
+}
+
+/** Reads UTF-8 strictly, keeping a byte order mark as the character it is. */
+export function decodeUtf8(bytes: Bytes): Decoded<string> {
+  try {
+    return success(strictUtf8.decode(bytes));
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error;
+    return failure("text is not valid UTF-8");
+  }
+}
+
+const DIGIT_0 = 0x30;
+
+const strictUtf8 = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
