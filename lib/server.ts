@@ -13,6 +13,7 @@ import { json, problem, refusalProblem } from "./http/problem.ts";
 import { PublishEndpoint } from "./http/publish.ts";
 import { answer, decodeSegment, type Exchange, type Route, Router } from "./http/router.ts";
 import { SocketEndpoint } from "./http/socket.ts";
+import { SocketIoEndpoint } from "./http/socketio.ts";
 import { serveStatic } from "./http/static.ts";
 import type { Log } from "./log.ts";
 import { HarkMetrics, Registry } from "./metrics.ts";
@@ -43,6 +44,7 @@ export class Server {
   readonly #publish: PublishEndpoint;
   readonly #socket: SocketEndpoint;
   readonly #events: EventsEndpoint;
+  readonly #socketio: SocketIoEndpoint;
   readonly #router: Router;
   readonly #loopProbe: Timer;
   #http: Deno.HttpServer<Deno.NetAddr> | undefined;
@@ -89,6 +91,7 @@ export class Server {
       turn: new Turn(clock),
       authorize: (exchange) => this.#publish.authorize(exchange),
     });
+    this.#socketio = new SocketIoEndpoint({ ...config, connections, clock });
     this.#events = new EventsEndpoint({ ...config, connections, clock });
     this.#router = new Router(this.#routes());
     this.#loopProbe = this.#probeLoop();
@@ -126,6 +129,7 @@ export class Server {
     // One turn, or the shutdown overtakes the last close frames.
     await wait(this.#clock, 0);
     this.#events.close();
+    this.#socketio.close();
     this.#loopProbe.cancel();
     await this.#http?.shutdown();
     await this.#engine.close();
@@ -155,10 +159,17 @@ export class Server {
         methods: { GET: () => json(JSON.stringify({ count: this.#hub.size })) },
         publicMethods: get,
       },
+      ...this.#socketioRoutes(),
       { path: "/healthz", methods: { GET: () => json('{"status":"alive"}') } },
       { path: "/readyz", methods: { GET: () => this.#readiness() } },
       { path: "/metrics", methods: { GET: () => this.#renderMetrics() } },
     ];
+  }
+
+  #socketioRoutes(): Route[] {
+    const { socketio, socketioPath } = this.#config;
+    const paths = socketio ? [socketioPath, socketioPath.slice(0, -1)] : [];
+    return paths.map((path) => ({ path, methods: {}, protocol: this.#socketio.handle }));
   }
 
   async #handle(request: Request, address: string): Promise<Response> {
@@ -189,7 +200,7 @@ export class Server {
     } catch (error) {
       response = this.#refuse(error, address);
     }
-    if (response.status === 101) return response;
+    if (response.status === 101 || match.route.protocol !== undefined) return response;
     return this.#finish(request, response, match.route);
   }
 

@@ -15,14 +15,22 @@ export interface Clock {
   afterTurn(callback: () => void): void;
 }
 
+// What `setTimeout()` takes at most, some 24 days: with more it runs at once.
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
+
 /** The machine's clock. */
 export const systemClock: Clock = {
   now: () => Date.now(),
   monotonic: () => performance.now(),
   after(ms, callback) {
-    const timer = setTimeout(callback, ms);
+    let timer: ReturnType<typeof setTimeout>;
+    (function sleep(leftMs: number): void {
+      const stepMs = Math.min(leftMs, TIMEOUT_MS_MAX);
+      timer = setTimeout(() => leftMs > stepMs ? sleep(leftMs - stepMs) : callback(), stepMs);
+    })(ms);
     return { cancel: () => clearTimeout(timer) };
   },
+  // deno-lint-ignore no-node-globals -- core imports nothing
   afterTurn: (callback) => void setImmediate(callback),
 };
 

@@ -15,11 +15,14 @@ export interface HistoryQuery {
 /** A part of the log, oldest first. */
 export interface HistoryPage {
   readonly publications: readonly Publication[];
-  /** False if anything after `since` on these channels is gone, or if `since` is of another epoch. */
+  /** False if anything after `since` on these channels is gone, or if `since` is of another log. */
   readonly complete: boolean;
   /** The highest offset on these channels that is gone; 0 if nothing is. */
   readonly lostOffset: number;
-  /** Where reading goes on: the page is all there is up to here. */
+  /**
+   * Where reading goes on: the page is all there is up to here. MUST NOT be before `since`, unless
+   * that is of another log: of another epoch, or beyond the end.
+   */
   readonly position: Position;
   /** True if more than `limit` publications match. */
   readonly more: boolean;

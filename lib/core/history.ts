@@ -1,6 +1,6 @@
 import { covers, isPattern } from "./channel.ts";
 import type { ChannelInfo, EngineStats, HistoryPage, HistoryQuery } from "./engine.ts";
-import { dataBytes, formatPosition, type Position, type Publication } from "./publication.ts";
+import { costBytes, formatPosition, type Position, type Publication } from "./publication.ts";
 
 /** What history may hold. */
 export interface HistoryLimits {
@@ -16,8 +16,8 @@ export interface HistoryLimits {
   readonly channelsMax: number;
 }
 
-// What a publication costs beside its data: the object, its names, its place in the lists.
-const OVERHEAD_BYTES = 200;
+// How many pages of one read are gathered before they are cut to one.
+const GATHERED_PAGES = 4;
 
 /** What is kept of one channel, and its neighbours in the order of last publication. */
 class ChannelLog {
@@ -68,6 +68,11 @@ class ChannelLog {
 
   /** What comes after `offset` up to `until`, at most `limit`. */
   slice(offset: number, until: number, limit: number): Publication[] {
+    const from = this.#indexAfter(offset);
+    return this.entries.slice(from, Math.min(this.#indexAfter(until), from + limit));
+  }
+
+  #indexAfter(offset: number): number {
     let low = this.first;
     let high = this.entries.length;
     while (low < high) {
@@ -75,9 +80,7 @@ class ChannelLog {
       if (this.entries[middle]!.offset <= offset) low = middle + 1;
       else high = middle;
     }
-    const found = this.entries.slice(low, low + limit);
-    while (found.length > 0 && found.at(-1)!.offset > until) found.pop();
-    return found;
+    return low;
   }
 }
 
@@ -100,7 +103,11 @@ export class History {
   #forgottenOffset: number;
 
   /** `onEvict` learns of every publication that is let go. */
-  constructor(start: Position, limits: HistoryLimits, onEvict?: (publication: Publication) => void) {
+  constructor(
+    start: Position,
+    limits: HistoryLimits,
+    onEvict?: (publication: Publication) => void,
+  ) {
     this.#epoch = start.epoch;
     this.#offset = start.offset;
     this.#forgottenOffset = start.offset;
@@ -114,6 +121,21 @@ export class History {
 
   get isEmpty(): boolean {
     return this.#logs.size === 0;
+  }
+
+  /** The highest offset of any channel that was forgotten altogether. */
+  get forgottenOffset(): number {
+    return this.#forgottenOffset;
+  }
+
+  /** Whether something is kept of `channel`. */
+  has(channel: string): boolean {
+    return this.#logs.has(channel);
+  }
+
+  /** The highest offset of `channel` that is gone; 0 if nothing is, or if nothing of it is kept. */
+  lostOffset(channel: string): number {
+    return this.#logs.get(channel)?.lostOffset ?? 0;
   }
 
   /** How many of these channels would be new. */
@@ -134,6 +156,20 @@ export class History {
     while (this.#bytes > this.#limits.historyTotalBytesMax) this.#forget(this.#oldest!);
   }
 
+  /**
+   * Takes over what an earlier run knew, once all that it had kept is appended: what it had lost of
+   * each channel, and the highest offset it gave.
+   */
+  restore(lostOffsets: Iterable<readonly [channel: string, offset: number]>, offset: number): void {
+    for (const [channel, lostOffset] of lostOffsets) {
+      const log = this.#logs.get(channel);
+      if (log === undefined) this.#forgottenOffset = Math.max(this.#forgottenOffset, lostOffset);
+      else log.lostOffset = Math.max(log.lostOffset, lostOffset);
+    }
+    while (this.#logs.size > this.#limits.channelsMax) this.#forget(this.#oldest!);
+    this.#offset = Math.max(this.#offset, offset);
+  }
+
   /** Lets go what is too old at `nowMs`. */
   expire(nowMs: number): void {
     const before = nowMs - this.#limits.historyAgeS * 1000;
@@ -146,20 +182,24 @@ export class History {
   read(query: HistoryQuery, nowMs: number): HistoryPage {
     this.expire(nowMs);
     const { since, limit } = query;
-    const until = query.until ?? this.#offset;
+    const until = Math.min(query.until ?? this.#offset, this.#offset);
     const isOfThisLog = since === undefined ||
       since.epoch === this.#epoch && since.offset <= this.#offset;
     const from = since !== undefined && isOfThisLog ? since.offset : 0;
-    const found: Publication[] = [];
+    let found: Publication[] = [];
+    let foundUntil = until;
     let lostOffset = this.#forgottenOffset;
     for (const log of this.#matching(query.channels, from)) {
       if (log.count > 0) this.#trim(log, nowMs);
       lostOffset = Math.max(lostOffset, log.lostOffset);
-      for (const publication of log.slice(from, until, limit + 1)) found.push(publication);
+      found.push(...log.slice(from, foundUntil, limit + 1));
+      if (found.length <= limit * GATHERED_PAGES) continue;
+      // What comes later than a whole page is no longer looked for in the channels that are left.
+      found = earliest(found, limit + 1);
+      foundUntil = found.at(-1)!.offset;
     }
-    found.sort((a, b) => a.offset - b.offset);
     const more = found.length > limit;
-    const publications = more ? found.slice(0, limit) : found;
+    const publications = earliest(found, limit);
     const offset = more ? publications.at(-1)!.offset : Math.max(from, until);
     const complete = isOfThisLog && (since === undefined || lostOffset <= from);
     return { publications, complete, lostOffset, position: { epoch: this.#epoch, offset }, more };
@@ -244,6 +284,7 @@ export class History {
   }
 }
 
-function costBytes(publication: Publication): number {
-  return dataBytes(publication.data) + OVERHEAD_BYTES;
+/** Puts publications in order, and returns the first `count`. */
+function earliest(publications: Publication[], count: number): Publication[] {
+  return publications.sort((a, b) => a.offset - b.offset).slice(0, count);
 }

@@ -138,7 +138,8 @@ export class Hub {
   ): void {
     subscriptions.forEach(checkSubscription);
     const { channelsPerSessionMax, channelsMax } = this.options;
-    const all = new Set([...held.keys(), ...subscriptions]);
+    const wanted = new Set(subscriptions);
+    const all = wanted.union(held);
     all.delete(BROADCAST);
     if (all.size > channelsPerSessionMax) {
       throw new Refusal(
@@ -146,8 +147,8 @@ export class Hub {
         `Cannot subscribe: a session has at most ${channelsPerSessionMax} channels`,
       );
     }
-    const unknown = subscriptions.filter((name) => !this.#subscribers.has(name)).length;
-    if (unknown > 0 && this.#subscribers.size + unknown > channelsMax) {
+    const added = wanted.difference(this.#subscribers).size;
+    if (added > 0 && this.#subscribers.size + added > channelsMax) {
       throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
     }
   }

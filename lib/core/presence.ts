@@ -1,7 +1,7 @@
 import { isPattern } from "./channel.ts";
 import type { Clock } from "./clock.ts";
 import type { Session } from "./session.ts";
-import type { PresenceChange } from "./transport.ts";
+import type { Format, Frame, PresenceChange } from "./transport.ts";
 
 /** Entries in one message about presence; a crowd's coming and going takes several. */
 const ENTRIES_MAX = 500;
@@ -68,15 +68,22 @@ export class Presence {
   }
 
   #flush(): void {
-    for (const [channel, change] of this.#changes) {
-      for (const part of parts(channel, change)) {
-        for (const watcher of this.#watchers.get(channel) ?? []) {
-          const frame = watcher.transport.format.presence(part);
-          if (frame !== undefined) watcher.write(frame);
-        }
-      }
-    }
+    const changes = [...this.#changes];
+    // Before anything is written: a watcher that is ended for being slow is a change of its own.
     this.#changes.clear();
+    for (const [channel, change] of changes) {
+      for (const part of parts(channel, change)) this.#tell(part);
+    }
+  }
+
+  #tell(change: PresenceChange): void {
+    const frames = new Map<Format, Frame | undefined>();
+    for (const watcher of this.#watchers.get(change.channel) ?? []) {
+      const { format } = watcher.transport;
+      if (!frames.has(format)) frames.set(format, format.presence(change));
+      const frame = frames.get(format);
+      if (frame !== undefined) watcher.write(frame);
+    }
   }
 }
 

@@ -26,6 +26,9 @@ export interface Encoded {
 /** The name of the event that a message has when nobody says otherwise. */
 export const MESSAGE = "message";
 
+// What a publication costs beside its data: the object, its names, its place in the lists.
+const OVERHEAD_BYTES = 200;
+
 const POSITION = /^([a-z0-9]{1,32})-(\d{1,15})$/;
 const EVENT = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,128}$/u;
 
@@ -88,6 +91,11 @@ export class Publication implements Draft, Position {
 /** What `data` counts against limits: its length in bytes of UTF-8. */
 export function dataBytes(data: Data): number {
   return frameBytes(data);
+}
+
+/** What keeping a publication in memory counts against limits, in bytes. */
+export function costBytes(publication: Publication): number {
+  return dataBytes(publication.data) + OVERHEAD_BYTES;
 }
 
 /** The length of a frame in bytes. */

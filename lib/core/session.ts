@@ -1,15 +1,16 @@
 import { subscriptionsOf } from "./channel.ts";
 import { wait } from "./clock.ts";
+import type { HistoryPage } from "./engine.ts";
 import { type Disconnect, DISCONNECTS } from "./errors.ts";
 import type { Hub } from "./hub.ts";
 import {
-  dataBytes,
+  costBytes,
   formatPosition,
   frameBytes,
   type Position,
   type Publication,
 } from "./publication.ts";
-import type { Frame, PresenceEntry, Transport } from "./transport.ts";
+import type { Frame, PresenceEntry, Transport, Welcome } from "./transport.ts";
 
 /** Who is at the other end. */
 export interface Peer {
@@ -24,6 +25,8 @@ export interface SubscribeOptions {
   readonly since?: Position | undefined;
   /** Tell this session who comes to and leaves these channels. */
   readonly presence?: boolean | undefined;
+  /** Called when a session begins, right before its welcome is written. */
+  readonly onWelcome?: (welcome: Welcome, session: Session) => void;
 }
 
 /** What a replay found. */
@@ -56,6 +59,8 @@ export class Session {
   /** While history is replayed, what was broadcast meanwhile; undefined when live. */
   #held: Publication[] | undefined;
   #heldBytes = 0;
+  /** The highest `since` given: after a client was on a node that is ahead, live ones can be old. */
+  #sinceOffset = 0;
   /** Held publications were let go to save memory: history has them. */
   #overflowed = false;
   #replaying: Promise<void> = Promise.resolve();
@@ -76,31 +81,36 @@ export class Session {
   /** How this session looks to others on a channel. */
   get presenceEntry(): PresenceEntry {
     const { id, openedAt, peer } = this;
-    return { client: id, ...(peer.user === undefined ? {} : { user: peer.user }), joined: openedAt };
+    return {
+      client: id,
+      ...(peer.user === undefined ? {} : { user: peer.user }),
+      joined: openedAt,
+    };
   }
 
   /** Subscribes and greets; with `since`, replays first. For `Hub` alone. */
   begin(subscriptions: readonly string[], options: SubscribeOptions): void {
     const { since, presence } = options;
-    const position = this.#hub.position;
     if (since === undefined) {
-      this.#register(subscriptions, position.offset, presence);
-      this.#welcome(formatPosition(position), undefined, undefined);
+      this.#register(subscriptions, presence);
+      this.#welcome(options, this.#hub.positionId);
       return;
     }
     this.#hold();
-    this.#register(subscriptions, this.#cursor(since), presence);
-    const replayed = this.#queue(() =>
+    this.#register(subscriptions);
+    this.#queue(() =>
       this.#replay(subscriptions, since, new Map(), ({ position, recovered }) => {
-        this.#welcome(position, recovered, formatPosition(since));
+        this.#welcome(options, position, recovered);
+        // Not before, because the welcome comes first.
+        if (presence && !this.#ended) this.#watch(subscriptions);
       })
     );
-    replayed.catch((error) => this.#hub.failed(this, error));
   }
 
   /**
    * Adds subscriptions; with `since`, replays what this session has not had of them, holding back
-   * whatever is broadcast meanwhile. Resolves when all is sent, with what the replay found.
+   * whatever is broadcast meanwhile. Resolves when all is sent, with what the replay found; without
+   * `since`, or if the session ended before, with undefined.
    * Throws a `TypeError` for a bad name and a `Refusal` for too many, with nothing changed.
    */
   async subscribe(
@@ -113,12 +123,12 @@ export class Session {
       const added = subscriptions.filter((name) => !this.subscriptions.has(name));
       this.#hub.checkSubscriptions(added, this.subscriptions);
       if (since === undefined) {
-        this.#register(subscriptions, this.#hub.position.offset, presence);
+        this.#register(subscriptions, presence);
         return;
       }
       const before = new Map(this.subscriptions);
       this.#hold();
-      this.#register(subscriptions, this.#cursor(since), presence);
+      this.#register(subscriptions, presence);
       await this.#replay(subscriptions, since, before, (replayed) => found = replayed);
     });
     return found && { ...found, position: formatPosition(this.#position) };
@@ -140,6 +150,9 @@ export class Session {
       return 0;
     }
     if (publication.offset <= this.#offset) return 0;
+    if (publication.offset <= this.#sinceOffset && !takesIn(this.subscriptions, publication)) {
+      return 0;
+    }
     this.#offset = publication.offset;
     const { frame, bytes } = publication.encoded(this.transport.format);
     return this.write(frame) ? bytes : 0;
@@ -175,20 +188,31 @@ export class Session {
     return { epoch: this.#hub.position.epoch, offset: this.#offset };
   }
 
-  #welcome(position: string, recovered: boolean | undefined, since: string | undefined): void {
-    const { greeting } = this.#hub.options;
-    const { format } = this.transport;
-    const frame = format.welcome({ client: this.id, position, recovered, since, greeting });
+  #welcome({ since, onWelcome }: SubscribeOptions, position: string, recovered?: boolean): void {
+    const welcome = {
+      client: this.id,
+      position,
+      recovered,
+      since: since && formatPosition(since),
+      greeting: this.#hub.options.greeting,
+    };
+    onWelcome?.(welcome, this);
+    const frame = this.transport.format.welcome(welcome);
     if (frame !== undefined) this.write(frame);
   }
 
-  #register(subscriptions: readonly string[], offset: number, presence = false): void {
+  #register(subscriptions: readonly string[], presence = false): void {
+    if (presence) this.#watch(subscriptions);
+    const { offset } = this.#hub.position;
     for (const name of subscriptions) {
-      const known = this.subscriptions.get(name);
-      this.subscriptions.set(name, Math.min(known ?? offset, offset));
-      if (presence) this.#hub.presence.watch(name, this);
-      if (known === undefined) this.#hub.join(name, this);
+      if (this.subscriptions.has(name)) continue;
+      this.subscriptions.set(name, offset);
+      this.#hub.join(name, this);
     }
+  }
+
+  #watch(channels: readonly string[]): void {
+    for (const name of channels) this.#hub.presence.watch(name, this);
   }
 
   #hold(): void {
@@ -202,7 +226,7 @@ export class Session {
     const held = this.#held!;
     if (this.#overflowed || held.at(-1)?.offset === publication.offset) return;
     held.push(publication);
-    this.#heldBytes += dataBytes(publication.data);
+    this.#heldBytes += costBytes(publication);
     if (this.#heldBytes <= this.#hub.options.outboundBytesMax) return;
     this.#overflowed = true;
     this.#held = [];
@@ -215,69 +239,72 @@ export class Session {
     return done;
   }
 
-  /** Where reading `since` starts in the log of now: 0 if it is of another log. */
-  #cursor(since: Position): number {
-    const { epoch, offset } = this.#hub.position;
-    return since.epoch === epoch && since.offset <= offset ? since.offset : 0;
-  }
-
+  /** Sends history, then what was held back meanwhile, and goes live. A failure ends the session. */
   async #replay(
     subscriptions: readonly string[],
     since: Position,
     before: ReadonlyMap<string, number>,
     announce: (replayed: Replayed) => void,
   ): Promise<void> {
-    const until = this.#offset;
-    await this.#replayPages(subscriptions, since, until, before, announce);
-    while (!this.#ended && this.#held !== undefined) await this.#release();
+    const begin = (page: HistoryPage) => {
+      const { epoch, offset } = page.position;
+      const from = since.epoch === epoch && since.offset <= offset ? since.offset : 0;
+      for (const name of subscriptions) {
+        this.subscriptions.set(name, Math.min(before.get(name) ?? from, from));
+      }
+      this.#sinceOffset = Math.max(this.#sinceOffset, from);
+      const position = formatPosition({ epoch, offset: from });
+      announce({ recovered: page.complete, position });
+    };
+    try {
+      await this.#sendHistory(subscriptions, since, (missed) => !takesIn(before, missed), begin);
+      while (!this.#ended && this.#held !== undefined) await this.#release();
+    } catch (error) {
+      this.#hub.failed(this, error);
+    }
   }
 
-  /** Sends what history has after `since` up to `until`; ends the session if it goes missing. */
-  async #replayPages(
-    subscriptions: readonly string[],
+  /**
+   * Sends what is due of history after `since`, up to where holding back began. Ends the session if
+   * something goes missing, but for what is already missing when `begin` gets the first page.
+   */
+  async #sendHistory(
+    channels: readonly string[],
     since: Position,
-    until: number,
-    before: ReadonlyMap<string, number>,
-    announce?: (replayed: Replayed) => void,
+    isDue: (publication: Publication) => boolean,
+    begin?: (page: HistoryPage) => void,
   ): Promise<void> {
     const { engine } = this.#hub.options;
-    let cursor = since;
-    let knownLost: number | undefined;
-    for (;;) {
-      const page = await engine.history({
-        channels: subscriptions,
-        since: cursor,
-        until,
-        limit: REPLAY_PAGE,
-      });
+    const until = this.#offset;
+    let lostOffset = begin === undefined ? since.offset : undefined;
+    let page: HistoryPage;
+    do {
+      page = await engine.history({ channels, since, until, limit: REPLAY_PAGE });
       if (this.#ended) return;
-      if (knownLost === undefined) {
-        knownLost = page.complete || announce === undefined ? cursor.offset : page.lostOffset;
-        const position = { epoch: engine.epoch, offset: this.#cursor(since) };
-        announce?.({ recovered: page.complete, position: formatPosition(position) });
+      if (lostOffset === undefined) {
+        lostOffset = page.lostOffset;
+        begin?.(page);
       }
-      if (page.lostOffset > Math.max(knownLost, cursor.offset)) return this.end(DISCONNECTS.slow);
+      if (page.lostOffset > Math.max(lostOffset, since.offset)) return this.end(DISCONNECTS.slow);
       for (const publication of page.publications) {
-        if (!wasHad(publication, before)) await this.#sendPaced(publication);
+        if (isDue(publication)) await this.#sendPaced(publication);
       }
-      if (!page.more || this.#ended) return;
-      cursor = page.position;
-    }
+      since = page.position;
+    } while (page.more && !this.#ended);
   }
 
   /** Sends what was held back, and goes live in the same turn in which nothing is left. */
   async #release(): Promise<void> {
     if (this.#overflowed) {
-      const from = this.#position;
-      const until = this.#hub.position.offset;
+      const since = this.#position;
       this.#hold();
-      await this.#replayPages([...this.subscriptions.keys()], from, until, new Map());
-      return;
+      const isDue = (publication: Publication) => takesIn(this.subscriptions, publication);
+      return this.#sendHistory([...this.subscriptions.keys()], since, isDue);
     }
     const held = this.#held!;
     for (let next = 0; next < held.length; next++) {
       const publication = held[next]!;
-      await this.#sendPaced(publication);
+      if (takesIn(this.subscriptions, publication)) await this.#sendPaced(publication);
       if (this.#ended) return;
       this.#offset = publication.offset;
       if (this.#overflowed) return;
@@ -306,11 +333,11 @@ export class Session {
   }
 }
 
-function wasHad(publication: Publication, subscriptions: ReadonlyMap<string, number>): boolean {
-  if (subscriptions.size === 0) return false;
+/** Whether one of the subscriptions takes in `publication`, and began before it. */
+function takesIn(subscriptions: ReadonlyMap<string, number>, publication: Publication): boolean {
   return subscriptionsOf(publication.channel).some((name) => {
     const offset = subscriptions.get(name);
-    return offset !== undefined && publication.offset > offset;
+    return offset !== undefined && offset < publication.offset;
   });
 }
 

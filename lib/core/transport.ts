@@ -2,7 +2,10 @@ import type { Disconnect } from "./errors.ts";
 import type { Publication } from "./publication.ts";
 
 /** What a transport writes as one: a text, bytes, or several of them back to back. */
-export type Frame = string | Uint8Array<ArrayBuffer> | readonly (string | Uint8Array<ArrayBuffer>)[];
+export type Frame =
+  | string
+  | Uint8Array<ArrayBuffer>
+  | readonly (string | Uint8Array<ArrayBuffer>)[];
 
 /** What a client is told when its session begins. */
 export interface Welcome {

@@ -29,12 +29,12 @@ class Queued {
   }
 
   joined(join: Join): Frame {
-    return this.#joined ??= join(this.#frames());
+    return this.#joined ??= join(Queued.#frames(this));
   }
 
-  #frames(): Frame[] {
+  static #frames(last: Queued): Frame[] {
     const frames: Frame[] = [];
-    for (let link: Queued | undefined = this; link !== undefined; link = link.#before) {
+    for (let link: Queued | undefined = last; link !== undefined; link = link.#before) {
       frames.push(link.frame);
     }
     return frames.reverse();

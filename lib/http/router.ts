@@ -22,6 +22,8 @@ export interface Route {
   readonly path: string;
   /** By method. `HEAD` is answered from `GET` unless it has a handler of its own. */
   readonly methods: Readonly<Record<string, Handler>>;
+  /** Answers every method, and says by itself who may read the answer; for protocols of their own. */
+  readonly protocol?: Handler;
   /** Methods whose answer a page of any origin may read; the others are for allowed origins. */
   readonly publicMethods?: readonly string[];
 }
@@ -57,7 +59,7 @@ export class Router {
 export async function answer(route: Route, exchange: Exchange): Promise<Response> {
   const { method } = exchange.request;
   const { methods } = route;
-  const handler = methods[method];
+  const handler = route.protocol ?? methods[method];
   if (handler !== undefined) return await handler(exchange);
   if (method === "HEAD" && methods.GET !== undefined) {
     return withoutBody(await methods.GET(exchange));

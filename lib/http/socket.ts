@@ -1,4 +1,4 @@
-import { HARK_V1, hark, joinEvents } from "../codec/hark.ts";
+import { hark, HARK_V1, joinEvents } from "../codec/hark.ts";
 import { plain } from "../codec/plain.ts";
 import type { Publisher } from "../core/publisher.ts";
 import type { Session } from "../core/session.ts";

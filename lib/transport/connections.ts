@@ -91,6 +91,11 @@ export class Connections {
     }
   }
 
+  /** Tells that a handler failed; whose connection it was lives on. */
+  failed(error: unknown): void {
+    this.#log.error("handler failed", { error: String(error) });
+  }
+
   /** A connection was told to close and is not gone yet. */
   closing(): void {
     this.#metrics.closingSessions.inc();

@@ -2,7 +2,10 @@ import { sse } from "../codec/sse.ts";
 import type { Disconnect } from "../core/errors.ts";
 import type { Format, Frame, Transport } from "../core/transport.ts";
 
-const LENGTH: QueuingStrategy<Uint8Array<ArrayBuffer>> = { highWaterMark: 0, size: (chunk) => chunk.length };
+const LENGTH: QueuingStrategy<Uint8Array<ArrayBuffer>> = {
+  highWaterMark: 0,
+  size: (chunk) => chunk.length,
+};
 
 /** A session's events on an HTTP response that does not end (`text/event-stream`). */
 export class SseTransport implements Transport {
