@@ -1,0 +1,143 @@
+import { assertEquals } from "@std/assert";
+import { type Import, listFiles, readImports, ROOT } from "./support/modules.ts";
+
+/** What each layer may import beside itself. */
+const LAYERS: Readonly<Record<string, readonly string[]>> = {
+  core: [],
+  codec: ["core"],
+  leaf: ["core"],
+  engine: ["leaf", "codec", "core"],
+  transport: ["leaf", "codec", "core"],
+  socketio: ["transport", "leaf", "codec", "core"],
+  http: ["socketio", "transport", "leaf", "codec", "core"],
+  server: ["http", "socketio", "transport", "engine", "leaf", "codec", "core"],
+  main: ["server", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
+};
+
+const PURE = ["core", "codec"];
+const LEAVES = ["auth", "config", "log", "metrics", "options"];
+const GET_LEAVES_PASSED_IN = ["engine", "transport", "socketio", "http"];
+
+/** What only some files may name. */
+const RESERVED: readonly { name: RegExp; mayUse: (path: string) => boolean }[] = [
+  { name: /\bDeno\.(args|env|exit)\b/, mayUse: (path) => path === "main.ts" },
+  { name: /\bconsole\./, mayUse: (path) => path === "lib/log.ts" },
+  { name: /\b(Deno|Response|WebSocket)\b/, mayUse: (path) => !PURE.includes(layerOf(path) ?? "") },
+];
+
+/** The layer of a file, or undefined if it is not the program's own or belongs nowhere. */
+function layerOf(path: string): string | undefined {
+  if (path === "main.ts") return "main";
+  const [, folder] = path.match(/^lib\/([^/]+)\/.+\.ts$/) ?? [];
+  if (folder !== undefined) return folder in LAYERS ? folder : undefined;
+  const [, name] = path.match(/^lib\/([^/]+)\.ts$/) ?? [];
+  if (name === undefined) return undefined;
+  return LEAVES.includes(name) ? "leaf" : "server";
+}
+
+/** What is wrong with one import of a file of the program, if anything. */
+function importProblem(path: string, { specifier, target, typeOnly }: Import): string | undefined {
+  const from = layerOf(path);
+  if (from === undefined) return `${path} belongs to no layer`;
+  if (specifier.startsWith("@std/") || target.startsWith("node:")) {
+    return PURE.includes(from) ? `${path} is pure, yet imports ${specifier}` : undefined;
+  }
+  if (path === "main.ts" && target === "deno.json") return undefined;
+
+  const to = layerOf(target);
+  if (to === undefined) return `${path} imports ${specifier}, which is no part of the program`;
+  if (to !== from && !LAYERS[from]?.includes(to)) {
+    return `${path} imports ${target}, which is above`;
+  }
+  if (to === "leaf" && !typeOnly && GET_LEAVES_PASSED_IN.includes(from)) {
+    return `${path} imports ${target} at run time: pass it in, import its type`;
+  }
+  return undefined;
+}
+
+function nameProblems(path: string, source: string): string[] {
+  const code = withoutTexts(source);
+  return RESERVED.filter(({ name, mayUse }) => !mayUse(path) && name.test(code))
+    .map(({ name }) => `${path} uses ${code.match(name)?.[0]}`);
+}
+
+/** The source without comments and string literals, near enough to look for names in it. */
+function withoutTexts(source: string): string {
+  return source.replace(
+    /\/\*[^]*?\*\/|\/\/.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g,
+    " ",
+  );
+}
+
+async function programFiles(): Promise<string[]> {
+  const files = (await listFiles("lib")).filter((path) => path.endsWith(".ts"));
+  return ["main.ts", ...files.filter((path) => !path.startsWith("lib/std/"))];
+}
+
+Deno.test("imports point down: main, server, transports and engines, codecs, core", async () => {
+  const files = await programFiles();
+  const imports = await readImports(files);
+  assertEquals(files.filter((path) => layerOf(path) === undefined || !imports.has(path)), []);
+  const problems = files.flatMap((path) =>
+    (imports.get(path) ?? []).flatMap((each) => importProblem(path, each) ?? [])
+  );
+  assertEquals(problems, []);
+});
+
+Deno.test("only main.ts meets the process, only log.ts the console, core and codecs nothing", async () => {
+  const problems: string[] = [];
+  for (const path of await programFiles()) {
+    problems.push(...nameProblems(path, await Deno.readTextFile(`${ROOT}${path}`)));
+  }
+  assertEquals(problems, []);
+});
+
+Deno.test("no package from npm and no URL is imported outside tests/interop", async () => {
+  const tests = (await listFiles("tests")).filter((path) =>
+    path.endsWith(".ts") && !path.startsWith("tests/interop/")
+  );
+  const imports = await readImports([...await programFiles(), ...tests]);
+  const foreign = [...imports].flatMap(([path, list]) =>
+    list.filter(({ specifier, target }) =>
+      !/^https:\/\/jsr\.io\/@std\//.test(path) &&
+      (/^(npm|https?):/.test(target) || /^(npm|jsr|https?):/.test(specifier))
+    ).map(({ specifier }) => `${path} imports ${specifier}`)
+  );
+  assertEquals(foreign, []);
+});
+
+const wrongImports: [path: string, target: string, typeOnly: boolean, problem: string][] = [
+  ["lib/core/hub.ts", "lib/codec/sse.ts", true, "which is above"],
+  ["lib/codec/sse.ts", "lib/transport/sse.ts", true, "which is above"],
+  ["lib/engine/redis.ts", "lib/transport/sse.ts", false, "which is above"],
+  ["lib/transport/sse.ts", "lib/http/router.ts", true, "which is above"],
+  ["lib/transport/sse.ts", "lib/server.ts", false, "which is above"],
+  ["lib/server.ts", "main.ts", false, "which is above"],
+  ["lib/auth.ts", "lib/server.ts", true, "which is above"],
+  ["lib/transport/sse.ts", "lib/log.ts", false, "at run time"],
+  ["lib/core/hub.ts", "node:util", false, "is pure"],
+  ["lib/elsewhere/a.ts", "lib/core/hub.ts", false, "belongs to no layer"],
+  ["lib/http/router.ts", "tests/support/modules.ts", true, "no part of the program"],
+  ["lib/server.ts", "npm:ws", false, "no part of the program"],
+  ["lib/server.ts", "deno.json", false, "no part of the program"],
+];
+
+Deno.test("an import that points up, sideways or out is reported", () => {
+  for (const [path, target, typeOnly, problem] of wrongImports) {
+    const found = importProblem(path, { specifier: target, target, typeOnly }) ?? "nothing";
+    assertEquals(found.startsWith(path) && found.includes(problem), true, found);
+  }
+});
+
+Deno.test("a reserved name is reported where it is code, and not where it is text", () => {
+  const source = 'const port = Deno.env.get("PORT"); console.log(port);';
+  assertEquals(nameProblems("lib/core/hub.ts", source), [
+    "lib/core/hub.ts uses Deno.env",
+    "lib/core/hub.ts uses console.",
+    "lib/core/hub.ts uses Deno",
+  ]);
+  assertEquals(nameProblems("lib/log.ts", "console.log(1)"), []);
+  assertEquals(nameProblems("main.ts", "Deno.exit(1)"), []);
+  const texts = '/** A Response. */ const a = "WebSocket"; // Deno\nconst b = `console.`;';
+  assertEquals(nameProblems("lib/core/hub.ts", texts), []);
+});
