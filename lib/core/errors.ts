@@ -31,6 +31,7 @@ export type RefusalType =
   | "forbidden"
   | "not-found"
   | "over-limit"
+  | "timeout"
   | "too-large"
   | "too-many-requests"
   | "unauthorized"

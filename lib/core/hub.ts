@@ -1,4 +1,4 @@
-import { BROADCAST, checkSubscription, subscriptionsOf } from "./channel.ts";
+import { BROADCAST, checkSubscription, isPattern, subscriptionsOf } from "./channel.ts";
 import { type Clock, wait } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import type { Disconnect } from "./errors.ts";
@@ -124,6 +124,11 @@ export class Hub {
   /** How many sessions are subscribed to exactly this channel or pattern. */
   count(subscription: string): number {
     return this.#subscribers.get(subscription)?.size ?? 0;
+  }
+
+  /** Channels that somebody is subscribed to by their names. */
+  channelNames(): Iterable<string> {
+    return this.#subscribers.keys().filter((name) => !isPattern(name));
   }
 
   /** The sessions subscribed to exactly this channel or pattern. */

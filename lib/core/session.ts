@@ -203,7 +203,7 @@ export class Session {
 
   #register(subscriptions: readonly string[], presence = false): void {
     if (presence) this.#watch(subscriptions);
-    const { offset } = this.#hub.position;
+    const offset = Math.max(this.#hub.position.offset, this.#sinceOffset);
     for (const name of subscriptions) {
       if (this.subscriptions.has(name)) continue;
       this.subscriptions.set(name, offset);

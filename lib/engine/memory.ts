@@ -1,5 +1,11 @@
 import { type Clock, every, type Timer } from "../core/clock.ts";
-import type { ChannelInfo, Engine, EngineStats, HistoryPage, HistoryQuery } from "../core/engine.ts";
+import type {
+  ChannelInfo,
+  Engine,
+  EngineStats,
+  HistoryPage,
+  HistoryQuery,
+} from "../core/engine.ts";
 import { Refusal } from "../core/errors.ts";
 import { History, type HistoryLimits } from "../core/history.ts";
 import { type Draft, Publication, randomEpoch } from "../core/publication.ts";
@@ -68,9 +74,21 @@ export class MemoryEngine implements Engine {
   }
 }
 
-/** Throws a `Refusal` if the drafts name more new channels than there is room for. */
-export function checkRoom(history: History, drafts: readonly Draft[], channelsMax: number): void {
-  const added = history.countNew(drafts.map((draft) => draft.channel));
-  if (added === 0 || history.stats.channels + added <= channelsMax) return;
-  throw new Refusal("over-limit", `Cannot publish: history has its ${channelsMax} channels already`);
+/**
+ * Throws a `Refusal` if the drafts name more new channels than there is room for. `taken` are new
+ * channels that have their room already.
+ */
+export function checkRoom(
+  history: History,
+  drafts: readonly Draft[],
+  channelsMax: number,
+  taken: ReadonlySet<string> = new Set(),
+): void {
+  const names = drafts.map((draft) => draft.channel).filter((name) => !taken.has(name));
+  const added = history.countNew(names);
+  if (added === 0 || history.stats.channels + taken.size + added <= channelsMax) return;
+  throw new Refusal(
+    "over-limit",
+    `Cannot publish: history has its ${channelsMax} channels already`,
+  );
 }

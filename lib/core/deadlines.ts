@@ -1,0 +1,54 @@
+import type { Clock, Timer } from "./clock.ts";
+
+/**
+ * Many waits of the same length on one timer. As all last equally long, they end in the order in
+ * which they began: starting and cancelling one costs a map's entry, where a timer for each would
+ * cost ten times the memory.
+ */
+export class Deadlines<T> {
+  readonly #clock: Clock;
+  readonly #ms: number;
+  readonly #onDue: (item: T) => void;
+  /** When each is due, by the monotonic clock; the first is the first due. */
+  readonly #dueAt = new Map<T, number>();
+  #timer: Timer | undefined;
+
+  /** `onDue` is called with each item whose `ms` milliseconds have passed. */
+  constructor(clock: Clock, ms: number, onDue: (item: T) => void) {
+    this.#clock = clock;
+    this.#ms = ms;
+    this.#onDue = onDue;
+  }
+
+  /** Items that wait. */
+  get size(): number {
+    return this.#dueAt.size;
+  }
+
+  /** Lets `item` wait from now on, for the whole time, whether it waits already or not. */
+  start(item: T): void {
+    this.#dueAt.delete(item);
+    this.#dueAt.set(item, this.#clock.monotonic() + this.#ms);
+    this.#timer ??= this.#clock.after(this.#ms, () => this.#run());
+  }
+
+  /** Takes `item` out, if it is there. The timer stays as long as others wait. */
+  cancel(item: T): void {
+    if (!this.#dueAt.delete(item) || this.#dueAt.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #run(): void {
+    this.#timer = undefined;
+    const now = this.#clock.monotonic();
+    for (const [item, dueAt] of this.#dueAt) {
+      if (dueAt > now) {
+        this.#timer ??= this.#clock.after(dueAt - now, () => this.#run());
+        return;
+      }
+      this.#dueAt.delete(item);
+      this.#onDue(item);
+    }
+  }
+}

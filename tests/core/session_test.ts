@@ -1,0 +1,485 @@
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
+import { type TestClient, TestNode } from "../support/node.ts";
+
+/** Makes the node's `history()` wait until it is called. */
+function holdUp(node: TestNode): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  node.beforeHistory = () => promise;
+  return () => {
+    node.beforeHistory = () => Promise.resolve();
+    resolve();
+  };
+}
+
+/** A welcome of a resume from `since`. */
+function resumed(node: TestNode, since: number, recovered = true): string {
+  const id = `${node.engine.epoch}-${since}`;
+  return `welcome ${id} since ${id} recovered ${recovered}`;
+}
+
+/** A client of `channels` that has taken what came so far. */
+async function connected(node: TestNode, channels: string[]): Promise<TestClient> {
+  const client = await node.connect(channels);
+  client.transport.take();
+  return client;
+}
+
+Deno.test("Session has an id that nobody guesses", async () => {
+  const node = new TestNode();
+  const ids = Array.from({ length: 100 }, () => node.open(["a"]).session.id);
+  for (const id of ids) assertMatch(id, /^[A-Za-z0-9_-]{22}$/);
+  assertEquals(new Set(ids).size, 100);
+  await node.close();
+});
+
+Deno.test("Session that resumes gets what it missed, then what is new", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "b 2", "a 3", "c 4", "b 5"]);
+  const { transport } = await node.connect(["a", "b"], { since: node.at(1) });
+  await node.publish(["c 6", "a 7"]);
+  assertEquals(transport.take(), [resumed(node, 1), "2 b 2", "3 a 3", "5 b 5", "7 a 7"]);
+  assertEquals(node.deliveries.total, 4);
+  assertEquals(node.deliveredBytes.total, 20);
+  await node.close();
+});
+
+Deno.test("Session that resumes where it was gets a welcome and nothing twice", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "a 2"]);
+  const { transport } = await node.connect(["a"], { since: node.at(2) });
+  assertEquals(transport.take(), [resumed(node, 2)]);
+  await node.close();
+});
+
+Deno.test("Session that resumes in another log gets all there is, and no promise", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "a 2"]);
+  const old = await node.connect(["a"], { since: { epoch: "old", offset: 1 } });
+  const { epoch } = node.engine;
+  assertEquals(old.transport.take(), [
+    `welcome ${epoch}-0 since old-1 recovered false`,
+    "1 a 1",
+    "2 a 2",
+  ]);
+  const ahead = await node.connect(["a"], { since: node.at(3) });
+  assertEquals(ahead.transport.take(), [
+    `welcome ${epoch}-0 since ${epoch}-3 recovered false`,
+    "1 a 1",
+    "2 a 2",
+  ]);
+  await node.publish(["a 3"]);
+  assertEquals([old.transport.take(), ahead.transport.take()], [["3 a 3"], ["3 a 3"]]);
+  await node.close();
+});
+
+Deno.test("Session is told when something it missed is gone, and gets the rest", async () => {
+  const node = new TestNode({ historyCount: 2 });
+  await node.publish(["a 1", "b 2", "a 3", "a 4"]);
+  const gap = await node.connect(["a", "b"], { since: node.at(0) });
+  assertEquals(gap.transport.take(), [resumed(node, 0, false), "2 b 2", "3 a 3", "4 a 4"]);
+  const whole = await node.connect(["a", "b"], { since: node.at(1) });
+  assertEquals(whole.transport.take(), [resumed(node, 1), "2 b 2", "3 a 3", "4 a 4"]);
+  await node.close();
+});
+
+Deno.test("Session holds back what is broadcast while it reads, and sends it in order", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "b 2"]);
+  const release = holdUp(node);
+  const { transport, session } = node.open(["a", "*"], { since: node.at(0) });
+  await node.publish(["a 3", "b 4"]);
+  await node.clock.settle();
+  assertEquals([transport.take(), node.deliveries.total], [[], 0]);
+  release();
+  await node.clock.settle();
+  await node.publish(["b 5"]);
+  assertEquals(transport.take(), [
+    resumed(node, 0),
+    "1 a 1",
+    "2 b 2",
+    "3 a 3",
+    "4 b 4",
+    "5 b 5",
+  ]);
+  assertEquals([session.ended, node.deliveries.total], [false, 5]);
+  await node.close();
+});
+
+Deno.test("Session reads a long history in pages, and no publication is lost between", async () => {
+  const node = new TestNode();
+  await node.publish(["a x", "b y"], 300);
+  const { transport } = node.open(["a"], { since: node.at(0) });
+  for (let tick = 0; tick < 200; tick++) {
+    await Promise.resolve();
+    if (tick % 20 === 0) await node.publish(["a x", "b y"]);
+  }
+  await node.clock.settle();
+  const offsets = transport.take().slice(1).map((frame) => parseInt(`${frame}`));
+  assertEquals(offsets, Array.from({ length: 310 }, (_, at) => 2 * at + 1));
+  await node.close();
+});
+
+Deno.test("Session.subscribe() begins with what is published from now on", async () => {
+  const node = new TestNode();
+  const { transport, session } = await connected(node, ["a"]);
+  await node.publish(["b 1"]);
+  assertEquals(await session.subscribe(["b", "c.*"]), undefined);
+  await node.publish(["b 2", "a 3", "c.x 4"]);
+  assertEquals(transport.take(), ["2 b 2", "3 a 3", "4 c.x 4"]);
+  assertEquals([...session.subscriptions.keys()], ["a", "b", "c.*"]);
+  await node.close();
+});
+
+Deno.test("Session.subscribe() with since replays the new channel alone", async () => {
+  const node = new TestNode();
+  const { transport, session } = await connected(node, ["a"]);
+  await node.publish(["a 1", "b 2", "a 3", "b 4", "c 5"]);
+  const found = await session.subscribe(["b"], { since: node.at(2) });
+  await node.publish(["b 6"]);
+  assertEquals(found, { recovered: true, position: `${node.engine.epoch}-5` });
+  assertEquals(transport.take(), ["1 a 1", "3 a 3", "4 b 4", "6 b 6"]);
+  await node.close();
+});
+
+Deno.test("Session.subscribe() with since replays nothing that a pattern has brought", async () => {
+  const node = new TestNode();
+  await node.publish(["a.x 1", "b 2"]);
+  const { transport, session } = await connected(node, ["a.*"]);
+  await node.publish(["a.x 3"]);
+  await session.subscribe(["a.x", "b"], { since: node.at(0) });
+  await session.subscribe(["a.x", "*"], { since: node.at(0) });
+  await node.publish(["a.x 4", "c 5"]);
+  // 1 and 2 were before the session and are new to it; 3 it has had.
+  assertEquals(transport.take(), ["3 a.x 3", "1 a.x 1", "2 b 2", "4 a.x 4", "5 c 5"]);
+  await node.close();
+});
+
+Deno.test("Session.subscribe() from further back replays only what is further back", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "a 2", "a 3"]);
+  const { transport, session } = await node.connect(["a"], { since: node.at(2) });
+  await session.subscribe(["a"], { since: node.at(1) });
+  await session.subscribe(["a"], { since: node.at(3) });
+  await session.subscribe(["a"], { since: node.at(0) });
+  await session.subscribe(["a"], { since: node.at(0) });
+  assertEquals(transport.take(), [resumed(node, 2), "3 a 3", "2 a 2", "1 a 1"]);
+  await node.close();
+});
+
+Deno.test("Session.subscribe() to what it gave up has it again from since", async () => {
+  const node = new TestNode();
+  const { transport, session } = await connected(node, ["a"]);
+  await node.publish(["a 1"]);
+  await session.unsubscribe(["a"]);
+  await node.publish(["a 2"]);
+  await session.subscribe(["a"], { since: node.at(0) });
+  assertEquals(transport.take(), ["1 a 1", "1 a 1", "2 a 2"]);
+  await node.close();
+});
+
+Deno.test("Session.subscribe() says when something is gone, for its own channels", async () => {
+  const node = new TestNode({ historyCount: 1 });
+  const { transport, session } = await connected(node, []);
+  await node.publish(["a 1", "b 2", "a 3"]);
+  const { epoch } = node.engine;
+  assertEquals(await session.subscribe(["b"], { since: node.at(0) }), {
+    recovered: true,
+    position: `${epoch}-3`,
+  });
+  assertEquals(await session.subscribe(["a"], { since: node.at(0) }), {
+    recovered: false,
+    position: `${epoch}-3`,
+  });
+  assertEquals(transport.take(), ["2 b 2", "3 a 3"]);
+  await node.close();
+});
+
+Deno.test("Session.subscribe() holds back all channels while it reads one", async () => {
+  const node = new TestNode();
+  const { transport, session } = await connected(node, ["a"]);
+  await node.publish(["b 1"]);
+  const release = holdUp(node);
+  const found = session.subscribe(["b"], { since: node.at(0) });
+  await node.clock.settle();
+  await node.publish(["a 2", "b 3"]);
+  assertEquals(transport.take(), []);
+  release();
+  assertEquals(await found, { recovered: true, position: `${node.engine.epoch}-3` });
+  assertEquals(transport.take(), ["1 b 1", "2 a 2", "3 b 3"]);
+  await node.close();
+});
+
+Deno.test("Session.subscribe() refuses bad names and too many, with nothing changed", async () => {
+  const node = new TestNode({ channelsPerSessionMax: 2 });
+  const { transport, session } = await connected(node, ["a"]);
+  await assertRejects(() => session.subscribe(["b", ""]), TypeError, "Cannot subscribe");
+  await assertRejects(
+    () => session.subscribe(["b", "c"], { since: node.at(0) }),
+    Refusal,
+    "a session has at most 2 channels",
+  );
+  assertEquals([...session.subscriptions.keys()], ["a"]);
+  assertEquals([node.hub.channels, session.ended, node.errors], [1, false, []]);
+  assertEquals(await session.subscribe(["b"]), undefined);
+  await node.publish(["a 1", "b 2", "c 3"]);
+  assertEquals(transport.take(), ["1 a 1", "2 b 2"]);
+  await node.close();
+});
+
+Deno.test("Session does what it is told one after the other", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "b 2"]);
+  const release = holdUp(node);
+  const { transport, session } = node.open(["a"], { since: node.at(0) });
+  const done = [
+    session.subscribe(["b"], { since: node.at(1) }),
+    session.unsubscribe(["a", "never had"]),
+    session.subscribe([""]).catch((error) => error.name),
+    session.subscribe(["c"]),
+  ];
+  await node.publish(["a 3", "c 4"]);
+  release();
+  assertEquals(await Promise.all(done), [
+    { recovered: true, position: `${node.engine.epoch}-4` },
+    undefined,
+    "TypeError",
+    undefined,
+  ]);
+  await node.publish(["a 5", "b 6", "c 7"]);
+  assertEquals(transport.take(), [
+    resumed(node, 0),
+    "1 a 1",
+    "3 a 3",
+    "2 b 2",
+    "6 b 6",
+    "7 c 7",
+  ]);
+  await node.close();
+});
+
+Deno.test("Session lets held publications go when they are too many, and reads them anew", async () => {
+  const node = new TestNode({ outboundBytesMax: 1000 });
+  const release = holdUp(node);
+  const { transport, session } = node.open(["a"], { since: node.at(0) });
+  await node.clock.settle();
+  await node.publish(["a x", "b y"], 200);
+  release();
+  await node.clock.settle();
+  await node.publish(["a x"]);
+  const offsets = transport.take().slice(1).map((frame) => parseInt(`${frame}`));
+  assertEquals(offsets, [...Array.from({ length: 200 }, (_, at) => 2 * at + 1), 401]);
+  assertEquals([session.ended, node.deliveries.total], [false, 201]);
+  await node.close();
+});
+
+Deno.test("Session is ended if what it held back and let go is gone from history", async () => {
+  const node = new TestNode({ outboundBytesMax: 1000, historyCount: 5 });
+  const release = holdUp(node);
+  const { transport } = node.open(["a"], { since: node.at(0) });
+  await node.clock.settle();
+  await node.publish(["b 1"]);
+  await node.publish(["a x"], 20);
+  release();
+  await node.clock.settle();
+  assertEquals(transport.closed, DISCONNECTS.slow);
+  assertEquals([transport.take(), node.left], [[resumed(node, 0, false)], ["slow"]]);
+  await node.close();
+});
+
+Deno.test("Session is ended if history goes missing between two pages", async () => {
+  const node = new TestNode({ historyCount: 200 });
+  await node.publish(["a x"], 200);
+  let reads = 0;
+  node.beforeHistory = async () => {
+    if (++reads === 2) await node.publish(["a y"], 129);
+  };
+  const { transport } = await node.connect(["a"], { since: node.at(0) });
+  const frames = transport.take();
+  assertEquals(frames[0], resumed(node, 0));
+  assertEquals(frames.slice(1).map((frame) => parseInt(`${frame}`)).at(-1), 128);
+  assertEquals([frames.length, transport.closed, node.left], [129, DISCONNECTS.slow, ["slow"]]);
+  await node.close();
+});
+
+Deno.test("Session survives it if only what it has had goes missing between two pages", async () => {
+  const node = new TestNode({ historyCount: 200 });
+  await node.publish(["a x"], 200);
+  let reads = 0;
+  node.beforeHistory = async () => {
+    if (++reads === 2) await node.publish(["a y"], 128);
+  };
+  const { transport } = await node.connect(["a"], { since: node.at(0) });
+  const offsets = transport.take().slice(1).map((frame) => parseInt(`${frame}`));
+  assertEquals(offsets, Array.from({ length: 328 }, (_, at) => at + 1));
+  assertEquals(transport.closed, undefined);
+  await node.close();
+});
+
+Deno.test("Session that catches up waits for room, and is not cut for want of it", async () => {
+  const node = new TestNode({ outboundBytesMax: 1000 });
+  await node.publish(["a x"], 3);
+  const { transport, session } = node.open(["a"], { since: node.at(0) });
+  transport.bufferedBytes = 501;
+  await node.clock.pass(1000);
+  assertEquals(transport.take(), [resumed(node, 0)]);
+  const { write } = transport;
+  transport.write = (frame) => {
+    transport.bufferedBytes = 1000;
+    write.call(transport, frame);
+  };
+  transport.bufferedBytes = 500;
+  for (const frame of ["1 a x", "2 a x", "3 a x"]) {
+    await node.clock.pass(20);
+    assertEquals([transport.take(), session.ended], [[frame], false]);
+    await node.clock.pass(1000);
+    transport.bufferedBytes = 500;
+  }
+  await node.publish(["a x"]);
+  assertEquals(transport.take(), ["4 a x"]);
+  await node.close();
+});
+
+Deno.test("Session writes up to half of what may be unsent while it catches up", async () => {
+  const node = new TestNode({ outboundBytesMax: 1000 });
+  await node.publish([`a ${"x".repeat(90)}`], 50);
+  const { transport, session } = node.open(["a"], { since: node.at(0) });
+  const write = transport.write.bind(transport);
+  let mostBytes = 0;
+  transport.write = (frame) => {
+    write(frame);
+    transport.bufferedBytes += `${frame}`.length;
+    mostBytes = Math.max(mostBytes, transport.bufferedBytes);
+  };
+  const frames: unknown[] = [];
+  while (frames.length < 51) {
+    await node.clock.pass(100);
+    frames.push(...transport.take());
+    transport.bufferedBytes = 0;
+  }
+  assertEquals([mostBytes <= 600, mostBytes > 500, session.ended], [true, true, false]);
+  await node.close();
+});
+
+Deno.test("Session that reads nothing for 30 seconds while it catches up is ended", async () => {
+  const node = new TestNode({ outboundBytesMax: 1000 });
+  await node.publish(["a x"], 10);
+  const { transport, session } = node.open(["a"], { since: node.at(0) });
+  transport.bufferedBytes = 600;
+  await node.clock.pass(29_000);
+  transport.bufferedBytes = 599;
+  await node.clock.pass(29_000);
+  assertEquals([session.ended, transport.take()], [false, [resumed(node, 0)]]);
+  // More is buffered, or a little less than then, but never less than at the lowest.
+  transport.bufferedBytes = 700;
+  await node.clock.pass(500);
+  transport.bufferedBytes = 650;
+  await node.clock.pass(1_500);
+  assertEquals(transport.closed, DISCONNECTS.slow);
+  assertEquals([transport.take(), node.left, node.hub.size], [[], ["slow"], 0]);
+  await node.close();
+});
+
+Deno.test("Session that ends while it replays leaves nothing behind", async () => {
+  const node = new TestNode();
+  await node.publish(["a x"], 300);
+  const release = holdUp(node);
+  const clients = [1, 2, 3].map(() => node.open(["a"], { since: node.at(0) }));
+  const late = clients[0]!.session.subscribe(["b"], { since: node.at(0) });
+  await node.clock.settle();
+  await node.publish(["a y"]);
+  clients[0]!.session.lost("gone");
+  clients[1]!.session.end(DISCONNECTS.expired);
+  clients[2]!.transport.bufferedBytes = 1_000_000;
+  release();
+  await node.clock.settle();
+  clients[2]!.session.lost("gone");
+  await node.clock.pass(20);
+  assertEquals(await late, undefined);
+  assertEquals(clients.map(({ transport }) => transport.take()), [[], [], []]);
+  assertEquals(node.left, ["gone", "expired", "slow"]);
+  assertEquals([node.hub.size, node.hub.channels, node.errors], [0, 0, []]);
+  assertEquals(node.clock.timers, 1, "only the engine's");
+  await node.close();
+  assertEquals(node.clock.timers, 0);
+});
+
+Deno.test("Session that the engine fails while it subscribes is ended and reported", async () => {
+  const node = new TestNode();
+  const { transport, session } = await connected(node, ["a"]);
+  const error = new Error("disk on fire");
+  node.beforeHistory = () => Promise.reject(error);
+  const after = session.unsubscribe(["a"]);
+  assertEquals(await session.subscribe(["b"], { since: node.at(0) }), undefined);
+  await after;
+  assertEquals(transport.closed, DISCONNECTS.failed);
+  assertEquals([node.errors, node.left, node.hub.size], [[error], ["failed"], 0]);
+  await node.publish(["a 1", "b 2"]);
+  assertEquals([transport.take(), node.hub.channels], [[], 0]);
+  await node.close();
+});
+
+Deno.test("Session that the engine fails at a later page is ended after what it had", async () => {
+  const node = new TestNode();
+  await node.publish(["a x"], 200);
+  let reads = 0;
+  node.beforeHistory = () => ++reads === 1 ? Promise.resolve() : Promise.reject(new Error("gone"));
+  const { transport } = await node.connect(["a"], { since: node.at(0) });
+  assertEquals([transport.take().length, transport.closed], [129, DISCONNECTS.failed]);
+  assertEquals([node.errors.length, node.left], [1, ["failed"]]);
+  await node.close();
+});
+
+Deno.test("Session.end() and lost() happen once, whichever comes first", async () => {
+  const node = new TestNode();
+  const ended = node.open(["a"]);
+  ended.session.end(DISCONNECTS.expired);
+  ended.session.end(DISCONNECTS.slow);
+  ended.session.lost("gone");
+  const lost = node.open(["a"]);
+  lost.session.lost("gone");
+  lost.session.end(DISCONNECTS.slow);
+  assertEquals(node.left, ["expired", "gone"]);
+  assertEquals([ended.transport.closed, lost.transport.closed], [DISCONNECTS.expired, undefined]);
+  assertEquals([ended.session.ended, lost.session.ended], [true, true]);
+  assertEquals([ended.session.write("x"), ended.transport.take().length], [false, 1]);
+  assertEquals(await ended.session.subscribe(["b"]), undefined);
+  await ended.session.unsubscribe(["a"]);
+  assertEquals(node.hub.channels, 0);
+  await node.close();
+});
+
+Deno.test("Session.write() ends a session that has too much unsent, and says what it did", async () => {
+  const node = new TestNode({ outboundBytesMax: 100 });
+  const { transport, session } = await connected(node, ["a"]);
+  transport.bufferedBytes = 100;
+  assertEquals([session.write("x"), transport.take()], [true, ["x"]]);
+  transport.bufferedBytes = 101;
+  assertEquals([session.write("y"), transport.take()], [false, []]);
+  assertEquals([transport.closed, node.left], [DISCONNECTS.slow, ["slow"]]);
+  await node.close();
+});
+
+Deno.test("Session of a client that comes from a node ahead of this one gets nothing twice", async () => {
+  const engine = new TestNode();
+  await engine.publish(["a 1", "a 2", "b 3", "a 4", "b 5"]);
+  const log = (await engine.engine.history({ channels: ["*"], since: undefined, limit: 9 }))
+    .publications;
+  // This node has the same log, but has broadcast only the first of it.
+  const { epoch } = engine.engine;
+  const history = engine.engine.history.bind(engine.engine);
+  const node = new TestNode({ engine: { epoch, offset: 1, history } });
+  const resumed = await node.connect(["a"], { since: engine.at(3) });
+  const late = await connected(node, ["b"]);
+  const found = await late.session.subscribe(["a"], { since: engine.at(3) });
+  for (const publication of log.slice(1)) node.hub.broadcast(publication);
+  const id = `${epoch}-3`;
+  assertEquals(resumed.transport.take(), [`welcome ${id} since ${id} recovered true`, "4 a 4"]);
+  assertEquals(late.transport.take(), ["3 b 3", "4 a 4", "5 b 5"]);
+  assertEquals(found, { recovered: true, position: `${epoch}-1` });
+  // It has had "a" from 3 on, but not before.
+  await late.session.subscribe(["*"], { since: engine.at(0) });
+  assertEquals(late.transport.take(), ["1 a 1", "2 a 2"]);
+  await engine.close();
+  await node.close();
+});

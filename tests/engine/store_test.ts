@@ -1,0 +1,93 @@
+import { assertEquals } from "@std/assert";
+import { draft, publishOn } from "./helpers.ts";
+import {
+  assertCannotOpen,
+  folder,
+  inFile,
+  LOCKED,
+  newFile,
+  open,
+  PAGE_BYTES,
+} from "./store_file.ts";
+
+const DAMAGED = "it is damaged; move it away to begin a new one, or put back a copy";
+const OTHER = "it is a database of another program; name another file";
+const UNREACHABLE = "its folder must exist, and this user must have the right to write there";
+
+Deno.test("Store.open() refuses a file that it cannot reach", () => {
+  assertCannotOpen(`${folder}/missing/a.db`, UNREACHABLE);
+  assertCannotOpen(`${folder}/database is locked/a.db`, UNREACHABLE);
+  assertCannotOpen(folder, UNREACHABLE);
+});
+
+Deno.test("Store.open() refuses a file that is no SQLite database", () => {
+  const file = newFile();
+  for (const text of ["short", "long enough to have a page of its own\n".repeat(1000)]) {
+    Deno.writeTextFileSync(file, text);
+    assertCannotOpen(file, "it is not an SQLite database; name another file");
+    assertEquals(Deno.readTextFileSync(file), text);
+  }
+});
+
+Deno.test("Store.open() refuses and leaves alone another program's database", () => {
+  const file = newFile();
+  inFile(file, (db) => db.exec("CREATE TABLE log (epoch TEXT)"));
+  const before = Deno.readFileSync(file);
+  assertCannotOpen(file, OTHER);
+  assertEquals(Deno.readFileSync(file), before);
+  inFile(file, (db) => db.exec("DROP TABLE log; PRAGMA application_id = 7"));
+  assertCannotOpen(file, OTHER);
+});
+
+Deno.test("Store.open() refuses a store of another version", async () => {
+  const file = newFile();
+  await open(file).close();
+  inFile(file, (db) => db.exec("PRAGMA user_version = 2"));
+  assertCannotOpen(file, "expected a store of version 1, got 2; use the Hark that made it");
+});
+
+Deno.test("Store.open() refuses a damaged store", async () => {
+  const file = newFile();
+  const engine = open(file);
+  for (let count = 0; count < 50; count++) {
+    await engine.publish([draft("a", new Uint8Array(3000))]);
+  }
+  await engine.close();
+  const sound = await Deno.readFile(file);
+  await Deno.writeFile(file, sound.subarray(0, 10 * PAGE_BYTES));
+  assertCannotOpen(file, DAMAGED);
+  for (let page = 0; page < sound.length / PAGE_BYTES; page += 5) {
+    const damaged = sound.slice();
+    damaged.fill(0xa5, page * PAGE_BYTES + 100, (page + 1) * PAGE_BYTES);
+    await Deno.writeFile(file, damaged);
+    assertCannotOpen(file, DAMAGED);
+  }
+  await Deno.writeFile(file, sound);
+  inFile(file, (db) => db.exec("DELETE FROM log"));
+  assertCannotOpen(file, DAMAGED);
+});
+
+Deno.test("Store.open() makes a store of an empty file", async () => {
+  const file = newFile();
+  await Deno.writeFile(file, new Uint8Array(0));
+  const engine = open(file);
+  assertEquals(await publishOn(engine, "a"), [1]);
+  await engine.close();
+});
+
+Deno.test(
+  "Store.open() says so when Deno may not write",
+  { permissions: { read: true, write: false } },
+  () => {
+    const right = "Deno was not given the right; start it with --allow-read and --allow-write";
+    assertCannotOpen(`${folder}/forbidden.db`, right);
+  },
+);
+
+Deno.test("Store.open() refuses a store that is open in the same process", async () => {
+  const file = newFile();
+  const engine = open(file);
+  assertCannotOpen(file, LOCKED);
+  assertEquals(await publishOn(engine, "a"), [1]);
+  await engine.close();
+});

@@ -1,0 +1,115 @@
+import type { Hub } from "../../lib/core/hub.ts";
+import type { Session } from "../../lib/core/session.ts";
+import type { Format, Frame, Transport } from "../../lib/core/transport.ts";
+import { Oracle } from "./oracle.ts";
+
+/** Between what travels as one frame. */
+export const SEPARATOR = "|";
+
+/** A format whose messages begin with their ids, and answers with "!"; each time another. */
+export function simulatedFormat(): Format {
+  return {
+    message: ({ id, data }) => `${id} ${data}`,
+    welcome: ({ position, recovered }) => answer(position, recovered),
+    presence: () => undefined,
+  };
+}
+
+/** What a server answers: from where a client can resume, and whether it has had all. */
+export function answer(position: string, recovered: boolean | undefined): string {
+  return `! ${position} ${recovered}`;
+}
+
+/** A client, which outlives its connections. */
+export class Client {
+  /** What it knows to be subscribed to, and after which offset it must have got all of it. */
+  readonly debts = new Map<string, number>();
+  readonly received = new Set<string>();
+  /** Where it would resume. */
+  position: string | undefined;
+  link: Link | undefined;
+}
+
+/** One connection: both its ends, and a network between that can stand still. */
+export class Link implements Transport {
+  readonly name = "link";
+  readonly format: Format;
+  readonly client: Client;
+  readonly hub: Hub;
+  readonly oracle = new Oracle();
+  session: Session | undefined;
+  /** What the session is to be subscribed to once it has done all that it was told. */
+  readonly wanted: Set<string>;
+  /** Names in commands that it has not done yet. */
+  readonly pending = new Set<string>();
+  hasReplayedLate = false;
+  hasUnsubscribed = false;
+  /** Something that was promised is gone: the session has to end. */
+  mustEnd = false;
+  /** Why it ended, and how much was unsent then. */
+  ended: { readonly why: string; readonly bufferedBytes: number } | undefined;
+  /** The ids of all messages written, whether or not they arrive. */
+  readonly written: string[] = [];
+  bufferedBytes = 0;
+  #isStalled = false;
+  #inFlight: string[] = [];
+  readonly #expected: ((position: string, recovered: boolean) => void)[] = [];
+
+  constructor(client: Client, hub: Hub, format: Format, names: readonly string[]) {
+    this.client = client;
+    this.hub = hub;
+    this.format = format;
+    this.wanted = new Set(names);
+  }
+
+  /** What the session is subscribed to now. */
+  get names(): ReadonlySet<string> {
+    return new Set(this.session?.subscriptions.keys());
+  }
+
+  /** Does `then` when the client has got the next answer. */
+  expect(then: (position: string, recovered: boolean) => void): void {
+    this.#expected.push(then);
+  }
+
+  write(frame: Frame): void {
+    const text = String(frame);
+    for (const part of text.split(SEPARATOR)) {
+      if (!part.startsWith("!")) this.written.push(part.split(" ")[0]!);
+    }
+    if (this.client.link !== this) return;
+    this.#inFlight.push(text);
+    this.bufferedBytes += text.length;
+    if (!this.#isStalled) this.drain(Infinity);
+  }
+
+  close(): void {
+    this.#inFlight = [];
+    this.bufferedBytes = 0;
+  }
+
+  /** Lets nothing arrive by itself any more. */
+  stall(): void {
+    this.#isStalled = true;
+  }
+
+  /** Lets up to `bytes` arrive; with Infinity, everything from now on. */
+  drain(bytes: number): void {
+    if (bytes === Infinity) this.#isStalled = false;
+    let left = bytes;
+    for (let next = this.#inFlight[0]; next !== undefined; next = this.#inFlight[0]) {
+      left -= next.length;
+      if (left < 0) return;
+      this.#inFlight.shift();
+      this.bufferedBytes -= next.length;
+      next.split(SEPARATOR).forEach((part) => this.#receive(part));
+    }
+  }
+
+  #receive(part: string): void {
+    const [first = "", position = "", recovered] = part.split(" ");
+    if (first === "!") return this.#expected.shift()!(position, recovered === "true");
+    this.client.position = first;
+    this.client.received.add(first);
+  }
+}
