@@ -1,6 +1,6 @@
 import { covers, isPattern } from "./channel.ts";
 import type { ChannelInfo, EngineStats, HistoryPage, HistoryQuery } from "./engine.ts";
-import { costBytes, formatPosition, type Position, type Publication } from "./publication.ts";
+import { formatPosition, type Position, type Publication } from "./publication.ts";
 
 /** What history may hold. */
 export interface HistoryLimits {
@@ -49,14 +49,14 @@ class ChannelLog {
 
   append(publication: Publication): void {
     this.entries.push(publication);
-    this.bytes += costBytes(publication);
+    this.bytes += publication.costBytes;
   }
 
   /** Drops the oldest publication and returns it. */
   evict(): Publication {
     const publication = this.oldest;
     this.lostOffset = publication.offset;
-    this.bytes -= costBytes(publication);
+    this.bytes -= publication.costBytes;
     this.first++;
     // Compacted only when half is gone, so that evicting stays cheap whatever the length.
     if (this.first * 2 >= this.entries.length) {
@@ -151,7 +151,7 @@ export class History {
     const log = this.#logFor(publication.channel);
     log.append(publication);
     this.#publications++;
-    this.#bytes += costBytes(publication);
+    this.#bytes += publication.costBytes;
     this.#trim(log, publication.time);
     while (this.#bytes > this.#limits.historyTotalBytesMax) this.#forget(this.#oldest!);
   }
@@ -272,7 +272,7 @@ export class History {
   #evict(log: ChannelLog): void {
     const publication = log.evict();
     this.#publications--;
-    this.#bytes -= costBytes(publication);
+    this.#bytes -= publication.costBytes;
     this.#onEvict?.(publication);
   }
 

@@ -37,7 +37,7 @@ interface Done<Result> {
  * Carries a request out once, however often it is sent under its key (the HTTP header
  * `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
  *
- * A key that was taken is kept for its whole time. Where there is no room for another, the new
+ * A key that was taken is kept for its whole time, as long as the process lives. Where there is no room for another, the new
  * request is refused: it was not carried out, and its caller knows. Forgetting an old key instead
  * would silently turn a late retry into a second publication.
  */

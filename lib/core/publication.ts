@@ -46,7 +46,7 @@ const EVENTS_RESERVED = new Set([
   "gap",
 ]);
 
-/** One message in the log; immutable but for the memo of its bytes. */
+/** One message in the log; immutable but for what it remembers of its bytes. */
 export class Publication implements Draft, Position {
   readonly epoch: string;
   readonly offset: number;
@@ -55,7 +55,8 @@ export class Publication implements Draft, Position {
   readonly data: Data;
   /** When it was ordered, in milliseconds since 1970. */
   readonly time: number;
-  readonly #memo = new Map<Format, Encoded>();
+  #memo: Map<Format, Encoded> | undefined;
+  #costBytes: number | undefined;
 
   constructor(position: Position, draft: Draft, time: number) {
     this.epoch = position.epoch;
@@ -71,8 +72,14 @@ export class Publication implements Draft, Position {
     return formatPosition(this);
   }
 
+  /** What keeping it in memory counts against limits. */
+  get costBytes(): number {
+    return this.#costBytes ??= dataBytes(this.data) + OVERHEAD_BYTES;
+  }
+
   /** Its bytes in `format`, encoded the first time and remembered until `forgetEncoded()`. */
   encoded(format: Format): Encoded {
+    this.#memo ??= new Map();
     let encoded = this.#memo.get(format);
     if (encoded === undefined) {
       const frame = format.message(this);
@@ -84,18 +91,13 @@ export class Publication implements Draft, Position {
 
   /** Lets go of the encoded bytes, so that history holds each message once, not once per format. */
   forgetEncoded(): void {
-    this.#memo.clear();
+    this.#memo = undefined;
   }
 }
 
 /** What `data` counts against limits: its length in bytes of UTF-8. */
 export function dataBytes(data: Data): number {
   return frameBytes(data);
-}
-
-/** What keeping a publication in memory counts against limits, in bytes. */
-export function costBytes(publication: Publication): number {
-  return dataBytes(publication.data) + OVERHEAD_BYTES;
 }
 
 /** The length of a frame in bytes. */

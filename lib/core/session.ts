@@ -3,13 +3,7 @@ import { wait } from "./clock.ts";
 import type { HistoryPage } from "./engine.ts";
 import { type Disconnect, DISCONNECTS } from "./errors.ts";
 import type { Hub } from "./hub.ts";
-import {
-  costBytes,
-  formatPosition,
-  frameBytes,
-  type Position,
-  type Publication,
-} from "./publication.ts";
+import { formatPosition, frameBytes, type Position, type Publication } from "./publication.ts";
 import type { Frame, PresenceEntry, Transport, Welcome } from "./transport.ts";
 
 /** Who is at the other end. */
@@ -226,7 +220,7 @@ export class Session {
     const held = this.#held!;
     if (this.#overflowed || held.at(-1)?.offset === publication.offset) return;
     held.push(publication);
-    this.#heldBytes += costBytes(publication);
+    this.#heldBytes += publication.costBytes;
     if (this.#heldBytes <= this.#hub.options.outboundBytesMax) return;
     this.#overflowed = true;
     this.#held = [];

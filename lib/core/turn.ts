@@ -71,6 +71,8 @@ export class BatchingTransport implements Transport {
   readonly #join: Join;
   readonly #turn: Turn;
   #queued: Queued | undefined;
+  /** What the inner transport had unsent when the queue began; asking it costs a call each time. */
+  #innerBytes = 0;
 
   constructor(inner: Transport, join: Join, turn: Turn) {
     this.#inner = inner;
@@ -87,10 +89,12 @@ export class BatchingTransport implements Transport {
   }
 
   get bufferedBytes(): number {
-    return this.#inner.bufferedBytes + (this.#queued?.bytes ?? 0);
+    if (this.#queued === undefined) return this.#inner.bufferedBytes;
+    return this.#innerBytes + this.#queued.bytes;
   }
 
   write(frame: Frame): void {
+    if (this.#queued === undefined) this.#innerBytes = this.#inner.bufferedBytes;
     this.#queued = this.#queued?.then(frame) ?? this.#turn.begin(frame, this);
   }
 

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import type { HistoryPage, HistoryQuery } from "../../lib/core/engine.ts";
 import { History, type HistoryLimits } from "../../lib/core/history.ts";
-import { costBytes, Publication } from "../../lib/core/publication.ts";
+import { Publication } from "../../lib/core/publication.ts";
 import { HistoryModel } from "../support/history_model.ts";
 import { HISTORY_LIMITS } from "../support/node.ts";
 import { random, randomChoice, randomInteger } from "../support/random.ts";
 
 const EPOCH = "e";
-const EMPTY_BYTES = costBytes(publication(1, "a"));
+const EMPTY_BYTES = publication(1, "a").costBytes;
 
 function publication(offset: number, channel: string, data = "", time = 0): Publication {
   return new Publication({ epoch: EPOCH, offset }, { channel, event: "message", data }, time);

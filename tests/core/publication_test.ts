@@ -1,7 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals, assertThrows } from "@std/assert";
 import {
   checkDraft,
-  costBytes,
   dataBytes,
   type Draft,
   formatPosition,
@@ -127,11 +126,11 @@ Deno.test("dataBytes() counts UTF-8, frameBytes() also several pieces", () => {
   assertEquals(frameBytes([]), 0);
 });
 
-Deno.test("costBytes() counts an empty publication too", () => {
+Deno.test("Publication.costBytes counts an empty publication too", () => {
   const publication = new Publication({ epoch: "e", offset: 1 }, { ...DRAFT, data: "" }, 0);
-  assertEquals(costBytes(publication) > 0, true);
+  assertEquals(publication.costBytes > 0, true);
   const longer = new Publication({ epoch: "e", offset: 1 }, { ...DRAFT, data: "ää" }, 0);
-  assertEquals(costBytes(longer) - costBytes(publication), 4);
+  assertEquals(longer.costBytes - publication.costBytes, 4);
 });
 
 Deno.test("Publication is its draft at a place and a time", () => {

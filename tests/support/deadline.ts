@@ -8,3 +8,19 @@ export async function deadline<T>(promise: PromiseLike<T>, ms = 10_000): Promise
     clearTimeout(timer);
   }
 }
+
+/** Asks again and again until the answer is right, and returns it. */
+export async function eventually<T>(
+  ask: () => T | Promise<T>,
+  isRight: (answer: T) => boolean,
+): Promise<T> {
+  const start = performance.now();
+  for (;;) {
+    const answer = await deadline(Promise.resolve(ask()));
+    if (isRight(answer)) return answer;
+    if (performance.now() - start > 10_000) {
+      throw new Error(`The answer did not become right: ${Deno.inspect(answer)}`);
+    }
+    await new Promise((resolve) => setImmediate(resolve));
+  }
+}

@@ -1,7 +1,7 @@
 import { covers } from "../../lib/core/channel.ts";
 import type { HistoryPage, HistoryQuery } from "../../lib/core/engine.ts";
 import type { HistoryLimits } from "../../lib/core/history.ts";
-import { costBytes, type Position, type Publication } from "../../lib/core/publication.ts";
+import type { Position, Publication } from "../../lib/core/publication.ts";
 
 /** What `History` must keep and tell, in the plainest way: one list, searched from end to end. */
 export class HistoryModel {
@@ -88,5 +88,5 @@ export class HistoryModel {
 }
 
 function bytes(publications: readonly Publication[]): number {
-  return publications.reduce((sum, publication) => sum + costBytes(publication), 0);
+  return publications.reduce((sum, publication) => sum + publication.costBytes, 0);
 }

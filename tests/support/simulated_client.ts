@@ -1,4 +1,6 @@
+import { assert, assertEquals } from "@std/assert";
 import type { Hub } from "../../lib/core/hub.ts";
+import { parsePosition } from "../../lib/core/publication.ts";
 import type { Session } from "../../lib/core/session.ts";
 import type { Format, Frame, Transport } from "../../lib/core/transport.ts";
 import { Oracle } from "./oracle.ts";
@@ -22,12 +24,17 @@ export function answer(position: string, recovered: boolean | undefined): string
 
 /** A client, which outlives its connections. */
 export class Client {
-  /** What it knows to be subscribed to, and after which offset it must have got all of it. */
+  /** What it knows to be subscribed to, and after which offset it must get all of it. */
   readonly debts = new Map<string, number>();
   readonly received = new Set<string>();
   /** Where it would resume. */
   position: string | undefined;
   link: Link | undefined;
+
+  /** From now on it must get all of `name` that comes after `offset`. */
+  owe(name: string, offset: number): void {
+    this.debts.set(name, Math.min(this.debts.get(name) ?? offset, offset));
+  }
 }
 
 /** One connection: both its ends, and a network between that can stand still. */
@@ -65,6 +72,11 @@ export class Link implements Transport {
   /** What the session is subscribed to now. */
   get names(): ReadonlySet<string> {
     return new Set(this.session?.subscriptions.keys());
+  }
+
+  /** Tells the oracle what the session is subscribed to now. */
+  observe(): void {
+    this.oracle.observe(this.names, this.hub.position.offset);
   }
 
   /** Does `then` when the client has got the next answer. */
@@ -111,5 +123,36 @@ export class Link implements Transport {
     if (first === "!") return this.#expected.shift()!(position, recovered === "true");
     this.client.position = first;
     this.client.received.add(first);
+  }
+
+  /** Throws if the session sent anything but what it had to, or ended or went on without reason. */
+  check(outboundBytesMax: number): void {
+    const { due } = this.oracle;
+    const { written, ended } = this;
+    assertSame("a session", written, ended === undefined ? due : due.slice(0, written.length));
+    const offsets = written.map((id) => parsePosition(id).offset);
+    if (!this.hasUnsubscribed) assertEquals(new Set(offsets).size, offsets.length, "duplicates");
+    if (!this.hasReplayedLate) assertEquals(offsets, offsets.toSorted((a, b) => a - b), "order");
+    if (ended === undefined) {
+      assertEquals([...this.names].sort(), [...this.wanted].sort());
+      assert(!this.mustEnd, "a session goes on though something is missing");
+    } else if (ended.why === "slow") {
+      const isSlow = ended.bufferedBytes > outboundBytesMax / 2;
+      assert(isSlow || this.mustEnd, "a session ended for being slow, and was not");
+    }
+  }
+}
+
+/** Throws if the ids are not the same, with those around the first that differs. */
+export function assertSame(
+  what: string,
+  actual: readonly string[],
+  expected: readonly string[],
+): void {
+  const length = Math.max(actual.length, expected.length);
+  for (let at = 0; at < length; at++) {
+    if (actual[at] === expected[at]) continue;
+    const near = (ids: readonly string[]) => ids.slice(Math.max(0, at - 3), at + 4).join(" ");
+    throw new Error(`Wrong for ${what}: expected … ${near(expected)} …, got … ${near(actual)} …`);
   }
 }

@@ -1,0 +1,75 @@
+import { assertEquals } from "@std/assert";
+import { every, type Timer } from "../../lib/core/clock.ts";
+import type { Engine, HistoryPage, HistoryQuery } from "../../lib/core/engine.ts";
+import type { HistoryLimits } from "../../lib/core/history.ts";
+import type { Draft, Position, Publication } from "../../lib/core/publication.ts";
+import type { FakeClock } from "./fake_clock.ts";
+import { HistoryModel } from "./history_model.ts";
+
+/** Begins a process on a log: on the same one if the engine keeps it, on a new one otherwise. */
+export type OpenEngine = (clock: FakeClock, limits: HistoryLimits) => Engine;
+
+const EXPIRE_INTERVAL_MS = 1000;
+
+/** A log in an engine, beside all that it ever had and what history must have kept of that. */
+export class SimulatedLog {
+  /** All that was published since this log began. */
+  publications: Publication[] = [];
+  readonly #clock: FakeClock;
+  readonly #limits: HistoryLimits;
+  readonly #open: OpenEngine;
+  #engine: Engine | undefined;
+  #model: HistoryModel | undefined;
+  #expiry: Timer | undefined;
+
+  constructor(clock: FakeClock, limits: HistoryLimits, open: OpenEngine) {
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#open = open;
+  }
+
+  /** Where it ends now. */
+  get position(): Position {
+    return { epoch: this.#engine!.epoch, offset: this.#engine!.offset };
+  }
+
+  async start(deliver: (publication: Publication) => void): Promise<void> {
+    const engine = this.#open(this.#clock, this.#limits);
+    if (this.#engine?.epoch !== engine.epoch) {
+      this.publications = [];
+      this.#model = new HistoryModel({ epoch: engine.epoch, offset: 0 }, this.#limits);
+    }
+    this.#engine = engine;
+    const model = this.#model!;
+    model.expire(this.#clock.now());
+    await engine.start((publication) => {
+      this.publications.push(publication);
+      model.append(publication);
+      deliver(publication);
+    });
+    this.#expiry = every(this.#clock, EXPIRE_INTERVAL_MS, () => model.expire(this.#clock.now()));
+  }
+
+  async stop(): Promise<void> {
+    this.#expiry?.cancel();
+    await this.#engine!.close();
+  }
+
+  publish(drafts: readonly Draft[]): Promise<readonly Publication[]> {
+    return this.#engine!.publish(drafts);
+  }
+
+  /** Reads history as it is now; throws if it is not as it must be. */
+  async read(query: HistoryQuery, onRead: (page: HistoryPage) => void): Promise<HistoryPage> {
+    const reading = this.#engine!.history(query);
+    const expected = this.#model!.read(query, this.#clock.now());
+    onRead(expected);
+    const page = await reading;
+    assertEquals(summary(page), summary(expected), JSON.stringify(query));
+    return page;
+  }
+}
+
+function summary({ publications, ...page }: HistoryPage): unknown {
+  return { ...page, publications: publications.map(({ id }) => id).join(" ") };
+}
