@@ -1,13 +1,32 @@
 import { ConfigError, helpText, parseConfig } from "./lib/config.ts";
-import { createLog, print } from "./lib/log.ts";
-import { Server } from "./lib/server.ts";
+import { runCommand } from "./lib/cli/command.ts";
+import { COMMANDS, COMMANDS_HELP } from "./lib/cli/commands.ts";
+import { systemClock } from "./lib/core/clock.ts";
+import { createLog, print, printLine } from "./lib/log.ts";
+import { ListenError, Server } from "./lib/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
 const { version } = denoJson;
 
+/** Does what the command line says: a command and its arguments, or the server's options alone. */
+async function main([name = "", ...rest]: readonly string[]): Promise<void> {
+  const command = COMMANDS.get(name);
+  if (command === undefined) return await start(name === "start" ? rest : Deno.args);
+  const code = await runCommand(command, rest, {
+    env: Deno.env.toObject(),
+    stdin: Deno.stdin.readable,
+    clock: systemClock,
+    write: printLine,
+    say: (line) => print(line, "stderr"),
+  });
+  Deno.exit(code);
+}
+
 async function start(args: readonly string[]): Promise<void> {
-  const parsed = parseConfig(args, Deno.env.toObject());
-  if (parsed.kind === "help") return print(helpText());
+  // These two are the other commands'.
+  const { HARK_URL: _url, HARK_KEY: _key, ...env } = Deno.env.toObject();
+  const parsed = parseConfig(args, env);
+  if (parsed.kind === "help") return print(`${helpText()}\n\n${COMMANDS_HELP}`);
   if (parsed.kind === "version") return print(`hark ${version}`);
   const { config } = parsed;
   const log = createLog({
@@ -17,8 +36,8 @@ async function start(args: readonly string[]): Promise<void> {
   });
   const server = new Server({ config, log, version });
   const { hostname, port } = await server.listen();
-  log.info(`Hark is listening on http://${displayHost(hostname)}:${port}`, { version });
   stopOnSignal(server, log);
+  log.info(`Hark is listening on http://${displayHost(hostname)}:${port}`, { version });
 }
 
 function stopOnSignal(server: Server, log: ReturnType<typeof createLog>): void {
@@ -43,10 +62,10 @@ function displayHost(hostname: string): string {
 
 if (import.meta.main) {
   try {
-    await start(Deno.args);
+    await main(Deno.args);
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof Deno.errors.AddrInUse)) throw error;
+    if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
     print(error.message, "stderr");
-    Deno.exit(2);
+    Deno.exit(error instanceof ConfigError ? 2 : 1);
   }
 }

@@ -74,6 +74,23 @@ export function print(text: string, to: "stdout" | "stderr" = "stdout"): void {
 }
 
 /**
+ * Writes one line to stdout as `print()` does, and tells whether anybody reads it: false once the
+ * other end of a pipe is closed, which `print()` does not notice.
+ */
+export function printLine(text: string): boolean {
+  const bytes = new TextEncoder().encode(`${text}\n`);
+  try {
+    for (let written = 0; written < bytes.length;) {
+      written += Deno.stdout.writeSync(bytes.subarray(written));
+    }
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.BrokenPipe) return false;
+    throw error;
+  }
+}
+
+/**
  * The text with everything escaped that could break its line or command a terminal: control
  * characters, line separators, bidirectional overrides, what is invisible or half a character.
  */

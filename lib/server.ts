@@ -1,12 +1,14 @@
 import { Keys } from "./auth.ts";
 import type { Config } from "./config.ts";
-import { type Clock, every, systemClock, type Timer, wait } from "./core/clock.ts";
+import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Engine } from "./core/engine.ts";
 import { Refusal } from "./core/errors.ts";
 import { Hub } from "./core/hub.ts";
 import { Publisher } from "./core/publisher.ts";
 import { Turn } from "./core/turn.ts";
 import { MemoryEngine } from "./engine/memory.ts";
+import { SqliteEngine } from "./engine/sqlite.ts";
+import { ChannelsEndpoint } from "./http/channels.ts";
 import { EventsEndpoint } from "./http/events.ts";
 import { Origins } from "./http/origin.ts";
 import { json, problem, refusalProblem } from "./http/problem.ts";
@@ -18,7 +20,7 @@ import { serveStatic } from "./http/static.ts";
 import type { Log } from "./log.ts";
 import { HarkMetrics, Registry } from "./metrics.ts";
 import { Connections } from "./transport/connections.ts";
-import { isUpgrade } from "./transport/websocket.ts";
+import { Handshakes, isUpgrade } from "./transport/websocket.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */
 export interface ServerOptions {
@@ -30,6 +32,13 @@ export interface ServerOptions {
 
 const LOOP_PROBE_MS = 1000;
 const BACKLOG = 4096;
+/** How long a client may take to answer that it leaves, or to read its last answer. */
+const LEAVE_MS = 2000;
+
+/** An address that cannot be listened on: taken, not this machine's, or not allowed. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
 
 /** One node: the engine, the hub, and every endpoint. */
 export class Server {
@@ -42,6 +51,7 @@ export class Server {
   readonly #connections: Connections;
   readonly #origins: Origins;
   readonly #publish: PublishEndpoint;
+  readonly #channels: ChannelsEndpoint;
   readonly #socket: SocketEndpoint;
   readonly #events: EventsEndpoint;
   readonly #socketio: SocketIoEndpoint;
@@ -55,7 +65,7 @@ export class Server {
     this.#log = log;
     this.#clock = clock;
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
-    this.#engine = new MemoryEngine(clock, config);
+    this.#engine = openEngine(config, clock);
     this.#hub = new Hub({
       ...config,
       engine: this.#engine,
@@ -82,22 +92,30 @@ export class Server {
         metrics.publications.add(count);
       },
     });
-    this.#publish = new PublishEndpoint({ publisher, keys, origins });
+    this.#publish = new PublishEndpoint({ ...config, clock, publisher, keys, origins });
+    this.#channels = new ChannelsEndpoint({
+      ...config,
+      engine: this.#engine,
+      hub: this.#hub,
+      authorize: (exchange) => this.#publish.authorize(exchange),
+    });
+    const handshakes = new Handshakes(clock);
     this.#socket = new SocketEndpoint({
       ...config,
       clock,
+      handshakes,
       connections,
       publisher,
       turn: new Turn(clock),
       authorize: (exchange) => this.#publish.authorize(exchange),
     });
-    this.#socketio = new SocketIoEndpoint({ ...config, connections, clock });
+    this.#socketio = new SocketIoEndpoint({ ...config, connections, clock, handshakes });
     this.#events = new EventsEndpoint({ ...config, connections, clock });
     this.#router = new Router(this.#routes());
     this.#loopProbe = this.#probeLoop();
   }
 
-  /** Starts to listen, and returns where. Throws if the address cannot be had. */
+  /** Starts to listen, and returns where. Throws a `ListenError` if the address cannot be had. */
   async listen(): Promise<Deno.NetAddr> {
     await this.#engine.start((publication) => {
       const startedAt = this.#clock.monotonic();
@@ -105,10 +123,14 @@ export class Server {
       this.#metrics.fanoutSeconds.observe((this.#clock.monotonic() - startedAt) / 1000);
     });
     const { host, port } = this.#config;
-    this.#http = Deno.serve(
-      { hostname: host, port, tcpBacklog: BACKLOG, onListen: () => {} },
-      (request, info) => this.#handle(request, info.remoteAddr.hostname),
-    );
+    try {
+      this.#http = Deno.serve(
+        { hostname: host, port, tcpBacklog: BACKLOG, onListen: () => {} },
+        (request, info) => this.#handle(request, info.remoteAddr.hostname),
+      );
+    } catch (error) {
+      throw new ListenError(`Cannot listen on ${host}, port ${port}: ${(error as Error).message}`);
+    }
     return this.#http.addr;
   }
 
@@ -126,13 +148,21 @@ export class Server {
     this.#draining = true;
     this.#connections.stopAdmitting();
     await this.#hub.drain(this.#config.drainS * 1000);
-    // One turn, or the shutdown overtakes the last close frames.
-    await wait(this.#clock, 0);
     this.#events.close();
     this.#socketio.close();
+    await this.#connections.gone(LEAVE_MS);
     this.#loopProbe.cancel();
-    await this.#http?.shutdown();
+    this.#publish.close();
+    await this.#shutdown();
     await this.#engine.close();
+  }
+
+  /** Lets go of the address. A client that does not read its answer is not waited for long. */
+  async #shutdown(): Promise<void> {
+    const { promise: late, resolve } = Promise.withResolvers<void>();
+    const timer = this.#clock.after(LEAVE_MS, resolve);
+    await Promise.race([this.#http?.shutdown(), late]);
+    timer.cancel();
   }
 
   #routes(): Route[] {
@@ -148,12 +178,27 @@ export class Server {
     const get = ["GET", "HEAD"];
     return [
       { path: "/broadcast/:message", methods: broadcastMethods },
+      { path: "/channels", methods: { GET: this.#channels.list } },
+      {
+        path: "/channels/:channel",
+        methods: { GET: this.#channels.history, POST: this.#publish.publish },
+        publicMethods: get,
+      },
+      {
+        path: "/channels/:channel/presence",
+        methods: { GET: this.#channels.presence },
+        publicMethods: get,
+      },
       {
         path: "/ws",
         methods: { GET: (exchange) => this.#socket.accept(exchange) },
         publicMethods: get,
       },
-      { path: "/events", methods: { GET: this.#events.open }, publicMethods: ["GET"] },
+      {
+        path: "/events",
+        methods: { GET: this.#events.open, HEAD: this.#events.head },
+        publicMethods: get,
+      },
       {
         path: "/count",
         methods: { GET: () => json(JSON.stringify({ count: this.#hub.size })) },
@@ -175,6 +220,7 @@ export class Server {
   async #handle(request: Request, address: string): Promise<Response> {
     const [path, search] = splitTarget(request.url);
     if (!this.#origins.isOwnHost(request)) {
+      this.#metrics.rejected.with("misdirected").inc();
       return problem(
         421,
         "misdirected",
@@ -217,7 +263,7 @@ export class Server {
 
   #refuse(error: unknown, address: string): Response {
     if (error instanceof Refusal) {
-      this.#metrics.rejected.with(error.type).inc();
+      this.#connections.refused(error.type, error.message, address);
       return refusalProblem(error);
     }
     this.#log.error("request failed", { address, error: String(error) }, address);
@@ -251,6 +297,11 @@ export class Server {
 }
 
 const WS_PATH = "/ws";
+
+function openEngine(config: Config, clock: Clock): Engine {
+  if (config.store === "") return new MemoryEngine(clock, config);
+  return SqliteEngine.open(config.store, { clock, limits: config, sync: config.storeSync });
+}
 
 /** Path and query as they were sent: `URL` would resolve dots and turn backslashes around. */
 function splitTarget(url: string): [path: string, search: string] {

@@ -40,15 +40,25 @@ export class EventsEndpoint {
     connections.hub.checkSubscriptions(channels);
     const release = connections.admit(address);
     let session: Session | undefined = undefined;
-    const transport = new SseTransport(() => {
-      release();
-      session?.lost("client closed");
+    const transport = new SseTransport({
+      closing: () => connections.closing(),
+      close: (told) => {
+        release();
+        if (told) connections.closed();
+        session?.lost("client closed");
+      },
     });
     // Spread, so that those who are cut together do not come back together.
     transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
     session = connections.open(transport, { address }, channels, options);
     this.#sessions.add(session);
     return new Response(transport.stream, { headers: HEADERS });
+  };
+
+  /** What `open` would answer, with nothing opened. */
+  readonly head: Handler = ({ request, query }: Exchange) => {
+    readSubscription(query, request.headers.get("last-event-id"));
+    return new Response(null, { headers: HEADERS });
   };
 
   /** Stops the heartbeat. */

@@ -1,10 +1,11 @@
-import { Refusal, type RefusalType } from "../core/errors.ts";
+import type { Refusal, RefusalType } from "../core/errors.ts";
 
 const STATUSES: Readonly<Record<RefusalType, number>> = {
   "bad-request": 400,
   "unauthorized": 401,
   "forbidden": 403,
   "not-found": 404,
+  "timeout": 408,
   "conflict": 422,
   "too-large": 413,
   "unsupported": 415,
@@ -19,6 +20,7 @@ const TITLES: Readonly<Record<number, string>> = {
   403: "Forbidden",
   404: "Not Found",
   405: "Method Not Allowed",
+  408: "Request Timeout",
   413: "Content Too Large",
   415: "Unsupported Media Type",
   421: "Misdirected Request",
@@ -27,6 +29,12 @@ const TITLES: Readonly<Record<number, string>> = {
   429: "Too Many Requests",
   500: "Internal Server Error",
   503: "Service Unavailable",
+};
+
+const HEADERS = {
+  "content-type": "application/problem+json",
+  "cache-control": "no-store",
+  "x-content-type-options": "nosniff",
 };
 
 /**
@@ -43,7 +51,7 @@ export function problem(
   const body = JSON.stringify({ type, title: TITLES[status], status, detail });
   return new Response(`${body}\n`, {
     status,
-    headers: { "content-type": "application/problem+json", ...headers },
+    headers: { ...HEADERS, ...headers },
   });
 }
 

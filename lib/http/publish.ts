@@ -1,24 +1,51 @@
+import { createHash } from "node:crypto";
 import type { Keys } from "../auth.ts";
 import { BROADCAST } from "../core/channel.ts";
-import { MESSAGE } from "../core/publication.ts";
+import { readInput, Refusal } from "../core/errors.ts";
+import { Idempotency, type IdempotencyOptions } from "../core/idempotency.ts";
+import { checkDraft, type Draft, formatPosition, MESSAGE } from "../core/publication.ts";
 import type { Publisher } from "../core/publisher.ts";
+import { BodyReader } from "./body.ts";
+import { type Content, type ContentLimits, contentOf, readContent } from "./content.ts";
 import type { Origins } from "./origin.ts";
 import { json } from "./problem.ts";
 import type { Exchange, Handler } from "./router.ts";
 
-/** What publishing over HTTP needs. */
-export interface PublishOptions {
+/** What publishing over HTTP needs, and the bounds it keeps. */
+export interface PublishOptions extends ContentLimits, IdempotencyOptions {
   readonly publisher: Publisher;
   readonly keys: Keys;
   readonly origins: Origins;
 }
 
+/** Where in the log the messages of one request are: all that its answer is made of. */
+interface Receipt {
+  readonly epoch: string;
+  readonly offsets: readonly number[];
+  /** When they were ordered, in milliseconds since 1970. */
+  readonly time: number;
+}
+
+/** A body of several messages may have the bytes of so many of the largest. */
+const LARGEST_PER_BATCH = 16;
+/** All the bodies that are being read may together have the bytes of so many of the largest. */
+const LARGEST_BATCHES = 64;
+
+const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+
 /** Answers requests that publish. */
 export class PublishEndpoint {
   readonly #options: PublishOptions;
+  readonly #batchBytesMax: number;
+  readonly #bodies: BodyReader;
+  readonly #idempotency: Idempotency<Receipt>;
 
   constructor(options: PublishOptions) {
+    const { clock, publishBytesMax } = options;
     this.#options = options;
+    this.#batchBytesMax = LARGEST_PER_BATCH * publishBytesMax;
+    this.#bodies = new BodyReader({ clock, bytesMax: LARGEST_BATCHES * this.#batchBytesMax });
+    this.#idempotency = new Idempotency(options);
   }
 
   /** `/broadcast/:message`: publishes `{"message":"…"}` and answers the same. */
@@ -38,10 +65,74 @@ export class PublishEndpoint {
     return json(JSON.stringify({ message: exchange.params.message }));
   };
 
+  /**
+   * `POST /channels/:channel`: publishes the body and answers `{"id","channel","event","time"}`, or
+   * `{"publications":[…]}` of these if each line of the body is a message. With an
+   * `Idempotency-Key`, a repeated request is answered again and not carried out.
+   */
+  readonly publish: Handler = async (exchange) => {
+    const caller = this.authorize(exchange);
+    const { request, params, query } = exchange;
+    const channel = params.channel!;
+    const event = query.get("event") ?? MESSAGE;
+    readInput(() => checkDraft({ channel, event, data: "" }));
+    const key = readIdempotencyKey(request.headers);
+    const content = contentOf(request.headers);
+    const bytesMax = content === "lines" ? this.#batchBytesMax : this.#options.publishBytesMax;
+    const body = await this.#bodies.read(request, bytesMax);
+    const messages = readContent(content, body, this.#options);
+    const drafts = messages.map((data) => ({ channel, event, data }));
+    const publish = () => this.#publish(drafts, caller);
+    const receipt = key === undefined ? await publish() : await this.#idempotency.once(
+      { caller, key, fingerprint: fingerprintOf(content, channel, event, body) },
+      publish,
+    );
+    return json(JSON.stringify(answerOf(content, channel, event, receipt)));
+  };
+
   /** Who publishes, for the rate: a key or an address. Throws a `Refusal` if they may not. */
   authorize({ request, query, address }: Exchange): string {
     const { keys, origins } = this.#options;
     origins.checkPublish(request);
     return keys.isEmpty ? address : `key ${keys.check(request, query)}`;
   }
+
+  /** Gives up the requests whose bodies have not come whole, so that stopping waits for none. */
+  close(): void {
+    this.#bodies.close();
+  }
+
+  async #publish(drafts: readonly Draft[], caller: string): Promise<Receipt> {
+    const publications = await this.#options.publisher.publish(drafts, caller);
+    const { epoch, time } = publications[0]!;
+    return { epoch, time, offsets: publications.map(({ offset }) => offset) };
+  }
+}
+
+function readIdempotencyKey(headers: Headers): string | undefined {
+  const key = headers.get("idempotency-key") ?? undefined;
+  if (key === undefined || IDEMPOTENCY_KEY.test(key)) return key;
+  throw new Refusal(
+    "bad-request",
+    "Cannot use this Idempotency-Key: expected 1 to 255 characters of printable ASCII",
+  );
+}
+
+// Neither a channel nor an event has a line break, so that no two requests have the same beginning.
+function fingerprintOf(
+  content: Content,
+  channel: string,
+  event: string,
+  body: Uint8Array,
+): string {
+  const hash = createHash("sha256").update(`${content}\n${channel}\n${event}\n`);
+  return hash.update(body).digest("base64");
+}
+
+function answerOf(content: Content, channel: string, event: string, receipt: Receipt) {
+  const { epoch, offsets, time } = receipt;
+  const publications = offsets.map((offset) => {
+    return { id: formatPosition({ epoch, offset }), channel, event, time };
+  });
+  return content === "lines" ? { publications } : publications[0];
 }

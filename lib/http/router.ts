@@ -59,7 +59,8 @@ export class Router {
 export async function answer(route: Route, exchange: Exchange): Promise<Response> {
   const { method } = exchange.request;
   const { methods } = route;
-  const handler = route.protocol ?? methods[method];
+  // A client names the method: what every object has is none.
+  const handler = route.protocol ?? (Object.hasOwn(methods, method) ? methods[method] : undefined);
   if (handler !== undefined) return await handler(exchange);
   if (method === "HEAD" && methods.GET !== undefined) {
     return withoutBody(await methods.GET(exchange));

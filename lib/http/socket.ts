@@ -109,6 +109,7 @@ class SocketClient {
       publisher,
       presenceMax,
       authorize: this.#mayPublish,
+      onRefused: (type, why) => connections.refused(type, why, this.#address),
     });
   }
 

@@ -7,10 +7,11 @@ import type { Format, Frame, Transport } from "../core/transport.ts";
 import { type Ack, type Handshake, type ServerSocket, SocketServer } from "../socketio/server.ts";
 import type { Connections } from "../transport/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../transport/engineio.ts";
+import { BodyReader } from "./body.ts";
 import type { Handler } from "./router.ts";
 import { readSubscription } from "./subscription.ts";
 
-type EngineLimits = Omit<EngineServerOptions, `on${string}` | "admit">;
+type EngineLimits = Omit<EngineServerOptions, `on${string}` | "admit" | "allows" | "readBody">;
 
 /** What the Socket.IO endpoint needs, and the bounds it keeps. */
 export interface SocketIoOptions extends EngineLimits {
@@ -21,19 +22,24 @@ export interface SocketIoOptions extends EngineLimits {
   readonly connectionsMax: number;
 }
 
+/** Posts of the largest size that can be read at a time. */
+const LARGEST_POSTS = 64;
+
 /** Answers Socket.IO: namespace `/` is everybody's, `/news` is the channel `news`. */
 export class SocketIoEndpoint {
   readonly #connections: Connections;
   readonly #engine: EngineServer;
+  readonly #bodies: BodyReader;
   readonly #formats = new Formats();
   readonly #recoveries: Recoveries;
 
   constructor(options: SocketIoOptions) {
-    const { connections } = options;
+    const { connections, clock, pollingBytesMax } = options;
+    this.#bodies = new BodyReader({ clock, bytesMax: LARGEST_POSTS * pollingBytesMax });
     this.#connections = connections;
     this.#recoveries = new Recoveries(options.connectionsMax);
     const io = new SocketServer({
-      clock: options.clock,
+      clock,
       connectTimeoutMs: options.connectTimeoutMs,
       namespacesMax: options.channelsPerSessionMax,
       onError: (error) => connections.failed(error),
@@ -41,6 +47,8 @@ export class SocketIoEndpoint {
     io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#open(socket));
     this.#engine = new EngineServer({
       ...options,
+      readBody: (request, bytesMax) => this.#bodies.read(request, bytesMax),
+      allows: () => true,
       admit: (address) => connections.admit(address),
       onConnection: (socket) => io.attach(socket),
       onFault: (reason, address, error) => connections.fault(reason, address, error),
@@ -55,6 +63,7 @@ export class SocketIoEndpoint {
   /** Ends every connection. */
   close(): void {
     this.#engine.close();
+    this.#bodies.close();
   }
 
   /** Makes a session of a socket; what it returns resolves when the client has been let in. */

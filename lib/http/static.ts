@@ -14,17 +14,31 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-cache",
 };
 
+const ALLOW = "GET, HEAD, OPTIONS";
+/** How a file is answered with: whole, in part, not again, or for a part that it does not have. */
+const SERVED = [200, 206, 304, 416];
+
 /** Answers with a file of `static/`; 404 for whatever is not a file there. */
 export async function serveStatic(request: Request, path: string): Promise<Response> {
-  if (request.method !== "GET" && request.method !== "HEAD") return notFound();
   if (!isPlainPath(path)) return notFound();
-  const response = await serveDir(request, { fsRoot: ROOT, quiet: true, showDirListing: false });
-  if (response.status >= 300 && response.status !== 304) {
+  const isRead = request.method === "GET" || request.method === "HEAD";
+  const { method, headers } = isRead ? request : { method: "HEAD", headers: {} };
+  // Not the request itself: its URL is made of a Host header that may say anything.
+  const asked = new Request(`http://localhost${path}`, { method, headers });
+  const response = await serveDir(asked, { fsRoot: ROOT, quiet: true, showDirListing: false });
+  if (!SERVED.includes(response.status)) {
     await response.body?.cancel();
-    return response.status === 416 ? response : notFound();
+    return notFound();
   }
+  if (!isRead) return refuseMethod(request);
   for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
   return response;
+}
+
+function refuseMethod({ method }: Request): Response {
+  if (method === "OPTIONS") return new Response(null, { status: 204, headers: { allow: ALLOW } });
+  const detail = `This is a file: use ${ALLOW}`;
+  return problem(405, "method-not-allowed", detail, { allow: ALLOW });
 }
 
 /** The answer to a path that nothing is behind. */

@@ -1,6 +1,7 @@
 import type { JsonObject, SocketPacket } from "../codec/socketio.ts";
 import { SocketDecoder } from "../codec/socketio_decoder.ts";
-import type { Clock, Timer } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
+import { Deadlines } from "../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import type { EngineEvents, EngineSocket, Part } from "../transport/engine_socket.ts";
 import { encodeParts, ServerSocket, type SocketLink } from "./socket.ts";
@@ -71,10 +72,15 @@ export class Namespaces {
  */
 export class SocketServer {
   readonly options: SocketServerOptions;
+  /** Connections that are in no namespace yet. For the connections alone. */
+  readonly joining: Deadlines<Connection>;
   readonly #namespaces: Namespaces[] = [];
 
   constructor(options: SocketServerOptions) {
     this.options = options;
+    this.joining = new Deadlines(options.clock, options.connectTimeoutMs, (connection) => {
+      connection.close(because(DISCONNECTS.protocol, "joined no namespace in time"));
+    });
   }
 
   /** The namespace of this name, or all those that the predicate accepts; the first match counts. */
@@ -103,7 +109,6 @@ class Connection implements EngineEvents, SocketLink {
   readonly #engine: EngineSocket;
   readonly #decoder: SocketDecoder;
   readonly #sockets = new Map<string, ServerSocket>();
-  #connectTimer: Timer | undefined;
 
   constructor(server: SocketServer, engine: EngineSocket) {
     this.#server = server;
@@ -127,9 +132,7 @@ class Connection implements EngineEvents, SocketLink {
       this.#join({ type: "connect", namespace: "/" });
       return;
     }
-    this.#connectTimer = this.clock.after(this.#server.options.connectTimeoutMs, () => {
-      this.#engine.close(because(DISCONNECTS.protocol, "joined no namespace in time"));
-    });
+    this.#server.joining.start(this);
   }
 
   onMessage(data: Part): void {
@@ -144,11 +147,12 @@ class Connection implements EngineEvents, SocketLink {
 
   left(socket: ServerSocket): void {
     this.#sockets.delete(socket.namespace);
+    if (this.#sockets.size === 0) this.#server.joining.start(this);
   }
 
   onClose(why: string): void {
-    this.#connectTimer?.cancel();
     for (const socket of [...this.#sockets.values()]) socket.end(why);
+    this.#server.joining.cancel(this);
   }
 
   close(reason: Disconnect): void {
@@ -166,8 +170,8 @@ class Connection implements EngineEvents, SocketLink {
       if (this.protocol === 5) this.#fail("namespace is joined already");
       return;
     }
-    if (socket?.connected) return socket.receive(packet);
-    if (this.protocol === 5) this.#fail("namespace was not joined");
+    if (socket?.connected && packet.type !== "connect_error") return socket.receive(packet);
+    if (this.protocol === 5) this.#fail(`${packet.type} in a namespace that was not joined`);
   }
 
   #join(packet: SocketPacket & { type: "connect" }): void {
@@ -185,7 +189,7 @@ class Connection implements EngineEvents, SocketLink {
       this,
     );
     this.#sockets.set(namespace, socket);
-    this.#connectTimer?.cancel();
+    this.#server.joining.cancel(this);
     this.#admit(socket, namespaces);
   }
 
@@ -201,9 +205,7 @@ class Connection implements EngineEvents, SocketLink {
       } catch (error) {
         return refuse(error);
       }
-      if (socket.ended) return;
-      socket.connect();
-      namespaces.onConnection?.(socket);
+      if (!socket.ended) this.#letIn(socket, namespaces);
     };
     const refuse = (error: unknown) => {
       if (socket.ended) return;
@@ -211,6 +213,15 @@ class Connection implements EngineEvents, SocketLink {
       this.#refuse(socket.namespace, error);
     };
     next();
+  }
+
+  #letIn(socket: ServerSocket, { onConnection }: Namespaces): void {
+    socket.connect();
+    try {
+      onConnection?.(socket);
+    } catch (error) {
+      this.onError(error);
+    }
   }
 
   #refuse(namespace: string, error: unknown): void {
@@ -222,7 +233,7 @@ class Connection implements EngineEvents, SocketLink {
       namespace,
       data: this.protocol === 4 ? message : details,
     };
-    for (const part of encodeParts(refusal)) this.write(part);
+    for (const part of encodeParts(refusal, this.protocol)) this.write(part);
   }
 
   #handshake({ query, data }: SocketPacket & { type: "connect" }) {
@@ -240,6 +251,6 @@ class Connection implements EngineEvents, SocketLink {
   }
 
   #fail(reason: string): void {
-    this.#engine.close(because(DISCONNECTS.protocol, reason));
+    this.#engine.fail(because(DISCONNECTS.protocol, reason));
   }
 }

@@ -1,5 +1,10 @@
-import { encodeSocketPacket, type EventPacket, type SocketPacket } from "../codec/socketio.ts";
-import type { JsonObject } from "../codec/socketio.ts";
+import {
+  encodeSocketPacket,
+  escapeNonAscii,
+  type EventPacket,
+  type JsonObject,
+  type SocketPacket,
+} from "../codec/socketio.ts";
 import { MESSAGE_DIGIT } from "../codec/socketio_format.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
@@ -207,12 +212,13 @@ export class ServerSocket {
 
   #send(packet: SocketPacket): void {
     if (this.#ended) return;
-    for (const part of encodeParts(packet)) this.#link.write(part);
+    for (const part of encodeParts(packet, this.protocol)) this.#link.write(part);
   }
 }
 
 /** A packet as parts of Engine.IO: the text packet, and the bytes that belong to it. */
-export function encodeParts(packet: SocketPacket): Part[] {
+export function encodeParts(packet: SocketPacket, protocol: 4 | 5): Part[] {
   const { text, attachments } = encodeSocketPacket(packet);
-  return [MESSAGE_DIGIT + text, ...attachments];
+  // Clients of protocol 4 cannot all read anything but ASCII.
+  return [MESSAGE_DIGIT + (protocol === 4 ? escapeNonAscii(text) : text), ...attachments];
 }

@@ -1,6 +1,6 @@
 import { type Command, CommandError, decodeCommand, encodeError, encodeOk } from "../codec/hark.ts";
 import { checkChannel } from "../core/channel.ts";
-import { DISCONNECTS, readInput, Refusal } from "../core/errors.ts";
+import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../core/errors.ts";
 import type { Hub } from "../core/hub.ts";
 import type { Publisher } from "../core/publisher.ts";
 import type { Session } from "../core/session.ts";
@@ -14,6 +14,8 @@ export interface CommandsOptions {
   readonly presenceMax: number;
   /** Who the client publishes as; throws a `Refusal` if it may not. */
   readonly authorize: () => string;
+  /** Called for each command that is turned down. */
+  readonly onRefused: (type: RefusalType, why: string) => void;
 }
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -38,17 +40,22 @@ export class Commands {
       command = decodeCommand(message);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      session.write(encodeError(error.ref, "bad-request", error.message));
+      this.#refuse(error.ref, "bad-request", error.message);
       return;
     }
     this.#carryOut(command).then(
       (fields) => session.write(encodeOk(command.ref, fields)),
       (error) => {
-        if (error instanceof Refusal) {
-          session.write(encodeError(command.ref, error.type, error.message));
-        } else hub.failed(session, error);
+        if (error instanceof Refusal) this.#refuse(command.ref, error.type, error.message);
+        else hub.failed(session, error);
       },
     );
+  }
+
+  #refuse(ref: Command["ref"], type: RefusalType, why: string): void {
+    const { session, onRefused } = this.#options;
+    onRefused(type, why);
+    session.write(encodeError(ref, type, why));
   }
 
   #carryOut(command: Command): Promise<Fields> {

@@ -1,6 +1,7 @@
+import { wait } from "../core/clock.ts";
 import type { Hub } from "../core/hub.ts";
 import type { Disconnect } from "../core/errors.ts";
-import { DISCONNECTS, Refusal } from "../core/errors.ts";
+import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
 import { Slots } from "../core/limits.ts";
 import type { Peer, Session, SubscribeOptions } from "../core/session.ts";
 import type { Transport } from "../core/transport.ts";
@@ -14,6 +15,9 @@ export interface ConnectionLimits {
 }
 
 const RETRY_AFTER_S = 5;
+const GONE_POLL_MS = 20;
+/** Refusals that mean that a bound was hit. */
+const BOUNDS: readonly RefusalType[] = ["over-limit", "too-large", "too-many-requests"];
 const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 
 /**
@@ -39,6 +43,13 @@ export class Connections {
     this.#draining = true;
   }
 
+  /** Resolves when every connection is gone, or after `ms` milliseconds. */
+  async gone(ms: number): Promise<void> {
+    const { clock } = this.hub.options;
+    const deadline = clock.monotonic() + ms;
+    while (this.#slots.taken > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
+  }
+
   /**
    * Takes a slot for a connection from `address`. Returns what gives it back, to be called when the
    * connection is gone. Throws a `Refusal` that says when to try again.
@@ -50,7 +61,6 @@ export class Connections {
     const slot = this.#slots.take(address, LOOPBACK.test(address));
     if (typeof slot === "function") return slot;
     const whose = slot === "all" ? "the server has" : "your address has";
-    this.#log.warn("connection refused", { address, why: `${whose} its connections` }, address);
     throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);
   }
 
@@ -78,7 +88,14 @@ export class Connections {
     this.#metrics.disconnects.with(why.replaceAll(" ", "_")).inc();
     if (why === DISCONNECTS.slow.name) this.#metrics.slowDisconnects.inc();
     const seconds = Math.round((hub.options.clock.now() - openedAt) / 100) / 10;
-    this.#log.info("client disconnected", { id, why, seconds }, peer.address);
+    const level = why === DISCONNECTS.slow.name ? "warn" : "info";
+    this.#log[level]("client disconnected", { id, why, seconds }, peer.address);
+  }
+
+  /** Tells that a request or a command was turned down. */
+  refused(type: RefusalType, why: string, address: string): void {
+    this.#metrics.rejected.with(type).inc();
+    if (BOUNDS.includes(type)) this.#log.warn("refused", { address, why }, address);
   }
 
   /** Tells that a client broke a bound, or that our own handler failed with `error`. */

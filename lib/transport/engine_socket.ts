@@ -1,22 +1,29 @@
 import {
   type Bytes,
-  decodeText,
+  type Decoded,
   type EngineCodec,
+  failure,
   type Packet,
-  PACKET_TYPES,
 } from "../codec/engineio.ts";
-import type { Clock, Timer } from "../core/clock.ts";
-import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
+import { type Disconnect, DISCONNECTS, Refusal } from "../core/errors.ts";
 import { Rate } from "../core/limits.ts";
-import { frameBytes } from "../core/publication.ts";
-import { Poll, type PollingStyle, postAnswer, readPost, TOO_LARGE } from "./polling.ts";
+import type { HeartbeatLimits, Heartbeats } from "./heartbeats.ts";
+import {
+  decodePost,
+  type Part,
+  type PollingStyle,
+  pollingStyle,
+  Polls,
+  postAnswer,
+  toPacket,
+} from "./polling.ts";
+import { Upgrade } from "./upgrade.ts";
 import type { Message, Socket } from "./websocket.ts";
 
+export type { Part } from "./polling.ts";
+
 /** The bounds of an Engine.IO session. */
-export interface EngineLimits {
-  readonly clock: Clock;
-  readonly pingIntervalMs: number;
-  readonly pingTimeoutMs: number;
+export interface EngineLimits extends HeartbeatLimits {
   readonly upgradeTimeoutMs: number;
   /** Bytes of one polling body, or of one WebSocket frame. */
   readonly pollingBytesMax: number;
@@ -24,6 +31,8 @@ export interface EngineLimits {
   readonly outboundBytesMax: number;
   /** Packets a second from the client. */
   readonly inboundPerSecondMax: number;
+  /** Reads a body whole, or throws a `Refusal`: `too-large` if it has more than `bytesMax` bytes. */
+  readonly readBody: (request: Request, bytesMax: number) => Promise<Bytes>;
 }
 
 /** What is known of the client's first request. */
@@ -42,24 +51,27 @@ export interface EngineEvents {
 
 /** What its server needs to know of a session. */
 export interface EngineOwner {
-  /** The client has shown that it has the sid. */
-  confirmed(socket: EngineSocket): void;
   /** The session is over. A poll that still comes gets `goodbye`, if there is one. */
   ended(socket: EngineSocket, goodbye: readonly Packet[] | undefined): void;
-  /** The session is over and so is its last connection. */
-  gone(socket: EngineSocket): void;
   /** The client broke a bound or the protocol. */
   fault(reason: Disconnect, socket: EngineSocket): void;
 }
 
-/** What leaves: an encoded text packet, or the bytes of a message. */
-export type Part = string | Bytes;
+/** What a session is made of. */
+export interface EngineSocketParts {
+  readonly codec: EngineCodec;
+  readonly handshake: EngineHandshake;
+  readonly limits: EngineLimits;
+  readonly heartbeats: Heartbeats;
+  readonly owner: EngineOwner;
+  /** What the session begins on. */
+  readonly carrier: Polls | Socket;
+}
 
-const NOOP_INTERVAL_MS = 100;
 const NOOP: Packet = { type: "noop", data: "" };
 const CLOSE: Packet = { type: "close", data: "" };
-const PING = encodeType("ping");
-const CLIENT_CLOSED = "client closed";
+const UNHEARD: EngineEvents = { onMessage: () => {}, onClose: () => {} };
+const NORMAL = { code: 1000, reason: "" };
 
 /** One Engine.IO session: on polling, on WebSocket, or on its way from one to the other. */
 export class EngineSocket {
@@ -67,104 +79,92 @@ export class EngineSocket {
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
   /** To be set by whoever takes the connection, at once. */
-  events!: EngineEvents;
+  events: EngineEvents = UNHEARD;
   readonly #limits: EngineLimits;
+  readonly #heartbeats: Heartbeats;
   readonly #owner: EngineOwner;
+  /** What carries the session: a WebSocket, or else polls. */
+  #socket: Socket | undefined;
+  #polls: Polls | undefined;
+  #upgrade: Upgrade | undefined;
+  #isPosting = false;
   /** Of packets that are posted; frames are counted where they arrive. */
   #rate: Rate | undefined;
-  /** The WebSocket that carries the session; undefined while it polls. */
-  #socket: Socket | undefined;
-  /** A WebSocket that wants to take over. */
-  #probe: { readonly socket: Socket; isProbed: boolean; timers: Timer[] } | undefined;
-  #poll: Poll | undefined;
-  #posting: AbortController | undefined;
-  #queue: Part[] = [];
-  #queuedBytes = 0;
-  #flushing = false;
-  #heartbeat: Timer;
   #closed = false;
 
-  constructor(
-    codec: EngineCodec,
-    handshake: EngineHandshake,
-    limits: EngineLimits,
-    owner: EngineOwner,
-    socket?: Socket,
-  ) {
+  constructor({ codec, handshake, limits, heartbeats, owner, carrier }: EngineSocketParts) {
     this.codec = codec;
     this.handshake = handshake;
     this.#limits = limits;
+    this.#heartbeats = heartbeats;
     this.#owner = owner;
-    this.#socket = socket;
-    this.#heartbeat = this.#nextHeartbeat();
-    this.write(`${encodeType("open")}${this.#openJson()}`);
+    if (carrier instanceof Polls) this.#polls = carrier;
+    else this.#socket = carrier;
+    heartbeats.start(this);
+    this.write(`0${this.#openJson()}`);
+  }
+
+  /** True if the client takes text only. */
+  get base64(): boolean {
+    return this.handshake.query.get("b64") === "1";
   }
 
   /** Bytes accepted but not yet on the network. */
   get bufferedBytes(): number {
-    return this.#queuedBytes + (this.#socket?.bufferedBytes ?? 0);
-  }
-
-  get isPolling(): boolean {
-    return this.#socket === undefined;
+    return this.#socket?.bufferedBytes ?? this.#polls?.queuedBytes ?? 0;
   }
 
   /** Sends a part; ends the session if too much is unsent. After `close()` it does nothing. */
   write(part: Part): void {
     if (this.#closed) return;
-    if (this.bufferedBytes > this.#limits.outboundBytesMax) return this.close(DISCONNECTS.slow);
-    if (this.#socket !== undefined) return this.#socket.send(this.#frame(part));
-    this.#queue.push(part);
-    this.#queuedBytes += frameBytes(part);
-    this.#flushSoon();
+    if (this.bufferedBytes > this.#limits.outboundBytesMax) this.close(DISCONNECTS.slow);
+    else if (this.#socket !== undefined) this.#socket.send(this.#frame(part));
+    else this.#polls?.write(part);
   }
 
-  /** Ends the session from this side, after what is queued unless the client is slow. Idempotent. */
+  /**
+   * Ends the session from this side. The client is told on its open poll or, within some time, on its
+   * next one, after what is queued unless it is slow. Idempotent.
+   */
   close(reason: Disconnect): void {
     if (this.#closed) return;
-    if (reason.name === DISCONNECTS.slow.name) this.#queue = [];
-    const goodbye = [...this.#queue.map(decodePart), CLOSE];
+    const polls = this.#polls;
     const socket = this.#socket;
-    const poll = this.#poll;
-    this.#end(reason.name, poll === undefined && socket === undefined ? goodbye : undefined);
-    poll?.answer(goodbye);
+    if (reason.name === DISCONNECTS.slow.name) polls?.take();
+    const goodbye = polls?.isOpen === false ? [...polls.take().map(toPacket), CLOSE] : undefined;
+    polls?.end(CLOSE);
+    this.#end(reason.name, goodbye);
     socket?.close(reason);
   }
 
-  /** A poll: answers when there is something to send. Undefined if it must not be made. */
-  poll(style: PollingStyle, signal: AbortSignal): Promise<Response> | undefined {
-    if (this.#closed || this.#socket !== undefined) return undefined;
-    if (this.#poll !== undefined) {
-      this.#owner.fault(DISCONNECTS.protocol, this);
-      this.close(DISCONNECTS.protocol);
-      return undefined;
-    }
-    this.#owner.confirmed(this);
-    const poll = this.#poll = new Poll(style, signal, () => this.#end("connection lost"));
-    this.#flush();
-    return poll.answered;
+  /** Ends the session at once because the client broke a bound or the protocol. Idempotent. */
+  fail(reason: Disconnect): void {
+    if (this.#closed) return;
+    this.#owner.fault(reason, this);
+    this.#leave(reason, CLOSE);
   }
 
-  /** A post of packets. Undefined if it must not be made or is malformed: the session is over then. */
-  async post(request: Request, style: PollingStyle): Promise<Response | undefined> {
-    if (this.#closed || this.#socket !== undefined) return undefined;
-    if (this.#posting !== undefined) {
-      this.#owner.fault(DISCONNECTS.protocol, this);
-      this.close(DISCONNECTS.protocol);
-      return undefined;
-    }
-    const posting = this.#posting = new AbortController();
-    const { pollingBytesMax } = this.#limits;
-    const packets = await readPost(request, style, pollingBytesMax, posting.signal);
-    this.#posting = undefined;
-    if (packets === TOO_LARGE) {
-      this.#owner.fault(DISCONNECTS.limit, this);
-      this.close(DISCONNECTS.limit);
-      return new Response(null, { status: 413 });
-    }
+  /** Answers a poll once there is something to send. Undefined if it must not be made. */
+  async poll(query: URLSearchParams, signal: AbortSignal): Promise<Response | undefined> {
+    if (this.#polls?.isOpen) this.fail(DISCONNECTS.protocol);
+    return await this.#polls?.open(
+      pollingStyle(this, query),
+      signal,
+      () => this.#end("connection lost"),
+    );
+  }
+
+  /** Takes a post of packets. Undefined if it must not be made or is malformed. */
+  async post(query: URLSearchParams, request: Request): Promise<Response | undefined> {
+    if (this.#isPosting) this.fail(DISCONNECTS.protocol);
+    if (this.#polls === undefined) return undefined;
+    this.#isPosting = true;
+    const packets = await this.#readPost(request, pollingStyle(this, query));
+    this.#isPosting = false;
+    if (packets instanceof Response) return packets;
     if (this.#closed) return undefined;
     if (!packets.ok) {
-      this.#protocolFault();
+      this.fail(DISCONNECTS.protocol);
       return undefined;
     }
     for (const packet of packets.value) this.#receivePosted(packet);
@@ -173,192 +173,118 @@ export class EngineSocket {
 
   /** A WebSocket that wants to take over has opened; it is closed unless the session can use it. */
   probe(socket: Socket): void {
-    if (this.#closed || this.#socket !== undefined || this.#probe !== undefined) {
-      return socket.close({ code: 1000, reason: "" });
-    }
+    if (this.#polls === undefined || this.#upgrade !== undefined) return socket.close(NORMAL);
     const { clock, upgradeTimeoutMs } = this.#limits;
-    const timers = [clock.after(upgradeTimeoutMs, () => this.#dropProbe())];
-    this.#probe = { socket, isProbed: false, timers };
+    this.#upgrade = new Upgrade(socket, {
+      clock,
+      upgradeTimeoutMs,
+      endPoll: () => this.#polls?.end(NOOP),
+      onDone: () => this.#switchTo(socket),
+      onFailed: () => this.#upgrade = undefined,
+    });
   }
 
   /** A frame has come on a WebSocket of this session. */
   receiveFrame(socket: Socket, frame: Message): void {
     const packet = this.codec.decodeFrame(frame);
-    if (socket === this.#probe?.socket) {
-      if (packet.ok) this.#receiveProbe(packet.value);
-      else this.#dropProbe();
-    } else if (socket === this.#socket) {
+    if (socket === this.#socket) {
       if (packet.ok) this.#receive(packet.value);
-      else this.#protocolFault();
+      else this.fail(DISCONNECTS.protocol);
+    } else if (socket === this.#upgrade?.socket) {
+      if (packet.ok) this.#upgrade.receive(packet.value);
+      else this.#upgrade.fail();
     }
   }
 
   /** The client broke a bound on a WebSocket of this session, which is about to be closed. */
   socketFault(socket: Socket, reason: Disconnect): void {
     if (socket === this.#socket) this.close(reason);
-    else if (socket === this.#probe?.socket) this.#dropProbe();
+    else if (socket === this.#upgrade?.socket) this.#upgrade.fail();
   }
 
   /** A WebSocket of this session is over. */
   socketClosed(socket: Socket, why: string): void {
-    if (socket === this.#probe?.socket) return this.#clearProbe();
-    if (socket !== this.#socket) return;
-    this.#end(why);
-    this.#owner.gone(this);
+    if (socket === this.#socket) this.#end(why);
+    else if (socket === this.#upgrade?.socket) this.#upgrade.ended();
+  }
+
+  /** Asks the client whether it is there. For `Heartbeats` alone. */
+  ping(): void {
+    this.write("2");
+  }
+
+  /** Ends a session whose client has not said in time that it is there. For `Heartbeats` alone. */
+  timeOut(): void {
+    this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" }, CLOSE);
+  }
+
+  async #readPost(request: Request, style: PollingStyle): Promise<Decoded<Packet[]> | Response> {
+    const { readBody, pollingBytesMax } = this.#limits;
+    const type = request.headers.get("content-type");
+    try {
+      return decodePost(style, type, await readBody(request, pollingBytesMax));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (error.type !== "too-large") return failure(error.message);
+      this.fail(DISCONNECTS.limit);
+      return new Response(null, { status: 413 });
+    }
   }
 
   #receivePosted(packet: Packet): void {
     const { clock, inboundPerSecondMax } = this.#limits;
-    this.#owner.confirmed(this);
     this.#rate ??= new Rate(inboundPerSecondMax, clock.monotonic());
-    if (this.#closed || this.#rate.take(clock.monotonic())) return this.#receive(packet);
-    this.#owner.fault(DISCONNECTS.limit, this);
-    this.close(DISCONNECTS.limit);
+    if (this.#rate.take(clock.monotonic())) this.#receive(packet);
+    else this.fail(DISCONNECTS.limit);
   }
 
-  #receive(packet: Packet): void {
+  #receive({ type, data }: Packet): void {
     if (this.#closed) return;
-    const isVersion4 = this.codec.version === 4;
-    if (!isVersion4) this.#restartHeartbeat();
-    switch (packet.type) {
+    switch (type) {
       case "message":
-        return this.events.onMessage(packet.data);
-      case "ping":
-        if (isVersion4) return this.#protocolFault();
-        return this.write(`${encodeType("pong")}${packet.data}`);
-      case "pong":
-        if (!isVersion4) return this.#protocolFault();
-        return this.#restartHeartbeat();
+        return this.events.onMessage(data);
       case "close":
-        return this.#closedByClient();
+        return this.#leave({ name: "client closed", code: 1000, reason: "" }, NOOP);
+      case "ping":
+        if (this.codec.version === 4) return this.fail(DISCONNECTS.protocol);
+        this.#heartbeats.start(this);
+        return this.write(`3${data}`);
+      case "pong":
+        if (this.codec.version === 3) return this.fail(DISCONNECTS.protocol);
+        return this.#heartbeats.start(this);
     }
-  }
-
-  #receiveProbe(packet: Packet): void {
-    const probe = this.#probe!;
-    if (packet.type === "ping" && packet.data === "probe") {
-      probe.isProbed = true;
-      probe.socket.send(`${encodeType("pong")}probe`);
-      this.#sendNoops();
-    } else if (packet.type === "upgrade" && probe.isProbed) {
-      this.#switchTo(probe.socket);
-    } else {
-      this.#dropProbe();
-    }
-  }
-
-  /** Ends open polls, for which the client waits before it upgrades. */
-  #sendNoops(): void {
-    this.#answerPoll([NOOP]);
-    const { clock } = this.#limits;
-    this.#probe?.timers.push(clock.after(NOOP_INTERVAL_MS, () => this.#sendNoops()));
   }
 
   #switchTo(socket: Socket): void {
-    this.#clearProbe();
-    this.#answerPoll([NOOP]);
+    const parts = this.#polls!.take();
+    this.#polls!.close();
+    this.#polls = undefined;
+    this.#upgrade = undefined;
     this.#socket = socket;
-    const queue = this.#takeQueue();
-    for (const part of queue) socket.send(this.#frame(part));
-  }
-
-  #dropProbe(): void {
-    const socket = this.#probe?.socket;
-    this.#clearProbe();
-    socket?.close({ code: 1000, reason: "" });
-  }
-
-  #clearProbe(): void {
-    for (const timer of this.#probe?.timers ?? []) timer.cancel();
-    this.#probe = undefined;
-  }
-
-  // What is written in one go leaves in one payload.
-  #flushSoon(): void {
-    if (this.#flushing) return;
-    this.#flushing = true;
-    queueMicrotask(() => {
-      this.#flushing = false;
-      this.#flush();
-    });
-  }
-
-  #flush(): void {
-    if (this.#poll === undefined || this.#queue.length === 0) return;
-    this.#answerPoll(this.#takeQueue().map(decodePart));
-  }
-
-  #answerPoll(packets: readonly Packet[]): void {
-    const poll = this.#poll;
-    this.#poll = undefined;
-    poll?.answer(packets);
-  }
-
-  /** What waits to be sent, for the answer to a handshake. */
-  takePackets(): Packet[] {
-    return this.#takeQueue().map(decodePart);
-  }
-
-  #takeQueue(): Part[] {
-    const queue = this.#queue;
-    this.#queue = [];
-    this.#queuedBytes = 0;
-    return queue;
+    for (const part of parts) socket.send(this.#frame(part));
   }
 
   #frame(part: Part): Message {
     if (typeof part === "string") return part;
-    const base64 = this.handshake.query.get("b64") === "1";
-    return this.codec.encodeFrame({ type: "message", data: part }, { base64 });
+    return this.codec.encodeFrame({ type: "message", data: part }, this);
   }
 
-  #nextHeartbeat(): Timer {
-    const { clock, pingIntervalMs, pingTimeoutMs } = this.#limits;
-    if (this.codec.version === 3) {
-      return clock.after(pingIntervalMs + pingTimeoutMs, () => this.#timeOut());
-    }
-    return clock.after(pingIntervalMs, () => {
-      this.#heartbeat = clock.after(pingTimeoutMs, () => this.#timeOut());
-      this.write(PING);
-    });
-  }
-
-  #restartHeartbeat(): void {
-    this.#heartbeat.cancel();
-    this.#heartbeat = this.#nextHeartbeat();
-  }
-
-  #timeOut(): void {
-    const why = "ping timeout";
-    this.#poll?.answer([CLOSE]);
-    this.#poll = undefined;
+  /** Ends the session at once: of polls, only one that is open is told. */
+  #leave(reason: Disconnect, last: Packet): void {
     const socket = this.#socket;
-    this.#end(why);
-    socket?.close({ code: 1000, reason: why });
-  }
-
-  #closedByClient(): void {
-    const socket = this.#socket;
-    this.#answerPoll([NOOP]);
-    this.#end(CLIENT_CLOSED);
-    socket?.close({ code: 1000, reason: "" });
-  }
-
-  #protocolFault(): void {
-    this.#owner.fault(DISCONNECTS.protocol, this);
-    this.close(DISCONNECTS.protocol);
+    this.#polls?.end(last);
+    this.#end(reason.name);
+    socket?.close(reason);
   }
 
   #end(why: string, goodbye?: readonly Packet[]): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#heartbeat.cancel();
-    this.#posting?.abort();
-    this.#poll = undefined;
-    this.#takeQueue();
-    this.#dropProbe();
+    this.#heartbeats.stop(this);
+    this.#upgrade?.fail();
+    this.#polls?.close();
+    this.#polls = undefined;
     this.#owner.ended(this, goodbye);
-    if (this.#socket === undefined) this.#owner.gone(this);
     this.events.onClose(why);
   }
 
@@ -372,17 +298,6 @@ export class EngineSocket {
       maxPayload: pollingBytesMax,
     });
   }
-}
-
-function encodeType(type: Packet["type"]): string {
-  return String(PACKET_TYPES.indexOf(type));
-}
-
-function decodePart(part: Part): Packet {
-  if (typeof part !== "string") return { type: "message", data: part };
-  const packet = decodeText(part);
-  if (!packet.ok) throw new TypeError(`Cannot send a part: ${packet.reason}`);
-  return packet.value;
 }
 
 function randomSid(): string {

@@ -1,34 +1,37 @@
 import type { EngineCodec, Packet } from "../codec/engineio.ts";
 import { engineio3 } from "../codec/engineio3.ts";
 import { engineio4 } from "../codec/engineio4.ts";
-import type { Timer } from "../core/clock.ts";
+import { Deadlines } from "../core/deadlines.ts";
 import { type Disconnect, DISCONNECTS, Refusal } from "../core/errors.ts";
-import { type EngineLimits, type EngineOwner, EngineSocket } from "./engine_socket.ts";
-import { pollAnswer, pollingStyle } from "./polling.ts";
+import {
+  type EngineHandshake,
+  type EngineLimits,
+  type EngineOwner,
+  EngineSocket,
+} from "./engine_socket.ts";
+import { EngineWebSocket, type EngineWebSocketListener } from "./engine_websocket.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { pollAnswer, pollingStyle, Polls } from "./polling.ts";
 import {
   acceptSocket,
   handshakeFault,
+  type Handshakes,
   isUpgrade,
-  type Message,
   type Socket,
-  type SocketEvents,
   type SocketOptions,
 } from "./websocket.ts";
 
 /** What an Engine.IO server needs, and the bounds it keeps. */
-export interface EngineServerOptions extends EngineLimits {
+export interface EngineServerOptions extends EngineLimits, EngineWebSocketListener {
+  readonly handshakes: Handshakes;
   /** Polling sessions whose client has not come back yet, and ended ones that are remembered. */
   readonly handshakesMax: number;
+  /** Whether a client may connect at all. */
+  readonly allows: (exchange: EngineRequest) => boolean;
   /** Takes a slot for a connection; returns what gives it back, or throws a `Refusal`. */
   readonly admit: (address: string) => () => void;
   /** A session has begun; MUST set its `events` before it returns. */
-  readonly onConnection: (socket: EngineSocket) => void;
-  /** A client broke a bound or the protocol, or a handler threw `error`. */
-  readonly onFault: (reason: Disconnect, address: string, error?: unknown) => void;
-  /** A WebSocket was told to close and is not gone yet. */
-  readonly onClosing: () => void;
-  /** A WebSocket that was told to close is gone. */
-  readonly onClosed: () => void;
+  readonly onConnection: (session: EngineSocket) => void;
 }
 
 /** One HTTP request to the server. */
@@ -44,10 +47,18 @@ const ERRORS = {
   sid: { code: 1, message: "Session ID unknown" },
   method: { code: 2, message: "Bad handshake method" },
   request: { code: 3, message: "Bad request" },
+  forbidden: { code: 4, message: "Forbidden" },
   version: { code: 5, message: "Unsupported protocol version" },
 } as const;
 
 type EngineError = (typeof ERRORS)[keyof typeof ERRORS];
+
+/** What the next poll of an ended session is told. */
+interface Goodbye {
+  readonly codec: EngineCodec;
+  readonly base64: boolean;
+  readonly packets: readonly Packet[];
+}
 
 const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
   ["3", engineio3],
@@ -60,179 +71,174 @@ const RETRY_AFTER_S = 5;
 export class EngineServer implements EngineOwner {
   readonly #options: EngineServerOptions;
   readonly #socketOptions: SocketOptions;
-  readonly #sockets = new Map<string, EngineSocket>();
+  readonly #heartbeats: Heartbeats;
+  readonly #sessions = new Map<string, EngineSocket>();
+  /** Sessions whose client has not shown yet that it has the sid. */
   readonly #unconfirmed = new Set<EngineSocket>();
-  readonly #releases = new Map<EngineSocket, () => void>();
-  /** What the next poll of an ended session is told. */
-  readonly #goodbyes = new Map<string, { packets: readonly Packet[]; timer: Timer }>();
+  readonly #goodbyes = new Map<string, Goodbye>();
+  readonly #goodbyesDue: Deadlines<string>;
 
   constructor(options: EngineServerOptions) {
+    const { clock, handshakes, pollingBytesMax, inboundPerSecondMax } = options;
     this.#options = options;
+    this.#heartbeats = new Heartbeats(options);
+    this.#goodbyesDue = new Deadlines(clock, GOODBYE_MS, (sid) => this.#goodbyes.delete(sid));
     this.#socketOptions = {
-      clock: options.clock,
+      clock,
+      handshakes,
       idleTimeoutS: 0, // the protocol has pings of its own
-      inboundBytesMax: options.pollingBytesMax,
-      inboundPerSecondMax: options.inboundPerSecondMax,
+      inboundBytesMax: pollingBytesMax,
+      inboundPerSecondMax,
     };
   }
 
   /** Sessions that are not over. */
   get size(): number {
-    return this.#sockets.size;
+    return this.#sessions.size;
   }
 
   /** Answers one request of whatever method. Throws a `Refusal` where there is no room. */
   async handle(exchange: EngineRequest): Promise<Response> {
     const { request } = exchange;
     if (request.method === "OPTIONS") return withCors(request, new Response(null, { status: 204 }));
-    if (isUpgrade(request)) return this.#upgrade(exchange);
-    return withCors(request, await this.#answer(exchange));
+    const isSocket = isUpgrade(request);
+    const error = this.#check(exchange, isSocket);
+    if (isSocket) return error === undefined ? this.#openSocket(exchange) : refuseText(error);
+    const answer = error === undefined ? await this.#answer(exchange) : refuse(error);
+    return withCors(request, answer ?? refuse(ERRORS.request));
   }
 
   /** Ends every session. */
   close(): void {
-    for (const socket of this.#sockets.values()) socket.close(DISCONNECTS.shutdown);
-    for (const { timer } of this.#goodbyes.values()) timer.cancel();
-    this.#goodbyes.clear();
+    for (const session of this.#sessions.values()) session.close(DISCONNECTS.shutdown);
+    for (const sid of this.#goodbyes.keys()) this.#takeGoodbye(sid);
   }
 
-  confirmed(socket: EngineSocket): void {
-    this.#unconfirmed.delete(socket);
+  ended(session: EngineSocket, packets: readonly Packet[] | undefined): void {
+    const { id, codec, base64 } = session;
+    this.#sessions.delete(id);
+    this.#unconfirmed.delete(session);
+    if (packets === undefined || this.#goodbyes.size >= this.#options.handshakesMax) return;
+    this.#goodbyes.set(id, { codec, base64, packets });
+    this.#goodbyesDue.start(id);
   }
 
-  ended(socket: EngineSocket, goodbye: readonly Packet[] | undefined): void {
-    const { clock, handshakesMax } = this.#options;
-    this.#sockets.delete(socket.id);
-    this.#unconfirmed.delete(socket);
-    if (goodbye === undefined || this.#goodbyes.size >= handshakesMax) return;
-    const timer = clock.after(GOODBYE_MS, () => this.#goodbyes.delete(socket.id));
-    this.#goodbyes.set(socket.id, { packets: goodbye, timer });
+  fault(reason: Disconnect, session: EngineSocket): void {
+    this.#options.onFault(reason, session.handshake.address);
   }
 
-  gone(socket: EngineSocket): void {
-    this.#releases.get(socket)?.();
-    this.#releases.delete(socket);
-  }
-
-  fault(reason: Disconnect, socket: EngineSocket): void {
-    this.#options.onFault(reason, socket.handshake.address);
-  }
-
-  async #answer(exchange: EngineRequest): Promise<Response> {
+  /** Why a request cannot be answered, whatever its session says; undefined if it can. */
+  #check(exchange: EngineRequest, isSocket: boolean): EngineError | undefined {
     const { request, query } = exchange;
     const transport = query.get("transport");
-    if (transport !== "polling" && transport !== "websocket") return refuse(ERRORS.transport);
     const sid = query.get("sid");
-    if (sid !== null) return await this.#answerSession(sid, exchange) ?? refuse(ERRORS.request);
-    if (request.method !== "GET") return refuse(ERRORS.method);
-    if (transport === "websocket") return refuse(ERRORS.request);
-    const codec = CODECS.get(query.get("EIO"));
-    return codec === undefined ? refuse(ERRORS.version) : this.#openPolling(codec, exchange);
+    if (transport !== "polling" && transport !== "websocket") return ERRORS.transport;
+    if (sid !== null && !this.#sessions.has(sid)) {
+      const isPoll = transport === "polling" && request.method === "GET" && !isSocket;
+      return isPoll && this.#goodbyes.has(sid) ? undefined : ERRORS.sid;
+    }
+    if (sid === null && request.method !== "GET") return ERRORS.method;
+    if (isSocket !== (transport === "websocket")) return ERRORS.request;
+    if (isSocket && handshakeFault(request) !== undefined) return ERRORS.request;
+    if (sid !== null) return undefined;
+    if (!CODECS.has(query.get("EIO"))) return ERRORS.version;
+    return this.#options.allows(exchange) ? undefined : ERRORS.forbidden;
   }
 
-  async #answerSession(sid: string, exchange: EngineRequest): Promise<Response | undefined> {
+  /** Answers a checked request that is no WebSocket's. Undefined if its session cannot take it. */
+  async #answer(exchange: EngineRequest): Promise<Response | undefined> {
     const { request, query } = exchange;
-    const socket = this.#sockets.get(sid);
-    if (socket === undefined) return this.#sayGoodbye(sid, exchange) ?? refuse(ERRORS.sid);
-    if (query.get("transport") !== "polling") return undefined;
-    const style = pollingStyle(socket.codec, query);
-    if (request.method === "GET") return await socket.poll(style, request.signal);
-    if (request.method === "POST") return await socket.post(request, style);
+    const sid = query.get("sid");
+    if (sid === null) return await this.#openPolling(exchange);
+    const session = this.#sessions.get(sid);
+    if (session === undefined) {
+      const goodbye = this.#takeGoodbye(sid);
+      return pollAnswer(pollingStyle(goodbye, query), goodbye.packets);
+    }
+    this.#unconfirmed.delete(session);
+    if (request.method === "GET") return await session.poll(query, request.signal);
+    if (request.method === "POST") return await session.post(query, request);
     return undefined;
   }
 
-  #sayGoodbye(sid: string, { request, query }: EngineRequest): Response | undefined {
-    const goodbye = this.#goodbyes.get(sid);
-    const codec = CODECS.get(query.get("EIO"));
-    if (goodbye === undefined || codec === undefined || request.method !== "GET") return undefined;
-    goodbye.timer.cancel();
-    this.#goodbyes.delete(sid);
-    return pollAnswer(pollingStyle(codec, query), goodbye.packets);
+  async #openPolling(exchange: EngineRequest): Promise<Response | undefined> {
+    this.#checkRoom();
+    const polls = new Polls(this.#options.admit(exchange.address));
+    const session = this.#begin(readHandshake(exchange), polls);
+    if (this.#sessions.has(session.id)) this.#unconfirmed.add(session);
+    // The first answer is that of a poll: there is something to send already.
+    return await session.poll(exchange.query, exchange.request.signal);
   }
 
-  #openPolling(codec: EngineCodec, { request, query, address }: EngineRequest): Response {
-    this.#checkRoom();
-    const release = this.#options.admit(address);
-    const handshake = { address, query, headers: new Headers(request.headers) };
-    const socket = new EngineSocket(codec, handshake, this.#options, this);
-    this.#begin(socket, release);
-    return pollAnswer(pollingStyle(codec, query), socket.takePackets());
-  }
-
-  #upgrade(exchange: EngineRequest): Response {
-    const { request, query, address } = exchange;
-    const sid = query.get("sid");
-    const transport = query.get("transport");
-    const codec = CODECS.get(query.get("EIO"));
-    if (transport !== "polling" && transport !== "websocket") return refuseText(ERRORS.transport);
-    if (transport === "polling" || handshakeFault(request) !== undefined) {
-      return refuseText(ERRORS.request);
+  #openSocket(exchange: EngineRequest): Response {
+    const session = this.#sessions.get(exchange.query.get("sid") ?? "");
+    if (session === undefined) {
+      this.#checkRoom();
+      const handshake = readHandshake(exchange);
+      return this.#accept(exchange, (socket) => this.#begin(handshake, socket));
     }
-    if (sid !== null) {
-      const session = this.#sockets.get(sid);
-      if (session === undefined) return refuseText(ERRORS.sid);
-      return this.#acceptSocket(request, address, (socket) => {
-        session.probe(socket);
-        return session;
-      });
-    }
-    if (codec === undefined) return refuseText(ERRORS.version);
-    this.#checkRoom();
-    const release = this.#options.admit(address);
-    const handshake = { address, query, headers: new Headers(request.headers) };
-    return this.#acceptSocket(request, address, (socket) => {
-      const session = new EngineSocket(codec, handshake, this.#options, this, socket);
-      this.#begin(session, release);
+    this.#unconfirmed.delete(session);
+    return this.#accept(exchange, (socket) => {
+      session.probe(socket);
       return session;
-    }, release);
+    });
   }
 
-  #begin(socket: EngineSocket, release: () => void): void {
-    this.#sockets.set(socket.id, socket);
-    if (socket.isPolling) this.#unconfirmed.add(socket);
-    this.#releases.set(socket, release);
-    this.#options.onConnection(socket);
+  #accept(
+    { request, address }: EngineRequest,
+    begin: (socket: Socket) => EngineSocket,
+  ): Response {
+    const release = this.#options.admit(address);
+    const events = new EngineWebSocket(address, release, this.#options, begin);
+    return acceptSocket(request, undefined, this.#socketOptions, events);
+  }
+
+  #begin(handshake: EngineHandshake, carrier: Polls | Socket): EngineSocket {
+    const session = new EngineSocket({
+      codec: CODECS.get(handshake.query.get("EIO"))!,
+      handshake,
+      limits: this.#options,
+      heartbeats: this.#heartbeats,
+      owner: this,
+      carrier,
+    });
+    this.#sessions.set(session.id, session);
+    this.#options.onConnection(session);
+    return session;
+  }
+
+  #takeGoodbye(sid: string): Goodbye {
+    const goodbye = this.#goodbyes.get(sid)!;
+    this.#goodbyes.delete(sid);
+    this.#goodbyesDue.cancel(sid);
+    return goodbye;
   }
 
   #checkRoom(): void {
     if (this.#unconfirmed.size < this.#options.handshakesMax) return;
     throw new Refusal("over-limit", "Cannot connect: too many handshakes wait", RETRY_AFTER_S);
   }
+}
 
-  #acceptSocket(
-    request: Request,
-    address: string,
-    begin: (socket: Socket) => EngineSocket,
-    release: () => void = () => {},
-  ): Response {
-    const { onFault, onClosing, onClosed } = this.#options;
-    let socket: Socket | undefined;
-    let session: EngineSocket | undefined;
-    const events: SocketEvents = {
-      open(opened) {
-        socket = opened;
-        session = begin(opened);
-      },
-      message(message: Message) {
-        session?.receiveFrame(socket!, message);
-      },
-      closing: onClosing,
-      close(why, told) {
-        if (told) onClosed();
-        session?.socketClosed(socket!, why);
-        release();
-      },
-      fault(reason, error) {
-        onFault(reason, address, error);
-        session?.socketFault(socket!, reason);
-      },
-    };
-    return acceptSocket(request, undefined, this.#socketOptions, events);
-  }
+// The request can't be read later: of its headers a text is kept, which takes a fifth of the space.
+function readHandshake({ request, query, address }: EngineRequest): EngineHandshake {
+  const lines = Array.from(request.headers, ([name, value]) => `${name}:${value}`).join("\n");
+  return {
+    address,
+    query,
+    get headers() {
+      return new Headers(lines.split("\n").map(splitHeader));
+    },
+  };
+}
+
+function splitHeader(line: string): [name: string, value: string] {
+  const colon = line.indexOf(":");
+  return [line.slice(0, colon), line.slice(colon + 1)];
 }
 
 function refuse(error: EngineError): Response {
-  return Response.json(error, { status: 400 });
+  return Response.json(error, { status: error === ERRORS.forbidden ? 403 : 400 });
 }
 
 /** How a WebSocket request is refused. */

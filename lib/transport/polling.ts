@@ -1,8 +1,18 @@
-import type { Bytes, Decoded, EngineCodec, Packet } from "../codec/engineio.ts";
-import { decodeUtf8, failure } from "../codec/engineio.ts";
+import {
+  type Bytes,
+  type Decoded,
+  decodeText,
+  decodeUtf8,
+  type EngineCodec,
+  type Packet,
+} from "../codec/engineio.ts";
 import { decodeJsonpBody, encodeJsonp } from "../codec/engineio3.ts";
+import { frameBytes } from "../core/publication.ts";
 
-/** How a client wants its polls answered; fixed by each request's query. */
+/** What leaves: an encoded text packet, or the bytes of a message. */
+export type Part = string | Bytes;
+
+/** How a client wants a request answered. */
 export interface PollingStyle {
   readonly codec: EngineCodec;
   /** The callback's number if the client polls by JSONP (Engine.IO 3). */
@@ -11,15 +21,20 @@ export interface PollingStyle {
   readonly base64: boolean;
 }
 
-/** Reads the style of a request. */
-export function pollingStyle(codec: EngineCodec, query: URLSearchParams): PollingStyle {
+/** Reads the style of a request with `query`; `base64` if its session's first one asked for that. */
+export function pollingStyle(
+  { codec, base64 }: Pick<PollingStyle, "codec" | "base64">,
+  query: URLSearchParams,
+): PollingStyle {
   const jsonp = codec.version === 3 ? query.get("j") ?? undefined : undefined;
-  const base64 = codec.version === 4 || query.get("b64") === "1" || jsonp !== undefined;
-  return { codec, jsonp, base64 };
+  return { codec, jsonp, base64: base64 || jsonp !== undefined };
 }
 
 /** The answer to a poll. */
-export function pollAnswer({ codec, jsonp, base64 }: PollingStyle, packets: readonly Packet[]) {
+export function pollAnswer(
+  { codec, jsonp, base64 }: PollingStyle,
+  packets: readonly Packet[],
+): Response {
   const payload = codec.encodePayload(packets, { base64 });
   if (typeof payload !== "string") return answer(payload, "application/octet-stream");
   if (jsonp === undefined) return answer(payload, "text/plain; charset=UTF-8");
@@ -31,52 +46,13 @@ export function postAnswer(): Response {
   return answer("ok", "text/html");
 }
 
-function answer(body: string | Bytes, contentType: string): Response {
-  const headers = { "content-type": contentType, "cache-control": "no-store" };
-  return new Response(body, { status: 200, headers });
-}
-
-/** A poll that waits for packets. */
-export class Poll {
-  /** What the client gets. */
-  readonly answered: Promise<Response>;
-  readonly #style: PollingStyle;
-  readonly #resolve: (response: Response) => void;
-  #done = false;
-
-  /** `onAbort` is called if the client goes away before it is answered. */
-  constructor(style: PollingStyle, signal: AbortSignal, onAbort: () => void) {
-    const { promise, resolve } = Promise.withResolvers<Response>();
-    this.answered = promise;
-    this.#resolve = resolve;
-    this.#style = style;
-    signal.addEventListener("abort", () => {
-      if (!this.#done) onAbort();
-    });
-  }
-
-  /** Ends the wait; called once. */
-  answer(packets: readonly Packet[]): void {
-    this.#done = true;
-    this.#resolve(pollAnswer(this.#style, packets));
-  }
-}
-
-/** A body that is longer than allowed. */
-export const TOO_LARGE = Symbol("too large");
-
-/** Reads the packets that a client posts; stops reading at `bytesMax`, or when `signal` fires. */
-export async function readPost(
-  request: Request,
+/** Reads the packets that a client has posted; `type` is the request's `Content-Type`. */
+export function decodePost(
   { codec, jsonp }: PollingStyle,
-  bytesMax: number,
-  signal: AbortSignal,
-): Promise<Decoded<Packet[]> | typeof TOO_LARGE> {
-  const body = await readBounded(request, bytesMax, signal);
-  if (body === TOO_LARGE) return TOO_LARGE;
-  if (body === undefined) return failure("the body broke off");
-  const isBinary = request.headers.get("content-type") === "application/octet-stream";
-  if (isBinary) return codec.decodePayload(body);
+  type: string | null,
+  body: Bytes,
+): Decoded<Packet[]> {
+  if (type === "application/octet-stream") return codec.decodePayload(body);
   const text = decodeUtf8(body);
   if (!text.ok) return text;
   if (jsonp === undefined) return codec.decodePayload(text.value);
@@ -84,26 +60,103 @@ export async function readPost(
   return field.ok ? codec.decodePayload(field.value) : field;
 }
 
-/** The body; undefined if it breaks off or `signal` fires first. */
-async function readBounded(
-  request: Request,
-  bytesMax: number,
-  signal: AbortSignal,
-): Promise<Bytes | undefined | typeof TOO_LARGE> {
-  if (Number(request.headers.get("content-length") ?? 0) > bytesMax) return TOO_LARGE;
-  const reader = request.body?.getReader();
-  signal.addEventListener("abort", () => reader?.cancel());
-  const chunks: Bytes[] = [];
-  let bytes = 0;
-  try {
-    for (let read = await reader?.read(); read && !read.done; read = await reader?.read()) {
-      bytes += read.value.byteLength;
-      if (bytes > bytesMax) return TOO_LARGE;
-      chunks.push(read.value as Bytes);
-    }
-  } catch {
-    // The client has gone away with its post, which is as good as none.
-    return undefined;
+function answer(body: string | Bytes, contentType: string): Response {
+  const headers = { "content-type": contentType, "cache-control": "no-store" };
+  return new Response(body, { status: 200, headers });
+}
+
+/** A poll that waits for packets. */
+interface OpenPoll {
+  readonly style: PollingStyle;
+  readonly resolve: (response: Response | undefined) => void;
+}
+
+/** The polls of one session: the one that is open, and what waits for the next. */
+export class Polls {
+  readonly #release: () => void;
+  #open: OpenPoll | undefined;
+  #queue: Part[] = [];
+  #queuedBytes = 0;
+  #flushing = false;
+
+  /** `release` is called once the session polls no more. */
+  constructor(release: () => void) {
+    this.#release = release;
   }
-  return signal.aborted ? undefined : await new Blob(chunks).bytes() as Bytes;
+
+  /** Bytes that no poll has taken yet. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** True while a poll is open. */
+  get isOpen(): boolean {
+    return this.#open !== undefined;
+  }
+
+  /** Sends a part with the next answer. What is sent in one go leaves in one answer. */
+  write(part: Part): void {
+    this.#queue.push(part);
+    this.#queuedBytes += frameBytes(part);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  /**
+   * Opens a poll, which MUST be the only one. Resolves once there is something to send, with
+   * undefined if the session goes on without it. `onAbort` is called if the client lets go of it.
+   */
+  open(
+    style: PollingStyle,
+    signal: AbortSignal,
+    onAbort: () => void,
+  ): Promise<Response | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Response | undefined>();
+    const poll = this.#open = { style, resolve };
+    const abort = () => {
+      if (this.#open === poll) onAbort();
+    };
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+    else this.#flush();
+    return promise;
+  }
+
+  /** Ends the open poll, if there is one, with what waits and `last`. */
+  end(...last: Packet[]): void {
+    const poll = this.#open;
+    this.#open = undefined;
+    poll?.resolve(pollAnswer(poll.style, [...this.take().map(toPacket), ...last]));
+  }
+
+  /** Ends the open poll with nothing; no other MUST be opened. */
+  close(): void {
+    this.#open?.resolve(undefined);
+    this.#open = undefined;
+    this.#release();
+  }
+
+  /** Takes what waits. */
+  take(): Part[] {
+    const parts = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    return parts;
+  }
+
+  #flush(): void {
+    if (this.#queue.length > 0) this.end();
+  }
+}
+
+/** Reads a part again, for answers in which it is encoded with others. */
+export function toPacket(part: Part): Packet {
+  if (typeof part !== "string") return { type: "message", data: part };
+  const packet = decodeText(part);
+  if (!packet.ok) throw new TypeError(`Cannot send a part: ${packet.reason}`);
+  return packet.value;
 }

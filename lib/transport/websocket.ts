@@ -1,4 +1,5 @@
 import type { Clock } from "../core/clock.ts";
+import { Deadlines } from "../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { Rate } from "../core/limits.ts";
 import { frameBytes } from "../core/publication.ts";
@@ -7,9 +8,17 @@ import type { Format, Frame, Transport } from "../core/transport.ts";
 /** What a client sends in one frame. */
 export type Message = string | Uint8Array<ArrayBuffer>;
 
+/** Sockets whose handshake is not done: a connection that is lost in it is told by no event. */
+export class Handshakes extends Deadlines<Socket> {
+  constructor(clock: Clock) {
+    super(clock, HANDSHAKE_MS, (socket) => socket.end("handshake failed"));
+  }
+}
+
 /** How a socket is accepted, and the bounds on what its client sends. */
 export interface SocketOptions {
   readonly clock: Clock;
+  readonly handshakes: Handshakes;
   /** Silence after which the socket is closed, in seconds; 0 for never. */
   readonly idleTimeoutS: number;
   /** Bytes of one frame from the client. */
@@ -31,6 +40,8 @@ export interface SocketEvents {
   fault(reason: Disconnect, error?: unknown): void;
 }
 
+const HANDSHAKE_MS = 10_000;
+
 /** The subprotocols that a client offers (RFC 6455 section 4.1), in its order. */
 export function offeredProtocols(headers: Headers): string[] {
   const offered = headers.get("sec-websocket-protocol") ?? "";
@@ -38,9 +49,15 @@ export function offeredProtocols(headers: Headers): string[] {
 }
 
 /** Tells whether a request asks for a WebSocket (RFC 6455 section 4.2.1). */
-export function isUpgrade(request: Request): boolean {
-  const { method, headers } = request;
-  return method === "GET" && headers.get("upgrade")?.toLowerCase() === "websocket";
+export function isUpgrade({ method, headers }: Request): boolean {
+  return method === "GET" && names(headers, "upgrade", "websocket") &&
+    names(headers, "connection", "upgrade");
+}
+
+/** Tells whether a header's list has this token, in whatever case. */
+function names(headers: Headers, header: string, token: string): boolean {
+  const tokens = (headers.get(header) ?? "").toLowerCase().split(",");
+  return tokens.some((given) => given.trim() === token);
 }
 
 /** Why a WebSocket handshake cannot be accepted; undefined if it can. */
@@ -60,10 +77,10 @@ export function acceptSocket(
   options: SocketOptions,
   events: SocketEvents,
 ): Response {
-  const { socket, response } = Deno.upgradeWebSocket(request, {
-    idleTimeout: options.idleTimeoutS,
-    ...(protocol === undefined ? {} : { protocol }),
-  });
+  const { idleTimeoutS: idleTimeout } = options;
+  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+  // Not by the call's own option, which refuses offers that have no space after each comma.
+  if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   new Socket(socket, options, events);
   return response;
 }
@@ -82,10 +99,8 @@ export class Socket {
     this.#options = options;
     this.#events = events;
     this.#rate = new Rate(options.inboundPerSecondMax, options.clock.monotonic());
-    socket.onopen = () => this.#guard(() => events.open(this));
-    socket.onmessage = ({ data }) => this.#guard(() => this.#receive(data));
-    socket.onerror = () => {}; // A close event follows, and tells why.
-    socket.onclose = ({ code }) => this.#guard(() => this.#onClose(code));
+    options.handshakes.start(this);
+    for (const type of ["open", "message", "error", "close"]) socket.addEventListener(type, this);
   }
 
   get bufferedBytes(): number {
@@ -102,6 +117,24 @@ export class Socket {
     this.#closing = true;
     this.#events.closing();
     this.#socket.close(code, reason);
+  }
+
+  /** Takes the socket's events. An exception that leaves a handler would end the process. */
+  handleEvent(event: Event): void {
+    try {
+      if (event instanceof MessageEvent) this.#receive(event.data);
+      else if (event instanceof CloseEvent) this.end(closeName(event));
+      else if (event.type === "open") this.#onOpen();
+      // After an error comes a close event, which tells why.
+    } catch (error) {
+      this.#fault(DISCONNECTS.failed, error);
+    }
+  }
+
+  #onOpen(): void {
+    this.#options.handshakes.cancel(this);
+    if (this.#closed) this.#socket.close();
+    else this.#events.open(this);
   }
 
   #receive(data: string | ArrayBuffer): void {
@@ -123,34 +156,30 @@ export class Socket {
     this.close(reason);
   }
 
-  #onClose(code: number): void {
+  /** The connection is over, or was never made. */
+  end(why: string): void {
     if (this.#closed) return;
     this.#closed = true;
+    this.#options.handshakes.cancel(this);
     const told = this.#closing;
     this.#closing = true;
-    this.#events.close(closeName(code), told);
-  }
-
-  /** An exception that leaves a socket's handler would end the process. */
-  #guard(handle: () => void): void {
-    try {
-      handle();
-    } catch (error) {
-      this.#fault(DISCONNECTS.failed, error);
-    }
+    this.#events.close(why, told);
   }
 }
 
 // RFC 6455 section 7.4.1; Deno tells the loss of TCP as 0.
 const CLOSE_NAMES: Readonly<Record<number, string>> = {
   0: "connection lost",
+  1000: "client closed",
   1001: "client going away",
   1005: "client closed",
   1006: "connection lost",
 };
 
-function closeName(code: number): string {
-  return CLOSE_NAMES[code] ?? (code === 1000 ? "client closed" : "client error");
+function closeName({ code, wasClean }: CloseEvent): string {
+  // Deno's own close, after a ping that was not answered.
+  if (code === 1001 && !wasClean) return "idle";
+  return CLOSE_NAMES[code] ?? "client error";
 }
 
 /** A session's frames on a WebSocket: each text or bytes is a frame of its own. */

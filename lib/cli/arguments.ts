@@ -1,0 +1,67 @@
+import { printable } from "../log.ts";
+
+/** Which flags a command has, without their dashes; `--help` and `-h` every one has. */
+export interface Syntax {
+  /** Those that take a value. */
+  readonly values: readonly string[];
+  readonly switches: readonly string[];
+}
+
+/** A command's arguments, taken apart. */
+export interface Arguments {
+  readonly values: ReadonlyMap<string, string>;
+  readonly switches: ReadonlySet<string>;
+  /** What is no flag, in order. */
+  readonly operands: readonly string[];
+}
+
+/** A command line that is not as it should be. */
+export class UsageError extends Error {
+  override readonly name = "UsageError";
+}
+
+/**
+ * Takes a command's arguments apart. Flags may stand anywhere, as `--name value` or `--name=value`;
+ * behind `--` nothing is a flag, and `-` never is. Throws a `UsageError` that says what is wrong.
+ */
+export function parseArguments(args: readonly string[], syntax: Syntax): Arguments {
+  const values = new Map<string, string>();
+  const switches = new Set<string>();
+  const operands: string[] = [];
+  const rest = [...args];
+  for (let arg = rest.shift(); arg !== undefined; arg = rest.shift()) {
+    if (arg === "--") {
+      operands.push(...rest.splice(0));
+    } else if (arg === "-h") {
+      switches.add("help");
+    } else if (!arg.startsWith("-") || arg === "-") {
+      operands.push(arg);
+    } else {
+      const [name, value] = splitFlag(arg);
+      if (syntax.values.includes(name)) values.set(name, value ?? takeValue(name, rest));
+      else switches.add(checkSwitch(name, value, syntax));
+    }
+  }
+  return { values, switches, operands };
+}
+
+function splitFlag(arg: string): [name: string, value: string | undefined] {
+  const equals = arg.indexOf("=");
+  const name = (equals < 0 ? arg : arg.slice(0, equals)).replace(/^--/, "");
+  return [name, equals < 0 ? undefined : arg.slice(equals + 1)];
+}
+
+function takeValue(name: string, rest: string[]): string {
+  const value = rest.shift();
+  if (value !== undefined) return value;
+  throw new UsageError(`--${name} needs a value`);
+}
+
+function checkSwitch(name: string, value: string | undefined, { switches }: Syntax): string {
+  if (name !== "help" && !switches.includes(name)) {
+    const flag = printable(name.startsWith("-") ? name : `--${name}`);
+    throw new UsageError(`Unknown flag ${flag}: put -- before a text that begins with -`);
+  }
+  if (value === undefined) return name;
+  throw new UsageError(`--${name} takes no value`);
+}

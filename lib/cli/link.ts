@@ -1,0 +1,164 @@
+import { HARK_V1 } from "../codec/hark.ts";
+import { type Clock, every, type Timer } from "../core/clock.ts";
+import { parseExactly } from "./exact_json.ts";
+import type { Target } from "./target.ts";
+
+/** A message as `hark.v1` tells it. */
+export interface Received {
+  readonly id: string;
+  readonly channel: string;
+  readonly event: string;
+  /** When it was ordered, in milliseconds since 1970. */
+  readonly time: number;
+  /** A JSON value; undefined if it is bytes. */
+  readonly data?: unknown;
+  readonly base64?: string;
+}
+
+/** What to follow. */
+export interface LinkOptions {
+  readonly target: Target;
+  readonly clock: Clock;
+  readonly channels: readonly string[];
+  /** The id to resume from. */
+  readonly since: string | undefined;
+  /** The connection stands; `recovered` is false if something after `since` is gone. */
+  readonly onWelcome: (recovered: boolean | undefined) => void;
+  readonly onMessage: (message: Received) => void;
+  /** Everything up to this id has come. */
+  readonly onPosition: (id: string) => void;
+}
+
+/** How a connection ended. */
+export interface LinkEnd {
+  readonly reason: string;
+  /** Coming back is of no use. */
+  readonly isFinal: boolean;
+}
+
+type Event = Readonly<Record<string, unknown>>;
+
+const CONNECT_TIMEOUT_MS = 10_000;
+const PROBE_INTERVAL_MS = 20_000;
+const STATUSES_FINAL = new Set(["400", "401", "403", "404", "421"]);
+const FIRST_FINAL_CODE = 4500;
+const NO_HARK = "the answer is not Hark's: is --url right?";
+
+/** One `hark.v1` connection, from its start to its end. */
+export class Link {
+  /** Resolves when the connection is over; never rejects. */
+  readonly ended: Promise<LinkEnd>;
+  readonly #options: LinkOptions;
+  readonly #socket: WebSocket;
+  readonly #resolve: (end: LinkEnd) => void;
+  #timer: Timer;
+  #heard = true;
+
+  constructor(options: LinkOptions) {
+    const { clock, target } = options;
+    const { promise, resolve } = Promise.withResolvers<LinkEnd>();
+    this.ended = promise;
+    this.#resolve = resolve;
+    this.#options = options;
+    this.#timer = clock.after(CONNECT_TIMEOUT_MS, () => this.#lose("no answer in time"));
+    this.#socket = new WebSocket(socketUrl(options), {
+      protocols: [HARK_V1],
+      headers: { ...target.headers },
+    });
+    this.#socket.onopen = () => this.#open();
+    this.#socket.onmessage = ({ data }) => this.#receive(data);
+    this.#socket.onerror = (event) => this.#fail((event as ErrorEvent).message);
+    this.#socket.onclose = ({ code, reason }) => {
+      this.#end({ reason: reason || `closed with ${code}`, isFinal: code >= FIRST_FINAL_CODE });
+    };
+  }
+
+  /** Ends it. */
+  close(): void {
+    this.#lose("closed");
+  }
+
+  #open(): void {
+    this.#timer.cancel();
+    if (this.#socket.protocol !== HARK_V1) return this.#refuse();
+    this.#timer = every(this.#options.clock, PROBE_INTERVAL_MS, () => this.#probe());
+  }
+
+  /**
+   * Asks for what is subscribed already: the reply shows that the connection lives, which is lost
+   * without a sign when a machine sleeps, and how far the log has gone on other channels.
+   */
+  #probe(): void {
+    if (!this.#heard) return this.#lose("no sign of life");
+    this.#heard = false;
+    const channels = this.#options.channels.slice(0, 1);
+    this.#socket.send(JSON.stringify({ type: "subscribe", ref: 1, channels }));
+  }
+
+  #receive(frame: unknown): void {
+    this.#heard = true;
+    const events = typeof frame === "string" ? readEvents(frame) : undefined;
+    if (events === undefined) return this.#refuse();
+    for (const event of events) this.#take(event);
+  }
+
+  #take(event: Event): void {
+    const { onWelcome, onMessage, onPosition } = this.#options;
+    if (isMessage(event)) {
+      onMessage(event);
+      onPosition(event.id);
+      return;
+    }
+    const { type, position, recovered } = event;
+    if (type === "welcome") onWelcome(typeof recovered === "boolean" ? recovered : undefined);
+    if (typeof position === "string") onPosition(position);
+  }
+
+  #fail(message: string): void {
+    const [, status = ""] = /status code: (\d{3})/.exec(message) ?? [];
+    const reason = status === "" ? message : `the answer was ${status}`;
+    this.#end({ reason, isFinal: STATUSES_FINAL.has(status) });
+  }
+
+  #refuse(): void {
+    this.#end({ reason: NO_HARK, isFinal: true });
+    this.#socket.close();
+  }
+
+  #lose(reason: string): void {
+    this.#end({ reason, isFinal: false });
+    this.#socket.close();
+  }
+
+  /** From the first call on, nothing of this connection is listened to. */
+  #end(end: LinkEnd): void {
+    this.#timer.cancel();
+    this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;
+    this.#socket.onerror = () => {}; // With no handler, an error after the end would be thrown.
+    this.#resolve(end);
+  }
+}
+
+function socketUrl({ target, channels, since }: LinkOptions): URL {
+  const url = new URL("ws", target.url);
+  for (const channel of channels) url.searchParams.append("channel", channel);
+  if (since !== undefined) url.searchParams.set("since", since);
+  return url;
+}
+
+function readEvents(frame: string): Event[] | undefined {
+  try {
+    const events = parseExactly(frame);
+    if (Array.isArray(events)) return events.map(Object);
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return undefined;
+}
+
+function isMessage(event: Event): event is Event & Received {
+  const { type, id, channel, event: name, time, data, base64 } = event;
+  return type === "message" && typeof id === "string" && typeof channel === "string" &&
+    typeof name === "string" && typeof time === "number" &&
+    (data !== undefined || typeof base64 === "string");
+}

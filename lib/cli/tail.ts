@@ -1,0 +1,134 @@
+import { checkSubscription, covers } from "../core/channel.ts";
+import { wait } from "../core/clock.ts";
+import { parsePosition } from "../core/publication.ts";
+import { printable } from "../log.ts";
+import { UsageError } from "./arguments.ts";
+import { backoffMs } from "./backoff.ts";
+import { type Command, Failure, type Shell } from "./command.ts";
+import { Link, type LinkEnd, type Received } from "./link.ts";
+import { readTarget, type Target, TARGET_HELP } from "./target.ts";
+
+const STEADY_MS = 5000;
+
+/** `hark tail`: prints the messages of channels as they come, through every loss of the connection. */
+export const tailCommand: Command = {
+  name: "tail",
+  summary: "print the messages of channels as they come",
+  help: `Usage: hark tail [flags] CHANNEL…
+
+Prints the messages of channels as they come: time, channel, event and data. A CHANNEL may be a
+pattern, such as 'sensor.*'. After a loss it comes back by itself and goes on where it was; if
+messages are gone meanwhile, it says so on stderr.
+Exits with 0 once nobody reads its output, 1 if the server sends it away, 2 if used wrongly.
+
+  --since ID     begin after the message of this id, with what is kept
+  --json         print one JSON object a line: id, channel, event, data or base64, time
+${TARGET_HELP}`,
+  syntax: { values: ["since", "url", "key"], switches: ["json"] },
+
+  async run(args, shell) {
+    const { operands, values, switches } = args;
+    if (operands.length === 0) throw new UsageError("Expected a channel, or several");
+    const since = values.get("since");
+    try {
+      operands.forEach(checkSubscription);
+      if (since !== undefined) parsePosition(since);
+    } catch (error) {
+      throw new UsageError((error as Error).message);
+    }
+    const target = readTarget(args, shell.env);
+    const format = switches.has("json") ? formatJson : formatText;
+    await new Tail({ target, shell, channels: operands, format }).follow(since);
+    return 0;
+  },
+};
+
+interface TailOptions {
+  readonly target: Target;
+  readonly shell: Shell;
+  readonly channels: readonly string[];
+  readonly format: (message: Received) => string;
+}
+
+class Tail {
+  readonly #options: TailOptions;
+  #position: string | undefined;
+  #connectedAt: number | undefined;
+  #failures = 0;
+  #isRead = true;
+
+  constructor(options: TailOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves once nobody reads the output; throws a `Failure` if the server sends it away. */
+  async follow(since: string | undefined): Promise<void> {
+    const { clock, say } = this.#options.shell;
+    this.#position = since;
+    for (;;) {
+      const end = await this.#connect();
+      if (!this.#isRead) return;
+      if (end.isFinal) throw new Failure(`Cannot go on: ${printable(end.reason)}`);
+      this.#countFailure();
+      const ms = backoffMs(this.#failures);
+      say(`Not connected: ${printable(end.reason)} (trying again in ${(ms / 1000).toFixed(1)} s)`);
+      await wait(clock, ms);
+    }
+  }
+
+  /** One connection, to its end. */
+  #connect(): Promise<LinkEnd> {
+    const { target, shell, channels } = this.#options;
+    const since = this.#position;
+    this.#connectedAt = undefined;
+    const link = new Link({
+      target,
+      clock: shell.clock,
+      channels,
+      since,
+      onWelcome: (recovered) => this.#welcome(since, recovered),
+      onMessage: (message) => {
+        if (!this.#print(message)) link.close();
+      },
+      onPosition: (id) => this.#position = id,
+    });
+    return link.ended;
+  }
+
+  #welcome(since: string | undefined, recovered: boolean | undefined): void {
+    const { say, clock } = this.#options.shell;
+    if (this.#failures > 0) say("Connected again");
+    if (recovered === false) say(`Some messages after ${since} are gone: here is what is kept`);
+    this.#connectedAt = clock.monotonic();
+  }
+
+  /** Returns false once nobody reads. */
+  #print(message: Received): boolean {
+    const { channels, format, shell } = this.#options;
+    // Every session is on `broadcast` too, whether it was asked for or not.
+    const isWanted = channels.some((channel) => covers(channel, message.channel));
+    if (isWanted && this.#isRead) this.#isRead = shell.write(format(message));
+    return this.#isRead;
+  }
+
+  /** A connection that held for a while makes up for those that failed before it. */
+  #countFailure(): void {
+    const { clock } = this.#options.shell;
+    const heldMs = clock.monotonic() - (this.#connectedAt ?? Infinity);
+    this.#failures = heldMs >= STEADY_MS ? 1 : this.#failures + 1;
+  }
+}
+
+function formatText({ time, channel, event, data, base64 }: Received): string {
+  const value = base64 === undefined ? data : { base64 };
+  return printable(`${formatTime(time)} ${channel} ${event} ${JSON.stringify(value)}`);
+}
+
+function formatJson({ id, channel, event, data, base64, time }: Received): string {
+  return printable(JSON.stringify({ id, channel, event, data, base64, time }));
+}
+
+function formatTime(ms: number): string {
+  const date = new Date(ms);
+  return Number.isNaN(date.valueOf()) ? String(ms) : date.toISOString();
+}

@@ -1,0 +1,131 @@
+import type { Clock } from "../core/clock.ts";
+import { Refusal } from "../core/errors.ts";
+
+/** What reading bodies needs, and its bounds. */
+export interface BodyReaderOptions {
+  readonly clock: Clock;
+  /** Bytes held at a time, of all the bodies that are being read. */
+  readonly bytesMax: number;
+}
+
+const TIMEOUT_S = 30;
+const FIRST_BYTES = 1024;
+
+/** Reads the bodies of requests, each whole or not at all, within bounds of bytes and time. */
+export class BodyReader {
+  readonly #options: BodyReaderOptions;
+  /** What gives up each body that is being read. */
+  readonly #open = new Set<(why: Refusal) => void>();
+  #heldBytes = 0;
+  #closed = false;
+
+  constructor(options: BodyReaderOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * The body of `request`, which must come whole within 30 seconds. Throws a `Refusal` that says
+   * what was wrong: `too-large` over `bytesMax` bytes, before more than those are taken.
+   */
+  async read(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
+    if (this.#closed) throw stopping();
+    if (Number(request.headers.get("content-length")) > bytesMax) throw tooLarge(bytesMax);
+    if (request.body === null) return new Uint8Array();
+    const reader = request.body.getReader();
+    let refusal: Refusal | undefined;
+    const giveUp = (why: Refusal) => {
+      refusal = why;
+      abandon(reader);
+    };
+    this.#open.add(giveUp);
+    const timer = this.#options.clock.after(TIMEOUT_S * 1000, () => giveUp(tooSlow()));
+    const body = new Growing(bytesMax);
+    try {
+      for (;;) {
+        const { done, value } = await readChunk(reader);
+        if (refusal !== undefined) throw refusal;
+        if (done) return body.take();
+        this.#hold(body, value);
+      }
+    } finally {
+      timer.cancel();
+      this.#open.delete(giveUp);
+      this.#heldBytes -= body.length;
+      abandon(reader);
+    }
+  }
+
+  /** Gives up every body that has not come whole, and takes no more: stopping waits for no peer. */
+  close(): void {
+    this.#closed = true;
+    for (const giveUp of this.#open) giveUp(stopping());
+  }
+
+  #hold(body: Growing, chunk: Uint8Array): void {
+    if (this.#heldBytes + chunk.length > this.#options.bytesMax) {
+      throw new Refusal("over-limit", "The server is reading too much at a time: try again", 1);
+    }
+    body.append(chunk);
+    this.#heldBytes += chunk.length;
+  }
+}
+
+type Reader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
+
+async function readChunk(reader: Reader): ReturnType<Reader["read"]> {
+  try {
+    return await reader.read();
+  } catch {
+    // Whatever the runtime calls it: the connection ended, or the framing was broken.
+    throw new Refusal("bad-request", "Cannot read the body: it ended before it was complete");
+  }
+}
+
+/** Takes no more of a body. */
+function abandon(reader: Reader): void {
+  reader.cancel().catch(() => {}); // It fails if the connection is gone: then nothing more comes.
+}
+
+function tooLarge(bytesMax: number): Refusal {
+  return new Refusal("too-large", `Cannot take a body of more than ${bytesMax} bytes`);
+}
+
+function stopping(): Refusal {
+  return new Refusal("unavailable", "The server is stopping: try again", 1);
+}
+
+function tooSlow(): Refusal {
+  return new Refusal("timeout", `Cannot wait for the body: it did not come within ${TIMEOUT_S} s`);
+}
+
+/** Bytes that become more, in one buffer: many tiny chunks cost no more than one large one. */
+class Growing {
+  readonly #bytesMax: number;
+  #buffer = new Uint8Array(FIRST_BYTES);
+  #length = 0;
+
+  constructor(bytesMax: number) {
+    this.#bytesMax = bytesMax;
+  }
+
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Throws a `Refusal` if it becomes more than allowed. */
+  append(chunk: Uint8Array): void {
+    const length = this.#length + chunk.length;
+    if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
+    if (length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2));
+      grown.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = grown;
+    }
+    this.#buffer.set(chunk, this.#length);
+    this.#length = length;
+  }
+
+  take(): Uint8Array<ArrayBuffer> {
+    return this.#buffer.slice(0, this.#length);
+  }
+}
