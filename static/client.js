@@ -1,0 +1,503 @@
+// @ts-check
+/**
+ * Hark's client, for browsers, Deno and Node 22.
+ *
+ * ```js
+ * import { connect } from "https://push.example.com/client.js";
+ *
+ * const hark = connect({ channels: ["ci"] });
+ * hark.on("message", ({ channel, event, data }) => console.log(channel, event, data));
+ * await hark.publish("ci", { message: "deploy finished" });
+ * ```
+ *
+ * It comes back after a loss and resumes where it was, so that no message is missed or seen twice;
+ * where the server no longer has all of them, it tells a `gap`. Where WebSocket does not get
+ * through, it reads Server-Sent Events and publishes over HTTP; it then knows neither a message's
+ * time nor, if other channels than `broadcast` were asked for, its channel.
+ */
+
+/**
+ * @typedef {"connecting" | "connected" | "waiting" | "stopped" | "closed"} State
+ * @typedef {{ client: string, user?: string, joined: number }} Entry
+ */
+
+/**
+ * @typedef {object} Options
+ * @property {string | URL} [url] where Hark is served; by default where this module came from
+ * @property {Iterable<string>} [channels] channels, or patterns such as `sensor.*`
+ * @property {string} [since] the id of the last message seen, to resume after it
+ * @property {string | (() => string | Promise<string>)} [token] a function is asked at every
+ *   connection
+ * @property {boolean} [presence] whether to hear who joins and leaves the channels
+ */
+
+/**
+ * @typedef {object} Message
+ * @property {string} id opaque, unique, good as `since`
+ * @property {string} [channel]
+ * @property {string} event
+ * @property {any} data a JSON value, or a Uint8Array
+ * @property {number} [time] milliseconds since 1970
+ */
+
+/**
+ * @typedef {object} Events
+ * @property {Message} message
+ * @property {{ state: State, code: number, reason: string, retryAtMs?: number }} state `code` and
+ *   `reason` tell why the last connection ended
+ * @property {{ client?: string, position: string, recovered?: boolean, greeting?: string }} welcome
+ *   first on a connection; `recovered` tells whether all that was missed follows
+ * @property {{ count: number }} resumed what was missed has come
+ * @property {{ since: string }} gap some messages after `since` are gone
+ * @property {{ channel: string, joined: Entry[], left: Entry[] }} presence
+ * @property {Error} error something failed that the client goes on after
+ */
+
+const RETRY_MIN_MS = 500;
+const RETRY_MAX_MS = 20_000;
+const CONNECT_TIMEOUT_MS = 10_000;
+const STEADY_MS = 5_000;
+const SEEN_MAX = 4096;
+const UNREAD_MAX = 10_000;
+const BROADCAST = "broadcast";
+const EXPIRED = 4002;
+const REFUSED = 4500;
+const STATUSES_REFUSED = [400, 401, 403];
+
+/** @type {{ document?: EventTarget & { hidden: boolean } } & typeof globalThis} */
+const { document } = globalThis;
+
+/** What failed; with the code `lost`, nobody knows whether it was done. */
+export class HarkError extends Error {
+  /** @param {string} code @param {string} message */
+  constructor(code, message) {
+    super(message);
+    this.name = "HarkError";
+    this.code = code;
+  }
+}
+
+/** Connects, and stays connected until `close()`. @param {Options} [options] */
+export function connect(options) {
+  return new Hark(options);
+}
+
+/** One client; made by `connect()`. */
+export class Hark {
+  /** @type {State} */ state = "connecting";
+  /** @type {"websocket" | "sse"} */ transport = "websocket";
+  /** @type {number | undefined} */ retryAtMs;
+  /** @type {string | undefined} */ position;
+  /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map();
+  /** @type {Map<number, { command: Command, resolve(reply: any): void, reject(error: Error): void }>} */
+  #pending = new Map();
+  /** @type {Set<string>} */ #channels;
+  /** @type {Set<string>} */ #joined = new Set();
+  /** @type {Set<string>} */ #seen = new Set();
+  /** @type {Link | undefined} */ #link;
+  /** @type {object | undefined} */ #attempt;
+  /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
+  #options;
+  #url;
+  #end = { code: 0, reason: "" };
+  #failures = 0;
+  #socketFailures = 0;
+  #connectedAtMs = 0;
+  #received = 0;
+  #ref = 0;
+
+  /** @param {Options} [options] */
+  constructor(options = {}) {
+    this.#options = options;
+    this.#url = new URL(options.url ?? new URL(".", import.meta.url));
+    if (!/^https?:$/.test(this.#url.protocol)) {
+      throw new TypeError(`Cannot connect: expected an http url, got ${this.#url}`);
+    }
+    this.#channels = new Set(options.channels);
+    this.position = options.since;
+    document?.addEventListener("visibilitychange", this.#wake);
+    globalThis.addEventListener?.("online", this.#wake);
+    this.#open();
+  }
+
+  /** The channels and patterns asked for. */
+  get channels() {
+    return [...this.#channels];
+  }
+
+  /**
+   * Calls `handler` whenever it happens, until the function it returns is called.
+   * @template {keyof Events} Type
+   * @param {Type} type
+   * @param {(detail: Events[Type]) => void} handler
+   * @returns {() => void}
+   */
+  on(type, handler) {
+    const handlers = this.#handlers.get(type) ?? new Set();
+    this.#handlers.set(type, handlers.add(handler));
+    return () => void handlers.delete(handler);
+  }
+
+  /**
+   * Resolves once messages of the channel, or pattern, come. A failure is also told as an `error`.
+   * @param {string} channel
+   */
+  subscribe(channel) {
+    this.#channels.add(channel);
+    return this.#adjust(channel, true);
+  }
+
+  /** Resolves once messages of the channel come no more. @param {string} channel */
+  unsubscribe(channel) {
+    this.#channels.delete(channel);
+    return this.#adjust(channel, false);
+  }
+
+  /**
+   * Resolves once the server keeps the message. Rejects at once while there is no connection.
+   * @param {string} channel
+   * @param {unknown} data a JSON value, or a Uint8Array
+   * @param {{ event?: string }} [options]
+   * @returns {Promise<{ id: string, time: number }>}
+   */
+  publish(channel, data, { event } = {}) {
+    const content = data instanceof Uint8Array ? { base64: toBase64(data) } : { data };
+    return this.#command({ type: "publish", channel, event, ...content });
+  }
+
+  /**
+   * Resolves to how many are on the channel, and the first of them.
+   * @param {string} channel
+   * @returns {Promise<{ count: number, entries: Entry[] }>}
+   */
+  presence(channel) {
+    return this.#command({ type: "presence", channel });
+  }
+
+  /** Gives the server a new token, on the connection that stands. */
+  async refresh() {
+    await this.#command({ type: "refresh", token: await this.#askToken() });
+  }
+
+  /** Ends it for good. */
+  close() {
+    document?.removeEventListener("visibilitychange", this.#wake);
+    globalThis.removeEventListener?.("online", this.#wake);
+    this.#drop("closed by the client");
+    this.#change("closed");
+  }
+
+  /**
+   * Every message from now on, until `close()`. Throws if the server stops the connection, or too
+   * many messages wait.
+   */
+  async *[Symbol.asyncIterator]() {
+    /** @type {Message[]} */ let unread = [];
+    /** @type {(value?: unknown) => void} */ let wake = () => {};
+    const offs = [
+      this.on("message", (message) => wake(unread.push(message))),
+      this.on("state", () => wake()),
+    ];
+    try {
+      for (;;) {
+        const messages = unread;
+        unread = [];
+        for (const message of messages) {
+          yield message;
+          if (unread.length > UNREAD_MAX) {
+            throw new RangeError(`Cannot read on: more than ${UNREAD_MAX} messages wait`);
+          }
+        }
+        if (unread.length > 0) continue;
+        if (this.state === "closed") return;
+        if (this.state === "stopped") throw this.#unconnected();
+        await new Promise((resolve) => wake = resolve);
+      }
+    } finally {
+      for (const off of offs) off();
+    }
+  }
+
+  #wake = () => {
+    if (this.state === "waiting" && !document?.hidden) this.#open();
+  };
+
+  async #open() {
+    const attempt = this.#attempt = {};
+    const isCurrent = () => attempt === this.#attempt;
+    clearTimeout(this.#timer);
+    this.#link?.close();
+    this.#timer = setTimeout(() => this.#ended(0, "no answer in time"), CONNECT_TIMEOUT_MS);
+    this.#change("connecting");
+    try {
+      const token = await this.#askToken();
+      if (!isCurrent()) return;
+      this.#joined = new Set(this.#channels);
+      this.transport = this.#socketFailures < 2 ? "websocket" : "sse";
+      const open = this.transport === "sse" ? openEvents : openSocket;
+      this.#link = open(this.#address(), token, {
+        receive: (events) => {
+          for (const event of events) if (isCurrent()) this.#receive(event);
+        },
+        ended: (code, reason) => isCurrent() && this.#ended(code, reason),
+      });
+    } catch (error) {
+      if (isCurrent()) this.#ended(0, String(error));
+    }
+  }
+
+  #askToken() {
+    const { token = "" } = this.#options;
+    return typeof token === "function" ? token() : token;
+  }
+
+  #address() {
+    const url = new URL(this.transport === "sse" ? "events" : "ws", this.#url);
+    for (const channel of this.#joined) url.searchParams.append("channel", channel);
+    if (this.position) url.searchParams.set("since", this.position);
+    if (this.#options.presence) url.searchParams.set("presence", "1");
+    return url;
+  }
+
+  #receive(/** @type {any} */ { type, ref, ...detail }) {
+    if (type === "welcome") this.#welcome(detail);
+    else if (type === "message") this.#message(detail);
+    else if (type === "ok" || type === "error") this.#reply(type, ref, detail);
+    else this.#emit(type, detail);
+  }
+
+  #welcome(/** @type {Events["welcome"]} */ welcome) {
+    const since = this.position;
+    const { position, recovered } = welcome;
+    clearTimeout(this.#timer);
+    this.position = position;
+    this.#connectedAtMs = Date.now();
+    this.#received = 0;
+    if (this.transport === "websocket") this.#socketFailures = -Infinity;
+    for (const { command } of this.#pending.values()) this.#link?.send(command);
+    this.#change("connected");
+    this.#emit("welcome", welcome);
+    if (recovered === false) this.#emit("gap", { since });
+    if (recovered === undefined || this.transport === "sse") return;
+    // The server carries out a subscription only after what it replays.
+    this.#command({ type: "subscribe", channels: [BROADCAST] })
+      .then(() => this.#emit("resumed", { count: this.#received }), () => {});
+  }
+
+  #message(/** @type {Message & { base64?: string }} */ { base64, ...message }) {
+    if (this.#seen.has(message.id)) return;
+    this.#seen.add(this.position = message.id);
+    if (this.#seen.size > SEEN_MAX) this.#seen.delete(this.#seen.keys().next().value ?? "");
+    if (base64 !== undefined) message.data = fromBase64(base64);
+    this.#received++;
+    this.#emit("message", message);
+  }
+
+  #reply(/** @type {string} */ type, /** @type {number} */ ref, /** @type {any} */ detail) {
+    const command = this.#pending.get(ref);
+    this.#pending.delete(ref);
+    if (type === "ok") return command?.resolve(detail);
+    const error = new HarkError(detail.code, detail.message);
+    command ? command.reject(error) : this.#emit("error", error);
+  }
+
+  /** @param {Command} command @returns {Promise<any>} */
+  #command(command) {
+    return new Promise((resolve, reject) => {
+      const { state } = this;
+      if (state !== "connected" && state !== "connecting") throw this.#unconnected();
+      command.ref = ++this.#ref;
+      this.#pending.set(command.ref, { command, resolve, reject });
+      if (state === "connected") this.#link?.send(command);
+    });
+  }
+
+  #unconnected() {
+    return new HarkError("unconnected", `The connection is ${this.state}. ${this.#end.reason}`);
+  }
+
+  /** @returns {Promise<void>} */
+  #connected() {
+    return new Promise((resolve, reject) => {
+      const look = () => {
+        if (this.state === "connected") resolve();
+        else if (this.state === "stopped" || this.state === "closed") reject(this.#unconnected());
+        else return;
+        off();
+      };
+      const off = this.on("state", look);
+      look();
+    });
+  }
+
+  #adjust(/** @type {string} */ channel, /** @type {boolean} */ wanted) {
+    const adjust = async () => {
+      await this.#connected();
+      if (this.#joined.has(channel) === wanted || this.#channels.has(channel) !== wanted) return;
+      const type = wanted ? "subscribe" : "unsubscribe";
+      try {
+        await this.#command({ type, channels: [channel], presence: this.#options.presence });
+      } catch (error) {
+        // The next connection's address says what is wanted.
+        if (this.state !== "connected") return adjust();
+        if (wanted) this.#channels.delete(channel);
+        throw error;
+      }
+      wanted ? this.#joined.add(channel) : this.#joined.delete(channel);
+    };
+    const done = adjust();
+    done.catch((error) => this.#emit("error", error));
+    return done;
+  }
+
+  #ended(/** @type {number} */ code, /** @type {string} */ reason) {
+    if (this.state === "connecting") {
+      this.#socketFailures = this.transport === "sse" ? 1 : this.#socketFailures + 1;
+    } else if (Date.now() - this.#connectedAtMs > STEADY_MS) this.#failures = 0;
+    this.#drop(reason);
+    this.#end = { code, reason };
+    const isExpired = code === EXPIRED && typeof this.#options.token !== "function";
+    if (isExpired || (code >= REFUSED && code < 5000)) return this.#change("stopped");
+    const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures++);
+    this.#timer = setTimeout(() => this.#open(), delayMs);
+    this.#change("waiting", Date.now() + delayMs);
+  }
+
+  #drop(/** @type {string} */ reason) {
+    clearTimeout(this.#timer);
+    this.#attempt = undefined;
+    this.#link?.close();
+    const commands = [...this.#pending.values()];
+    this.#pending.clear();
+    for (const { reject } of commands) reject(new HarkError("lost", `No answer came: ${reason}`));
+  }
+
+  #change(/** @type {State} */ state, /** @type {number} */ retryAtMs = 0) {
+    this.state = state;
+    this.retryAtMs = retryAtMs || undefined;
+    this.#emit("state", { state, ...this.#end, retryAtMs: this.retryAtMs });
+  }
+
+  #emit(/** @type {string} */ type, /** @type {unknown} */ detail) {
+    for (const handler of this.#handlers.get(type) ?? []) {
+      try {
+        handler(detail);
+      } catch (error) {
+        // One handler's mistake is reported, and the others still hear.
+        queueMicrotask(() => {
+          throw error;
+        });
+      }
+    }
+  }
+}
+
+/**
+ * @typedef {{ type: string, ref?: number } & Record<string, any>} Command
+ * @typedef {{ send(command: Command): void, close(): void }} Link
+ * @typedef {{ receive(events: object[]): void, ended(code: number, reason: string): void }} Ear
+ */
+
+/** @param {URL} url @param {string} token @param {Ear} ear @returns {Link} */
+function openSocket(url, token, { receive, ended }) {
+  url.protocol = url.protocol.replace("http", "ws");
+  if (token) url.searchParams.set("token", token);
+  const socket = new WebSocket(url, "hark.v1");
+  socket.onmessage = ({ data }) => {
+    try {
+      receive(JSON.parse(data));
+    } catch (error) {
+      ended(0, String(error));
+    }
+  };
+  socket.onclose = ({ code, reason }) => ended(code, reason || "connection lost");
+  return {
+    send: (command) => socket.send(JSON.stringify(command)),
+    close: () => socket.close(),
+  };
+}
+
+/** @param {URL} url @param {string} token @param {Ear} ear @returns {Link} */
+function openEvents(url, token, { receive, ended }) {
+  const abort = new AbortController();
+  const headers = new Headers(token ? { authorization: `Bearer ${token}` } : {});
+  const fail = (/** @type {unknown} */ error) => ended(0, String(error));
+  const read = async () => {
+    const response = await fetch(url, { headers, signal: abort.signal });
+    if (!response.ok || !response.body) {
+      const { detail } = await readAnswer(response);
+      return ended(STATUSES_REFUSED.includes(response.status) ? REFUSED : 0, detail);
+    }
+    const isBroadcast = url.searchParams.getAll("channel").every((name) => name === BROADCAST);
+    const parse = eventParser(isBroadcast ? BROADCAST : undefined);
+    const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
+    for (let part = await reader.read(); !part.done; part = await reader.read()) {
+      receive(parse(part.value));
+    }
+    ended(0, "connection lost");
+  };
+  read().catch(fail);
+  return {
+    // A stream cannot take on other channels: the next one does.
+    send: (command) => {
+      if (command.channels) ended(0, "changing channels");
+      else publishOverHttp(url, headers, command).then((reply) => receive([reply]), fail);
+    },
+    close: () => abort.abort(),
+  };
+}
+
+/** @param {URL} url @param {Headers} headers @param {Command} command */
+async function publishOverHttp(url, headers, { type, ref, channel, event, data, base64 }) {
+  if (type !== "publish") {
+    return { type: "error", ref, code: "unsupported", message: `Cannot ${type} without WebSocket` };
+  }
+  const address = new URL(`channels/${encodeURIComponent(channel)}`, url);
+  if (event) address.searchParams.set("event", event);
+  headers.set("content-type", `application/${base64 === undefined ? "json" : "octet-stream"}`);
+  const body = base64 === undefined ? JSON.stringify(data) : fromBase64(base64);
+  const response = await fetch(address, { method: "POST", headers, body });
+  const answer = await readAnswer(response);
+  if (response.ok) return { type: "ok", ref, ...answer };
+  return { type: "error", ref, code: answer.type.split(":").at(-1), message: answer.detail };
+}
+
+function readAnswer(/** @type {Response} */ response) {
+  return response.json().catch(() => ({ type: "lost", detail: `status ${response.status}` }));
+}
+
+/** Reads Server-Sent Events (WHATWG HTML, 9.2.6) as Hark sends them. */
+function eventParser(/** @type {string | undefined} */ channel) {
+  let rest = "";
+  /** @type {Record<string, string>} */ let fields = {};
+  return (/** @type {string} */ text) => {
+    const events = [];
+    const lines = (rest + text).split(/\r?\n/);
+    rest = lines.pop() ?? "";
+    for (const line of lines) {
+      const [, name = "", value = ""] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+      if (name) fields[name] = name === "data" && fields.data ? `${fields.data}\n${value}` : value;
+      if (line) continue;
+      if (fields.id) events.push(readEvent(fields, channel));
+      fields = {};
+    }
+    return events;
+  };
+}
+
+/** @param {Record<string, string>} fields @param {string} [channel] */
+function readEvent({ id, event, data }, channel) {
+  if (!data) return { type: "welcome", position: id };
+  if (event === "gap") return { type: "welcome", position: id, recovered: false };
+  const value = JSON.parse(data);
+  const isBytes = typeof value?.base64 === "string" && Object.keys(value).length === 1;
+  return { type: "message", id, channel, event, ...(isBytes ? value : { data: value }) };
+}
+
+function toBase64(/** @type {Uint8Array} */ bytes) {
+  return btoa(Array.from(bytes, (byte) => String.fromCharCode(byte)).join(""));
+}
+
+function fromBase64(/** @type {string} */ text) {
+  return Uint8Array.from(atob(text), (char) => char.charCodeAt(0));
+}
