@@ -10,8 +10,9 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   transport: ["leaf", "codec", "core"],
   socketio: ["transport", "leaf", "codec", "core"],
   http: ["socketio", "transport", "leaf", "codec", "core"],
+  cli: ["leaf", "codec", "core"],
   server: ["http", "socketio", "transport", "engine", "leaf", "codec", "core"],
-  main: ["server", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
+  main: ["cli", "server", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
 };
 
 const PURE = ["core", "codec"];

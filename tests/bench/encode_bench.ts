@@ -1,0 +1,23 @@
+import { hark } from "../../lib/codec/hark.ts";
+import { plain } from "../../lib/codec/plain.ts";
+import { socketioFormat } from "../../lib/codec/socketio_format.ts";
+import { sse } from "../../lib/codec/sse.ts";
+import { Publication } from "../../lib/core/publication.ts";
+
+// What encoding one publication costs in each format.
+
+const position = { epoch: "bench000", offset: 123456 };
+const draft = { channel: "sensor.kitchen", event: "message", data: '{"message":"grüße, 世界 😀"}' };
+const publication = new Publication(position, draft, 1_767_225_600_000);
+
+const formats = {
+  plain,
+  hark,
+  sse,
+  "Socket.IO 4": socketioFormat("/", 4),
+  "Socket.IO 5": socketioFormat("/", 5),
+};
+
+for (const [name, format] of Object.entries(formats)) {
+  Deno.bench(`encode for ${name}`, () => void format.message(publication));
+}

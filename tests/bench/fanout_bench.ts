@@ -1,0 +1,59 @@
+import { hark, joinEvents } from "../../lib/codec/hark.ts";
+import { plain } from "../../lib/codec/plain.ts";
+import { BROADCAST } from "../../lib/core/channel.ts";
+import { Hub } from "../../lib/core/hub.ts";
+import { Publication } from "../../lib/core/publication.ts";
+import type { Format, Transport } from "../../lib/core/transport.ts";
+import { BatchingTransport, Turn } from "../../lib/core/turn.ts";
+import { MemoryEngine } from "../../lib/engine/memory.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+
+// What the hub itself costs for a thousand clients, with a transport that does nothing.
+
+const SESSIONS = 1000;
+const DRAFT = { channel: BROADCAST, event: "message", data: '{"message":"hello"}' };
+
+function nowhere(format: Format): Transport {
+  return { name: "nowhere", format, bufferedBytes: 0, write: () => {}, close: () => {} };
+}
+
+function makeHub(makeTransport: () => Transport): Hub {
+  const tally = { add: () => {} };
+  const clock = new FakeClock();
+  const hub = new Hub({
+    engine: new MemoryEngine(clock, {
+      historyCount: 0,
+      historyAgeS: 1,
+      historyBytesMax: 1,
+      historyTotalBytesMax: 1,
+      channelsMax: 1,
+    }),
+    clock,
+    greeting: "",
+    outboundBytesMax: 1 << 20,
+    channelsPerSessionMax: 8,
+    channelsMax: 8,
+    deliveries: tally,
+    deliveredBytes: tally,
+    onLeave: () => {},
+    onError: () => {},
+  });
+  for (let i = 0; i < SESSIONS; i++) hub.open(makeTransport(), { address: "" }, [BROADCAST]);
+  return hub;
+}
+
+let offset = 0;
+function next(): Publication {
+  return new Publication({ epoch: "bench", offset: ++offset }, DRAFT, 0);
+}
+
+const plainHub = makeHub(() => nowhere(plain));
+Deno.bench(`broadcast to ${SESSIONS} plain sessions`, () => plainHub.broadcast(next()));
+
+const clock = new FakeClock();
+const turn = new Turn(clock);
+const harkHub = makeHub(() => new BatchingTransport(nowhere(hark), joinEvents, turn));
+Deno.bench(`broadcast 8 messages in a turn to ${SESSIONS} hark.v1 sessions`, () => {
+  for (let i = 0; i < 8; i++) harkHub.broadcast(next());
+  clock.turn();
+});

@@ -1,0 +1,506 @@
+import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { connect, type Events, type Hark, HarkError, type Options } from "../static/client.js";
+import { HarkProcess, Wire } from "./e2e/hark.ts";
+import { deadline } from "./support/deadline.ts";
+
+/** Every socket made in here, to be waited for: its closing handshake outlasts `close()`. */
+const sockets = new Set<WebSocket>();
+const RealWebSocket = WebSocket;
+globalThis.WebSocket = class extends RealWebSocket {
+  constructor(...args: ConstructorParameters<typeof WebSocket>) {
+    super(...args);
+    sockets.add(this);
+    this.addEventListener("close", () => sockets.delete(this));
+  }
+};
+
+/** Resolves to the first `type` that `accept` takes. */
+function next<Type extends keyof Events>(
+  hark: Hark,
+  type: Type,
+  accept: (detail: Events[Type]) => boolean = () => true,
+): Promise<Events[Type]> {
+  return deadline(
+    new Promise((resolve) => {
+      const off = hark.on(type, (detail) => {
+        if (!accept(detail)) return;
+        off();
+        resolve(detail);
+      });
+    }),
+    20_000,
+  );
+}
+
+const toState = (hark: Hark, state: string) =>
+  next(hark, "state", (change) => change.state === state);
+
+/** Collects the data of every message. */
+function collect(hark: Hark): unknown[] {
+  const all: unknown[] = [];
+  hark.on("message", ({ data }) => all.push(data));
+  return all;
+}
+
+async function close(...clients: Hark[]): Promise<void> {
+  for (const client of clients) client.close();
+  const closing = [...sockets].filter(({ readyState }) => readyState === WebSocket.CLOSING)
+    .map((socket) => new Promise((resolve) => socket.addEventListener("close", resolve)));
+  await deadline(Promise.all(closing));
+}
+
+async function withServer(run: (hark: HarkProcess, wire: Wire) => Promise<void>): Promise<void> {
+  const server = await HarkProcess.start("--port", "0");
+  const wire = new Wire(server.port);
+  try {
+    await run(server, wire);
+  } finally {
+    await wire.close();
+    await server.stop();
+  }
+}
+
+type Script = (peer: Peer) => void;
+
+/** A scripted server: `scripts[n]` is what the n-th connection meets, the last one from then on. */
+async function withScript(
+  scripts: Script[],
+  options: Omit<Options, "url">,
+  run: (client: Hark, peers: Peer[]) => Promise<void>,
+): Promise<void> {
+  const peers: Peer[] = [];
+  const server = Deno.serve({ port: 0, hostname: "localhost", onListen() {} }, (request) => {
+    const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hark.v1" });
+    const peer = new Peer(socket, new URL(request.url).searchParams);
+    socket.onopen = () => scripts[Math.min(peers.push(peer), scripts.length) - 1]!(peer);
+    return response;
+  });
+  const client = connect({ url: `http://localhost:${server.addr.port}/`, ...options });
+  try {
+    await run(client, peers);
+  } finally {
+    await close(client);
+    await server.shutdown();
+  }
+}
+
+/** One connection as the scripted server sees it. */
+class Peer {
+  readonly query: string;
+  readonly commands: Record<string, unknown>[] = [];
+  readonly #socket: WebSocket;
+  onCommand = (_command: Record<string, unknown>) => {};
+
+  constructor(socket: WebSocket, query: URLSearchParams) {
+    this.#socket = socket;
+    this.query = String(query);
+    socket.onmessage = ({ data }) => {
+      const command = JSON.parse(data);
+      this.commands.push(command);
+      this.onCommand(command);
+    };
+  }
+
+  send(...events: object[]): void {
+    this.sendText(JSON.stringify(events));
+  }
+
+  sendText(text: string): void {
+    this.#socket.send(text);
+  }
+
+  welcome(fields: object = {}): void {
+    this.send({ type: "welcome", client: "c", position: "e-0", ...fields });
+  }
+
+  message(offset: number): object {
+    return {
+      type: "message",
+      id: `e-${offset}`,
+      channel: "ci",
+      event: "message",
+      data: offset,
+      time: 1,
+    };
+  }
+
+  close(code: number, reason: string): void {
+    this.#socket.close(code, reason);
+  }
+}
+
+Deno.test("connect() refuses a url that is not of http", () => {
+  assertThrows(() => connect({ url: "ftp://localhost/" }), TypeError, "expected an http url");
+});
+
+Deno.test("publish() sends JSON and bytes, and messages come with all they have", () =>
+  withServer(async ({ url }) => {
+    const client = connect({ url, channels: ["sensor.*"] });
+    const { greeting } = await next(client, "welcome");
+    assertEquals(greeting, "Welcome to my server");
+    const messages: Events["message"][] = [];
+    client.on("message", (message) => messages.push(message));
+
+    const first = await client.publish("sensor.attic", { celsius: 17 }, { event: "reading" });
+    const second = await client.publish("broadcast", new Uint8Array([0, 127, 255]));
+    assertMatch(first.id, /^[a-z0-9]+-1$/);
+    assertEquals(messages, [
+      { ...first, channel: "sensor.attic", event: "reading", data: { celsius: 17 } },
+      { ...second, channel: "broadcast", event: "message", data: new Uint8Array([0, 127, 255]) },
+    ]);
+    assertEquals(client.position, second.id);
+
+    const refused = await assertRejects(() => client.publish("no channel", 1), HarkError);
+    assertEquals(refused.code, "bad-request");
+    await close(client);
+    await assertRejects(() => client.publish("broadcast", 1), HarkError, "closed");
+  }));
+
+Deno.test("subscribe() and unsubscribe() change the channels of the connection that stands", () =>
+  withServer(async (server) => {
+    const client = connect({ url: server.url });
+    const all = collect(client);
+    await client.subscribe("ci");
+    await server.publish("ci", 1);
+    await client.unsubscribe("ci");
+    await server.publish("ci", 2);
+    await client.publish("broadcast", 3);
+    assertEquals(all, [1, 3]);
+
+    const told = next(client, "error");
+    await assertRejects(() => client.subscribe("no channel"), HarkError, "expected a channel");
+    assertMatch(String(await told), /expected a channel/);
+    assertEquals(client.channels, []);
+    await close(client);
+  }));
+
+Deno.test("presence() tells who is on a channel, and events who comes and goes", () =>
+  withServer(async ({ url }) => {
+    const watcher = connect({ url, channels: ["ci"], presence: true });
+    const own = await next(watcher, "welcome");
+    const joined = next(watcher, "presence", ({ joined }) => joined[0]?.client !== own.client);
+    const guest = connect({ url, channels: ["ci"] });
+    const { client } = await next(guest, "welcome");
+    assertEquals((await joined).joined.map((entry) => entry.client), [client]);
+
+    const { count, entries } = await watcher.presence("ci");
+    assertEquals(count, 2);
+    assertEquals(entries.map((entry) => entry.client), [own.client, client]);
+
+    const left = next(
+      watcher,
+      "presence",
+      ({ channel, left }) => channel === "ci" && left.length > 0,
+    );
+    await close(guest);
+    assertEquals((await left).left.map((entry) => entry.client), [client]);
+    await close(watcher);
+  }));
+
+Deno.test("a lost connection is resumed: nothing is missed, doubled or out of order", () =>
+  withServer(async (server, wire) => {
+    const client = connect({ url: wire.url, channels: ["ci"] });
+    await next(client, "welcome");
+    const all = collect(client);
+    await server.publish("ci", 1);
+    await client.publish("broadcast", 2);
+    for (let round = 0; round < 3; round++) {
+      const waiting = toState(client, "waiting");
+      wire.cut();
+      await waiting;
+      for (let index = 0; index < 40; index++) await server.publish("ci", 10 * round + index);
+      const resumed = next(client, "resumed");
+      wire.mend();
+      assertEquals(await resumed, { count: 40 });
+    }
+    const missed = [0, 1, 2].flatMap((round) =>
+      Array.from({ length: 40 }, (_, index) => 10 * round + index)
+    );
+    assertEquals(all, [1, 2, ...missed]);
+    await close(client);
+  }));
+
+Deno.test("since replays what came after it, also in the first connection", () =>
+  withServer(async (server) => {
+    const since = await server.publish("ci", 1);
+    await server.publish("ci", 2);
+    await server.publish("ci", 3);
+    const client = connect({ url: server.url, channels: ["ci"], since });
+    const all = collect(client);
+    assertEquals(await next(client, "resumed"), { count: 2 });
+    assertEquals(all, [2, 3]);
+    await close(client);
+  }));
+
+Deno.test("a server that has forgotten makes a gap, and the client goes on in its new log", () =>
+  withServer(async (server, wire) => {
+    const client = connect({ url: wire.url });
+    await next(client, "welcome");
+    await client.publish("broadcast", "before");
+    const since = client.position;
+    const all = collect(client);
+    const gap = next(client, "gap");
+    await server.stop();
+    const again = await HarkProcess.start("--port", String(server.port));
+    try {
+      assertEquals(await gap, { since: since! });
+      await next(client, "resumed");
+      const { id } = await client.publish("broadcast", "after");
+      assertEquals([all, client.position], [["after"], id]);
+    } finally {
+      await close(client);
+      await again.stop();
+    }
+  }));
+
+Deno.test("without WebSocket it reads server-sent events and publishes over HTTP", () =>
+  withServer(async (server) => {
+    const proxy = Deno.serve({ port: 0, hostname: "localhost", onListen() {} }, (request) => {
+      const { pathname, search } = new URL(request.url);
+      if (pathname === "/ws") return new Response("no", { status: 502 });
+      const { method, body, signal } = request;
+      const headers = new Headers(request.headers);
+      headers.delete("host");
+      return fetch(`${server.url}${pathname}${search}`, { method, headers, body, signal });
+    });
+    const client = connect({ url: `http://localhost:${proxy.addr.port}/` });
+    const messages: Events["message"][] = [];
+    client.on("message", (message) => messages.push(message));
+    await next(client, "welcome");
+    assertEquals(client.transport, "sse");
+
+    const first = await client.publish("broadcast", { text: "a\nb" }, { event: "said" });
+    const second = await client.publish("broadcast", new Uint8Array([1, 255]));
+    await deadline(poll(() => messages.length === 2));
+    assertEquals(messages, [
+      { id: first.id, channel: "broadcast", event: "said", data: { text: "a\nb" } },
+      { id: second.id, channel: "broadcast", event: "message", data: new Uint8Array([1, 255]) },
+    ]);
+
+    await client.subscribe("ci");
+    await server.publish("ci", 3);
+    await deadline(poll(() => messages.length === 3));
+    assertEquals(messages[2]?.data, 3);
+    const error = await assertRejects(() => client.publish("no channel", 1), HarkError);
+    assertEquals(error.code, "bad-request");
+    await assertRejects(() => client.presence("ci"), HarkError, "without WebSocket");
+    await close(client);
+    await proxy.shutdown();
+  }));
+
+Deno.test("for await reads every message, and ends at close()", () =>
+  withServer(async ({ url }) => {
+    const client = connect({ url });
+    await next(client, "welcome");
+    const read: unknown[] = [];
+    const reading = (async () => {
+      for await (const { data } of client) {
+        read.push(data);
+        if (data === 3) break;
+      }
+      for await (const { data } of client) read.push(data);
+    })();
+    for (const data of [1, 2, 3]) await client.publish("broadcast", data);
+    await deadline(poll(() => read.length === 3));
+    await client.publish("broadcast", 4);
+    await close(client);
+    await deadline(reading);
+    assertEquals(read, [1, 2, 3, 4]);
+  }));
+
+Deno.test("for await throws when the server stops the connection", () =>
+  withScript(
+    [(peer) => {
+      peer.welcome();
+      peer.send(peer.message(1));
+      peer.close(4502, "over a limit");
+    }],
+    {},
+    async (client) => {
+      const read: unknown[] = [];
+      await assertRejects(
+        async () => {
+          for await (const { data } of client) read.push(data);
+        },
+        HarkError,
+        "over a limit",
+      );
+      assertEquals(read, [1]);
+    },
+  ));
+
+Deno.test("for await throws when too many messages wait", () =>
+  withScript(
+    [(peer) => {
+      peer.welcome();
+      peer.send(peer.message(1));
+      peer.send(...Array.from({ length: 10_001 }, (_, index) => peer.message(index + 2)));
+      peer.send(peer.message(20_000));
+    }],
+    {},
+    async (client) => {
+      await assertRejects(
+        async () => {
+          for await (const { data } of client) {
+            if (data === 1) await next(client, "message", ({ data }) => data === 20_000);
+          }
+        },
+        RangeError,
+        "more than 10000 messages wait",
+      );
+    },
+  ));
+
+Deno.test("a message that comes twice is told once", () =>
+  withScript(
+    [
+      (peer) => {
+        peer.welcome();
+        peer.send(peer.message(1), peer.message(2), peer.message(2));
+        peer.close(1001, "going away");
+      },
+      (peer) => {
+        peer.welcome({ position: "e-2" });
+        peer.send(peer.message(1), peer.message(2), peer.message(3));
+      },
+    ],
+    {},
+    async (client, peers) => {
+      const all = collect(client);
+      await next(client, "message", ({ id }) => id === "e-3");
+      assertEquals(all, [1, 2, 3]);
+      assertEquals(peers.map(({ query }) => query), ["", "since=e-2"]);
+    },
+  ));
+
+for (const code of [1001, 1011, 4001, 4499]) {
+  Deno.test(`it comes back after close code ${code}`, () =>
+    withScript(
+      [
+        (peer) => {
+          peer.welcome();
+          peer.close(code, "see you");
+        },
+        (peer) => peer.welcome(),
+      ],
+      { channels: ["ci", "sensor.*"] },
+      async (client, peers) => {
+        const waiting = await toState(client, "waiting");
+        assertEquals({ ...waiting, retryAtMs: typeof waiting.retryAtMs }, {
+          state: "waiting",
+          code,
+          reason: "see you",
+          retryAtMs: "number",
+        });
+        await toState(client, "connected");
+        assertEquals(peers[1]?.query, "channel=ci&channel=sensor.*&since=e-0");
+        assertEquals(client.retryAtMs, undefined);
+      },
+    ));
+}
+
+for (const code of [4500, 4501, 4999]) {
+  Deno.test(`it stops at close code ${code}`, () =>
+    withScript([(peer) => peer.close(code, "do not come back")], {}, async (client, peers) => {
+      const stopped = await toState(client, "stopped");
+      assertEquals(stopped.reason, "do not come back");
+      await assertRejects(() => client.publish("ci", 1), HarkError, "do not come back");
+      await assertRejects(() => client.subscribe("ci"), HarkError, "do not come back");
+      assertEquals(peers.length, 1);
+    }));
+}
+
+Deno.test("a token that expired is replaced by a new one, and the log goes on", () => {
+  let tokens = 0;
+  return withScript(
+    [
+      (peer) => {
+        peer.welcome();
+        peer.send(peer.message(1));
+        peer.close(4002, "token expired");
+      },
+      (peer) => {
+        peer.onCommand = ({ ref }) => peer.send({ type: "ok", ref });
+        peer.welcome({ position: "e-1" });
+      },
+    ],
+    { token: () => Promise.resolve(`t${++tokens}`) },
+    async (client, peers) => {
+      await toState(client, "waiting");
+      await toState(client, "connected");
+      assertEquals(peers.map(({ query }) => query), ["token=t1", "since=e-1&token=t2"]);
+      await client.refresh();
+      assertEquals(peers[1]?.commands, [{ type: "refresh", token: "t3", ref: 1 }]);
+    },
+  );
+});
+
+Deno.test("it stops when its only token expired", () =>
+  withScript(
+    [(peer) => peer.close(4002, "token expired")],
+    { token: "t" },
+    async (client, peers) => {
+      await toState(client, "stopped");
+      assertEquals(peers.length, 1);
+    },
+  ));
+
+Deno.test("when the connection goes, a publish is rejected and a subscribe asked for again", () =>
+  withScript(
+    [
+      (peer) => {
+        peer.onCommand = () => {
+          if (peer.commands.length === 2) peer.close(1001, "going away");
+        };
+        peer.welcome();
+      },
+      (peer) => peer.welcome({ position: "e-0" }),
+    ],
+    {},
+    async (client, peers) => {
+      await toState(client, "connected");
+      const subscribed = client.subscribe("ci");
+      const lost = await assertRejects(() => client.publish("ci", 1), HarkError, "going away");
+      assertEquals(lost.code, "lost");
+      await deadline(subscribed);
+      assertEquals(peers[1]?.query, "channel=ci&since=e-0");
+      assertEquals(peers[1]?.commands, []);
+    },
+  ));
+
+Deno.test("what is published before the connection stands waits for it, and goes once", () =>
+  withScript(
+    [(peer) => {
+      peer.onCommand = ({ ref }) => peer.send({ type: "ok", ref, id: "e-1", time: 1 });
+      peer.welcome();
+    }],
+    {},
+    async (client, peers) => {
+      let inHandler: Promise<unknown> | undefined;
+      client.on("welcome", () => inHandler = client.publish("ci", 2));
+      assertEquals(await client.publish("ci", 1), { id: "e-1", time: 1 });
+      await inHandler;
+      assertEquals(peers[0]?.commands.map(({ data }) => data), [1, 2]);
+    },
+  ));
+
+Deno.test("what is no JSON ends the connection, and the next one is tried", () =>
+  withScript(
+    [
+      (peer) => {
+        peer.welcome();
+        peer.sendText("{");
+      },
+      (peer) => peer.welcome(),
+    ],
+    {},
+    async (client, peers) => {
+      assertMatch((await toState(client, "waiting")).reason, /SyntaxError/);
+      await toState(client, "connected");
+      assertEquals(peers.length, 2);
+    },
+  ));
+
+async function poll(isDone: () => boolean): Promise<void> {
+  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 10));
+}

@@ -1,0 +1,531 @@
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { deadline } from "../support/deadline.ts";
+import { EventStream } from "../support/events.ts";
+import { RawConnection } from "../support/raw.ts";
+import { type Answer, startServer, type TestServer } from "../support/server.ts";
+import { Client, HarkClient } from "../support/socket.ts";
+
+const JSON_TYPE = { "content-type": "application/json" };
+const LINES_TYPE = { "content-type": "application/x-ndjson" };
+const BYTES_TYPE = { "content-type": "application/octet-stream" };
+
+interface Told {
+  readonly id: string;
+  readonly channel: string;
+  readonly event: string;
+  readonly time: number;
+  readonly data?: unknown;
+  readonly base64?: string;
+}
+
+interface Page {
+  readonly channel: string;
+  readonly publications: readonly Told[];
+  readonly complete: boolean;
+  readonly next: string;
+  readonly more: boolean;
+}
+
+function post(
+  server: TestServer,
+  target: string,
+  body: BodyInit | null,
+  headers: Record<string, string> = {},
+): Promise<Answer> {
+  return server.fetch(`/channels/${target}`, { method: "POST", body, headers });
+}
+
+/** Posts, and returns what a right answer says; throws on any other. */
+async function publish(...args: Parameters<typeof post>): Promise<Told> {
+  const { status, body } = await post(...args);
+  if (status !== 200) throw new Error(`${status}: ${body}`);
+  return JSON.parse(body);
+}
+
+async function read(server: TestServer, target: string): Promise<Page> {
+  const { status, body } = await server.fetch(`/channels/${target}`);
+  if (status !== 200) throw new Error(`${status}: ${body}`);
+  return JSON.parse(body);
+}
+
+/** Every page, each from where the one before it says. */
+async function readPages(server: TestServer, target: string): Promise<Page[]> {
+  const pages = [await read(server, target)];
+  for (let last = pages[0]!; last.more; last = pages.at(-1)!) {
+    pages.push(await read(server, `${target}&since=${last.next}`));
+  }
+  return pages;
+}
+
+/** The status, the type and the sentence of a problem. */
+function problemOf({ status, headers, body }: Answer): [number, string, string] {
+  assertEquals(headers.get("content-type"), "application/problem+json");
+  const { type, detail, status: same } = JSON.parse(body);
+  assertEquals(same, status);
+  return [status, type.replace("urn:hark:problem:", ""), detail];
+}
+
+Deno.test("POST /channels/:channel publishes what each kind of body means", async () => {
+  await using server = await startServer();
+  const posted: readonly (readonly [BodyInit, Record<string, string>, string])[] = [
+    ['{"temp":21.5}', JSON_TYPE, '{"temp":21.5}'],
+    ["[1.0, 12345678901234567890 ]", JSON_TYPE, "[1.0, 12345678901234567890 ]"],
+    ['{"__proto__":{"a":1}}', JSON_TYPE, '{"__proto__":{"a":1}}'],
+    ["null", { "content-type": "application/cloudevents+json" }, "null"],
+    ["deploy finished", {}, '{"message":"deploy finished"}'],
+    [new TextEncoder().encode("untyped"), {}, '{"message":"untyped"}'],
+    [
+      "deploy=finished&a=%20",
+      { "content-type": "application/x-www-form-urlencoded" },
+      '{"message":"deploy=finished&a=%20"}',
+    ],
+    ["1", LINES_TYPE, "1"],
+  ];
+  await using client = await Client.open(server.socketUrl("/ws?channel=ci"));
+  await client.text();
+  for (const [body, headers, data] of posted) {
+    const { status, headers: answered } = await post(server, "ci", body, headers);
+    assertEquals([status, answered.get("content-type")], [200, "application/json"]);
+    assertEquals(await client.text(), data);
+  }
+});
+
+Deno.test("POST /channels/:channel answers with id, channel, event and time", async () => {
+  await using server = await startServer();
+  const before = Date.now();
+  const first = await publish(server, "sensor.kitchen?event=reading", "1", JSON_TYPE);
+  const second = await publish(server, "sensor%2Ekitchen", "2", JSON_TYPE);
+  const { id, channel, event, time } = first;
+  assertEquals([channel, event], ["sensor.kitchen", "reading"]);
+  assertMatch(id, /^[a-z0-9]+-1$/);
+  assertEquals(time >= before && time <= Date.now(), true);
+  assertEquals(Object.keys(first), ["id", "channel", "event", "time"]);
+  assertEquals([second.channel, second.event], ["sensor.kitchen", "message"]);
+});
+
+Deno.test("bytes arrive as bytes, or as base64 where there are none", async () => {
+  await using server = await startServer();
+  await using plain = await Client.open(server.socketUrl("/ws?channel=bin"));
+  await using hark = await HarkClient.open(server.socketUrl("/ws?channel=bin"));
+  await using events = await EventStream.open(`${server.url}/events?channel=bin`);
+  assertEquals([await plain.text(), (await hark.event()).type], [
+    '{"message":"Welcome to my server"}',
+    "welcome",
+  ]);
+  const bodies = [Uint8Array.from({ length: 256 }, (_, byte) => byte), new Uint8Array()];
+  for (const body of bodies) {
+    const told = await publish(server, "bin?event=chunk", body, BYTES_TYPE);
+    assertEquals(await plain.frames.next(), body);
+    const base64 = body.toBase64();
+    assertEquals(await hark.event(), { type: "message", ...told, base64 });
+    const block = await events.blocks.find((block) => block.includes("data:"));
+    assertEquals(block, `id: ${told.id}\nevent: chunk\ndata: {"base64":"${base64}"}`);
+    assertEquals((await read(server, "bin")).publications.at(-1), { ...told, base64 });
+  }
+});
+
+Deno.test("each line of x-ndjson is a message, in order, all or none", async () => {
+  await using server = await startServer();
+  await using client = await Client.open(server.socketUrl("/ws?channel=ci"));
+  await client.text();
+  const lines = Array.from({ length: 200 }, (_, index) => JSON.stringify({ index }));
+  const answer = await post(server, "ci?event=line", lines.join("\r\n") + "\n\n", LINES_TYPE);
+  const { publications } = JSON.parse(answer.body);
+  assertEquals(await client.frames.take(200), lines);
+  const [{ id, time }] = publications;
+  const [, epoch] = /^(\w+)-1$/.exec(id)!;
+  const expected = lines.map((_, index) => {
+    return { id: `${epoch}-${index + 1}`, channel: "ci", event: "line", time };
+  });
+  assertEquals(publications, expected);
+
+  const wrong = await post(server, "ci", "1\n2\n{\n4\n", LINES_TYPE);
+  assertEquals(problemOf(wrong), [
+    400,
+    "bad-request",
+    "Cannot read line 3 as JSON: Expected property name or '}' in JSON at position 1",
+  ]);
+  await server.broadcast("after");
+  assertEquals(await client.text(), '{"message":"after"}');
+});
+
+Deno.test("messages of concurrent batches do not mix", async () => {
+  await using server = await startServer({ historyCount: 1000 });
+  const batches = Array.from({ length: 8 }, (_, batch) => `"${batch}"\n`.repeat(50));
+  await Promise.all(batches.map((body) => post(server, "ci", body, LINES_TYPE)));
+  const { publications } = await read(server, "ci?limit=1000");
+  const runs = publications.filter(({ data }, at) => publications[at - 1]?.data !== data);
+  assertEquals([publications.length, runs.length], [400, 8]);
+});
+
+Deno.test("POST /channels/:channel refuses what is wrong, with a sentence", async () => {
+  await using server = await startServer({ publishBytesMax: 100, publishPerSecondMax: 100 });
+  const name = "Cannot use this as a channel: expected 1 to 128 of A-Z a-z 0-9 _ . : @ -, got ";
+  const key = "Cannot use this Idempotency-Key: expected 1 to 255 characters of printable ASCII";
+  const body = "Cannot take a body of more than";
+  const long = "x".repeat(129);
+  const refused: readonly (readonly [
+    string,
+    BodyInit,
+    Record<string, string>,
+    [number, string, string],
+  ])[] = [
+    ["a%20b", "x", {}, [400, "bad-request", `${name}"a b"`]],
+    ["a%2Fb", "x", {}, [400, "bad-request", `${name}"a/b"`]],
+    ["sensor.*", "x", {}, [400, "bad-request", `${name}"sensor.*"`]],
+    [long, "x", {}, [400, "bad-request", `${name}"${long}"`]],
+    ["%E0%A4%A", "x", {}, [
+      400,
+      "bad-request",
+      "Cannot decode the path: its percent-encoding is malformed or not UTF-8",
+    ]],
+    ["a?event=", "x", {}, [
+      400,
+      "bad-request",
+      "Cannot use this event name: expected 1 to 128 printable characters",
+    ]],
+    ["a?event=a%0Adata:", "x", {}, [
+      400,
+      "bad-request",
+      "Cannot use this event name: expected 1 to 128 printable characters",
+    ]],
+    ["a?event=disconnect", "x", {}, [
+      400,
+      "bad-request",
+      'Cannot use the event name "disconnect": clients keep it for themselves',
+    ]],
+    ["a", Uint8Array.of(0xff), {}, [
+      400,
+      "bad-request",
+      "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream",
+    ]],
+    ["a", "x", { "content-encoding": "gzip" }, [
+      415,
+      "unsupported",
+      "Cannot take a compressed body: send it without encoding",
+    ]],
+    ["a", new FormData(), {}, [
+      415,
+      "unsupported",
+      "Cannot take a form of several parts: send one message as the body, or application/x-ndjson",
+    ]],
+    ["a", "x".repeat(101), {}, [413, "too-large", `${body} 100 bytes`]],
+    ["a", "x".repeat(87), {}, [
+      413,
+      "too-large",
+      "Cannot publish more than 100 bytes in one message",
+    ]],
+    ["a", `"${"x".repeat(99)}"`, LINES_TYPE, [
+      413,
+      "too-large",
+      "Cannot publish line 1: it has more than 100 bytes",
+    ]],
+    ["a", " ".repeat(1601), LINES_TYPE, [413, "too-large", `${body} 1600 bytes`]],
+    ["a", "1\n".repeat(101), LINES_TYPE, [
+      413,
+      "too-large",
+      "Cannot publish more than 100 messages at once",
+    ]],
+    ["a", "x", { "idempotency-key": "" }, [400, "bad-request", key]],
+    ["a", "x", { "idempotency-key": "x".repeat(256) }, [400, "bad-request", key]],
+    ["a", "x", { "idempotency-key": "\u00e4" }, [400, "bad-request", key]],
+  ];
+  for (const [target, content, headers, expected] of refused) {
+    assertEquals(problemOf(await post(server, target, content, headers)), expected);
+  }
+  assertEquals((await read(server, "a")).publications, []);
+  assertEquals((await publish(server, "a", "x".repeat(86))).id.endsWith("-1"), true);
+  assertEquals((await server.fetch("/channels/", { method: "POST", body: "x" })).status, 404);
+  const put = await server.fetch("/channels/a", { method: "PUT", body: "x" });
+  assertEquals([put.status, put.headers.get("allow")], [405, "GET, HEAD, OPTIONS, POST"]);
+});
+
+Deno.test("POST /channels/:channel tells who publishes too fast when to come back", async () => {
+  await using server = await startServer({ publishPerSecondMax: 3 });
+  await publish(server, "a", "1\n2\n3", LINES_TYPE);
+  const refused = await post(server, "a", "4");
+  assertEquals([refused.status, refused.headers.get("retry-after")], [429, "1"]);
+});
+
+Deno.test("JSON nested 100,000 deep passes through, and the server goes on", async () => {
+  await using server = await startServer({ publishBytesMax: 1_000_000 });
+  await using plain = await Client.open(server.socketUrl("/ws?channel=deep"));
+  await using hark = await HarkClient.open(server.socketUrl("/ws?channel=deep"));
+  await plain.text();
+  await hark.event();
+  const deep = "[".repeat(100_000) + "]".repeat(100_000);
+  const { id } = await publish(server, "deep", deep, JSON_TYPE);
+  assertEquals(await plain.text() === deep, true);
+  assertEquals((await hark.event()).id, id);
+  const open = await post(server, "deep", "[".repeat(100_000), JSON_TYPE);
+  assertEquals(problemOf(open)[2], "Cannot read the body as JSON: Unexpected end of JSON input");
+  const { body } = await server.fetch("/channels/deep");
+  assertEquals(body.includes(`"data":${deep},"time"`), true);
+});
+
+Deno.test("channels may be named like what every object has", async () => {
+  await using server = await startServer();
+  for (const name of ["__proto__", "constructor", "hasOwnProperty", "toString"]) {
+    const told = await publish(server, `${name}?event=${name}`, "1", JSON_TYPE);
+    assertEquals((await read(server, name)).publications, [{ ...told, data: 1 }]);
+    const presence = await server.fetch(`/channels/${name}/presence`);
+    assertEquals(presence.body, `{"channel":"${name}","count":0,"entries":[]}`);
+  }
+});
+
+Deno.test("a request repeated under its Idempotency-Key is answered again, not carried out", async () => {
+  await using server = await startServer({ historyCount: 100 });
+  const headers = { "idempotency-key": "8e03978e-40d5 \u{7e}" };
+  const bodies: readonly (readonly [BodyInit, Record<string, string>])[] = [
+    ["text", {}],
+    ["1\n2", { ...LINES_TYPE, "idempotency-key": "lines" }],
+    [Uint8Array.of(1), { ...BYTES_TYPE, "idempotency-key": "bytes" }],
+  ];
+  for (const [body, own] of bodies) {
+    const first = await post(server, "ci?event=e", body, { ...headers, ...own });
+    assertEquals(first.status, 200);
+    const again = await post(server, "ci?event=e", body, { ...headers, ...own });
+    assertEquals([again.status, again.body], [200, first.body]);
+  }
+  assertEquals((await read(server, "ci")).publications.length, 4);
+});
+
+Deno.test("an Idempotency-Key does not stand for another body, channel, event or type", async () => {
+  await using server = await startServer();
+  const headers = { "idempotency-key": "k" };
+  await publish(server, "ci", "1", headers);
+  const others: readonly (readonly [string, string, Record<string, string>])[] = [
+    ["ci", "2", {}],
+    ["cd", "1", {}],
+    ["ci?event=e", "1", {}],
+    ["ci", "1", JSON_TYPE],
+  ];
+  for (const [target, body, own] of others) {
+    assertEquals(problemOf(await post(server, target, body, { ...headers, ...own })), [
+      422,
+      "conflict",
+      "This Idempotency-Key stands for another request: send each request under a key of its own",
+    ]);
+  }
+});
+
+Deno.test("concurrent requests with one Idempotency-Key publish once", async () => {
+  await using server = await startServer();
+  const headers = { "idempotency-key": "k" };
+  const answers = await Promise.all(
+    Array.from({ length: 20 }, () => post(server, "ci", "once", headers)),
+  );
+  const { publications } = await read(server, "ci");
+  assertEquals(publications.length, 1);
+  const { data: _, ...told } = publications[0]!;
+  assertEquals(answers.map(({ body }) => JSON.parse(body)), answers.map(() => told));
+});
+
+Deno.test("an Idempotency-Key is free again when its request failed, and each key's holder has its own", async () => {
+  await using server = await startServer({
+    publishKey: ["one", "two"],
+    publishPerSecondMax: 1,
+  });
+  const as = (key: string) => ({ authorization: `Bearer ${key}`, "idempotency-key": "k" });
+  const first = await publish(server, "ci", "a", as("one"));
+  const other = await publish(server, "ci", "b", as("two"));
+  assertNotEquals(first.id, other.id);
+  assertEquals(
+    (await post(server, "ci", "c", { ...as("one"), "idempotency-key": "l" })).status,
+    429,
+  );
+  assertEquals((await post(server, "ci", "{", { ...as("one"), ...JSON_TYPE })).status, 400);
+  assertEquals(await publish(server, "ci", "a", as("one")), first);
+});
+
+Deno.test("a new Idempotency-Key is refused where no more can be remembered", async () => {
+  await using server = await startServer({ idempotencyKeysMax: 2, idempotencyAgeS: 100 });
+  const first = await publish(server, "ci", "a", { "idempotency-key": "1" });
+  const refused = await post(server, "ci", "b", { "idempotency-key": "2" });
+  assertEquals([refused.status, refused.headers.get("retry-after")], [503, "100"]);
+  assertEquals(await publish(server, "ci", "a", { "idempotency-key": "1" }), first);
+  await publish(server, "ci", "b");
+  assertEquals((await read(server, "ci")).publications.length, 2);
+});
+
+Deno.test("GET /channels/:channel pages through a history, newest last", async () => {
+  await using server = await startServer();
+  const told: Told[] = [];
+  for (let index = 0; index < 5; index++) {
+    told.push({ ...await publish(server, "ci", String(index), JSON_TYPE), data: index });
+    await publish(server, "other", "x");
+  }
+  const all = await read(server, "ci");
+  const last = told.at(-1)!.id.replace("-9", "-10");
+  const whole = { channel: "ci", publications: told, complete: true, next: last, more: false };
+  assertEquals(all, whole);
+
+  const pages = await readPages(server, "ci?limit=2");
+  assertEquals(pages.map(({ publications }) => publications.length), [2, 2, 1]);
+  assertEquals(pages.flatMap(({ publications }) => publications), told);
+  assertEquals(pages.map(({ next, more, complete }) => [next, more, complete]), [
+    [told[1]!.id, true, true],
+    [told[3]!.id, true, true],
+    [last, false, true],
+  ]);
+  assertEquals(await read(server, `ci?since=${last}`), { ...whole, publications: [] });
+});
+
+Deno.test("GET /channels/:channel says when something is gone", async () => {
+  await using server = await startServer({ historyCount: 2 });
+  const told: Told[] = [];
+  for (const data of [1, 2, 3, 4]) {
+    told.push({ ...await publish(server, "ci", String(data), JSON_TYPE), data });
+  }
+  const kept = told.slice(2);
+  const page = async (since: string) => {
+    const { publications, complete } = await read(server, `ci?since=${since}`);
+    return { publications, complete };
+  };
+  assertEquals(await page(""), { publications: kept, complete: true });
+  assertEquals(await page(told[0]!.id), { publications: kept, complete: false });
+  assertEquals(await page(told[1]!.id), { publications: kept, complete: true });
+  assertEquals(await page("otherlog-3"), { publications: kept, complete: false });
+});
+
+Deno.test("GET /channels/:channel ends a page before it becomes too large", async () => {
+  await using server = await startServer({ outboundBytesMax: 1024 });
+  const bodies = [400, 400, 400, 2000, 10].map((length) => `"${"x".repeat(length)}"`);
+  for (const body of bodies) await publish(server, "ci", body, JSON_TYPE);
+  const pages = await readPages(server, "ci?");
+  const lengths = pages.map(({ publications }) => {
+    return publications.map(({ data }) => String(data).length);
+  });
+  assertEquals(lengths, [[400, 400], [400], [2000], [10]]);
+});
+
+Deno.test("GET on channels refuses what is wrong, with a sentence", async () => {
+  await using server = await startServer();
+  const limit = "Cannot read limit: expected an integer from 1 to 1000, got ";
+  const refused: readonly (readonly [string, string])[] = [
+    ["/channels/ci?limit=0", `${limit}"0"`],
+    ["/channels/ci?limit=1001", `${limit}"1001"`],
+    ["/channels/ci?limit=", `${limit}""`],
+    ["/channels/ci?limit=1e1", `${limit}"1e1"`],
+    ["/channels?limit=-1", `${limit}"-1"`],
+    ["/channels/ci?since=x", 'Cannot parse since: expected <epoch>-<offset>, got "x"'],
+    [
+      "/channels?after=a%20b",
+      'Cannot use this as a channel: expected 1 to 128 of A-Z a-z 0-9 _ . : @ -, got "a b"',
+    ],
+    [
+      "/channels/a%20b/presence",
+      'Cannot use this as a channel: expected 1 to 128 of A-Z a-z 0-9 _ . : @ -, got "a b"',
+    ],
+  ];
+  for (const [path, detail] of refused) {
+    assertEquals(problemOf(await server.fetch(path)), [400, "bad-request", detail]);
+  }
+});
+
+Deno.test("GET /channels lists channels with clients or a history, in pages", async () => {
+  await using server = await startServer();
+  const a = await publish(server, "a", "1");
+  await publish(server, "m", "1");
+  const m = await publish(server, "m", "2");
+  await using _first = await HarkClient.open(server.socketUrl("/ws?channel=m&channel=z.*"));
+  await using _second = await HarkClient.open(server.socketUrl("/ws?channel=k&channel=m"));
+  const list = async (query: string) => JSON.parse((await server.fetch(`/channels${query}`)).body);
+  const channels = [
+    { channel: "a", sessions: 0, publications: 1, last: a.id },
+    { channel: "broadcast", sessions: 2, publications: 0, last: null },
+    { channel: "k", sessions: 1, publications: 0, last: null },
+    { channel: "m", sessions: 2, publications: 2, last: m.id },
+  ];
+  assertEquals(await list(""), { channels, next: "m", more: false });
+  for (const [from, after] of ["", "a", "broadcast", "k", "m"].entries()) {
+    for (const limit of [1, 2, 3, 4]) {
+      const page = channels.slice(from, from + limit);
+      const next = page.at(-1)?.channel ?? after;
+      const more = from + limit < channels.length;
+      assertEquals(await list(`?after=${after}&limit=${limit}`), { channels: page, next, more });
+    }
+  }
+});
+
+Deno.test("GET /channels is for those who may publish", async () => {
+  await using keyed = await startServer({ publishKey: ["k"] });
+  assertEquals((await keyed.fetch("/channels")).status, 401);
+  const headers = { authorization: "Bearer k" };
+  assertEquals((await keyed.fetch("/channels", { headers })).status, 200);
+  await using open = await startServer();
+  const foreign = { headers: { origin: "https://evil.example" } };
+  assertEquals((await open.fetch("/channels", foreign)).status, 403);
+  assertEquals((await open.fetch("/channels/ci", foreign)).status, 200);
+});
+
+Deno.test("GET /channels/:channel/presence tells who is there by name", async () => {
+  await using server = await startServer({ presenceMax: 2 });
+  await using _pattern = await HarkClient.open(server.socketUrl("/ws?channel=*"));
+  const clients: HarkClient[] = [];
+  const ids: unknown[] = [];
+  const presence = async () => JSON.parse((await server.fetch("/channels/ci/presence")).body);
+  for (let count = 0; count < 3; count++) {
+    const client = await HarkClient.open(server.socketUrl("/ws?channel=ci"));
+    clients.push(client);
+    ids.push((await client.event()).client);
+    const { entries, ...rest } = await presence();
+    assertEquals(rest, { channel: "ci", count: count + 1 });
+    assertEquals(entries.map(({ client }: { client: unknown }) => client), ids.slice(0, 2));
+    for (const { joined } of entries) assertEquals(Math.abs(Date.now() - joined) < 60_000, true);
+  }
+  for (const client of clients) await client[Symbol.asyncDispose]();
+});
+
+Deno.test("a page of an allowed origin may publish after a preflight, any page may read", async () => {
+  await using server = await startServer({ origins: ["https://app.example"] });
+  const preflight = (origin: string, method: string) =>
+    server.fetch("/channels/ci", {
+      method: "OPTIONS",
+      headers: {
+        origin,
+        "access-control-request-method": method,
+        "access-control-request-headers": "content-type, idempotency-key",
+      },
+    });
+  const allowed = await preflight("https://app.example", "POST");
+  assertEquals(allowed.status, 204);
+  assertEquals(allowed.headers.get("access-control-allow-origin"), "https://app.example");
+  assertEquals(allowed.headers.get("access-control-allow-methods"), "POST");
+  assertMatch(allowed.headers.get("access-control-allow-headers")!, /idempotency-key/);
+  const foreign = await preflight("https://evil.example", "POST");
+  assertEquals(foreign.headers.get("access-control-allow-origin"), null);
+  const from = (origin: string) => ({ headers: { origin } });
+  const read = await server.fetch("/channels/ci", from("https://evil.example"));
+  assertEquals(read.headers.get("access-control-allow-origin"), "*");
+  const sent = await post(server, "ci", "x", { origin: "https://app.example" });
+  assertEquals(sent.headers.get("access-control-allow-origin"), "https://app.example");
+  assertEquals((await post(server, "ci", "x", { origin: "https://evil.example" })).status, 403);
+});
+
+Deno.test("HEAD on a channel answers the headers of GET", async () => {
+  await using server = await startServer();
+  await publish(server, "ci", "x");
+  const { body } = await server.fetch("/channels/ci");
+  const head = await server.fetch("/channels/ci", { method: "HEAD" });
+  assertEquals([head.status, head.body], [200, ""]);
+  assertEquals(head.headers.get("content-length"), String(body.length));
+});
+
+Deno.test("a body that does not come whole holds up neither others nor stopping", async () => {
+  const server = await startServer();
+  let stopped: Promise<void>;
+  {
+    using connection = await RawConnection.open(server.port);
+    await connection.request([
+      "POST /channels/ci HTTP/1.1",
+      "Host: localhost",
+      "Content-Length: 9",
+    ]);
+    await publish(server, "ci", "whole");
+    assertEquals((await read(server, "ci")).publications.length, 1);
+    stopped = server.stop();
+    assertEquals((await connection.head()).status, 503);
+  }
+  await deadline(stopped);
+});

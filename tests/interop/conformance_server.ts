@@ -1,0 +1,109 @@
+// deno-lint-ignore-file no-console -- a program of its own
+
+/**
+ * Engine.IO and Socket.IO with the behaviour that the protocols' public test suites expect:
+ *
+ *     deno run --allow-net tests/interop/conformance_server.ts --port 3000
+ *
+ * `/engine.io/` echoes what it is sent, text and bytes, in Engine.IO 3 and 4. `/socket.io/` has the
+ * namespaces `/` and `/custom`: each socket is told its `auth`, and `/` echoes `message` and
+ * `message-with-ack`. The time-outs are short, so that a suite can wait for them.
+ */
+
+import { MESSAGE_DIGIT } from "../../lib/codec/socketio_format.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { BodyReader } from "../../lib/http/body.ts";
+import { type Ack, type ServerSocket, SocketServer } from "../../lib/socketio/server.ts";
+import type { EngineSocket } from "../../lib/transport/engine_socket.ts";
+import { EngineServer } from "../../lib/transport/engineio.ts";
+import { Handshakes } from "../../lib/transport/websocket.ts";
+
+const GREETING_MS = 20;
+
+/** A running conformance server. */
+export interface ConformanceServer {
+  readonly port: number;
+  close(): Promise<void>;
+}
+
+/** Starts a conformance server on `port`, or on any free one if that is 0. */
+export function serveConformance(port: number): ConformanceServer {
+  const io = new SocketServer({
+    clock: systemClock,
+    connectTimeoutMs: 1000,
+    namespacesMax: 10,
+    onError: (error) => console.error(error),
+  });
+  io.of("/").on("connection", (socket) => {
+    greet(socket);
+    socket.on("message", (...args) => socket.emit("message-back", ...args));
+    socket.on("message-with-ack", (...args) => {
+      const ack: Ack = args.pop();
+      ack(...args);
+    });
+  });
+  io.of("/custom").on("connection", greet);
+
+  const engines = new Map([
+    ["/engine.io/", engineServer(echo)],
+    ["/socket.io/", engineServer((socket) => io.attach(socket))],
+  ]);
+  const http = Deno.serve({ port, hostname: "0.0.0.0", onListen: () => {} }, (request, info) => {
+    const { pathname, searchParams } = new URL(request.url);
+    const engine = engines.get(pathname.endsWith("/") ? pathname : `${pathname}/`);
+    const address = info.remoteAddr.hostname;
+    return engine?.handle({ request, query: searchParams, address }) ??
+      new Response(null, { status: 404 });
+  });
+  return {
+    port: http.addr.port,
+    async close() {
+      for (const engine of engines.values()) engine.close();
+      await http.shutdown();
+    },
+  };
+}
+
+function engineServer(onConnection: (socket: EngineSocket) => void): EngineServer {
+  const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000 });
+  return new EngineServer({
+    clock: systemClock,
+    pingIntervalMs: 300,
+    pingTimeoutMs: 200,
+    upgradeTimeoutMs: 10_000,
+    pollingBytesMax: 1_000_000,
+    outboundBytesMax: 10_000_000,
+    inboundPerSecondMax: 10_000,
+    handshakes: new Handshakes(systemClock),
+    handshakesMax: 1000,
+    readBody: (request, bytesMax) => bodies.read(request, bytesMax),
+    allows: () => true,
+    admit: () => () => {},
+    onConnection,
+    onFault: (_reason, _address, error) => error !== undefined && console.error(error),
+    onClosing: () => {},
+    onClosed: () => {},
+  });
+}
+
+function echo(socket: EngineSocket): void {
+  socket.events = {
+    onMessage: (data) => socket.write(typeof data === "string" ? MESSAGE_DIGIT + data : data),
+    onClose: () => {},
+  };
+}
+
+// Some suites look for one frame at a time, and miss the second of two that come as one.
+function greet(socket: ServerSocket): void {
+  const timer = systemClock.after(GREETING_MS, () => socket.emit("auth", socket.handshake.auth));
+  socket.onDisconnect(() => timer.cancel());
+}
+
+if (import.meta.main) {
+  const [flag, port] = Deno.args;
+  if (flag !== "--port" || !/^\d+$/.test(port ?? "")) {
+    console.error("Usage: conformance_server.ts --port N");
+    Deno.exit(2);
+  }
+  console.log(`listening on http://localhost:${serveConformance(Number(port)).port}`);
+}

@@ -1,0 +1,110 @@
+import type { Engine } from "../../lib/core/engine.ts";
+import type { HistoryLimits } from "../../lib/core/history.ts";
+import { Hub, type HubOptions } from "../../lib/core/hub.ts";
+import type { Publication } from "../../lib/core/publication.ts";
+import type { Session, SubscribeOptions } from "../../lib/core/session.ts";
+import { MemoryEngine } from "../../lib/engine/memory.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { FakeTransport } from "./fake_transport.ts";
+
+/** Bounds that no test meets by accident. */
+export const HISTORY_LIMITS: HistoryLimits = {
+  historyCount: 1000,
+  historyAgeS: 3600,
+  historyBytesMax: 1_000_000,
+  historyTotalBytesMax: 10_000_000,
+  channelsMax: 1000,
+};
+
+/** Adds up what it is told. */
+export class Sum {
+  total = 0;
+
+  add(amount: number): void {
+    this.total += amount;
+  }
+}
+
+/** A client of a `TestNode`. */
+export interface TestClient {
+  readonly session: Session;
+  readonly transport: FakeTransport;
+}
+
+/** A hub on a memory engine, turned by hand. */
+export class TestNode {
+  readonly clock = new FakeClock();
+  readonly engine: MemoryEngine;
+  readonly hub: Hub;
+  readonly deliveries = new Sum();
+  readonly deliveredBytes = new Sum();
+  /** Why each session left, in order. */
+  readonly left: string[] = [];
+  readonly errors: unknown[] = [];
+  /** Put before the engine's `history()`, to hold it up or to let it fail. */
+  beforeHistory: () => Promise<void> = () => Promise.resolve();
+
+  constructor(options: Partial<HubOptions & HistoryLimits> = {}) {
+    this.engine = new MemoryEngine(this.clock, { ...HISTORY_LIMITS, ...options });
+    const history: Engine["history"] = async (query) => {
+      await this.beforeHistory();
+      return await this.engine.history(query);
+    };
+    this.hub = new Hub({
+      engine: { epoch: this.engine.epoch, offset: 0, history },
+      clock: this.clock,
+      greeting: "",
+      outboundBytesMax: 10_000,
+      channelsPerSessionMax: 10,
+      channelsMax: 100,
+      deliveries: this.deliveries,
+      deliveredBytes: this.deliveredBytes,
+      onLeave: (_session, why) => void this.left.push(why),
+      onError: (error) => void this.errors.push(error),
+      ...options,
+    });
+    this.engine.start((publication) => this.hub.broadcast(publication));
+  }
+
+  /** Opens a session and lets it get what it begins with. */
+  async connect(subscriptions: readonly string[], options?: SubscribeOptions): Promise<TestClient> {
+    const client = this.open(subscriptions, options);
+    await this.clock.settle();
+    return client;
+  }
+
+  /** Opens a session; `user` is its name in presence. */
+  open(
+    subscriptions: readonly string[],
+    options?: SubscribeOptions,
+    transport?: FakeTransport,
+    user?: string,
+  ): TestClient {
+    const peer = { address: "192.0.2.1", user };
+    const connection = transport ?? new FakeTransport();
+    const session = this.hub.open(connection, peer, subscriptions, options);
+    return { session, transport: connection };
+  }
+
+  /** Publishes "channel data" texts one by one; `count` times over. */
+  async publish(texts: readonly string[], count = 1): Promise<Publication[]> {
+    const published: Publication[] = [];
+    for (let round = 0; round < count; round++) {
+      for (const text of texts) {
+        const [channel = "", data = ""] = text.split(" ");
+        published.push(...await this.engine.publish([{ channel, event: "message", data }]));
+      }
+    }
+    return published;
+  }
+
+  /** A position in this node's log. */
+  at(offset: number): { epoch: string; offset: number } {
+    return { epoch: this.engine.epoch, offset };
+  }
+
+  async close(): Promise<void> {
+    for (const session of [...this.hub.sessions()]) session.lost("closed");
+    await this.engine.close();
+  }
+}

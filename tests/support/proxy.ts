@@ -1,0 +1,58 @@
+/** A TCP proxy in front of a server, which a test can cut. */
+export class Proxy implements AsyncDisposable {
+  readonly port: number;
+  readonly #listener: Deno.TcpListener;
+  readonly #targetPort: number;
+  readonly #open = new Set<Deno.TcpConn>();
+  readonly #accepting: Promise<void>;
+
+  constructor(targetPort: number) {
+    this.#targetPort = targetPort;
+    this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    this.port = this.#listener.addr.port;
+    this.#accepting = this.#accept();
+  }
+
+  /** Ends every connection there is, with no word; new ones get through. */
+  cut(): void {
+    for (const connection of this.#open) connection.close();
+    this.#open.clear();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#listener.close();
+    this.cut();
+    await this.#accepting;
+  }
+
+  async #accept(): Promise<void> {
+    for await (const client of this.#listener) {
+      const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort });
+      this.#open.add(client).add(server);
+      this.#carry(client, server);
+      this.#carry(server, client);
+    }
+  }
+
+  async #carry(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
+    try {
+      for await (const chunk of from.readable) await write(to, chunk);
+    } catch (error) {
+      if (!isEnd(error)) throw error;
+    }
+    for (const connection of [from, to]) {
+      if (this.#open.delete(connection)) connection.close();
+    }
+  }
+}
+
+async function write(to: Deno.TcpConn, chunk: Uint8Array): Promise<void> {
+  for (let rest = chunk; rest.length > 0;) rest = rest.subarray(await to.write(rest));
+}
+
+function isEnd(error: unknown): boolean {
+  const { BadResource, BrokenPipe, ConnectionReset, Interrupted } = Deno.errors;
+  return [BadResource, BrokenPipe, ConnectionReset, Interrupted].some((end) =>
+    error instanceof end
+  );
+}

@@ -1,0 +1,184 @@
+import { type Config, parseConfig } from "../../lib/config.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import { createLog } from "../../lib/log.ts";
+import { Server } from "../../lib/server.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { Inbox } from "./inbox.ts";
+
+/** One line of the log. */
+export interface LogEntry {
+  readonly time: string;
+  readonly level: string;
+  readonly message: string;
+  readonly [field: string]: unknown;
+}
+
+/** An answer with all of its body. */
+export interface Answer {
+  readonly status: number;
+  readonly headers: Headers;
+  readonly body: string;
+}
+
+/** How a server of a test differs from one that is started with no options. */
+export type ServerOptions = Partial<Config> & { readonly clock?: Clock; readonly version?: string };
+
+/** Where a server can be reached. */
+abstract class Reachable {
+  readonly port: number;
+  /** `http://127.0.0.1:<port>` */
+  readonly url: string;
+
+  constructor(port: number) {
+    this.port = port;
+    this.url = `http://127.0.0.1:${port}`;
+  }
+
+  /** The URL of a WebSocket. */
+  socketUrl(path = "/ws"): string {
+    return `ws://127.0.0.1:${this.port}${path}`;
+  }
+
+  /** Makes a request and reads all of its answer. */
+  async fetch(path: string, init: RequestInit = {}): Promise<Answer> {
+    const response = await fetch(this.url + path, init);
+    return { status: response.status, headers: response.headers, body: await response.text() };
+  }
+
+  /** Publishes to everyone, and throws if that is refused. */
+  async broadcast(message: string, query = ""): Promise<void> {
+    const { status, body } = await this.fetch(`/broadcast/${encodeURIComponent(message)}${query}`);
+    if (status !== 200) throw new Error(`${status}: ${body}`);
+  }
+
+  /** The value of each metric under its name and labels as they are written. */
+  async metrics(): Promise<Map<string, number>> {
+    const { body } = await this.fetch("/metrics");
+    const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
+    return new Map(lines.map((line) => {
+      const space = line.lastIndexOf(" ");
+      return [line.slice(0, space), Number(line.slice(space + 1))];
+    }));
+  }
+}
+
+/** A server in this process. */
+export class TestServer extends Reachable implements AsyncDisposable {
+  readonly log: Inbox<LogEntry>;
+  readonly #server: Server;
+  readonly #clock: Clock | undefined;
+
+  constructor(server: Server, port: number, log: Inbox<LogEntry>, clock: Clock | undefined) {
+    super(port);
+    this.#server = server;
+    this.log = log;
+    this.#clock = clock;
+  }
+
+  /** Stops the server; a fake clock is turned until that is done. */
+  async stop(): Promise<void> {
+    const clock = this.#clock;
+    const turning = clock instanceof FakeClock && setInterval(() => clock.advance(20), 1);
+    await this.#server.stop();
+    if (turning) clearInterval(turning);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+}
+
+/** Starts a server on a free port. Dispose of it with `await using`. */
+export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
+  const { clock, version = "0.0.0-test", ...changed } = options;
+  const parsed = parseConfig([], {});
+  if (parsed.kind !== "run") throw new Error("expected options");
+  const config = { ...parsed.config, port: 0, drainS: 0, ...changed };
+  const entries = new Inbox<LogEntry>();
+  const log = createLog({
+    format: "json",
+    level: "debug",
+    linesPerPeerMax: config.logLinesPerAddressMax,
+    write: (line) => entries.push(JSON.parse(line)),
+  });
+  const server = new Server({ config, log, version, ...(clock && { clock }) });
+  const { port } = await server.listen();
+  return new TestServer(server, port, entries, clock);
+}
+
+/** A server in a process of its own. */
+export class ChildServer extends Reachable implements AsyncDisposable {
+  readonly #process: Deno.ChildProcess;
+  readonly stdout: Inbox<string>;
+  readonly stderr: Inbox<string>;
+
+  constructor(process: Deno.ChildProcess, port: number, out: Inbox<string>, err: Inbox<string>) {
+    super(port);
+    this.#process = process;
+    this.stdout = out;
+    this.stderr = err;
+  }
+
+  get status(): Promise<Deno.CommandStatus> {
+    return this.#process.status;
+  }
+
+  kill(signal: Deno.Signal): void {
+    this.#process.kill(signal);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    try {
+      this.#process.kill("SIGKILL");
+    } catch (error) {
+      if (!(error instanceof TypeError)) throw error; // It has ended already.
+    }
+    await this.#process.status;
+    await Promise.all([this.stdout.rest(), this.stderr.rest()]);
+  }
+}
+
+/** How the program is run, as `deno task start` does. */
+export function command(args: readonly string[], env: Record<string, string> = {}): Deno.Command {
+  const main = new URL("../../main.ts", import.meta.url).href;
+  const permissions = ["--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
+  const inherited = Object.entries(Deno.env.toObject())
+    .filter(([name]) => !name.startsWith("HARK_"));
+  return new Deno.Command(Deno.execPath(), {
+    args: ["run", "--quiet", ...permissions, main, ...args],
+    clearEnv: true,
+    env: { ...Object.fromEntries(inherited), NO_COLOR: "1", ...env },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  });
+}
+
+/** Starts the program on a free port, and waits until it says that it listens. */
+export async function startChild(
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<ChildServer> {
+  const process = command(["--port", "0", ...args], env).spawn();
+  const stdout = readLines(process.stdout);
+  const stderr = readLines(process.stderr);
+  const listening = await stdout.find((line) => line.includes("Hark is listening on"));
+  const [, port] = /:(\d+)/.exec(listening.slice(listening.indexOf("http://") + 7))!;
+  return new ChildServer(process, Number(port), stdout, stderr);
+}
+
+function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Inbox<string> {
+  const lines = new Inbox<string>();
+  const read = async () => {
+    let rest = "";
+    for await (const text of stream.pipeThrough(new TextDecoderStream())) {
+      const parts = (rest + text).split("\n");
+      rest = parts.pop()!;
+      parts.forEach((line) => lines.push(line));
+    }
+    if (rest !== "") lines.push(rest);
+    lines.end("the process has closed the stream");
+  };
+  read();
+  return lines;
+}
