@@ -174,7 +174,12 @@ export const OPTIONS = {
     historyBytesMax: integer(MIB, 1, GIB, "bytes kept of a channel"),
     historyTotalBytesMax: integer(256 * MIB, 1, 1024 * GIB, "bytes kept of all channels"),
     idempotencyAgeS: integer(300, 1, 86_400, "seconds that an Idempotency-Key is remembered"),
-    idempotencyKeysMax: integer(10_000, 1, 1_000_000, "Idempotency-Keys remembered"),
+    idempotencyKeysMax: integer(
+      100_000,
+      1,
+      1_000_000,
+      "Idempotency-Keys remembered; a caller gets half",
+    ),
     presenceMax: integer(1000, 1, 100_000, "entries in one answer about presence"),
     store: text(
       "",

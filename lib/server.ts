@@ -100,17 +100,18 @@ export class Server {
       authorize: (exchange) => this.#publish.authorize(exchange),
     });
     const handshakes = new Handshakes(clock);
+    const turn = new Turn(clock);
     this.#socket = new SocketEndpoint({
       ...config,
       clock,
       handshakes,
       connections,
       publisher,
-      turn: new Turn(clock),
+      turn,
       authorize: (exchange) => this.#publish.authorize(exchange),
     });
     this.#socketio = new SocketIoEndpoint({ ...config, connections, clock, handshakes });
-    this.#events = new EventsEndpoint({ ...config, connections, clock });
+    this.#events = new EventsEndpoint({ ...config, connections, clock, turn });
     this.#router = new Router(this.#routes());
     this.#loopProbe = this.#probeLoop();
   }

@@ -166,7 +166,7 @@ const CASES: Case[] = [
   integerCase("historyBytesMax", "history-bytes-max", 1_048_576, 1, 1_073_741_824),
   integerCase("historyTotalBytesMax", "history-total-bytes-max", 268_435_456, 1, 1_099_511_627_776),
   integerCase("idempotencyAgeS", "idempotency-age-s", 300, 1, 86_400),
-  integerCase("idempotencyKeysMax", "idempotency-keys-max", 10_000, 1, 1_000_000),
+  integerCase("idempotencyKeysMax", "idempotency-keys-max", 100_000, 1, 1_000_000),
   integerCase("presenceMax", "presence-max", 1000, 1, 100_000),
   {
     key: "store",

@@ -1,3 +1,4 @@
+import { concat } from "./bytes.ts";
 import {
   type Bytes,
   checkPacket,
@@ -193,14 +194,4 @@ function encodeBinaryParts(packet: Packet): Bytes[] {
     : [BINARY, frame];
   const digits = Array.from(String(body.length), Number);
   return [Uint8Array.of(kind, ...digits, BINARY_LENGTH.terminator), body];
-}
-
-function concat(parts: readonly Bytes[]): Bytes {
-  const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
-  let at = 0;
-  for (const part of parts) {
-    whole.set(part, at);
-    at += part.length;
-  }
-  return whole;
 }

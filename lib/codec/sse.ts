@@ -1,5 +1,6 @@
 import type { Publication } from "../core/publication.ts";
-import type { Format } from "../core/transport.ts";
+import type { Format, Frame } from "../core/transport.ts";
+import { concat } from "./bytes.ts";
 
 const LINE_END = /\r\n|\r|\n/;
 const encoder = new TextEncoder();
@@ -28,6 +29,11 @@ export const sse: Format = {
 
   presence: () => undefined,
 };
+
+/** Several events as one chunk. */
+export function joinChunks(chunks: readonly Frame[]): Frame {
+  return chunks.length === 1 ? chunks[0]! : concat(chunks as readonly Uint8Array<ArrayBuffer>[]);
+}
 
 /** The line that tells a client how long to wait before it comes back. */
 export function retryLine(ms: number): Uint8Array<ArrayBuffer> {

@@ -1,6 +1,7 @@
-import { HEARTBEAT, retryLine } from "../codec/sse.ts";
+import { HEARTBEAT, joinChunks, retryLine } from "../codec/sse.ts";
 import { type Clock, every, type Timer } from "../core/clock.ts";
 import type { Session } from "../core/session.ts";
+import { BatchingTransport, type Turn } from "../core/turn.ts";
 import type { Connections } from "../transport/connections.ts";
 import { SseTransport } from "../transport/sse.ts";
 import type { Exchange, Handler } from "./router.ts";
@@ -10,6 +11,7 @@ import { readSubscription } from "./subscription.ts";
 export interface EventsOptions {
   readonly connections: Connections;
   readonly clock: Clock;
+  readonly turn: Turn;
   readonly sseHeartbeatMs: number;
 }
 
@@ -35,7 +37,7 @@ export class EventsEndpoint {
 
   /** Opens a stream. Throws a `Refusal` before anything is opened. */
   readonly open: Handler = ({ request, query, address }: Exchange) => {
-    const { connections } = this.#options;
+    const { connections, turn } = this.#options;
     const { channels, ...options } = readSubscription(query, request.headers.get("last-event-id"));
     connections.hub.checkSubscriptions(channels);
     const release = connections.admit(address);
@@ -50,7 +52,8 @@ export class EventsEndpoint {
     });
     // Spread, so that those who are cut together do not come back together.
     transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
-    session = connections.open(transport, { address }, channels, options);
+    const batching = new BatchingTransport(transport, joinChunks, turn);
+    session = connections.open(batching, { address }, channels, options);
     this.#sessions.add(session);
     return new Response(transport.stream, { headers: HEADERS });
   };

@@ -96,6 +96,7 @@ Deno.test("/events beats so that nobody takes a silent stream for dead", async (
   const clock = new FakeClock();
   await using server = await startServer({ sseHeartbeatMs: 500, clock });
   await using stream = await EventStream.open(`${server.url}/events`);
+  clock.turn();
   await stream.blocks.take(2);
   for (let beat = 0; beat < 3; beat++) {
     clock.advance(500);
