@@ -14,6 +14,8 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-cache",
 };
 
+/** The module that pages of every site may import. */
+const CLIENT = "/client.js";
 const ALLOW = "GET, HEAD, OPTIONS";
 /** How a file is answered with: whole, in part, not again, or for a part that it does not have. */
 const SERVED = [200, 206, 304, 416];
@@ -32,6 +34,7 @@ export async function serveStatic(request: Request, path: string): Promise<Respo
   }
   if (!isRead) return refuseMethod(request);
   for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+  if (path === CLIENT) response.headers.set("access-control-allow-origin", "*");
   return response;
 }
 

@@ -23,7 +23,7 @@ const HEADERS: Readonly<Record<string, string>> = {
 
 Deno.test("every file of the page is served, with its type and the headers that guard it", async () => {
   await using server = await startServer();
-  const names = Array.from(Deno.readDirSync(FOLDER), ({ name }) => name);
+  const names = await Array.fromAsync(Deno.readDir(FOLDER), ({ name }) => name);
   assert(names.includes("index.html"));
   for (const name of ["", ...names]) {
     const file = name || "index.html";
@@ -113,5 +113,16 @@ Deno.test("a target in absolute form is not taken for another folder or host", a
   for (const [target, expected] of Object.entries(targets)) {
     const { status } = await request(server.port, [`GET ${target} HTTP/1.1`, "Host: localhost"]);
     assertEquals(status, expected, target);
+  }
+});
+
+Deno.test("the client module may be imported by pages of every origin, and no other file", async () => {
+  await using server = await startServer();
+  const headers = { origin: "https://elsewhere.example" };
+  for (const [path, expected] of [["/client.js", "*"], ["/app.js", null]] as const) {
+    const answer = await fetch(`${server.url}${path}`, { headers });
+    await answer.body?.cancel();
+    assertEquals(answer.headers.get("access-control-allow-origin"), expected, path);
+    assert(answer.headers.has("etag"), path);
   }
 });
