@@ -141,7 +141,13 @@ export class ChildServer extends Reachable implements AsyncDisposable {
 /** How the program is run, as `deno task start` does. */
 export function command(args: readonly string[], env: Record<string, string> = {}): Deno.Command {
   const main = new URL("../../main.ts", import.meta.url).href;
-  const permissions = ["--no-prompt", "--allow-net", "--allow-env", "--allow-read"];
+  const permissions = [
+    "--no-prompt",
+    "--allow-net",
+    "--allow-env",
+    "--allow-read",
+    "--allow-write",
+  ];
   const inherited = Object.entries(Deno.env.toObject())
     .filter(([name]) => !name.startsWith("HARK_"));
   return new Deno.Command(Deno.execPath(), {
