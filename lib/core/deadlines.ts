@@ -40,15 +40,16 @@ export class Deadlines<T> {
   }
 
   #run(): void {
-    this.#timer = undefined;
     const now = this.#clock.monotonic();
     for (const [item, dueAt] of this.#dueAt) {
       if (dueAt > now) {
-        this.#timer ??= this.#clock.after(dueAt - now, () => this.#run());
+        this.#timer?.cancel();
+        this.#timer = this.#clock.after(dueAt - now, () => this.#run());
         return;
       }
       this.#dueAt.delete(item);
       this.#onDue(item);
     }
+    this.#timer = undefined;
   }
 }

@@ -45,22 +45,27 @@ class Queued {
 export class Turn {
   readonly #clock: Clock;
   readonly #waiting: BatchingTransport[] = [];
-  #first: Queued | undefined;
+  /** Where the last chain of each kind began. */
+  readonly #firsts = new Map<Join, Queued>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The beginning of a chain, shared with whoever began with the same frame in this turn. */
-  begin(frame: Frame, transport: BatchingTransport): Queued {
+  /** The beginning of a chain, shared with those of its kind who began with the same frame. */
+  begin(frame: Frame, join: Join, transport: BatchingTransport): Queued {
     if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#flush());
     this.#waiting.push(transport);
-    if (this.#first?.frame !== frame) this.#first = new Queued(frame);
-    return this.#first!;
+    let first = this.#firsts.get(join);
+    if (first?.frame !== frame) {
+      first = new Queued(frame);
+      this.#firsts.set(join, first);
+    }
+    return first;
   }
 
   #flush(): void {
-    this.#first = undefined;
+    this.#firsts.clear();
     for (const transport of this.#waiting.splice(0)) transport.flush();
   }
 }
@@ -95,7 +100,7 @@ export class BatchingTransport implements Transport {
 
   write(frame: Frame): void {
     if (this.#queued === undefined) this.#innerBytes = this.#inner.bufferedBytes;
-    this.#queued = this.#queued?.then(frame) ?? this.#turn.begin(frame, this);
+    this.#queued = this.#queued?.then(frame) ?? this.#turn.begin(frame, this.#join, this);
   }
 
   /** Writes what is queued. */

@@ -75,6 +75,26 @@ Deno.test("Turn tells a longer queue from a shorter that begins the same", () =>
   assertEquals(inner[0]!.frames[0] === inner[1]!.frames[0], false);
 });
 
+Deno.test("Turn shares among those alone that join in the same way, in whatever order they come", () => {
+  const clock = new FakeClock();
+  const turn = new Turn(clock);
+  const joins = ["|", "+"].map((separator) => (frames: readonly Frame[]): Frame => [
+    frames.join(separator),
+  ]);
+  const inner = Array.from({ length: 6 }, () => new FakeTransport());
+  const outer = inner.map((transport, at) =>
+    new BatchingTransport(transport, joins[at % 2]!, turn)
+  );
+  for (const frame of ["a", "b"]) {
+    for (const transport of outer) transport.write(frame);
+  }
+  clock.turn();
+  inner.forEach(({ frames }, at) => {
+    assertEquals(frames, [[at % 2 === 0 ? "a|b" : "a+b"]]);
+    assertStrictEquals(frames[0], inner[at % 2]!.frames[0]);
+  });
+});
+
 Deno.test("Turn does not hold on to frames from one turn to the next", () => {
   const { clock, inner, outer: [a, b], joins } = setUp(2);
   a!.write("1");

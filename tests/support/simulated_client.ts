@@ -6,7 +6,12 @@ import type { Format, Frame, Transport } from "../../lib/core/transport.ts";
 import { Oracle } from "./oracle.ts";
 
 /** Between what travels as one frame. */
-export const SEPARATOR = "|";
+const SEPARATOR = "|";
+
+/** Puts frames of a simulated format into one. */
+export function joinFrames(frames: readonly Frame[]): Frame {
+  return frames.join(SEPARATOR);
+}
 
 /** A format whose messages begin with their ids, and answers with "!"; each time another. */
 export function simulatedFormat(): Format {
@@ -58,6 +63,7 @@ export class Link implements Transport {
   /** The ids of all messages written, whether or not they arrive. */
   readonly written: string[] = [];
   bufferedBytes = 0;
+  #mostBytes = 0;
   #isStalled = false;
   #inFlight: string[] = [];
   readonly #expected: ((position: string, recovered: boolean) => void)[] = [];
@@ -92,6 +98,7 @@ export class Link implements Transport {
     if (this.client.link !== this) return;
     this.#inFlight.push(text);
     this.bufferedBytes += text.length;
+    this.#mostBytes = Math.max(this.#mostBytes, this.bufferedBytes);
     if (!this.#isStalled) this.drain(Infinity);
   }
 
@@ -133,6 +140,7 @@ export class Link implements Transport {
     const offsets = written.map((id) => parsePosition(id).offset);
     if (!this.hasUnsubscribed) assertEquals(new Set(offsets).size, offsets.length, "duplicates");
     if (!this.hasReplayedLate) assertEquals(offsets, offsets.toSorted((a, b) => a - b), "order");
+    assert(this.#mostBytes < 2 * outboundBytesMax, "much more unsent than allowed");
     if (ended === undefined) {
       assertEquals([...this.names].sort(), [...this.wanted].sort());
       assert(!this.mustEnd, "a session goes on though something is missing");

@@ -11,8 +11,8 @@ import {
   answer,
   assertSame,
   Client,
+  joinFrames,
   Link,
-  SEPARATOR,
   simulatedFormat,
 } from "./simulated_client.ts";
 import { type OpenEngine, SimulatedLog } from "./simulated_log.ts";
@@ -195,7 +195,7 @@ export class Simulation {
     if (this.#dice.chance(0.2)) link.stall();
     const transport = this.#dice.chance(0.5)
       ? link
-      : new BatchingTransport(link, (frames) => frames.join(SEPARATOR), this.#turn);
+      : new BatchingTransport(link, joinFrames, this.#turn);
     const peer = { address: "192.0.2.1" };
     link.session = hub.open(transport, peer, asked?.names ?? names, { since });
   }
