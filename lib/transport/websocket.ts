@@ -50,15 +50,14 @@ export function offeredProtocols(headers: Headers): string[] {
 
 /** Tells whether a request asks for a WebSocket (RFC 6455 section 4.2.1). */
 export function isUpgrade({ method, headers }: Request): boolean {
-  return method === "GET" && names(headers, "upgrade", "websocket") &&
-    names(headers, "connection", "upgrade");
+  return method === "GET" && WEBSOCKET_ITEM.test(headers.get("upgrade") ?? "") &&
+    UPGRADE_ITEM.test(headers.get("connection") ?? "");
 }
 
-/** Tells whether a header's list has this token, in whatever case. */
-function names(headers: Headers, header: string, token: string): boolean {
-  const tokens = (headers.get(header) ?? "").toLowerCase().split(",");
-  return tokens.some((given) => given.trim() === token);
-}
+// An item of a list (RFC 9110 section 5.6.1). `trim()` takes off more than HTTP's white space, and
+// Deno throws on what is left.
+const WEBSOCKET_ITEM = /(^|,)[ \t]*websocket[ \t]*(,|$)/i;
+const UPGRADE_ITEM = /(^|,)[ \t]*upgrade[ \t]*(,|$)/i;
 
 /** Why a WebSocket handshake cannot be accepted; undefined if it can. */
 export function handshakeFault({ headers }: Request): "version" | "key" | undefined {
@@ -70,6 +69,7 @@ export function handshakeFault({ headers }: Request): "version" | "key" | undefi
 /**
  * Accepts a WebSocket. Whatever is needed of the request MUST be read before, and the response be
  * returned with nothing in between that can throw: an exception after it shuts the server down.
+ * Throws, after `events.close()`, if Deno does not take the request for a handshake.
  */
 export function acceptSocket(
   request: Request,
@@ -78,7 +78,14 @@ export function acceptSocket(
   events: SocketEvents,
 ): Response {
   const { idleTimeoutS: idleTimeout } = options;
-  const { socket, response } = Deno.upgradeWebSocket(request, { idleTimeout });
+  let upgrade: Deno.WebSocketUpgrade;
+  try {
+    upgrade = Deno.upgradeWebSocket(request, { idleTimeout });
+  } catch (error) {
+    events.close("handshake failed", false);
+    throw error;
+  }
+  const { socket, response } = upgrade;
   // Not by the call's own option, which refuses offers that have no space after each comma.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   new Socket(socket, options, events);
@@ -108,7 +115,8 @@ export class Socket {
   }
 
   send(message: Message): void {
-    if (this.#socket.readyState === WebSocket.OPEN) this.#socket.send(message);
+    if (this.#closing || this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(message);
   }
 
   /** Starts the closing handshake; a client that never answers stays until TCP ends. Idempotent. */
@@ -116,7 +124,8 @@ export class Socket {
     if (this.#closing) return;
     this.#closing = true;
     this.#events.closing();
-    this.#socket.close(code, reason);
+    // Frames that are here already would end the connection before the close frame is out.
+    this.#options.clock.afterTurn(() => this.#socket.close(code, reason));
   }
 
   /** Takes the socket's events. An exception that leaves a handler would end the process. */

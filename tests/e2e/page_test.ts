@@ -207,5 +207,10 @@ pageTest("fits a phone", async (page, hark) => {
   await page.waitFor(`${text("#received")} === "1"`);
   await page.look({ width: 390, height: 844, scheme: "dark" });
   assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 390);
+  assertEquals(
+    await page.evaluate(`[...document.querySelectorAll("#messages, #messages .text, #curl")]
+      .filter((part) => part.scrollWidth > part.clientWidth).length`),
+    0,
+  );
   assertEquals(page.errors, []);
 });

@@ -46,8 +46,10 @@ Deno.test({
       const page = await browser.open(
         `${wire.url}/?channel=ci&channel=chat:lobby&channel=sensor.*`,
       );
-      const say = async (said: readonly Said[]) => {
-        for (const [channel, data, event] of said) {
+      let said = 0;
+      const say = async (messages: readonly Said[]) => {
+        for (const [channel, data, event] of messages) {
+          said++;
           await hark.publish(channel, data, event);
           await pause(40);
         }
@@ -63,13 +65,12 @@ Deno.test({
       await say(MISSED);
       wire.mend();
       await page.waitFor(`document.querySelector("#messages .good")`);
-      await page.type("#form-text", "deploy finished");
       await page.evaluate(`document.querySelector("#form-channel").value = "ci"`);
-      await page.type("#form-channel", "");
+      await page.type("#form-text", "deploy finished");
       await page.evaluate("document.activeElement.blur()");
       await Deno.mkdir(FOLDER, { recursive: true });
       await say(LAST);
-      await page.waitFor(`document.querySelector("#rate").textContent !== "0"`);
+      await page.waitFor(`document.querySelector("#received").textContent === "${said}"`);
       for (const scheme of ["light", "dark"] as const) {
         for (const [name, width, height] of [["wide", 1280, 800], ["phone", 390, 844]] as const) {
           await page.look({ width, height, scheme, scale: 2 });

@@ -1,3 +1,5 @@
+import { setImmediate } from "node:timers";
+
 /** Settles as `promise` does, or rejects once `ms` milliseconds of real time are over. */
 export async function deadline<T>(promise: PromiseLike<T>, ms = 10_000): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();

@@ -1,3 +1,4 @@
+import { connect } from "node:net";
 import { deadline } from "./deadline.ts";
 import type { Answer } from "./server.ts";
 
@@ -33,6 +34,7 @@ const decoder = new TextDecoder();
 export class RawConnection implements Disposable {
   readonly #socket: Deno.TcpConn;
   #read: Uint8Array<ArrayBuffer> = new Uint8Array();
+  #isClosed = false;
 
   static async open(port: number): Promise<RawConnection> {
     return new RawConnection(await Deno.connect({ hostname: "127.0.0.1", port }));
@@ -125,7 +127,8 @@ export class RawConnection implements Disposable {
 
   /** Ends the connection with no word. */
   [Symbol.dispose](): void {
-    this.#socket.close();
+    if (!this.#isClosed) this.#socket.close();
+    this.#isClosed = true;
   }
 
   async #exactly(length: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -169,6 +172,17 @@ export async function request(
   await connection.request(lines, body);
   if (lines[0]!.startsWith("HEAD ")) return { ...await connection.head(), body: "" };
   return await connection.answer();
+}
+
+/** Asks for a WebSocket and resets the connection before the answer can be written. */
+export async function resetDuringHandshake(port: number): Promise<void> {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  const socket = connect(port, "127.0.0.1");
+  socket.on("error", () => {});
+  socket.on("close", () => resolve());
+  const head = ["GET /ws HTTP/1.1", ...HANDSHAKE].map((line) => `${line}\r\n`).join("");
+  socket.write(`${head}\r\n`, () => socket.resetAndDestroy());
+  await deadline(promise);
 }
 
 /** A client's frame (RFC 6455 section 5.2). */

@@ -1,9 +1,8 @@
-import { connect } from "node:net";
 import { assertEquals } from "@std/assert";
 import { handshakeFault, isUpgrade, offeredProtocols } from "../../lib/transport/websocket.ts";
-import { deadline, eventually } from "../support/deadline.ts";
+import { eventually } from "../support/deadline.ts";
 import { FakeClock } from "../support/fake_clock.ts";
-import { HANDSHAKE, RawConnection, request } from "../support/raw.ts";
+import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
 
 /** The handshake's lines with one of them changed, or left out if `value` is undefined. */
@@ -167,17 +166,6 @@ Deno.test("hark.v1 is chosen wherever it stands in the list, nothing else ever i
     else assertEquals(frame[0].type, "welcome");
   }
 });
-
-/** Asks for a WebSocket and resets the connection before the answer can be written. */
-async function resetDuringHandshake(port: number): Promise<void> {
-  const { promise, resolve } = Promise.withResolvers<void>();
-  const socket = connect(port, "127.0.0.1");
-  socket.on("error", () => {});
-  socket.on("close", () => resolve());
-  const head = ["GET /ws HTTP/1.1", ...HANDSHAKE].map((line) => `${line}\r\n`).join("");
-  socket.write(`${head}\r\n`, () => socket.resetAndDestroy());
-  await deadline(promise);
-}
 
 Deno.test({
   name: "connections that are reset during the handshake give their slots back",
