@@ -283,7 +283,10 @@ export class HarkMetrics extends Registry {
   readonly channels = this.gauge("channels", "Channels with a client or a history.");
   readonly historyPublications = this.gauge("history_publications", "Publications kept.");
   readonly historyBytes = this.gauge("history_bytes", "Bytes of publications kept.");
-  readonly presence = this.gauge("presence", "Presence entries kept.");
+  readonly watchedChannels = this.gauge(
+    "watched_channels",
+    "Channels that somebody watches for who comes and goes.",
+  );
   readonly eventLoopDelaySeconds = this.gauge(
     "event_loop_delay_seconds",
     "How late a timer last was.",

@@ -281,6 +281,7 @@ export class Server {
     this.#metrics.channels.set(Math.max(channels, this.#hub.channels));
     this.#metrics.historyPublications.set(publications);
     this.#metrics.historyBytes.set(bytes);
+    this.#metrics.watchedChannels.set(this.#hub.presence.watched);
     return new Response(this.#metrics.render(), {
       headers: { "content-type": Registry.contentType },
     });

@@ -201,7 +201,7 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_channels gauge",
     "hark_history_publications gauge",
     "hark_history_bytes gauge",
-    "hark_presence gauge",
+    "hark_watched_channels gauge",
     "hark_event_loop_delay_seconds gauge",
     "hark_process_memory_bytes gauge",
     "hark_build_info gauge",
@@ -224,7 +224,7 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.channels.set(12);
   metrics.historyPublications.set(13);
   metrics.historyBytes.set(14);
-  metrics.presence.set(15);
+  metrics.watchedChannels.set(15);
   metrics.eventLoopDelaySeconds.set(0.016);
   const samples = metrics.render().split("\n")
     .filter((line) => !line.startsWith("#") && !/_bucket{le="[0-9.]+"}/.test(line));
@@ -247,7 +247,7 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     "hark_channels 12",
     "hark_history_publications 13",
     "hark_history_bytes 14",
-    "hark_presence 15",
+    "hark_watched_channels 15",
     "hark_event_loop_delay_seconds 0.016",
     'hark_process_memory_bytes{kind="heap"} 100',
     'hark_process_memory_bytes{kind="rss"} 200',
