@@ -1,0 +1,75 @@
+import { assert, assertEquals } from "@std/assert";
+import { startServer, type TestServer } from "./support/server.ts";
+
+// The commands of README.md, run as they stand but for the port and for which deno is meant.
+
+const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+const ROOT = new URL("..", import.meta.url);
+const STREAM_S = 3;
+
+Deno.test("README.md's commands that send are acknowledged", async () => {
+  await using server = await startServer();
+  const lines = [...commands("Start"), ...commands("Send")].filter((line) => !isStream(line));
+  assert(lines.length >= 7, "README.md has lost its commands");
+  for (const line of lines) {
+    const { code, stdout, stderr } = await run(server, "sh", line);
+    assertEquals([code, /problem/.test(stdout)], [0, false], `${line}\n${stdout}${stderr}`);
+  }
+});
+
+Deno.test("README.md's commands that receive get what is sent", async () => {
+  await using server = await startServer();
+  await send(server);
+  const lines = [...commands("Start").filter(isStream), ...commands("Receive")];
+  assertEquals(lines.map(isStream), [true, true, true, false]);
+  for (const line of lines) {
+    const running = run(server, "sh", isStream(line) ? `timeout ${STREAM_S} ${line}` : line);
+    const sending = setInterval(() => send(server), 100);
+    const { stdout, stderr } = await running;
+    clearInterval(sending);
+    assert(stdout.includes("seen"), `${line}\n${stdout}${stderr}`);
+  }
+});
+
+Deno.test("README.md's Python is acknowledged", async () => {
+  await using server = await startServer();
+  const [script = ""] = blocks("Send", "python");
+  const { code, stdout, stderr } = await run(server, "python3", script);
+  assertEquals([code, JSON.parse(stdout || "{}").channel], [0, "ci"], stderr);
+});
+
+async function send(server: TestServer): Promise<void> {
+  await server.broadcast("seen");
+  await server.broadcast("seen", "?channel=ci");
+}
+
+function isStream(line: string): boolean {
+  return line.includes("curl -N") || line.includes("start tail");
+}
+
+/** The lines of the shell blocks of a section, but for those that start or test a server. */
+function commands(section: string): string[] {
+  const lines = blocks(section, "sh").flatMap((block) => block.trim().split("\n"));
+  return lines.filter((line) => !line.startsWith("npx"));
+}
+
+function blocks(section: string, language: string): string[] {
+  const [, text = ""] = new RegExp(`\n## ${section}\n(.*?)\n## `, "s").exec(README) ?? [];
+  const fenced = text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"));
+  return Array.from(fenced, ([, block = ""]) => block);
+}
+
+async function run(server: TestServer, program: string, script: string) {
+  const text = script
+    .replaceAll("localhost:3000", `127.0.0.1:${server.port}`)
+    .replaceAll("deno task", `'${Deno.execPath()}' task`);
+  const command = new Deno.Command(program, {
+    args: ["-c", text],
+    cwd: ROOT,
+    env: { HARK_URL: server.url, NO_COLOR: "1" },
+    stdin: "null",
+  });
+  const { code, stdout, stderr } = await command.output();
+  const [out, err] = [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes));
+  return { code, stdout: out!, stderr: err! };
+}
