@@ -2,8 +2,10 @@ import { ConfigError, helpText, parseConfig } from "./lib/config.ts";
 import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
-import { createLog, print, printLine } from "./lib/log.ts";
-import { ListenError, Server } from "./lib/server.ts";
+import { createLog, type Log, print, printLine } from "./lib/log.ts";
+import { ListenError } from "./lib/listener.ts";
+import { Server } from "./lib/server.ts";
+import { CertificateError } from "./lib/transport/tls.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
 const { version } = denoJson;
@@ -35,12 +37,25 @@ async function start(args: readonly string[]): Promise<void> {
     linesPerPeerMax: config.logLinesPerAddressMax,
   });
   const server = new Server({ config, log, version });
-  const { hostname, port } = await server.listen();
+  const { url } = await server.listen();
   stopOnSignal(server, log);
-  log.info(`Hark is listening on http://${displayHost(hostname)}:${port}`, { version });
+  if (config.tlsCert !== "") renewOnSignal(server, log);
+  log.info(`Hark is listening on ${url}`, { version });
 }
 
-function stopOnSignal(server: Server, log: ReturnType<typeof createLog>): void {
+function renewOnSignal(server: Server, log: Log): void {
+  Deno.addSignalListener("SIGHUP", () => {
+    try {
+      server.renewCertificate();
+      log.info("certificate renewed");
+    } catch (error) {
+      if (!(error instanceof CertificateError)) throw error;
+      log.error("certificate not renewed", { why: error.message });
+    }
+  });
+}
+
+function stopOnSignal(server: Server, log: Log): void {
   let stopping = false;
   const stop = async (signal: string) => {
     if (stopping) Deno.exit(1);
@@ -53,11 +68,6 @@ function stopOnSignal(server: Server, log: ReturnType<typeof createLog>): void {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => stop(signal));
   }
-}
-
-function displayHost(hostname: string): string {
-  if (hostname === "127.0.0.1" || hostname === "::1") return "localhost";
-  return hostname.includes(":") ? `[${hostname}]` : hostname;
 }
 
 if (import.meta.main) {

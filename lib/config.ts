@@ -96,6 +96,8 @@ export function parseConfig(
   }
   // The table gives each value its type, so that what its rows made of the text is a Config.
   const config = values as Config;
+  checkTokens(config, sources as Sources, problems);
+  checkListening(config, sources as Sources, problems);
   checkExposure(config, sources as Sources, problems);
   if (problems.length > 0) throw new ConfigError(problems);
   return { kind: "run", config, sources: sources as Sources };
@@ -157,9 +159,40 @@ function readValue(option: Option<unknown>, { name, text }: Given, problems: str
   return option.default;
 }
 
+/** What is expected of tokens is in vain where none are taken, which nobody means. */
+function checkTokens(
+  config: Config,
+  { tokenSecret, tokenJwks }: Sources,
+  problems: string[],
+): void {
+  const sources = [tokenSecret, tokenJwks].filter((source) => source !== "default");
+  if (sources.length === 2) {
+    problems.push("tokens are signed with one or the other: give --token-secret or --token-jwks");
+  }
+  for (const key of ["tokenAudience", "tokenIssuer"] as const) {
+    if (config[key] === "" || sources.length > 0) continue;
+    problems.push(`--${flagName(key)} needs --token-secret or --token-jwks`);
+  }
+}
+
+function checkListening(config: Config, { host, port }: Sources, problems: string[]): void {
+  const { listen, tlsCert, tlsKey } = config;
+  if ((tlsCert === "") !== (tlsKey === "")) {
+    problems.push("a certificate is of no use without its key: give --tls-cert and --tls-key");
+  }
+  if (listen === "") return;
+  if (host !== "default" || port !== "default") {
+    problems.push("--listen takes the place of an address: give it, or --host and --port");
+  }
+  if (tlsCert !== "") {
+    problems.push("nobody speaks TLS on a Unix socket: give --listen, or --tls-cert and --tls-key");
+  }
+}
+
 /** Listening to the network with nobody checking who publishes is a mistake, or has to be meant. */
 function checkExposure(config: Config, sources: Sources, problems: string[]): void {
-  const isKeyed = sources.publishKey !== "default";
+  const keyed = ["publishKey", "tokenSecret", "tokenJwks"] as const;
+  const isKeyed = keyed.some((key) => sources[key] !== "default");
   if (config.open || isKeyed || isLoopback(config.host)) return;
   problems.push(
     `anyone who reaches ${config.host} could publish: set a key with --publish-key KEY, ` +

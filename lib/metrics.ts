@@ -265,6 +265,12 @@ export class HarkMetrics extends Registry {
     "Publications handed to a client's transport.",
   );
   readonly deliveredBytes = this.counter("delivered_bytes_total", "Bytes handed to transports.");
+  readonly inUse = this.gauge("in_use", "How much of a bound is taken.", "bound");
+  readonly engineSessions = this.gauge(
+    "engineio_sessions",
+    "Engine.IO sessions that are not over.",
+  );
+  readonly bodyBytes = this.gauge("body_bytes", "Bytes of request bodies that are on their way.");
   readonly rejected = this.counter(
     "rejected_total",
     "Requests and commands turned down.",

@@ -1,5 +1,7 @@
 /** Every option of the server, in one table. What is made of it stands in config.ts. */
 
+import { isSubscription } from "./core/channel.ts";
+
 type Kind = "string" | "integer" | "boolean" | "list" | "choice";
 
 /** One row of the table. */
@@ -91,10 +93,23 @@ function isListenAddress(text: string): boolean {
   return isIPv6 || (isHostName(text) && !text.startsWith("["));
 }
 
+/** What a path may have is what the system's address of a socket holds. */
+function isUnixAddress(text: string): boolean {
+  const [, path] = /^unix:(.+)$/s.exec(text) ?? [];
+  return path !== undefined && isFileName(path) && new TextEncoder().encode(path).length <= 107;
+}
+
 function isOrigin(text: string): boolean {
   return /^https?:/.test(text) && URL.parse(text)?.origin === text;
 }
 
+function isKeySource(text: string): boolean {
+  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text !== "" && isFileName(text);
+  return text.startsWith("https://") && URL.canParse(text);
+}
+
+/** RFC 7518 section 3.2: HS256 wants as many bytes as its hash has. */
+const isSecret = (text: string) => new TextEncoder().encode(text).length >= 32;
 const isKey = (text: string) => /^[\x21-\x7e]+$/.test(text);
 const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
 const isFileName = (text: string) => !text.includes("\0");
@@ -115,6 +130,22 @@ export const OPTIONS = {
       isListenAddress,
     ),
     port: integer(3000, 0, 65_535, "port to listen on; 0 takes a free one"),
+    listen: text(
+      "",
+      "unix:PATH",
+      "Unix socket to listen on, in place of address and port",
+      "unix: and a path of at most 107 bytes, such as unix:/run/hark.sock",
+      isUnixAddress,
+    ),
+    tlsCert: text(
+      "",
+      "FILE",
+      "certificate (PEM) for https and wss; read again on SIGHUP",
+      "a file name",
+      isFileName,
+    ),
+    tlsKey: text("", "FILE", "private key of the certificate (PEM)", "a file name", isFileName),
+    trustProxy: integer(0, 0, 10, "proxies in front that tell the client's address"),
     publicHost: list(
       "NAME",
       "host name the server is reached by, beside its own",
@@ -140,6 +171,33 @@ export const OPTIONS = {
     },
     drainS: integer(5, 0, 600, "seconds that clients get to leave when the server stops"),
   }),
+  ...group("Tokens", {
+    tokenSecret: {
+      ...text(
+        "",
+        "SECRET",
+        "secret that tokens are signed with (HS256)",
+        "32 bytes or more",
+        isSecret,
+      ),
+      secret: true,
+    },
+    tokenJwks: text(
+      "",
+      "SOURCE",
+      "file or https URL with the keys that tokens are signed with",
+      "a file name, or a URL that begins with https://",
+      isKeySource,
+    ),
+    tokenAudience: text("", "TEXT", "what has to be among a token's aud"),
+    tokenIssuer: text("", "TEXT", "what a token's iss has to be"),
+    public: list(
+      "CHANNEL",
+      "what anyone may receive; if not given, all where no token is needed",
+      'channels (1 to 128 of A-Z a-z 0-9 _ . : @ -), "*" or patterns ending in ".*" or ":*"',
+      isSubscription,
+    ),
+  }),
   ...group("Messages", {
     welcome: text("Welcome to my server", "TEXT", "first message to each client; empty for none"),
     publishBytesMax: integer(65_536, 1, 64 * MIB, "bytes of one publication"),
@@ -164,7 +222,12 @@ export const OPTIONS = {
     pollingBytesMax: integer(1_000_000, 1024, 64 * MIB, "bytes of one long-polling request"),
     upgradeTimeoutMs: integer(10_000, 10, HOUR_MS, "milliseconds for polling to become WebSocket"),
     connectTimeoutMs: integer(45_000, 10, HOUR_MS, "milliseconds to join a first namespace"),
-    handshakesMax: integer(2000, 1, 1_000_000, "sessions that have not finished a handshake"),
+    handshakesMax: integer(
+      2000,
+      1,
+      1_000_000,
+      "polling sessions whose client has not come back yet",
+    ),
   }),
   ...group("Channels and history", {
     channelsPerSessionMax: integer(128, 1, 100_000, "channels that one client is on"),
@@ -209,7 +272,12 @@ export const OPTIONS = {
   }),
   ...group("Connections", {
     connectionsMax: integer(20_000, 1, 1_000_000, "connections at a time"),
-    connectionsPerAddressMax: integer(200, 1, 1_000_000, "of one address; loopback is exempt"),
+    connectionsPerAddressMax: integer(
+      200,
+      1,
+      1_000_000,
+      "of one address; loopback is exempt but behind a proxy",
+    ),
   }),
   ...group("Log", {
     log: choice("text", ["text", "json"], "FORMAT", "how lines are written"),

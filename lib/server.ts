@@ -1,5 +1,6 @@
-import { Keys } from "./auth.ts";
-import type { Config } from "./config.ts";
+import { Keys } from "./auth/keys.ts";
+import { takesTokens, Tokens } from "./auth/tokens.ts";
+import { type Config, ConfigError } from "./config.ts";
 import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Engine } from "./core/engine.ts";
 import { Refusal } from "./core/errors.ts";
@@ -8,18 +9,23 @@ import { Publisher } from "./core/publisher.ts";
 import { Turn } from "./core/turn.ts";
 import { MemoryEngine } from "./engine/memory.ts";
 import { SqliteEngine } from "./engine/sqlite.ts";
+import { Access } from "./http/access.ts";
 import { ChannelsEndpoint } from "./http/channels.ts";
 import { EventsEndpoint } from "./http/events.ts";
+import { type Protocol, readForwarded } from "./http/forwarded.ts";
 import { Origins } from "./http/origin.ts";
 import { json, problem, refusalProblem } from "./http/problem.ts";
 import { PublishEndpoint } from "./http/publish.ts";
 import { answer, decodeSegment, type Exchange, type Route, Router } from "./http/router.ts";
+import { SessionsEndpoint } from "./http/sessions.ts";
 import { SocketEndpoint } from "./http/socket.ts";
 import { SocketIoEndpoint } from "./http/socketio.ts";
 import { serveStatic } from "./http/static.ts";
+import { listen, type Listener } from "./listener.ts";
 import type { Log } from "./log.ts";
 import { HarkMetrics, Registry } from "./metrics.ts";
 import { Connections } from "./transport/connections.ts";
+import { CORS } from "./transport/cors.ts";
 import { Handshakes, isUpgrade } from "./transport/websocket.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */
@@ -31,14 +37,9 @@ export interface ServerOptions {
 }
 
 const LOOP_PROBE_MS = 1000;
-const BACKLOG = 4096;
+const EXPIRY_CHECK_MS = 1000;
 /** How long a client may take to answer that it leaves, or to read its last answer. */
 const LEAVE_MS = 2000;
-
-/** An address that cannot be listened on: taken, not this machine's, or not allowed. */
-export class ListenError extends Error {
-  override readonly name = "ListenError";
-}
 
 /** One node: the engine, the hub, and every endpoint. */
 export class Server {
@@ -50,14 +51,18 @@ export class Server {
   readonly #hub: Hub;
   readonly #connections: Connections;
   readonly #origins: Origins;
+  /** Undefined if the server takes none. */
+  readonly #tokens: Tokens | undefined;
   readonly #publish: PublishEndpoint;
   readonly #channels: ChannelsEndpoint;
+  readonly #sessions: SessionsEndpoint;
   readonly #socket: SocketEndpoint;
   readonly #events: EventsEndpoint;
   readonly #socketio: SocketIoEndpoint;
   readonly #router: Router;
   readonly #loopProbe: Timer;
-  #http: Deno.HttpServer<Deno.NetAddr> | undefined;
+  readonly #expiryCheck: Timer | undefined;
+  #listener: Listener | undefined;
   #draining = false;
 
   constructor({ config, log, version, clock = systemClock }: ServerOptions) {
@@ -78,11 +83,17 @@ export class Server {
     });
     const connections = this.#connections = new Connections(this.#hub, config, log, metrics);
     const keys = new Keys(config.publishKey);
+    const tokens = this.#tokens = takesTokens(config)
+      ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
+      : undefined;
     const origins = this.#origins = new Origins({
-      isOpen: keys.isEmpty,
+      // No browser reaches a Unix socket, by whatever name.
+      isOpen: keys.isEmpty && tokens === undefined && config.listen === "",
       origins: config.origins,
       publicHosts: config.publicHost,
+      protocolOf: (headers) => this.#protocolOf(headers),
     });
+    const access = new Access({ ...config, keys, tokens, origins });
     const publisher = new Publisher({
       ...config,
       engine: this.#engine,
@@ -92,13 +103,14 @@ export class Server {
         metrics.publications.add(count);
       },
     });
-    this.#publish = new PublishEndpoint({ ...config, clock, publisher, keys, origins });
+    this.#publish = new PublishEndpoint({ ...config, clock, publisher, access });
     this.#channels = new ChannelsEndpoint({
       ...config,
       engine: this.#engine,
       hub: this.#hub,
-      authorize: (exchange) => this.#publish.authorize(exchange),
+      access,
     });
+    this.#sessions = new SessionsEndpoint({ hub: this.#hub, access });
     const handshakes = new Handshakes(clock);
     const turn = new Turn(clock);
     this.#socket = new SocketEndpoint({
@@ -108,36 +120,47 @@ export class Server {
       connections,
       publisher,
       turn,
-      authorize: (exchange) => this.#publish.authorize(exchange),
+      access,
     });
-    this.#socketio = new SocketIoEndpoint({ ...config, connections, clock, handshakes });
-    this.#events = new EventsEndpoint({ ...config, connections, clock, turn });
+    this.#socketio = new SocketIoEndpoint({ ...config, connections, access, clock, handshakes });
+    this.#events = new EventsEndpoint({ ...config, connections, access, clock, turn });
     this.#router = new Router(this.#routes());
     this.#loopProbe = this.#probeLoop();
+    this.#expiryCheck = tokens && every(clock, EXPIRY_CHECK_MS, () => this.#hub.endExpired());
   }
 
-  /** Starts to listen, and returns where. Throws a `ListenError` if the address cannot be had. */
-  async listen(): Promise<Deno.NetAddr> {
+  /**
+   * Starts to listen, and returns where. Throws a `ListenError` if the address cannot be had, and a
+   * `ConfigError` if a file that an option names is not as it should be.
+   */
+  async listen(): Promise<Pick<Listener, "url" | "port">> {
+    await this.#readTokenKeys();
     await this.#engine.start((publication) => {
       const startedAt = this.#clock.monotonic();
       this.#hub.broadcast(publication);
       this.#metrics.fanoutSeconds.observe((this.#clock.monotonic() - startedAt) / 1000);
     });
-    const { host, port } = this.#config;
-    try {
-      this.#http = Deno.serve(
-        { hostname: host, port, tcpBacklog: BACKLOG, onListen: () => {} },
-        (request, info) => this.#handle(request, info.remoteAddr.hostname),
-      );
-    } catch (error) {
-      throw new ListenError(`Cannot listen on ${host}, port ${port}: ${(error as Error).message}`);
-    }
-    return this.#http.addr;
+    return this.#listener = await listen({
+      config: this.#config,
+      clock: this.#clock,
+      handle: (request, address) => this.#handle(request, address),
+      onError: ({ message }, address) => {
+        this.#log.debug("connection failed", { address, error: message }, address);
+      },
+    });
+  }
+
+  /**
+   * Reads the certificate and its key again; sessions stay. Throws a `CertificateError` if they cannot
+   * be used, and leaves it at the old ones.
+   */
+  renewCertificate(): void {
+    this.#listener?.renewCertificate();
   }
 
   /** Ready for more clients: listening, and not stopping. */
   get isReady(): boolean {
-    return this.#http !== undefined && !this.#draining;
+    return this.#listener !== undefined && !this.#draining;
   }
 
   /**
@@ -153,16 +176,27 @@ export class Server {
     this.#socketio.close();
     await this.#connections.gone(LEAVE_MS);
     this.#loopProbe.cancel();
+    this.#expiryCheck?.cancel();
+    this.#tokens?.close();
     this.#publish.close();
     await this.#shutdown();
     await this.#engine.close();
+  }
+
+  async #readTokenKeys(): Promise<void> {
+    try {
+      await this.#tokens?.start();
+    } catch (error) {
+      if (error instanceof SyntaxError) throw new ConfigError([error.message]);
+      throw error;
+    }
   }
 
   /** Lets go of the address. A client that does not read its answer is not waited for long. */
   async #shutdown(): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = this.#clock.after(LEAVE_MS, resolve);
-    await Promise.race([this.#http?.shutdown(), late]);
+    await Promise.race([this.#listener?.close(), late]);
     timer.cancel();
   }
 
@@ -176,50 +210,56 @@ export class Server {
       DELETE: broadcast,
       HEAD: broadcastHead,
     };
-    const get = ["GET", "HEAD"];
     return [
-      { path: "/broadcast/:message", methods: broadcastMethods },
-      { path: "/channels", methods: { GET: this.#channels.list } },
+      { path: "/broadcast/:message", methods: broadcastMethods, cors: CORS.allowed },
+      { path: "/channels", methods: { GET: this.#channels.list }, cors: CORS.allowed },
       {
         path: "/channels/:channel",
         methods: { GET: this.#channels.history, POST: this.#publish.publish },
-        publicMethods: get,
+        cors: CORS.readable,
       },
       {
         path: "/channels/:channel/presence",
         methods: { GET: this.#channels.presence },
-        publicMethods: get,
+        cors: CORS.readable,
       },
       {
         path: "/ws",
         methods: { GET: (exchange) => this.#socket.accept(exchange) },
-        publicMethods: get,
+        cors: CORS.readable,
       },
       {
         path: "/events",
         methods: { GET: this.#events.open, HEAD: this.#events.head },
-        publicMethods: get,
+        cors: CORS.readable,
       },
       {
         path: "/count",
         methods: { GET: () => json(JSON.stringify({ count: this.#hub.size })) },
-        publicMethods: get,
+        cors: CORS.readable,
+      },
+      {
+        path: "/sessions",
+        methods: { GET: this.#sessions.list, DELETE: this.#sessions.end },
+        cors: CORS.allowed,
       },
       ...this.#socketioRoutes(),
-      { path: "/healthz", methods: { GET: () => json('{"status":"alive"}') } },
-      { path: "/readyz", methods: { GET: () => this.#readiness() } },
-      { path: "/metrics", methods: { GET: () => this.#renderMetrics() } },
+      { path: "/healthz", methods: { GET: () => json('{"status":"alive"}') }, cors: CORS.allowed },
+      { path: "/readyz", methods: { GET: () => this.#readiness() }, cors: CORS.allowed },
+      { path: "/metrics", methods: { GET: () => this.#renderMetrics() }, cors: CORS.allowed },
     ];
   }
 
   #socketioRoutes(): Route[] {
     const { socketio, socketioPath } = this.#config;
     const paths = socketio ? [socketioPath, socketioPath.slice(0, -1)] : [];
-    return paths.map((path) => ({ path, methods: {}, protocol: this.#socketio.handle }));
+    const { handle: protocol } = this.#socketio;
+    return paths.map((path) => ({ path, methods: {}, protocol, cors: CORS.engineio }));
   }
 
-  async #handle(request: Request, address: string): Promise<Response> {
+  async #handle(request: Request, peer: string): Promise<Response> {
     const [path, search] = splitTarget(request.url);
+    const address = readForwarded(request.headers, this.#config.trustProxy).address ?? peer;
     if (!this.#origins.isOwnHost(request)) {
       this.#metrics.rejected.with("misdirected").inc();
       return problem(
@@ -253,13 +293,16 @@ export class Server {
 
   #finish(request: Request, response: Response, route: Route): Response {
     const { headers } = response;
-    const method = request.method === "OPTIONS"
-      ? request.headers.get("access-control-request-method") ?? "OPTIONS"
-      : request.method;
-    this.#origins.addCors(request, headers, route.publicMethods?.includes(method) ?? false);
+    this.#origins.addCors(route.cors, request, headers);
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
     headers.set("x-content-type-options", "nosniff");
     return response;
+  }
+
+  /** How a request has reached the server; undefined if something before it may do its TLS. */
+  #protocolOf(headers: Headers): Protocol | undefined {
+    const { trustProxy, tlsCert } = this.#config;
+    return readForwarded(headers, trustProxy).protocol ?? (tlsCert === "" ? undefined : "https");
   }
 
   #refuse(error: unknown, address: string): Response {
@@ -282,9 +325,21 @@ export class Server {
     this.#metrics.historyPublications.set(publications);
     this.#metrics.historyBytes.set(bytes);
     this.#metrics.watchedChannels.set(this.#hub.presence.watched);
+    this.#measureUse();
     return new Response(this.#metrics.render(), {
       headers: { "content-type": Registry.contentType },
     });
+  }
+
+  #measureUse(): void {
+    const { inUse, engineSessions, bodyBytes } = this.#metrics;
+    const publish = this.#publish.stats;
+    const socketio = this.#socketio.stats;
+    inUse.with("connections_max").set(this.#connections.taken);
+    inUse.with("handshakes_max").set(socketio.handshakes);
+    inUse.with("idempotency_keys_max").set(publish.idempotencyKeys);
+    engineSessions.set(socketio.sessions);
+    bodyBytes.set(publish.bodyBytes + socketio.bodyBytes);
   }
 
   /** Measures how late a timer is: what everything else waits too. */

@@ -4,6 +4,8 @@ import { printable } from "../log.ts";
 export interface Syntax {
   /** Those that take a value. */
   readonly values: readonly string[];
+  /** Those that take a value which, given again, is added behind a comma. */
+  readonly lists?: readonly string[];
   readonly switches: readonly string[];
 }
 
@@ -39,10 +41,16 @@ export function parseArguments(args: readonly string[], syntax: Syntax): Argumen
     } else {
       const [name, value] = splitFlag(arg);
       if (syntax.values.includes(name)) values.set(name, value ?? takeValue(name, rest));
-      else switches.add(checkSwitch(name, value, syntax));
+      else if (syntax.lists?.includes(name)) {
+        values.set(name, join(values.get(name), value ?? takeValue(name, rest)));
+      } else switches.add(checkSwitch(name, value, syntax));
     }
   }
   return { values, switches, operands };
+}
+
+function join(before: string | undefined, value: string): string {
+  return before === undefined ? value : `${before},${value}`;
 }
 
 function splitFlag(arg: string): [name: string, value: string | undefined] {

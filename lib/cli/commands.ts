@@ -1,8 +1,9 @@
 import type { Command } from "./command.ts";
 import { publishCommand } from "./publish.ts";
 import { tailCommand } from "./tail.ts";
+import { tokenCommand } from "./token.ts";
 
-const LIST: readonly Command[] = [publishCommand, tailCommand];
+const LIST: readonly Command[] = [publishCommand, tailCommand, tokenCommand];
 
 /** Every command beside the server itself, by its name. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(

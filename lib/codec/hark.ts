@@ -1,5 +1,6 @@
 import { type Draft, MESSAGE, parsePosition, type Position } from "../core/publication.ts";
 import type { Format, Frame } from "../core/transport.ts";
+import { DEPTH_MAX, parseJson } from "./json.ts";
 
 /** The WebSocket subprotocol that this module speaks. */
 export const HARK_V1 = "hark.v1";
@@ -46,13 +47,14 @@ export const hark: Format = {
     return `${head},${body},"time":${time}}`;
   },
 
-  welcome({ client, position, recovered, greeting }) {
+  welcome({ client, position, recovered, greeting, expiresInMs }) {
     return JSON.stringify({
       type: "welcome",
       client,
       position,
       recovered,
       greeting: greeting === "" ? undefined : greeting,
+      expiresInMs,
     });
   },
 
@@ -119,9 +121,11 @@ type Fields = Readonly<Record<string, unknown>>;
 function readObject(text: string): Fields {
   let value: unknown;
   try {
-    value = JSON.parse(text);
-  } catch {
-    throw new CommandError("Cannot read the command: expected JSON", undefined);
+    // The command itself is one level, so that data may be as deep as over HTTP.
+    value = parseJson(text, DEPTH_MAX + 1);
+  } catch (error) {
+    const expected = error instanceof RangeError ? error.message : "expected JSON";
+    throw new CommandError(`Cannot read the command: ${expected}`, undefined);
   }
   if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
   throw new CommandError("Cannot read the command: expected a JSON object", undefined);

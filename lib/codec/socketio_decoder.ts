@@ -1,5 +1,6 @@
 import { attachBytes, ATTACHMENTS_MAX, hasPlaceholders } from "./attachments.ts";
 import { type Bytes, type Decoded, failure, success } from "./engineio.ts";
+import { DEPTH_MAX, parseJson } from "./json.ts";
 import {
   BINARY_EVENT,
   HEADER,
@@ -10,24 +11,23 @@ import {
   type SocketPacket,
 } from "./socketio.ts";
 
-/** How deeply arrays and objects can be nested in what a peer sends. */
-export const DEPTH_MAX = 100;
-
 /**
  * Puts a connection's messages together to packets.
  *
  * Protocol 4 is spoken over Engine.IO 3, protocol 5 over Engine.IO 4. After a failure the messages
  * no longer make sense, and the connection MUST be closed. Never throws, and holds at most one
- * packet with 10 attachments, each as large as the transport lets one message be.
+ * packet, with at most `attachmentBytesMax` bytes of attachments.
  *
  * See https://github.com/socketio/socket.io-protocol.
  */
 export class SocketDecoder {
   readonly #protocol: 4 | 5;
-  #awaiting: { parts: Parts; data: unknown; attachments: Bytes[] } | undefined;
+  readonly #attachmentBytesMax: number;
+  #awaiting: { parts: Parts; data: unknown; attachments: Bytes[]; bytes: number } | undefined;
 
-  constructor(protocol: 4 | 5) {
+  constructor(protocol: 4 | 5, attachmentBytesMax = Infinity) {
     this.#protocol = protocol;
+    this.#attachmentBytesMax = attachmentBytesMax;
   }
 
   /** Takes one message; the packet that it completes, or undefined while attachments are due. */
@@ -48,13 +48,17 @@ export class SocketDecoder {
       return failure("placeholders do not name each attachment exactly once");
     }
     if (parts.attachments === 0) return packet;
-    this.#awaiting = { parts, data: data.value, attachments: [] };
+    this.#awaiting = { parts, data: data.value, attachments: [], bytes: 0 };
     return success(undefined);
   }
 
   #addAttachment(bytes: Bytes): Decoded<SocketPacket | undefined> {
     if (this.#awaiting === undefined) return failure("binary message while no attachment is due");
     const { parts, data, attachments } = this.#awaiting;
+    this.#awaiting.bytes += bytes.length;
+    if (this.#awaiting.bytes > this.#attachmentBytesMax) {
+      return failure(`attachments have more than ${this.#attachmentBytesMax} bytes`);
+    }
     attachments.push(bytes);
     if (attachments.length !== parts.attachments) return success(undefined);
     this.#awaiting = undefined;
@@ -103,19 +107,12 @@ function splitPacket(text: string, protocol: 4 | 5): Decoded<Parts> {
 function decodeJson(json: string): Decoded<unknown> {
   if (json === "") return success(undefined);
   try {
-    const value: unknown = JSON.parse(json);
-    // Each level takes two characters at least, so that short texts need no look.
-    const shallow = json.length <= 2 * DEPTH_MAX || isWithinDepth(value, DEPTH_MAX);
-    return shallow ? success(value) : failure(`data is nested deeper than ${DEPTH_MAX}`);
+    return success(parseJson(json));
   } catch (error) {
+    if (error instanceof RangeError) return failure(`data is nested deeper than ${DEPTH_MAX}`);
     if (!(error instanceof SyntaxError)) throw error;
     return failure("data is not valid JSON");
   }
-}
-
-function isWithinDepth(value: unknown, depthMax: number): boolean {
-  if (typeof value !== "object" || value === null) return true;
-  return depthMax > 0 && Object.values(value).every((item) => isWithinDepth(item, depthMax - 1));
 }
 
 function makePacket({ type, namespace, query, id }: Parts, data: unknown): Decoded<SocketPacket> {

@@ -29,8 +29,9 @@ export function socketioFormat(namespace: string, protocol: 4 | 5): Format {
       if (recovered !== true && greeting !== "") {
         frames.push(event(MESSAGE, JSON.stringify({ message: greeting }), position));
       }
-      if (recovered === false) frames.push(event("gap", JSON.stringify({ since }), position));
-      return frames;
+      if (recovered !== false) return frames;
+      const gap = JSON.stringify({ since, oldest: position });
+      return [...frames, event("gap", gap, position)];
     },
 
     presence: () => undefined,

@@ -50,7 +50,10 @@ export function subscriptionsOf(channel: string): string[] {
   return found;
 }
 
-/** Tells whether the valid `subscription` takes in `channel`. */
+/**
+ * Tells whether the valid `subscription` takes in `channel`; in place of a channel, whether it takes
+ * in all that another pattern does.
+ */
 export function covers(subscription: string, channel: string): boolean {
   if (!isPattern(subscription)) return subscription === channel;
   const prefix = subscription.slice(0, -1);

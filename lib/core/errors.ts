@@ -14,6 +14,7 @@ export const DISCONNECTS = {
   failed: { name: "failed", code: 1011, reason: "internal error" },
   slow: { name: "slow", code: 4001, reason: "slow: too much unsent" },
   expired: { name: "expired", code: 4002, reason: "token expired" },
+  revoked: { name: "revoked", code: 4003, reason: "ended by the server's operator" },
   protocol: { name: "protocol", code: 4500, reason: "protocol error" },
   forbidden: { name: "forbidden", code: 4501, reason: "forbidden" },
   limit: { name: "limit", code: 4502, reason: "over a limit" },

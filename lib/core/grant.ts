@@ -1,5 +1,5 @@
-import { BROADCAST, covers } from "./channel.ts";
-import { Refusal } from "./errors.ts";
+import { BROADCAST, checkChannel, covers } from "./channel.ts";
+import { readInput, Refusal } from "./errors.ts";
 
 /** Channels and patterns, or why there is none. */
 export type Allowance = readonly string[] | Refusal;
@@ -49,14 +49,15 @@ export class Grant {
     const { receive } = this.#rules;
     if (receive instanceof Refusal) throw receive;
     for (const subscription of subscriptions) {
-      if (!this.mayReceive(subscription)) throw notAllowed(subscription, "receive");
+      if (!this.mayReceive(subscription)) throw notAllowed(subscription, "subscribe");
     }
   }
 
-  /** Throws a `Refusal` unless `channel` may be published to; it need not be a channel's name. */
+  /** Throws a `Refusal` unless `channel` is one, and may be published to. */
   checkPublish(channel: string): void {
     const { publish } = this.#rules;
     if (publish instanceof Refusal) throw publish;
+    readInput(() => checkChannel(channel));
     if (!publish.some((allowed) => covers(allowed, channel))) throw notAllowed(channel, "publish");
   }
 
@@ -66,12 +67,9 @@ export class Grant {
   }
 }
 
-function notAllowed(name: string, verb: "receive" | "publish"): Refusal {
-  const shown = name.length > 128 ? `${name.slice(0, 128)}…` : name;
+function notAllowed(channel: string, claim: "subscribe" | "publish"): Refusal {
   return new Refusal(
     "forbidden",
-    `Not allowed on channel ${shown}: it takes a key, or a token whose hark.${CLAIMS[verb]} has it`,
+    `Not allowed on channel ${channel}: it takes a key, or a token whose hark.${claim} has it`,
   );
 }
-
-const CLAIMS = { receive: "subscribe", publish: "publish" } as const;

@@ -24,6 +24,8 @@ class ChannelLog {
   readonly channel: string;
   /** Kept publications are those from `first` on; what is before is gone. */
   entries: Publication[] = [];
+  /** Since when each is kept. */
+  keptAt: number[] = [];
   first = 0;
   bytes = 0;
   /** The highest offset that is gone; 0 if nothing is. */
@@ -47,8 +49,18 @@ class ChannelLog {
     return this.entries.at(-1)!;
   }
 
-  append(publication: Publication): void {
+  /** Since when the oldest is kept. */
+  get oldestKeptAt(): number {
+    return this.keptAt[this.first]!;
+  }
+
+  get newestKeptAt(): number {
+    return this.keptAt.at(-1)!;
+  }
+
+  append(publication: Publication, keptAt: number): void {
     this.entries.push(publication);
+    this.keptAt.push(keptAt);
     this.bytes += publication.costBytes;
   }
 
@@ -61,6 +73,7 @@ class ChannelLog {
     // Compacted only when half is gone, so that evicting stays cheap whatever the length.
     if (this.first * 2 >= this.entries.length) {
       this.entries = this.entries.slice(this.first);
+      this.keptAt = this.keptAt.slice(this.first);
       this.first = 0;
     }
     return publication;
@@ -88,6 +101,9 @@ class ChannelLog {
  * What is kept of the log, by channel, within bounds of count, age and bytes. What is evicted is
  * remembered by its offset, so that a reader learns whether something is gone. Channels are linked
  * in the order of their last publication: the longest silent one ages out or makes room first.
+ *
+ * Every `nowMs` MUST be of one clock that never goes back, or what is kept would vanish or stay when
+ * the wall clock is set.
  */
 export class History {
   readonly #epoch: string;
@@ -146,13 +162,13 @@ export class History {
   }
 
   /** Keeps a publication whose offset is higher than any before, and lets go what is too much. */
-  append(publication: Publication): void {
+  append(publication: Publication, nowMs: number): void {
     this.#offset = publication.offset;
     const log = this.#logFor(publication.channel);
-    log.append(publication);
+    log.append(publication, nowMs);
     this.#publications++;
     this.#bytes += publication.costBytes;
-    this.#trim(log, publication.time);
+    this.#trim(log, nowMs);
     while (this.#bytes > this.#limits.historyTotalBytesMax) this.#forget(this.#oldest!);
   }
 
@@ -173,7 +189,7 @@ export class History {
   /** Lets go what is too old at `nowMs`. */
   expire(nowMs: number): void {
     const before = nowMs - this.#limits.historyAgeS * 1000;
-    while (this.#oldest !== undefined && this.#oldest.newest.time <= before) {
+    while (this.#oldest !== undefined && this.#oldest.newestKeptAt <= before) {
       this.#forget(this.#oldest);
     }
   }
@@ -262,7 +278,7 @@ export class History {
     const before = nowMs - historyAgeS * 1000;
     while (
       log.count > historyCount || log.bytes > historyBytesMax ||
-      log.count > 0 && log.oldest.time <= before
+      log.count > 0 && log.oldestKeptAt <= before
     ) {
       if (log.count === 1) return this.#forget(log);
       this.#evict(log);

@@ -3,6 +3,7 @@ import { type Clock, wait } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import type { Disconnect } from "./errors.ts";
 import { DISCONNECTS, Refusal } from "./errors.ts";
+import { EXPIRY_GRACE_MS } from "./grant.ts";
 import { Presence } from "./presence.ts";
 import { formatPosition, type Position, type Publication } from "./publication.ts";
 import { Session } from "./session.ts";
@@ -142,20 +143,29 @@ export class Hub {
     held: ReadonlyMap<string, number> = new Map(),
   ): void {
     subscriptions.forEach(checkSubscription);
-    const { channelsPerSessionMax, channelsMax } = this.options;
     const wanted = new Set(subscriptions);
-    const all = wanted.union(held);
-    all.delete(BROADCAST);
-    if (all.size > channelsPerSessionMax) {
-      throw new Refusal(
-        "over-limit",
-        `Cannot subscribe: a session has at most ${channelsPerSessionMax} channels`,
-      );
-    }
+    this.#checkCount(wanted.union(held));
+    const { channelsMax } = this.options;
     const added = wanted.difference(this.#subscribers).size;
     if (added > 0 && this.#subscribers.size + added > channelsMax) {
       throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
     }
+  }
+
+  /** Throws if no session can have all of these subscriptions. */
+  checkNames(subscriptions: readonly string[]): void {
+    subscriptions.forEach(checkSubscription);
+    this.#checkCount(new Set(subscriptions));
+  }
+
+  #checkCount(subscriptions: Set<string>): void {
+    const { channelsPerSessionMax } = this.options;
+    const free = subscriptions.has(BROADCAST) ? 1 : 0;
+    if (subscriptions.size - free <= channelsPerSessionMax) return;
+    throw new Refusal(
+      "over-limit",
+      `Cannot subscribe: a session has at most ${channelsPerSessionMax} channels`,
+    );
   }
 
   /** Puts a session on a channel or pattern; for `Session` alone. */
@@ -188,6 +198,16 @@ export class Hub {
   failed(session: Session, error: unknown): void {
     this.options.onError(error);
     session.end(DISCONNECTS.failed);
+  }
+
+  /** Ends every session whose token has expired and was not renewed in time. */
+  endExpired(): void {
+    const due = this.options.clock.now() - EXPIRY_GRACE_MS;
+    for (const session of this.#sessions.values()) {
+      if (session.expiresAt !== undefined && session.expiresAt <= due) {
+        session.end(DISCONNECTS.expired);
+      }
+    }
   }
 
   /** Ends every session, spread evenly over `drainMs` so that they do not all come back at once. */

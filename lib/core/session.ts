@@ -11,6 +11,8 @@ export interface Peer {
   readonly address: string;
   /** The user that a token names. */
   readonly user?: string | undefined;
+  /** When the token expires, in milliseconds since 1970; undefined for never. */
+  readonly expiresAt?: number | undefined;
 }
 
 /** How to begin on channels. */
@@ -47,7 +49,10 @@ export class Session {
   readonly openedAt: number;
   /** Channels and patterns, each with the offset after which this session has had all of it. */
   readonly subscriptions: Map<string, number> = new Map();
+  /** When its token expires, in milliseconds since 1970; a new token puts it off. */
+  expiresAt: number | undefined;
   readonly #hub: Hub;
+  readonly #beganAt: number;
   /** Everything up to here is sent, or was never due. */
   #offset: number;
   /** While history is replayed, what was broadcast meanwhile; undefined when live. */
@@ -64,12 +69,25 @@ export class Session {
     this.#hub = hub;
     this.transport = transport;
     this.peer = peer;
+    this.expiresAt = peer.expiresAt;
     this.openedAt = hub.options.clock.now();
+    this.#beganAt = hub.options.clock.monotonic();
     this.#offset = hub.position.offset;
   }
 
   get ended(): boolean {
     return this.#ended;
+  }
+
+  /** How long it is open, in milliseconds. */
+  get ageMs(): number {
+    return this.#hub.options.clock.monotonic() - this.#beganAt;
+  }
+
+  /** In how many milliseconds its token expires; undefined for never. */
+  get expiresInMs(): number | undefined {
+    if (this.expiresAt === undefined) return undefined;
+    return Math.max(0, this.expiresAt - this.#hub.options.clock.now());
   }
 
   /** How this session looks to others on a channel. */
@@ -137,6 +155,19 @@ export class Session {
     });
   }
 
+  /** Takes back the subscriptions that `isAllowed` does not accept, and resolves to these. */
+  async retain(isAllowed: (subscription: string) => boolean): Promise<string[]> {
+    const removed: string[] = [];
+    await this.#queue(() => {
+      removed.push(...this.subscriptions.keys().filter((name) => !isAllowed(name)));
+      for (const name of removed) {
+        this.subscriptions.delete(name);
+        this.#hub.part(name, this);
+      }
+    });
+    return removed;
+  }
+
   /** Sends one live publication, unless it was had before. Returns the bytes written. */
   send(publication: Publication): number {
     if (this.#held !== undefined) {
@@ -189,6 +220,7 @@ export class Session {
       recovered,
       since: since && formatPosition(since),
       greeting: this.#hub.options.greeting,
+      expiresInMs: this.expiresInMs,
     };
     onWelcome?.(welcome, this);
     const frame = this.transport.format.welcome(welcome);

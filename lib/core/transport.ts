@@ -19,6 +19,8 @@ export interface Welcome {
   readonly since: string | undefined;
   /** The configured greeting; empty for none. */
   readonly greeting: string;
+  /** In how many milliseconds its token expires; undefined if it has none that does. */
+  readonly expiresInMs?: number | undefined;
 }
 
 /** Someone on a channel. */

@@ -35,7 +35,7 @@ export class MemoryEngine implements Engine {
   start(deliver: (publication: Publication) => void): Promise<void> {
     this.#deliver = deliver;
     this.#expiry = every(this.#clock, EXPIRE_INTERVAL_MS, () => {
-      this.#history.expire(this.#clock.now());
+      this.#history.expire(this.#clock.monotonic());
     });
     return Promise.resolve();
   }
@@ -47,21 +47,22 @@ export class MemoryEngine implements Engine {
       return Promise.reject(refusal);
     }
     const time = this.#clock.now();
+    const now = this.#clock.monotonic();
     const publications = drafts.map((draft) =>
       new Publication({ epoch: this.epoch, offset: ++this.#offset }, draft, time)
     );
     // All are kept before the first is delivered: whoever reads history then sees none missing.
-    for (const publication of publications) this.#history.append(publication);
+    for (const publication of publications) this.#history.append(publication, now);
     for (const publication of publications) this.#deliver(publication);
     return Promise.resolve(publications);
   }
 
   history(query: HistoryQuery): Promise<HistoryPage> {
-    return Promise.resolve(this.#history.read(query, this.#clock.now()));
+    return Promise.resolve(this.#history.read(query, this.#clock.monotonic()));
   }
 
   channels(after: string, limit: number): Promise<readonly ChannelInfo[]> {
-    return Promise.resolve(this.#history.channels(after, limit, this.#clock.now()));
+    return Promise.resolve(this.#history.channels(after, limit, this.#clock.monotonic()));
   }
 
   stats(): EngineStats {

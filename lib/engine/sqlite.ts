@@ -78,7 +78,7 @@ export class SqliteEngine implements Engine {
       this.#evicted.push(evicted.offset);
       this.#evictedChannels.add(evicted.channel);
     });
-    for (const publication of kept.publications) this.#history.append(publication);
+    this.#load(kept.publications);
     this.#history.restore(kept.lostOffsets, offset);
     this.#expire();
   }
@@ -104,13 +104,13 @@ export class SqliteEngine implements Engine {
   }
 
   history(query: HistoryQuery): Promise<HistoryPage> {
-    const page = this.#history.read(query, this.#clock.now());
+    const page = this.#history.read(query, this.#clock.monotonic());
     const mayMiss = query.since !== undefined && this.#store.isInGap(query.since.offset);
     return Promise.resolve(mayMiss ? { ...page, complete: false } : page);
   }
 
   channels(after: string, limit: number): Promise<readonly ChannelInfo[]> {
-    return Promise.resolve(this.#history.channels(after, limit, this.#clock.now()));
+    return Promise.resolve(this.#history.channels(after, limit, this.#clock.monotonic()));
   }
 
   stats(): EngineStats {
@@ -128,8 +128,24 @@ export class SqliteEngine implements Engine {
     });
   }
 
+  /**
+   * Takes over what earlier runs left. How old it is only the wall clock can tell, which may have
+   * been set since: nothing is taken for younger than what came after it.
+   */
+  #load(publications: readonly Publication[]): void {
+    const wall = this.#clock.now();
+    let ageMs = 0;
+    const agesMs = publications.toReversed().map(({ time }) =>
+      ageMs = Math.max(ageMs, wall - time)
+    );
+    const now = this.#clock.monotonic();
+    for (const publication of publications) {
+      this.#history.append(publication, now - agesMs.pop()!);
+    }
+  }
+
   #expire(): void {
-    this.#history.expire(this.#clock.now());
+    this.#history.expire(this.#clock.monotonic());
     this.#sweep();
   }
 
@@ -155,9 +171,10 @@ export class SqliteEngine implements Engine {
       return error as Error;
     }
     this.#offset = offset;
+    const now = this.#clock.monotonic();
     group.forEach(({ resolve }, index) => {
       const publications = published[index]!;
-      for (const publication of publications) this.#history.append(publication);
+      for (const publication of publications) this.#history.append(publication, now);
       for (const publication of publications) this.#deliver(publication);
       resolve(publications);
     });

@@ -11,16 +11,24 @@ export interface BodyReaderOptions {
 const TIMEOUT_S = 30;
 const FIRST_BYTES = 1024;
 
-/** Reads the bodies of requests, each whole or not at all, within bounds of bytes and time. */
+/**
+ * Reads the bodies of requests, each whole or not at all, within bounds of bytes and time. Where
+ * there is no room for all that come, the largest gives way: many that never end keep out none that
+ * is small.
+ */
 export class BodyReader {
   readonly #options: BodyReaderOptions;
-  /** What gives up each body that is being read. */
-  readonly #open = new Set<(why: Refusal) => void>();
+  readonly #open = new Set<OpenBody>();
   #heldBytes = 0;
   #closed = false;
 
   constructor(options: BodyReaderOptions) {
     this.#options = options;
+  }
+
+  /** Bytes of all the bodies that are being read. */
+  get heldBytes(): number {
+    return this.#heldBytes;
   }
 
   /**
@@ -31,42 +39,70 @@ export class BodyReader {
     if (this.#closed) throw stopping();
     if (Number(request.headers.get("content-length")) > bytesMax) throw tooLarge(bytesMax);
     if (request.body === null) return new Uint8Array();
-    const reader = request.body.getReader();
-    let refusal: Refusal | undefined;
-    const giveUp = (why: Refusal) => {
-      refusal = why;
-      abandon(reader);
-    };
-    this.#open.add(giveUp);
-    const timer = this.#options.clock.after(TIMEOUT_S * 1000, () => giveUp(tooSlow()));
-    const body = new Growing(bytesMax);
+    const body = new OpenBody(request.body.getReader(), bytesMax);
+    this.#open.add(body);
+    const timer = this.#options.clock.after(TIMEOUT_S * 1000, () => this.#giveUp(body, tooSlow()));
     try {
       for (;;) {
-        const { done, value } = await readChunk(reader);
-        if (refusal !== undefined) throw refusal;
-        if (done) return body.take();
+        const { done, value } = await readChunk(body.reader);
+        if (body.refusal !== undefined) throw body.refusal;
+        if (done) return body.bytes.take();
         this.#hold(body, value);
       }
     } finally {
       timer.cancel();
-      this.#open.delete(giveUp);
-      this.#heldBytes -= body.length;
-      abandon(reader);
+      this.#letGo(body);
     }
   }
 
   /** Gives up every body that has not come whole, and takes no more: stopping waits for no peer. */
   close(): void {
     this.#closed = true;
-    for (const giveUp of this.#open) giveUp(stopping());
+    for (const body of this.#open) this.#giveUp(body, stopping());
   }
 
-  #hold(body: Growing, chunk: Uint8Array): void {
-    if (this.#heldBytes + chunk.length > this.#options.bytesMax) {
-      throw new Refusal("over-limit", "The server is reading too much at a time: try again", 1);
+  #hold({ bytes }: OpenBody, chunk: Uint8Array): void {
+    while (this.#heldBytes + chunk.length > this.#options.bytesMax) {
+      const largest = this.#largest();
+      if (largest === undefined || largest.bytes.length <= bytes.length + chunk.length) {
+        throw tooMuch();
+      }
+      this.#giveUp(largest, tooMuch());
     }
-    body.append(chunk);
+    bytes.append(chunk);
     this.#heldBytes += chunk.length;
+  }
+
+  #largest(): OpenBody | undefined {
+    let largest: OpenBody | undefined;
+    for (const body of this.#open) {
+      if (largest === undefined || body.bytes.length > largest.bytes.length) largest = body;
+    }
+    return largest;
+  }
+
+  #giveUp(body: OpenBody, why: Refusal): void {
+    body.refusal = why;
+    this.#letGo(body);
+  }
+
+  #letGo(body: OpenBody): void {
+    if (!this.#open.delete(body)) return;
+    this.#heldBytes -= body.bytes.length;
+    abandon(body.reader);
+  }
+}
+
+/** A body that is being read. */
+class OpenBody {
+  readonly reader: Reader;
+  readonly bytes: Growing;
+  /** Why it was given up. */
+  refusal: Refusal | undefined;
+
+  constructor(reader: Reader, bytesMax: number) {
+    this.reader = reader;
+    this.bytes = new Growing(bytesMax);
   }
 }
 
@@ -88,6 +124,10 @@ function abandon(reader: Reader): void {
 
 function tooLarge(bytesMax: number): Refusal {
   return new Refusal("too-large", `Cannot take a body of more than ${bytesMax} bytes`);
+}
+
+function tooMuch(): Refusal {
+  return new Refusal("over-limit", "The server is reading too much at a time: try again", 1);
 }
 
 function stopping(): Refusal {

@@ -9,6 +9,7 @@ import {
   type Position,
   type Publication,
 } from "../core/publication.ts";
+import { type Access, callerOf } from "./access.ts";
 import { json } from "./problem.ts";
 import type { Exchange, Handler } from "./router.ts";
 
@@ -20,8 +21,7 @@ export interface ChannelsOptions {
   readonly presenceMax: number;
   /** Bytes of data in one page of history, unless its first message alone has more. */
   readonly outboundBytesMax: number;
-  /** Throws a `Refusal` if a request may not publish. */
-  readonly authorize: (exchange: Exchange) => unknown;
+  readonly access: Access;
 }
 
 const LIMIT_MAX = 1000;
@@ -40,8 +40,9 @@ export class ChannelsEndpoint {
    * on without it. `complete` is false if something after `since` is gone; `next` is the `since` of
    * the next page, which can be had now if there is `more`.
    */
-  readonly history: Handler = async ({ params, query }) => {
-    const channel = readInput(() => checkChannel(params.channel!));
+  readonly history: Handler = async (exchange) => {
+    const channel = await this.#readChannel(exchange);
+    const { query } = exchange;
     const since = readSince(query);
     const limit = readLimit(query);
     const page = await this.#options.engine.history({ channels: [channel], since, limit });
@@ -57,14 +58,14 @@ export class ChannelsEndpoint {
 
   /**
    * `GET /channels?after=&limit=`: every channel that somebody is on by its name or that has a
-   * history, in the order of the names. For those who may publish.
+   * history, in the order of the names. For those who hold a key.
    */
   readonly list: Handler = async (exchange) => {
-    this.#options.authorize(exchange);
+    const { engine, hub, access } = this.#options;
+    (await access.identify(callerOf(exchange))).checkManage();
     const { query } = exchange;
     const after = readAfter(query);
     const limit = readLimit(query);
-    const { engine, hub } = this.#options;
     const kept = await engine.channels(after, limit + 1);
     const silent = Array.from(hub.channelNames()).filter((name) => name > after).sort();
     const found = merge(kept, silent.slice(0, limit + 1));
@@ -76,11 +77,18 @@ export class ChannelsEndpoint {
   };
 
   /** `GET /channels/:channel/presence`: who is on the channel by its name. */
-  readonly presence: Handler = ({ params }) => {
+  readonly presence: Handler = async (exchange) => {
     const { hub, presenceMax } = this.#options;
-    const channel = readInput(() => checkChannel(params.channel!));
+    const channel = await this.#readChannel(exchange);
     return json(JSON.stringify({ channel, ...hub.present(channel, presenceMax) }));
   };
+
+  /** The channel of a request that may receive it. */
+  async #readChannel(exchange: Exchange): Promise<string> {
+    const channel = readInput(() => checkChannel(exchange.params.channel!));
+    (await this.#options.access.identify(callerOf(exchange))).checkReceive([channel]);
+    return channel;
+  }
 
   /** As many of the first as one answer may hold, at least one. */
   #fitting(publications: readonly Publication[]): readonly Publication[] {
@@ -121,7 +129,8 @@ function readAfter(query: URLSearchParams): string {
   return after ? readInput(() => checkChannel(after)) : "";
 }
 
-function readLimit(query: URLSearchParams): number {
+/** Reads `limit`, how many entries a page has. Throws a `Refusal` that says what is wrong. */
+export function readLimit(query: URLSearchParams): number {
   const text = query.get("limit");
   if (text === null) return LIMIT;
   const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;

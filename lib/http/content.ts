@@ -1,3 +1,4 @@
+import { parseJson } from "../codec/json.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Data, dataBytes } from "../core/publication.ts";
 
@@ -87,11 +88,11 @@ function decodeText(body: Uint8Array): string {
 
 function readJson(text: string, where: string): string {
   try {
-    JSON.parse(text);
+    parseJson(text);
     return text;
   } catch (error) {
     // Where in the text stays; which line of it would be taken for a line of the body.
-    const message = (error as SyntaxError).message.replace(/ \(line \d+ column \d+\)$/, "");
+    const message = (error as Error).message.replace(/ \(line \d+ column \d+\)$/, "");
     throw new Refusal("bad-request", `Cannot read ${where} as JSON: ${message}`);
   }
 }

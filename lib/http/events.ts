@@ -1,15 +1,18 @@
 import { HEARTBEAT, joinChunks, retryLine } from "../codec/sse.ts";
 import { type Clock, every, type Timer } from "../core/clock.ts";
+import type { Grant } from "../core/grant.ts";
 import type { Session } from "../core/session.ts";
 import { BatchingTransport, type Turn } from "../core/turn.ts";
 import type { Connections } from "../transport/connections.ts";
 import { SseTransport } from "../transport/sse.ts";
+import { type Access, callerOf } from "./access.ts";
 import type { Exchange, Handler } from "./router.ts";
-import { readSubscription } from "./subscription.ts";
+import { readSubscription, type Subscription } from "./subscription.ts";
 
 /** What the SSE endpoint needs. */
 export interface EventsOptions {
   readonly connections: Connections;
+  readonly access: Access;
   readonly clock: Clock;
   readonly turn: Turn;
   readonly sseHeartbeatMs: number;
@@ -36,9 +39,11 @@ export class EventsEndpoint {
   }
 
   /** Opens a stream. Throws a `Refusal` before anything is opened. */
-  readonly open: Handler = ({ request, query, address }: Exchange) => {
+  readonly open: Handler = async (exchange) => {
     const { connections, turn } = this.#options;
-    const { channels, ...options } = readSubscription(query, request.headers.get("last-event-id"));
+    const { address } = exchange;
+    const { grant: { user, expiresAt }, subscription } = await this.#admit(exchange);
+    const { channels, ...options } = subscription;
     connections.hub.checkSubscriptions(channels);
     const release = connections.admit(address);
     let session: Session | undefined = undefined;
@@ -47,22 +52,33 @@ export class EventsEndpoint {
       close: (told) => {
         release();
         if (told) connections.closed();
-        session?.lost("client closed");
+        if (session === undefined) return;
+        session.lost("client closed");
+        this.#sessions.delete(session);
       },
     });
     // Spread, so that those who are cut together do not come back together.
     transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
     const batching = new BatchingTransport(transport, joinChunks, turn);
-    session = connections.open(batching, { address }, channels, options);
+    session = connections.open(batching, { address, user, expiresAt }, channels, options);
     this.#sessions.add(session);
     return new Response(transport.stream, { headers: HEADERS });
   };
 
   /** What `open` would answer, with nothing opened. */
-  readonly head: Handler = ({ request, query }: Exchange) => {
-    readSubscription(query, request.headers.get("last-event-id"));
+  readonly head: Handler = async (exchange) => {
+    await this.#admit(exchange);
     return new Response(null, { headers: HEADERS });
   };
+
+  /** Reads what is asked for. Throws a `Refusal` if it is malformed, or not allowed. */
+  async #admit(exchange: Exchange): Promise<{ grant: Grant; subscription: Subscription }> {
+    const { request, query } = exchange;
+    const subscription = readSubscription(query, request.headers.get("last-event-id"));
+    const grant = await this.#options.access.identify(callerOf(exchange));
+    grant.checkReceive(subscription.channels);
+    return { grant, subscription };
+  }
 
   /** Stops the heartbeat. */
   close(): void {

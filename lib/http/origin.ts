@@ -1,4 +1,6 @@
 import { Refusal } from "../core/errors.ts";
+import { addCors, type CorsPolicy } from "../transport/cors.ts";
+import type { Protocol } from "./forwarded.ts";
 
 /** Which hosts and origins a server answers to. */
 export interface OriginRules {
@@ -8,11 +10,14 @@ export interface OriginRules {
   readonly origins: readonly string[];
   /** Names beside localhost by which the server may be called. */
   readonly publicHosts: readonly string[];
+  /** How a request has reached the server; undefined if that cannot be told. */
+  readonly protocolOf?: (headers: Headers) => Protocol | undefined;
 }
+
+type HasHeaders = Pick<Request, "headers">;
 
 const IP_LITERAL = /^(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3})$/i;
 const PORT = /:\d*$/;
-const PREFLIGHT_MAX_AGE_S = "600";
 
 /** Tells which requests come from where they may. */
 export class Origins {
@@ -35,55 +40,50 @@ export class Origins {
   }
 
   /** Tells whether the page behind a request is the server's own or of an allowed origin. */
-  isAllowed({ headers }: Request): boolean {
+  isAllowed({ headers }: HasHeaders): boolean {
     const origin = headers.get("origin");
     if (origin === null) return true;
-    return this.#rules.origins.includes(origin) || isSameHost(origin, headers.get("host"));
+    return this.#rules.origins.includes(origin) || this.#isOwn(origin, headers);
   }
 
   /**
-   * Throws a `Refusal` if a page of another site makes a browser publish. What is no browser, the
-   * address bar and allowed origins pass. With keys there is nothing to guard: a page of another
-   * site has none.
+   * Why a request may not publish where nobody needs a key: a page of another site makes a browser
+   * do it. What is no browser, the address bar and allowed origins may.
    */
-  checkPublish(request: Request): void {
-    if (!this.#rules.isOpen || this.isTrusted(request)) return;
-    throw new Refusal(
+  publishRefusal(request: HasHeaders): Refusal | undefined {
+    const { headers } = request;
+    const site = headers.get("sec-fetch-site");
+    const isForeign = headers.has("origin")
+      ? !this.isAllowed(request)
+      : site === "cross-site" || site === "same-site";
+    if (!isForeign) return undefined;
+    return new Refusal(
       "forbidden",
       "Cannot publish from a page of another site: start the server with --origins to allow it",
     );
   }
 
-  /** Tells whether no page of another site stands behind a request. */
-  isTrusted(request: Request): boolean {
+  /**
+   * Tells whether a request surely comes from a page of the server's own or of an allowed origin.
+   * Only then does a cookie speak for who sends it, as browsers add it to what others ask for too.
+   */
+  isFromAllowedPage(request: HasHeaders): boolean {
     const { headers } = request;
     if (headers.has("origin")) return this.isAllowed(request);
-    const site = headers.get("sec-fetch-site");
-    return site !== "cross-site" && site !== "same-site";
+    return headers.get("sec-fetch-site") === "same-origin";
   }
 
-  /**
-   * Adds what lets a page read the answer (WHATWG Fetch, "CORS protocol"): any page if `isPublic`,
-   * else those of allowed origins.
-   */
-  addCors(request: Request, headers: Headers, isPublic: boolean): void {
-    const origin = request.headers.get("origin");
-    headers.append("vary", "Origin");
-    if (origin === null) return;
-    if (this.isAllowed(request)) headers.set("access-control-allow-origin", origin);
-    else if (isPublic) headers.set("access-control-allow-origin", "*");
-    else return;
-    const method = request.headers.get("access-control-request-method");
-    if (request.method !== "OPTIONS" || method === null) return;
-    headers.set("access-control-allow-methods", method);
-    headers.set(
-      "access-control-allow-headers",
-      "authorization, content-type, idempotency-key, last-event-id",
-    );
-    headers.set("access-control-max-age", PREFLIGHT_MAX_AGE_S);
+  /** Adds what lets the asking page read the answer: `addCors()` with these rules. */
+  addCors(policy: CorsPolicy, request: Request, headers: Headers): void {
+    addCors(policy, request, headers, this.isAllowed(request));
   }
-}
 
-function isSameHost(origin: string, host: string | null): boolean {
-  return host !== null && (origin === `http://${host}` || origin === `https://${host}`);
+  // Where it cannot be told how a request came, something before the server may do its TLS.
+  #isOwn(origin: string, headers: Headers): boolean {
+    const host = headers.get("host");
+    if (host === null) return false;
+    const protocol = this.#rules.protocolOf?.(headers);
+    const protocols = protocol === undefined ? ["http", "https"] : [protocol];
+    return protocols.some((each) => origin === `${each}://${host}`);
+  }
 }

@@ -1,21 +1,19 @@
-import { createHash } from "node:crypto";
-import type { Keys } from "../auth.ts";
+import { concat } from "../codec/bytes.ts";
 import { BROADCAST } from "../core/channel.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import { Idempotency, type IdempotencyOptions } from "../core/idempotency.ts";
 import { checkDraft, type Draft, formatPosition, MESSAGE } from "../core/publication.ts";
 import type { Publisher } from "../core/publisher.ts";
+import { type Access, callerOf } from "./access.ts";
 import { BodyReader } from "./body.ts";
 import { type Content, type ContentLimits, contentOf, readContent } from "./content.ts";
-import type { Origins } from "./origin.ts";
 import { json } from "./problem.ts";
 import type { Exchange, Handler } from "./router.ts";
 
 /** What publishing over HTTP needs, and the bounds it keeps. */
 export interface PublishOptions extends ContentLimits, IdempotencyOptions {
   readonly publisher: Publisher;
-  readonly keys: Keys;
-  readonly origins: Origins;
+  readonly access: Access;
 }
 
 /** Where in the log the messages of one request are: all that its answer is made of. */
@@ -48,20 +46,25 @@ export class PublishEndpoint {
     this.#idempotency = new Idempotency(options);
   }
 
+  /** What publishers take up now. */
+  get stats(): { idempotencyKeys: number; bodyBytes: number } {
+    return { idempotencyKeys: this.#idempotency.size, bodyBytes: this.#bodies.heldBytes };
+  }
+
   /** `/broadcast/:message`: publishes `{"message":"…"}` and answers the same. */
   readonly broadcast: Handler = async (exchange) => {
-    const caller = this.authorize(exchange);
     const { params, query } = exchange;
     const data = JSON.stringify({ message: params.message });
     const channel = query.get("channel") ?? BROADCAST;
+    const caller = await this.#authorize(exchange, channel);
     const event = query.get("event") ?? MESSAGE;
     await this.#options.publisher.publish([{ channel, event, data }], caller);
     return json(data);
   };
 
   /** What `broadcast` would answer, with nothing published. */
-  readonly broadcastHead: Handler = (exchange) => {
-    this.authorize(exchange);
+  readonly broadcastHead: Handler = async (exchange) => {
+    await this.#authorize(exchange, exchange.query.get("channel") ?? BROADCAST);
     return json(JSON.stringify({ message: exchange.params.message }));
   };
 
@@ -71,9 +74,9 @@ export class PublishEndpoint {
    * `Idempotency-Key`, a repeated request is answered again and not carried out.
    */
   readonly publish: Handler = async (exchange) => {
-    const caller = this.authorize(exchange);
     const { request, params, query } = exchange;
     const channel = params.channel!;
+    const caller = await this.#authorize(exchange, channel);
     const event = query.get("event") ?? MESSAGE;
     readInput(() => checkDraft({ channel, event, data: "" }));
     const key = readIdempotencyKey(request.headers);
@@ -84,22 +87,22 @@ export class PublishEndpoint {
     const drafts = messages.map((data) => ({ channel, event, data }));
     const publish = () => this.#publish(drafts, caller);
     const receipt = key === undefined ? await publish() : await this.#idempotency.once(
-      { caller, key, fingerprint: fingerprintOf(content, channel, event, body) },
+      { caller, key, fingerprint: await fingerprintOf(content, channel, event, body) },
       publish,
     );
     return json(JSON.stringify(answerOf(content, channel, event, receipt)));
   };
 
-  /** Who publishes, for the rate: a key or an address. Throws a `Refusal` if they may not. */
-  authorize({ request, query, address }: Exchange): string {
-    const { keys, origins } = this.#options;
-    origins.checkPublish(request);
-    return keys.isEmpty ? address : `key ${keys.check(request, query)}`;
-  }
-
   /** Gives up the requests whose bodies have not come whole, so that stopping waits for none. */
   close(): void {
     this.#bodies.close();
+  }
+
+  /** Who publishes, for the rate. Throws a `Refusal` if they may not. */
+  async #authorize(exchange: Exchange, channel: string): Promise<string> {
+    const grant = await this.#options.access.identify(callerOf(exchange));
+    grant.checkPublish(channel);
+    return grant.caller;
   }
 
   async #publish(drafts: readonly Draft[], caller: string): Promise<Receipt> {
@@ -119,14 +122,15 @@ function readIdempotencyKey(headers: Headers): string | undefined {
 }
 
 // Neither a channel nor an event has a line break, so that no two requests have the same beginning.
-function fingerprintOf(
+async function fingerprintOf(
   content: Content,
   channel: string,
   event: string,
-  body: Uint8Array,
-): string {
-  const hash = createHash("sha256").update(`${content}\n${channel}\n${event}\n`);
-  return hash.update(body).digest("base64");
+  body: Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  const head = new TextEncoder().encode(`${content}\n${channel}\n${event}\n`);
+  const digest = await crypto.subtle.digest("SHA-256", concat([head, body]));
+  return new Uint8Array(digest).toBase64();
 }
 
 function answerOf(content: Content, channel: string, event: string, receipt: Receipt) {

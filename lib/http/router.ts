@@ -1,4 +1,5 @@
 import { Refusal } from "../core/errors.ts";
+import type { CorsPolicy } from "../transport/cors.ts";
 import { problem } from "./problem.ts";
 
 /** One request, taken apart before anything is done with it. */
@@ -22,10 +23,10 @@ export interface Route {
   readonly path: string;
   /** By method. `HEAD` is answered from `GET` unless it has a handler of its own. */
   readonly methods: Readonly<Record<string, Handler>>;
-  /** Answers every method, and says by itself who may read the answer; for protocols of their own. */
+  /** Answers every method, and follows `cors` by itself; for protocols of their own. */
   readonly protocol?: Handler;
-  /** Methods whose answer a page of any origin may read; the others are for allowed origins. */
-  readonly publicMethods?: readonly string[];
+  /** What pages of other sites may do here. */
+  readonly cors: CorsPolicy;
 }
 
 /** A route that matches a path. */

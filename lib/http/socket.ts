@@ -1,5 +1,6 @@
 import { hark, HARK_V1, joinEvents } from "../codec/hark.ts";
 import { plain } from "../codec/plain.ts";
+import type { Grant } from "../core/grant.ts";
 import type { Publisher } from "../core/publisher.ts";
 import type { Session } from "../core/session.ts";
 import type { Transport } from "../core/transport.ts";
@@ -15,6 +16,7 @@ import {
   type SocketOptions,
   WebSocketTransport,
 } from "../transport/websocket.ts";
+import { type Access, callerOf } from "./access.ts";
 import { problem } from "./problem.ts";
 import type { Exchange } from "./router.ts";
 import { readSubscription, type Subscription } from "./subscription.ts";
@@ -26,8 +28,7 @@ export interface SocketEndpointOptions extends SocketOptions {
   readonly turn: Turn;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
-  /** Who a request publishes as; throws a `Refusal` if it may not. */
-  readonly authorize: (exchange: Exchange) => string;
+  readonly access: Access;
 }
 
 /** Answers `/ws`: plain WebSocket, or `hark.v1` for a client that offers it. */
@@ -39,77 +40,65 @@ export class SocketEndpoint {
   }
 
   /** Makes a session of the request. Throws a `Refusal` before anything is accepted. */
-  accept(exchange: Exchange): Response {
+  async accept(exchange: Exchange): Promise<Response> {
+    const { connections, access } = this.#options;
     const { request, query, address } = exchange;
+    const subscription = readSubscription(query);
+    const grant = await access.identify(callerOf(exchange));
+    // Only from here on: a client that has left meanwhile has no headers any more.
     const refused = refuseHandshake(request);
     if (refused !== undefined) return refused;
-    const { connections } = this.#options;
-    const subscription = readSubscription(query);
+    grant.checkReceive(subscription.channels);
     connections.hub.checkSubscriptions(subscription.channels);
-    const speaksHark = offeredProtocols(request.headers).includes(HARK_V1);
-    const mayPublish = speaksHark ? permission(() => this.#options.authorize(exchange)) : undefined;
+    const protocol = offeredProtocols(request.headers).includes(HARK_V1) ? HARK_V1 : undefined;
     const release = connections.admit(address);
-    const protocol = speaksHark ? HARK_V1 : undefined;
-    const client = new SocketClient(this.#options, address, subscription, mayPublish, release);
-    return acceptSocket(request, protocol, this.#options, client);
+    const guest = { address, subscription, grant, protocol, release };
+    return acceptSocket(request, protocol, this.#options, new SocketClient(this.#options, guest));
   }
 }
 
-/** Who a client publishes as, or throws why it may not. */
-type Permission = () => string;
-
-// Asked before the handshake, as the request cannot be read after it; told when it is needed.
-function permission(authorize: () => string): Permission {
-  try {
-    const caller = authorize();
-    return () => caller;
-  } catch (refusal) {
-    return () => {
-      throw refusal;
-    };
-  }
+/** Who is let in, and for what. */
+interface Guest {
+  readonly address: string;
+  readonly subscription: Subscription;
+  readonly grant: Grant;
+  /** Undefined for plain WebSocket. */
+  readonly protocol: string | undefined;
+  /** Gives the connection's slot back. */
+  readonly release: () => void;
 }
 
 /** One WebSocket client, from its handshake to its end. */
 class SocketClient {
   readonly #options: SocketEndpointOptions;
-  readonly #address: string;
-  readonly #subscription: Subscription;
-  readonly #mayPublish: Permission | undefined;
-  readonly #release: () => void;
+  readonly #guest: Guest;
   #session: Session | undefined;
   #commands: Commands | undefined;
 
-  constructor(
-    options: SocketEndpointOptions,
-    address: string,
-    subscription: Subscription,
-    mayPublish: Permission | undefined,
-    release: () => void,
-  ) {
+  constructor(options: SocketEndpointOptions, guest: Guest) {
     this.#options = options;
-    this.#address = address;
-    this.#subscription = subscription;
-    this.#mayPublish = mayPublish;
-    this.#release = release;
+    this.#guest = guest;
   }
 
   open(socket: Socket): void {
-    const { connections, turn, publisher, presenceMax } = this.#options;
-    const { channels, since, presence } = this.#subscription;
-    const isHark = this.#mayPublish !== undefined;
+    const { connections, turn, publisher, presenceMax, access } = this.#options;
+    const { address, subscription, grant, protocol } = this.#guest;
+    const { channels, since, presence } = subscription;
+    const isHark = protocol === HARK_V1;
     let transport: Transport = new WebSocketTransport(socket, isHark ? hark : plain);
     if (isHark) transport = new BatchingTransport(transport, joinEvents, turn);
-    const peer = { address: this.#address };
+    const peer = { address, user: grant.user, expiresAt: grant.expiresAt };
     this.#session = connections.open(transport, peer, channels, { since, presence });
-    if (this.#mayPublish === undefined) return;
+    if (!isHark) return;
     this.#commands = new Commands({
       hub: connections.hub,
       session: this.#session,
       publisher,
       presenceMax,
-      authorize: this.#mayPublish,
-      onRefused: (type, why) => connections.refused(type, why, this.#address),
+      waitingMax: this.#options.inboundPerSecondMax,
+      grant,
+      readToken: (token) => access.readToken(token, address),
+      onRefused: (type, why) => connections.refused(type, why, address),
     });
   }
 
@@ -122,13 +111,13 @@ class SocketClient {
   }
 
   close(why: string, told: boolean): void {
-    this.#release();
+    this.#guest.release();
     if (told) this.#options.connections.closed();
     this.#session?.lost(why);
   }
 
   fault(reason: Parameters<Connections["fault"]>[0], error?: unknown): void {
-    this.#options.connections.fault(reason, this.#address, error);
+    this.#options.connections.fault(reason, this.#guest.address, error);
     this.#session?.end(reason);
   }
 }

@@ -1,13 +1,17 @@
 import { socketioFormat } from "../codec/socketio_format.ts";
 import { isChannel } from "../core/channel.ts";
 import { type Disconnect, readInput, Refusal } from "../core/errors.ts";
-import { parsePosition, type Position } from "../core/publication.ts";
+import { Grant } from "../core/grant.ts";
 import type { Session } from "../core/session.ts";
 import type { Format, Frame, Transport } from "../core/transport.ts";
-import { type Ack, type Handshake, type ServerSocket, SocketServer } from "../socketio/server.ts";
+import { type Ack, ConnectError, type ServerSocket, SocketServer } from "../socketio/server.ts";
+import { tooManyWaiting } from "../transport/commands.ts";
 import type { Connections } from "../transport/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../transport/engineio.ts";
+import type { Access } from "./access.ts";
 import { BodyReader } from "./body.ts";
+import { HandshakeGrants } from "./handshakes.ts";
+import { newPid, Recoveries } from "./recoveries.ts";
 import type { Handler } from "./router.ts";
 import { readSubscription } from "./subscription.ts";
 
@@ -16,10 +20,11 @@ type EngineLimits = Omit<EngineServerOptions, `on${string}` | "admit" | "allows"
 /** What the Socket.IO endpoint needs, and the bounds it keeps. */
 export interface SocketIoOptions extends EngineLimits {
   readonly connections: Connections;
+  readonly access: Access;
   readonly connectTimeoutMs: number;
   readonly channelsPerSessionMax: number;
-  /** Also how many clients' subscriptions are remembered for when they come back. */
-  readonly connectionsMax: number;
+  /** Also how many subscriptions are remembered of clients that may come back. */
+  readonly channelsMax: number;
 }
 
 /** Posts of the largest size that can be read at a time. */
@@ -32,19 +37,25 @@ export class SocketIoEndpoint {
   readonly #bodies: BodyReader;
   readonly #formats = new Formats();
   readonly #recoveries: Recoveries;
+  readonly #grants: HandshakeGrants;
+  /** Commands of one client that wait at a time. */
+  readonly #waitingMax: number;
 
   constructor(options: SocketIoOptions) {
     const { connections, clock, pollingBytesMax } = options;
+    this.#waitingMax = options.inboundPerSecondMax;
     this.#bodies = new BodyReader({ clock, bytesMax: LARGEST_POSTS * pollingBytesMax });
     this.#connections = connections;
-    this.#recoveries = new Recoveries(options.connectionsMax);
+    this.#grants = new HandshakeGrants(options.access);
+    this.#recoveries = new Recoveries(options.channelsMax);
     const io = new SocketServer({
       clock,
       connectTimeoutMs: options.connectTimeoutMs,
       namespacesMax: options.channelsPerSessionMax,
+      attachmentBytesMax: pollingBytesMax,
       onError: (error) => connections.failed(error),
     });
-    io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#open(socket));
+    io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#admit(socket));
     this.#engine = new EngineServer({
       ...options,
       readBody: (request, bytesMax) => this.#bodies.read(request, bytesMax),
@@ -57,8 +68,17 @@ export class SocketIoEndpoint {
     });
   }
 
+  /** What clients take up now. */
+  get stats(): { sessions: number; handshakes: number; bodyBytes: number } {
+    const { size: sessions, handshakes } = this.#engine;
+    return { sessions, handshakes, bodyBytes: this.#bodies.heldBytes };
+  }
+
   /** Answers one request, whatever its method. */
-  readonly handle: Handler = (exchange) => this.#engine.handle(exchange);
+  readonly handle: Handler = async (exchange) => {
+    if (!exchange.query.has("sid")) await this.#grants.read(exchange);
+    return await this.#engine.handle(exchange);
+  };
 
   /** Ends every connection. */
   close(): void {
@@ -66,56 +86,93 @@ export class SocketIoEndpoint {
     this.#bodies.close();
   }
 
+  #admit(socket: ServerSocket): void | Promise<void> {
+    const refuse = (error: unknown): never => {
+      if (!(error instanceof Refusal)) throw error;
+      this.#refused(error, socket);
+      throw new ConnectError(error.message, { code: error.type });
+    };
+    try {
+      const grant = this.#grants.find(socket.handshake);
+      if (grant instanceof Grant) return this.#open(socket, grant);
+      return grant.then((grant) => socket.ended ? undefined : this.#open(socket, grant))
+        .catch(refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  #refused({ type, message }: Refusal, { handshake }: ServerSocket): void {
+    this.#connections.refused(type, message, handshake.address);
+  }
+
   /** Makes a session of a socket; what it returns resolves when the client has been let in. */
-  #open(socket: ServerSocket): void | Promise<void> {
+  #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
     const { namespace, handshake } = socket;
     const recovery = this.#recoveries.read(handshake);
     const asked = namespace === "/"
       ? readSubscription(handshake.query)
       : { channels: [namespace.slice(1)], since: undefined };
-    const channels = [...new Set([...asked.channels, ...recovery?.channels ?? []])];
+    grant.checkReceive(asked.channels);
+    const recovered = recovery?.channels?.filter((channel) => grant.mayReceive(channel)) ?? [];
+    const channels = [...new Set([...asked.channels, ...recovered])];
     const since = recovery?.since ?? asked.since;
     this.#connections.hub.checkSubscriptions(channels);
+    // A client of protocol 4 looks for this in its first answer, and is told nothing with it.
+    if (socket.protocol === 4) socket.connect();
 
     const { promise, resolve } = Promise.withResolvers<void>();
+    let pid = "";
     const transport = new SocketIoTransport(socket, this.#formats.take(socket));
-    const session = this.#connections.open(transport, handshake, channels, {
+    const peer = { address: handshake.address, user: grant.user, expiresAt: grant.expiresAt };
+    const session = this.#connections.open(transport, peer, channels, {
       since,
       onWelcome: ({ position, recovered }, { subscriptions }) => {
         const isRecovered = recovered === true && recovery?.channels !== undefined;
-        const pid = isRecovered ? recovery.pid : newPid(position);
-        this.#recoveries.remember(pid, subscriptions);
-        socket.connect(socket.protocol === 5 ? { pid } : {});
+        pid = isRecovered ? recovery.pid : newPid(position);
+        if (socket.protocol === 5) this.#recoveries.remember(pid, subscriptions);
+        socket.connect({ pid });
         resolve();
       },
     });
     socket.onDisconnect((why) => {
       session.lost(why);
+      this.#recoveries.left(pid, session.subscriptions);
       this.#formats.giveBack(socket);
     });
-    this.#serveCommands(socket, session);
+    this.#serveCommands(socket, session, grant);
     return since === undefined ? undefined : promise;
   }
 
-  #serveCommands(socket: ServerSocket, session: Session): void {
+  #serveCommands(socket: ServerSocket, session: Session, grant: Grant): void {
     const { hub } = this.#connections;
+    let waiting = 0;
     const serve = (event: string, carryOut: (channels: string[]) => Promise<unknown>) => {
       socket.on(event, async (channels: unknown, ack: unknown) => {
         const reply = typeof ack === "function" ? ack as Ack : () => {};
+        waiting++;
         try {
+          if (waiting > this.#waitingMax) throw tooManyWaiting(this.#waitingMax);
           await carryOut(readChannels(channels));
           reply({ ok: true });
         } catch (error) {
           if (!(error instanceof Refusal)) throw error;
+          this.#refused(error, socket);
           reply({ ok: false, error: { code: error.type, message: error.message } });
+        } finally {
+          waiting--;
         }
       });
     };
     serve("subscribe", (channels) => {
       readInput(() => hub.checkSubscriptions(channels, session.subscriptions));
+      grant.checkReceive(channels);
       return session.subscribe(channels);
     });
-    serve("unsubscribe", (channels) => session.unsubscribe(channels));
+    serve("unsubscribe", (channels) => {
+      readInput(() => hub.checkNames(channels));
+      return session.unsubscribe(channels);
+    });
   }
 }
 
@@ -175,54 +232,4 @@ class Formats {
 
 function key({ namespace, protocol }: ServerSocket): string {
   return `${protocol}${namespace}`;
-}
-
-/** Where a client that comes back was before. */
-interface Recovery {
-  readonly pid: string;
-  readonly since: Position;
-  /** What it was subscribed to; undefined if that is not known any more. */
-  readonly channels: readonly string[] | undefined;
-}
-
-/**
- * What clients were subscribed to, for when they come back with the `pid` they were given (connection
- * state recovery). A pid is a secret and the position at which its session began, so that a client
- * can resume even before its first event.
- */
-class Recoveries {
-  readonly #clientsMax: number;
-  readonly #subscriptions = new Map<string, ReadonlyMap<string, number>>();
-
-  constructor(clientsMax: number) {
-    this.#clientsMax = clientsMax;
-  }
-
-  /** The map is the session's own: what is subscribed to later is remembered too. */
-  remember(pid: string, subscriptions: ReadonlyMap<string, number>): void {
-    this.#subscriptions.delete(pid);
-    this.#subscriptions.set(pid, subscriptions);
-    if (this.#subscriptions.size <= this.#clientsMax) return;
-    const [oldest] = this.#subscriptions.keys();
-    this.#subscriptions.delete(oldest!);
-  }
-
-  /** Undefined if the client is new, or what it gave is not ours. */
-  read({ auth }: Handshake): Recovery | undefined {
-    const { pid, offset } = auth;
-    if (typeof pid !== "string") return undefined;
-    try {
-      const since = parsePosition(typeof offset === "string" ? offset : pid.split("~")[1] ?? "");
-      const channels = this.#subscriptions.get(pid);
-      return { pid, since, channels: channels && [...channels.keys()] };
-    } catch (error) {
-      if (error instanceof SyntaxError) return undefined;
-      throw error;
-    }
-  }
-}
-
-function newPid(position: string): string {
-  const secret = crypto.getRandomValues(new Uint8Array(16));
-  return `${secret.toBase64({ alphabet: "base64url", omitPadding: true })}~${position}`;
 }

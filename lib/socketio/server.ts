@@ -4,7 +4,7 @@ import type { Clock } from "../core/clock.ts";
 import { Deadlines } from "../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import type { EngineEvents, EngineSocket, Part } from "../transport/engine_socket.ts";
-import { encodeParts, ServerSocket, type SocketLink } from "./socket.ts";
+import { encodeParts, type Handshake, ServerSocket, type SocketLink } from "./socket.ts";
 
 export { type Ack, type EventHandler, type Handshake, ServerSocket } from "./socket.ts";
 
@@ -15,6 +15,8 @@ export interface SocketServerOptions {
   readonly connectTimeoutMs: number;
   /** Namespaces that one client may be in. */
   readonly namespacesMax: number;
+  /** Bytes of one packet's attachments together. */
+  readonly attachmentBytesMax: number;
   /** A handler threw; the client stays. */
   readonly onError: (error: unknown) => void;
 }
@@ -114,7 +116,7 @@ class Connection implements EngineEvents, SocketLink {
     this.#server = server;
     this.#engine = engine;
     this.protocol = engine.codec.version === 3 ? 4 : 5;
-    this.#decoder = new SocketDecoder(this.protocol);
+    this.#decoder = new SocketDecoder(this.protocol, server.options.attachmentBytesMax);
     engine.events = this;
   }
 
@@ -236,10 +238,16 @@ class Connection implements EngineEvents, SocketLink {
     for (const part of encodeParts(refusal, this.protocol)) this.write(part);
   }
 
-  #handshake({ query, data }: SocketPacket & { type: "connect" }) {
+  #handshake({ query, data }: SocketPacket & { type: "connect" }): Handshake {
     const first = this.#engine.handshake;
-    const own = query === undefined ? first.query : new URLSearchParams(query);
-    return { auth: data ?? {}, query: own, address: first.address, headers: first.headers };
+    return {
+      auth: data ?? {},
+      query: query === undefined ? first.query : new URLSearchParams(query),
+      address: first.address,
+      get headers() {
+        return first.headers;
+      },
+    };
   }
 
   /** In protocol 4 clients take the engine's sid for their id; in protocol 5 it is a secret. */

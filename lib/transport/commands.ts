@@ -1,6 +1,7 @@
 import { type Command, CommandError, decodeCommand, encodeError, encodeOk } from "../codec/hark.ts";
 import { checkChannel } from "../core/channel.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../core/errors.ts";
+import type { Grant } from "../core/grant.ts";
 import type { Hub } from "../core/hub.ts";
 import type { Publisher } from "../core/publisher.ts";
 import type { Session } from "../core/session.ts";
@@ -12,8 +13,12 @@ export interface CommandsOptions {
   readonly publisher: Publisher;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
-  /** Who the client publishes as; throws a `Refusal` if it may not. */
-  readonly authorize: () => string;
+  /** Commands that wait at a time, such as those behind a replay that the client does not read. */
+  readonly waitingMax: number;
+  /** What the client may do to begin with. */
+  readonly grant: Grant;
+  /** What a token lets its bearer do; throws a `Refusal` if it does not count. */
+  readonly readToken: (token: string) => Promise<Grant>;
   /** Called for each command that is turned down. */
   readonly onRefused: (type: RefusalType, why: string) => void;
 }
@@ -23,14 +28,19 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Carries out the commands of one `hark.v1` client and replies to each. */
 export class Commands {
   readonly #options: CommandsOptions;
+  #waiting = 0;
+  #grant: Grant;
+  /** Resolves when the last token is read: tokens count in the order in which they come. */
+  #renewed: Promise<unknown> = Promise.resolve();
 
   constructor(options: CommandsOptions) {
     this.#options = options;
+    this.#grant = options.grant;
   }
 
   /** Takes one frame. What is wrong with it is told to the client, which stays connected. */
   receive(message: string | Uint8Array): void {
-    const { session, hub } = this.#options;
+    const { session, hub, waitingMax } = this.#options;
     if (typeof message !== "string") {
       session.end({ ...DISCONNECTS.protocol, reason: "protocol error: expected a text frame" });
       return;
@@ -43,9 +53,18 @@ export class Commands {
       this.#refuse(error.ref, "bad-request", error.message);
       return;
     }
+    if (this.#waiting >= waitingMax) {
+      const { type, message } = tooManyWaiting(waitingMax);
+      return this.#refuse(command.ref, type, message);
+    }
+    this.#waiting++;
     this.#carryOut(command).then(
-      (fields) => session.write(encodeOk(command.ref, fields)),
+      (fields) => {
+        this.#waiting--;
+        session.write(encodeOk(command.ref, fields));
+      },
       (error) => {
+        this.#waiting--;
         if (error instanceof Refusal) this.#refuse(command.ref, error.type, error.message);
         else hub.failed(session, error);
       },
@@ -63,26 +82,34 @@ export class Commands {
       case "subscribe":
         return this.#subscribe(command);
       case "unsubscribe":
-        return this.#options.session.unsubscribe(command.channels).then(() => ({}));
+        return this.#unsubscribe(command.channels);
       case "publish":
         return this.#publish(command);
       case "presence":
         return this.#presence(command.channel);
       case "refresh":
-        return Promise.reject(new Refusal("unsupported", "This server takes no tokens"));
+        return this.#refresh(command.token);
     }
   }
 
   async #subscribe(command: Command & { type: "subscribe" }): Promise<Fields> {
     const { session, hub } = this.#options;
     readInput(() => hub.checkSubscriptions(command.channels, session.subscriptions));
+    this.#grant.checkReceive(command.channels);
     const replayed = await session.subscribe(command.channels, command);
     return { position: hub.positionId, ...replayed };
   }
 
+  async #unsubscribe(channels: readonly string[]): Promise<Fields> {
+    const { session, hub } = this.#options;
+    readInput(() => hub.checkNames(channels));
+    await session.unsubscribe(channels);
+    return {};
+  }
+
   async #publish({ draft }: Command & { type: "publish" }) {
-    const { publisher, authorize } = this.#options;
-    const [publication] = await publisher.publish([draft], authorize());
+    this.#grant.checkPublish(draft.channel);
+    const [publication] = await this.#options.publisher.publish([draft], this.#grant.caller);
     return { id: publication!.id, time: publication!.time };
   }
 
@@ -90,6 +117,33 @@ export class Commands {
   async #presence(channel: string) {
     const { hub, presenceMax } = this.#options;
     readInput(() => checkChannel(channel));
+    this.#grant.checkReceive([channel]);
     return hub.present(channel, presenceMax);
   }
+
+  async #refresh(token: string): Promise<Fields> {
+    const { session } = this.#options;
+    const renewed = this.#renewed.then(() => this.#renew(token));
+    this.#renewed = renewed.catch(() => {}); // Whoever asked is told.
+    await renewed;
+    const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));
+    return { expiresInMs: session.expiresInMs, removed: removed.length > 0 ? removed : undefined };
+  }
+
+  /** Puts what a new token allows in the place of what the old one did. */
+  async #renew(token: string): Promise<void> {
+    const { session, readToken } = this.#options;
+    const grant = await readToken(token);
+    if (grant.user !== session.peer.user) {
+      throw new Refusal("forbidden", "Cannot refresh with the token of another user: connect anew");
+    }
+    this.#grant = grant;
+    session.expiresAt = grant.expiresAt;
+  }
+}
+
+/** The refusal of a command while so many others of its client wait. */
+export function tooManyWaiting(waitingMax: number): Refusal {
+  const message = `Cannot take more than ${waitingMax} commands at a time: wait for the replies`;
+  return new Refusal("too-many-requests", message);
 }

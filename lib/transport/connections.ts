@@ -12,13 +12,16 @@ import type { HarkMetrics } from "../metrics.ts";
 export interface ConnectionLimits {
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
+  /** Proxies that tell the clients' addresses. */
+  readonly trustProxy: number;
 }
 
 const RETRY_AFTER_S = 5;
 const GONE_POLL_MS = 20;
 /** Refusals that mean that a bound was hit. */
 const BOUNDS: readonly RefusalType[] = ["over-limit", "too-large", "too-many-requests"];
-const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
+/** Who is on this machine. */
+const LOCAL = /^(127\.|::1$|::ffff:127\.|unix$)/;
 
 /**
  * What all transports share: a slot for each connection, held until it is really gone, and the story
@@ -27,6 +30,7 @@ const LOOPBACK = /^(127\.|::1$|::ffff:127\.)/;
 export class Connections {
   readonly hub: Hub;
   readonly #slots: Slots;
+  readonly #limits: ConnectionLimits;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
   #draining = false;
@@ -34,8 +38,14 @@ export class Connections {
   constructor(hub: Hub, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
     this.hub = hub;
     this.#slots = new Slots(limits.connectionsMax, limits.connectionsPerAddressMax);
+    this.#limits = limits;
     this.#log = log;
     this.#metrics = metrics;
+  }
+
+  /** Connections that have a slot. */
+  get taken(): number {
+    return this.#slots.taken;
   }
 
   /** From now on every new connection is refused. */
@@ -58,7 +68,9 @@ export class Connections {
     if (this.#draining) {
       throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
     }
-    const slot = this.#slots.take(address, LOOPBACK.test(address));
+    // Behind a proxy it may be the proxy's word, or the proxy itself, that is local.
+    const isExempt = this.#limits.trustProxy === 0 && LOCAL.test(address);
+    const slot = this.#slots.take(address, isExempt);
     if (typeof slot === "function") return slot;
     const whose = slot === "all" ? "the server has" : "your address has";
     throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);
@@ -82,12 +94,11 @@ export class Connections {
 
   /** Tells that a session has left the hub; to be given to the hub as `onLeave`. */
   left(session: Session, why: string): void {
-    const { id, transport, peer, openedAt } = session;
-    const { hub } = this;
+    const { id, transport, peer, ageMs } = session;
     this.#metrics.sessions.with(transport.name).dec();
     this.#metrics.disconnects.with(why.replaceAll(" ", "_")).inc();
     if (why === DISCONNECTS.slow.name) this.#metrics.slowDisconnects.inc();
-    const seconds = Math.round((hub.options.clock.now() - openedAt) / 100) / 10;
+    const seconds = Math.round(ageMs / 100) / 10;
     const level = why === DISCONNECTS.slow.name ? "warn" : "info";
     this.#log[level]("client disconnected", { id, why, seconds }, peer.address);
   }

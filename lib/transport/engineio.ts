@@ -2,7 +2,8 @@ import type { EngineCodec, Packet } from "../codec/engineio.ts";
 import { engineio3 } from "../codec/engineio3.ts";
 import { engineio4 } from "../codec/engineio4.ts";
 import { Deadlines } from "../core/deadlines.ts";
-import { type Disconnect, DISCONNECTS, Refusal } from "../core/errors.ts";
+import { because, type Disconnect, DISCONNECTS, Refusal } from "../core/errors.ts";
+import { addCors, CORS } from "./cors.ts";
 import {
   type EngineHandshake,
   type EngineLimits,
@@ -65,7 +66,7 @@ const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
   ["4", engineio4],
 ]);
 const GOODBYE_MS = 30_000;
-const RETRY_AFTER_S = 5;
+const HANDSHAKE_CHARS_MAX = 16_384;
 
 /** An Engine.IO server, versions 3 and 4: polling, WebSocket and the way from one to the other. */
 export class EngineServer implements EngineOwner {
@@ -97,7 +98,12 @@ export class EngineServer implements EngineOwner {
     return this.#sessions.size;
   }
 
-  /** Answers one request of whatever method. Throws a `Refusal` where there is no room. */
+  /** Polling sessions whose client has not come back yet. */
+  get handshakes(): number {
+    return this.#unconfirmed.size;
+  }
+
+  /** Answers one request of whatever method. Throws a `Refusal` of what is over a bound. */
   async handle(exchange: EngineRequest): Promise<Response> {
     const { request } = exchange;
     if (request.method === "OPTIONS") return withCors(request, new Response(null, { status: 204 }));
@@ -162,9 +168,9 @@ export class EngineServer implements EngineOwner {
   }
 
   async #openPolling(exchange: EngineRequest): Promise<Response | undefined> {
-    this.#checkRoom();
-    const polls = new Polls(this.#options.admit(exchange.address));
-    const session = this.#begin(readHandshake(exchange), polls);
+    const handshake = readHandshake(exchange);
+    this.#makeRoom();
+    const session = this.#begin(handshake, new Polls(this.#options.admit(exchange.address)));
     if (this.#sessions.has(session.id)) this.#unconfirmed.add(session);
     // The first answer is that of a poll: there is something to send already.
     return await session.poll(exchange.query, exchange.request.signal);
@@ -173,7 +179,6 @@ export class EngineServer implements EngineOwner {
   #openSocket(exchange: EngineRequest): Response {
     const session = this.#sessions.get(exchange.query.get("sid") ?? "");
     if (session === undefined) {
-      this.#checkRoom();
       const handshake = readHandshake(exchange);
       return this.#accept(exchange, (socket) => this.#begin(handshake, socket));
     }
@@ -214,15 +219,29 @@ export class EngineServer implements EngineOwner {
     return goodbye;
   }
 
-  #checkRoom(): void {
+  /**
+   * Ends the session whose client has been expected for the longest. A client comes back at once, so
+   * that a flood has to fill all the room in that time to keep anybody out.
+   */
+  #makeRoom(): void {
     if (this.#unconfirmed.size < this.#options.handshakesMax) return;
-    throw new Refusal("over-limit", "Cannot connect: too many handshakes wait", RETRY_AFTER_S);
+    const [oldest] = this.#unconfirmed;
+    oldest!.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
   }
 }
 
-// The request can't be read later: of its headers a text is kept, which takes a fifth of the space.
+/**
+ * What a session remembers of its first request. Throws a `Refusal` if that is too much for each of
+ * many to keep.
+ */
 function readHandshake({ request, query, address }: EngineRequest): EngineHandshake {
+  // The request can't be read later: a text is kept, which takes a fifth of the headers' space.
   const lines = Array.from(request.headers, ([name, value]) => `${name}:${value}`).join("\n");
+  if (request.url.length + lines.length > HANDSHAKE_CHARS_MAX) {
+    const message =
+      `Cannot connect: URL and headers have more than ${HANDSHAKE_CHARS_MAX} characters`;
+    throw new Refusal("too-large", message);
+  }
   return {
     address,
     query,
@@ -246,17 +265,7 @@ function refuseText({ message }: EngineError): Response {
   return new Response(message, { status: 400, headers: { "content-type": "text/html" } });
 }
 
-/** Lets the asking page read the answer. The oldest browser clients send credentials: never `*`. */
 function withCors(request: Request, response: Response): Response {
-  const origin = request.headers.get("origin");
-  const { headers } = response;
-  headers.append("vary", "Origin");
-  if (origin === null) return response;
-  headers.set("access-control-allow-origin", origin);
-  headers.set("access-control-allow-credentials", "true");
-  if (request.method !== "OPTIONS") return response;
-  headers.set("access-control-allow-methods", "GET, POST");
-  const asked = request.headers.get("access-control-request-headers");
-  if (asked !== null) headers.set("access-control-allow-headers", asked);
+  addCors(CORS.engineio, request, response.headers, false);
   return response;
 }

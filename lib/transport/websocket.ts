@@ -41,6 +41,7 @@ export interface SocketEvents {
 }
 
 const HANDSHAKE_MS = 10_000;
+const EVENT_TYPES = ["open", "message", "error", "close"];
 
 /** The subprotocols that a client offers (RFC 6455 section 4.1), in its order. */
 export function offeredProtocols(headers: Headers): string[] {
@@ -107,7 +108,7 @@ export class Socket {
     this.#events = events;
     this.#rate = new Rate(options.inboundPerSecondMax, options.clock.monotonic());
     options.handshakes.start(this);
-    for (const type of ["open", "message", "error", "close"]) socket.addEventListener(type, this);
+    for (const type of EVENT_TYPES) socket.addEventListener(type, this);
   }
 
   get bufferedBytes(): number {
@@ -132,7 +133,7 @@ export class Socket {
   handleEvent(event: Event): void {
     try {
       if (event instanceof MessageEvent) this.#receive(event.data);
-      else if (event instanceof CloseEvent) this.end(closeName(event));
+      else if (event instanceof CloseEvent) this.#onClose(event);
       else if (event.type === "open") this.#onOpen();
       // After an error comes a close event, which tells why.
     } catch (error) {
@@ -144,6 +145,12 @@ export class Socket {
     this.#options.handshakes.cancel(this);
     if (this.#closed) this.#socket.close();
     else this.#events.open(this);
+  }
+
+  #onClose(event: CloseEvent): void {
+    // Deno keeps a socket until its idle timeout is over: nothing of the session is to be kept so long.
+    for (const type of EVENT_TYPES) this.#socket.removeEventListener(type, this);
+    this.end(closeName(event));
   }
 
   #receive(data: string | ArrayBuffer): void {

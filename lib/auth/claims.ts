@@ -1,0 +1,104 @@
+import { isSubscription } from "../core/channel.ts";
+import { EXPIRY_GRACE_MS } from "../core/grant.ts";
+import { type Fields, refuseToken } from "./jwt.ts";
+
+/** What a token lets its bearer do. */
+export interface Claims {
+  /** Who the bearer is: `sub`. */
+  readonly user: string | undefined;
+  /** Channels and patterns to receive, beside what everyone may: `hark.subscribe`. */
+  readonly subscribe: readonly string[];
+  /** Channels and patterns to publish to: `hark.publish`. */
+  readonly publish: readonly string[];
+  /** When it ends, in milliseconds since 1970: `exp`. */
+  readonly expiresAt: number;
+}
+
+/** Whom a token has to be for, and of whom. */
+export interface Expectations {
+  /** Empty if tokens name no audience. */
+  readonly tokenAudience: string;
+  /** Empty for any. */
+  readonly tokenIssuer: string;
+}
+
+/** Channels and patterns in one of a token's lists. */
+export const PATTERNS_MAX = 100;
+/** Characters of a user's name. */
+export const USER_CHARS_MAX = 128;
+
+/** An issuer's clock may be ahead of ours by so much. */
+const LEEWAY_MS = 30_000;
+/** The year 10000: more is not seconds, but milliseconds. */
+const SECONDS_MAX = 253_402_300_800;
+const CONTROLS = /\p{Cc}/u;
+
+/**
+ * Reads the claims of a token whose signature is right. Throws a `Refusal` that names the claim
+ * which is missing, malformed, or not as it should be.
+ *
+ * @see https://www.rfc-editor.org/rfc/rfc7519#section-4.1
+ */
+export function readClaims(claims: Fields, expected: Expectations, nowMs: number): Claims {
+  const expiresAt = readTime(claims, "exp");
+  if (expiresAt === undefined) throw refuseToken("it has no exp, and never to end is not allowed");
+  if (expiresAt + EXPIRY_GRACE_MS <= nowMs) throw refuseToken("it has expired");
+  for (const name of ["nbf", "iat"]) {
+    const from = readTime(claims, name) ?? 0;
+    if (from > nowMs + LEEWAY_MS) throw refuseToken(`it is not valid yet, by its ${name}`);
+  }
+  checkAudience(claims.aud, expected.tokenAudience);
+  if (expected.tokenIssuer !== "" && claims.iss !== expected.tokenIssuer) {
+    throw refuseToken("it is of another issuer");
+  }
+  const { subscribe, publish } = readPermissions(claims.hark);
+  return {
+    user: readUser(claims.sub),
+    subscribe: readPatterns("subscribe", subscribe),
+    publish: readPatterns("publish", publish),
+    expiresAt,
+  };
+}
+
+function readTime(claims: Fields, name: string): number | undefined {
+  const seconds = claims[name];
+  if (seconds === undefined) return undefined;
+  if (typeof seconds === "number" && seconds >= 0 && seconds < SECONDS_MAX) return seconds * 1000;
+  throw refuseToken(`its ${name} is not in seconds since 1970`);
+}
+
+/** RFC 7519 section 4.1.3: a token for somebody is for nobody else. */
+function checkAudience(audience: unknown, expected: string): void {
+  if (audience === undefined && expected === "") return;
+  const audiences = Array.isArray(audience) ? audience : [audience];
+  if (expected !== "" && audiences.includes(expected)) return;
+  throw refuseToken("it is for another audience");
+}
+
+/** Tells whether a text can be a user's name. */
+export function isUser(text: string): boolean {
+  return text !== "" && text.length <= USER_CHARS_MAX && !CONTROLS.test(text) &&
+    text.isWellFormed();
+}
+
+function readUser(user: unknown): string | undefined {
+  if (user === undefined || (typeof user === "string" && isUser(user))) return user;
+  throw refuseToken(
+    `its sub is not 1 to ${USER_CHARS_MAX} characters with no control character`,
+  );
+}
+
+function readPermissions(permissions: unknown = {}): Fields {
+  const isObject = typeof permissions === "object" && permissions !== null;
+  if (isObject && !Array.isArray(permissions)) return permissions as Fields;
+  throw refuseToken('its hark is not an object such as {"subscribe":["news.*"]}');
+}
+
+function readPatterns(name: string, patterns: unknown = []): readonly string[] {
+  const isRight = Array.isArray(patterns) && patterns.length <= PATTERNS_MAX &&
+    patterns.every((pattern) => typeof pattern === "string" && isSubscription(pattern));
+  if (isRight) return patterns;
+  throw refuseToken(
+    `its hark.${name} is not a list of at most ${PATTERNS_MAX} channels or patterns`,
+  );
+}

@@ -1,0 +1,83 @@
+import { type Algorithm, type Fields, PARAMETERS, SECRET_BYTES_MIN, type TokenKey } from "./jwt.ts";
+
+/** What is used of the keys of one kind, its `kty`. */
+interface Kind {
+  readonly algorithm: Algorithm;
+  readonly curve?: string;
+  /** Its members that are the key to check signatures with; those of a private key are left out. */
+  readonly members: readonly string[];
+  /** The member whose length is the key's, and between how many bytes it has to be. */
+  readonly sized: readonly [member: string, bytesMin: number, bytesMax: number];
+}
+
+const KINDS: ReadonlyMap<unknown, Kind> = new Map<unknown, Kind>([
+  ["oct", { algorithm: "HS256", members: ["k"], sized: ["k", SECRET_BYTES_MIN, 1024] }],
+  // RFC 7518 section 3.3: 2048 bits or more.
+  ["RSA", { algorithm: "RS256", members: ["n", "e"], sized: ["n", 256, 1024] }],
+  ["EC", { algorithm: "ES256", curve: "P-256", members: ["x", "y"], sized: ["x", 32, 32] }],
+  ["OKP", { algorithm: "EdDSA", curve: "Ed25519", members: ["x"], sized: ["x", 32, 32] }],
+]);
+
+/** Keys in one set. */
+export const KEYS_MAX = 100;
+
+/**
+ * The keys of a JSON Web Key Set (RFC 7517) that tokens can be checked with; those of other kinds,
+ * for other uses, and malformed ones are left out. Secrets count only if `mayHoldSecrets`. Throws a
+ * `SyntaxError` if it is no set, or no key of it can be used.
+ */
+export async function readKeys(text: string, mayHoldSecrets: boolean): Promise<TokenKey[]> {
+  const { keys } = readObject(text);
+  if (!Array.isArray(keys)) throw new SyntaxError('expected a JWKS, {"keys":[…]}');
+  if (keys.length > KEYS_MAX) throw new SyntaxError(`expected at most ${KEYS_MAX} keys`);
+  const known = await Promise.all(keys.map((jwk) => readKey(jwk, mayHoldSecrets)));
+  const usable = known.filter((key) => key !== undefined);
+  if (usable.length > 0) return usable;
+  throw new SyntaxError(
+    "expected a key for HS256, ES256, RS256 or EdDSA, found none that is usable",
+  );
+}
+
+function readObject(text: string): Fields {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    // Without the parser's own words, which repeat some of what may be a secret.
+    throw new SyntaxError("expected JSON");
+  }
+  return Object(value);
+}
+
+async function readKey(jwk: unknown, mayHoldSecrets: boolean): Promise<TokenKey | undefined> {
+  const fields: Fields = Object(jwk);
+  const { kty, kid } = fields;
+  const kind = KINDS.get(kty);
+  if (kind === undefined || !fits(fields, kind) || (kty === "oct" && !mayHoldSecrets)) {
+    return undefined;
+  }
+  const { algorithm, curve, members } = kind;
+  const parts = Object.fromEntries(members.map((name) => [name, fields[name]]));
+  const key = { kty, ...(curve && { crv: curve }), ...parts } as JsonWebKey;
+  try {
+    const parameters = PARAMETERS[algorithm];
+    const imported = await crypto.subtle.importKey("jwk", key, parameters, false, ["verify"]);
+    // Tried, as it is imported even if it is no point of its curve, or takes any signature.
+    const nothing = new Uint8Array(64);
+    if (await crypto.subtle.verify(parameters, imported, nothing, nothing)) return undefined;
+    return { id: kid as string | undefined, algorithm, key: imported };
+  } catch {
+    return undefined; // Others of the set may still be right.
+  }
+}
+
+/** RFC 7517 section 4: what a key says of its use has to fit. */
+function fits(fields: Fields, { algorithm, curve, members, sized }: Kind): boolean {
+  const { alg = algorithm, crv, use = "sig", key_ops: operations = ["verify"], kid } = fields;
+  const [member, bytesMin, bytesMax] = sized;
+  if (!members.every((name) => typeof fields[name] === "string")) return false;
+  const bytes = Math.floor((fields[member] as string).length * 3 / 4);
+  return alg === algorithm && crv === curve && use === "sig" &&
+    Array.isArray(operations) && operations.includes("verify") &&
+    (kid === undefined || typeof kid === "string") && bytes >= bytesMin && bytes <= bytesMax;
+}

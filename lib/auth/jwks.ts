@@ -1,0 +1,146 @@
+import type { Clock, Timer } from "../core/clock.ts";
+import { Refusal } from "../core/errors.ts";
+import { readKeys } from "./jwk.ts";
+import { refuseToken, type TokenKey } from "./jwt.ts";
+
+/** What keys are read with. */
+export interface JwksOptions {
+  /** A file's name, or an https URL. */
+  readonly source: string;
+  readonly clock: Clock;
+  readonly fetch: typeof fetch;
+  /** Called when the keys cannot be had; those that are known stay. */
+  readonly onFailure: (why: string) => void;
+}
+
+/** Keys that are so old are read again, in the background: one may have been withdrawn. */
+const AGE_MS = 600_000;
+/** After an attempt to read keys, nobody makes another for so long; while there are none, sooner. */
+const PAUSE_MS = 60_000;
+const PAUSE_WITHOUT_KEYS_MS = 5000;
+const TIMEOUT_MS = 5000;
+const BYTES_MAX = 262_144;
+
+/** Tells whether keys come from elsewhere, and not from a file. */
+export function isRemote(source: string): boolean {
+  return source.startsWith("https://");
+}
+
+/** A set of keys, from a file or an https URL, that is read again when it has to be. */
+export class Jwks {
+  readonly #options: JwksOptions;
+  readonly #closing = new AbortController();
+  #keys: readonly TokenKey[] | undefined;
+  #loading: Promise<void> | undefined;
+  #loadedAt = -Infinity;
+  #attemptedAt = -Infinity;
+
+  constructor(options: JwksOptions) {
+    this.#options = options;
+  }
+
+  /** Reads the keys for the first time. Throws a `SyntaxError` if a file is not as it should be. */
+  async start(): Promise<void> {
+    if (isRemote(this.#options.source)) void this.#load();
+    else await this.#read();
+  }
+
+  /** The key that a token names; one that names none means the only one. Throws a `Refusal`. */
+  async find(id: string | undefined): Promise<TokenKey> {
+    const now = this.#options.clock.monotonic();
+    if (this.#keys === undefined) await this.#load(PAUSE_WITHOUT_KEYS_MS);
+    else if (now - this.#loadedAt > AGE_MS) void this.#load();
+    if (id !== undefined && this.#lookUp(id) === undefined) await this.#load();
+    const key = this.#lookUp(id);
+    if (key !== undefined) return key;
+    if (this.#keys === undefined) {
+      throw new Refusal(
+        "unavailable",
+        "Cannot check tokens now, as their keys cannot be had: try again",
+        PAUSE_WITHOUT_KEYS_MS / 1000,
+      );
+    }
+    throw refuseToken(id === undefined ? "it names no key, by a kid" : "its key is unknown");
+  }
+
+  /** Gives up what is being read. */
+  close(): void {
+    this.#closing.abort();
+  }
+
+  #lookUp(id: string | undefined): TokenKey | undefined {
+    const keys = this.#keys ?? [];
+    if (id === undefined) return keys.length === 1 ? keys[0] : undefined;
+    return keys.find((key) => key.id === id);
+  }
+
+  /** Reads the keys, unless that was tried within `pauseMs`. Whoever comes meanwhile waits for it. */
+  #load(pauseMs = PAUSE_MS): Promise<void> {
+    const { clock, onFailure } = this.#options;
+    if (this.#loading !== undefined) return this.#loading;
+    if (clock.monotonic() - this.#attemptedAt < pauseMs) return Promise.resolve();
+    this.#loading = this.#read()
+      .catch((error: Error) => {
+        if (!this.#closing.signal.aborted) onFailure(error.message);
+      })
+      .finally(() => this.#loading = undefined);
+    return this.#loading;
+  }
+
+  async #read(): Promise<void> {
+    const { source, clock } = this.#options;
+    const isFile = !isRemote(source);
+    this.#attemptedAt = clock.monotonic();
+    try {
+      this.#keys = await readKeys(await (isFile ? this.#readFile() : this.#fetchText()), isFile);
+    } catch (error) {
+      throw new SyntaxError(
+        `Cannot read the keys of ${shown(source)}: ${(error as Error).message}`,
+      );
+    }
+    this.#loadedAt = clock.monotonic();
+  }
+
+  async #readFile(): Promise<string> {
+    const file = await Deno.open(this.#options.source);
+    return await readText(file.readable);
+  }
+
+  async #fetchText(): Promise<string> {
+    const { source, fetch, clock } = this.#options;
+    const late = new AbortController();
+    const timer: Timer = clock.after(TIMEOUT_MS, () => late.abort(new Error("no answer in time")));
+    try {
+      const response = await fetch(source, {
+        // Where it leads to may be anything, and not https.
+        redirect: "manual",
+        headers: { accept: "application/jwk-set+json, application/json" },
+        signal: AbortSignal.any([late.signal, this.#closing.signal]),
+      });
+      if (response.ok && response.body !== null) return await readText(response.body);
+      await response.body?.cancel();
+      throw new Error(`the answer was ${response.status}`);
+    } finally {
+      timer.cancel();
+    }
+  }
+}
+
+/** What of a source may be shown: a query can hold a secret. */
+function shown(source: string): string {
+  if (!isRemote(source)) return source;
+  const { origin, pathname } = new URL(source);
+  return origin + pathname;
+}
+
+async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
+  const decoder = new TextDecoder("utf-8", { fatal: true });
+  let text = "";
+  let bytes = 0;
+  for await (const chunk of stream) {
+    bytes += chunk.length;
+    if (bytes > BYTES_MAX) throw new RangeError(`expected at most ${BYTES_MAX} bytes`);
+    text += decoder.decode(chunk, { stream: true });
+  }
+  return text + decoder.decode();
+}

@@ -1,0 +1,36 @@
+/** The keys that let a caller publish. */
+export class Keys {
+  /** True if there is no key: then nobody needs one. */
+  readonly isEmpty: boolean;
+  readonly #hmacKey = crypto.subtle.generateKey(HMAC, false, ["sign"]);
+  readonly #indexes: Promise<ReadonlyMap<string, number>>;
+
+  constructor(keys: readonly string[]) {
+    this.isEmpty = keys.length === 0;
+    const entries = keys.map(async (key, index) => [await this.#code(key), index] as const);
+    this.#indexes = Promise.all(entries).then((codes) => new Map(codes));
+  }
+
+  /** The number of this key, from 0; undefined if it is none of them. */
+  async find(key: string): Promise<number | undefined> {
+    const [indexes, code] = await Promise.all([this.#indexes, this.#code(key)]);
+    return indexes.get(code);
+  }
+
+  /**
+   * What a key is known by. As nobody can foresee it, the time that finding one takes tells nothing
+   * of the keys.
+   */
+  async #code(key: string): Promise<string> {
+    const code = await crypto.subtle.sign(HMAC, await this.#hmacKey, encoder.encode(key));
+    return new Uint8Array(code).toBase64();
+  }
+}
+
+const HMAC: HmacKeyGenParams = { name: "HMAC", hash: "SHA-256" };
+const encoder = new TextEncoder();
+
+/** The credential of `Authorization: Bearer …` (RFC 6750 section 2.1), or null. */
+export function bearer(headers: Headers): string | null {
+  return /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1] ?? null;
+}

@@ -1,0 +1,172 @@
+import { bearer, type Keys } from "../auth/keys.ts";
+import type { Claims } from "../auth/claims.ts";
+import type { Tokens } from "../auth/tokens.ts";
+import { Refusal } from "../core/errors.ts";
+import { type Allowance, Grant } from "../core/grant.ts";
+import type { Origins } from "./origin.ts";
+import type { Exchange } from "./router.ts";
+
+/** What is asked for, and allowed, to whom. */
+export interface AccessOptions {
+  readonly keys: Keys;
+  /** Undefined if the server takes no tokens. */
+  readonly tokens: Tokens | undefined;
+  readonly origins: Origins;
+  /** Channels and patterns that anyone may receive; empty for all where no tokens are taken. */
+  readonly public: readonly string[];
+}
+
+/** What of a request tells who makes it. */
+export interface Caller {
+  readonly headers: Headers;
+  readonly query: URLSearchParams;
+  readonly address: string;
+  /** The `auth.token` of Socket.IO. */
+  readonly token?: unknown;
+}
+
+/** What of an exchange tells who makes it. */
+export function callerOf({ request, query, address }: Exchange): Caller {
+  return { headers: request.headers, query, address };
+}
+
+/** What a caller shows: a key, a token, or what may be either. */
+interface Credential {
+  readonly kind: "key" | "token" | "either";
+  readonly text: string;
+}
+
+const EVERYTHING = ["*"];
+const COOKIE = /(?:^|;) *hark_token=([^;]*)/;
+const WRONG_KEY = "it is not one of the server's";
+
+/** Tells who makes a request, and what they may do. */
+export class Access {
+  readonly #options: AccessOptions;
+  readonly #isOpen: boolean;
+  readonly #public: Allowance;
+
+  constructor(options: AccessOptions) {
+    const { keys, tokens, public: channels } = options;
+    this.#options = options;
+    this.#isOpen = keys.isEmpty && tokens === undefined;
+    if (channels.length > 0) this.#public = channels;
+    else if (tokens === undefined) this.#public = EVERYTHING;
+    else {
+      this.#public = new Refusal(
+        "unauthorized",
+        "Cannot receive without a token: send it as Authorization: Bearer TOKEN or as ?token=TOKEN",
+      );
+    }
+  }
+
+  /**
+   * What a caller may do; at once, unless there is a key or a token to check. Throws, or rejects
+   * with, a `Refusal` if a token does not count.
+   */
+  identify(caller: Caller): Grant | Promise<Grant> {
+    if (this.#isOpen) return this.#open(caller);
+    const credential = this.#findCredential(caller);
+    if (credential === undefined) return this.#anonymous(caller.address);
+    return this.#check(credential, caller.address);
+  }
+
+  /** What a token lets its bearer do. Throws a `Refusal` if it does not count. */
+  async readToken(token: string, address: string): Promise<Grant> {
+    const { tokens } = this.#options;
+    if (tokens === undefined) throw new Refusal("unsupported", "This server takes no tokens");
+    return this.#bearer(await tokens.check(token), address);
+  }
+
+  #findCredential({ headers, query, token }: Caller): Credential | undefined {
+    const { tokens } = this.#options;
+    const given = tokens === undefined ? undefined : token;
+    if (given !== undefined && given !== null) {
+      // What is no text is no token either, and refused as such.
+      return { kind: "token", text: typeof given === "string" ? given : "" };
+    }
+    const found: readonly [Credential["kind"], string | null][] = [
+      ["either", bearer(headers)],
+      ["key", query.get("key")],
+      ["token", tokens === undefined ? null : query.get("token") ?? this.#readCookie(headers)],
+    ];
+    for (const [kind, text] of found) {
+      if (text !== null) return { kind, text };
+    }
+    return undefined;
+  }
+
+  #readCookie(headers: Headers): string | null {
+    if (!this.#options.origins.isFromAllowedPage({ headers })) return null;
+    return COOKIE.exec(headers.get("cookie") ?? "")?.[1]?.trim() ?? null;
+  }
+
+  async #check({ kind, text }: Credential, address: string): Promise<Grant> {
+    const { keys, tokens } = this.#options;
+    const index = kind === "token" ? undefined : await keys.find(text);
+    if (index !== undefined) return holder(index);
+    if (kind !== "key" && tokens !== undefined) return await this.readToken(text, address);
+    if (tokens !== undefined) {
+      throw new Refusal("unauthorized", `Cannot use this key: ${WRONG_KEY}`);
+    }
+    return this.#anonymous(address, `Cannot publish with this key: ${WRONG_KEY}`);
+  }
+
+  /** Nobody needs anything, but for pages of other sites, which may not publish. */
+  #open({ headers, address }: Caller): Grant {
+    const refusal = this.#options.origins.publishRefusal({ headers });
+    return new Grant({
+      caller: address,
+      receive: this.#public,
+      publish: refusal ?? EVERYTHING,
+      manage: refusal,
+    });
+  }
+
+  #anonymous(address: string, why = this.#howToPublish()): Grant {
+    const refusal = new Refusal("unauthorized", why);
+    return new Grant({
+      caller: address,
+      receive: this.#public,
+      publish: refusal,
+      manage: this.#options.keys.isEmpty ? NO_KEYS : refusal,
+    });
+  }
+
+  #howToPublish(): string {
+    const { keys, tokens } = this.#options;
+    if (tokens === undefined) {
+      return "Cannot publish without a key: send it as Authorization: Bearer KEY or as ?key=KEY";
+    }
+    const [what, example] = keys.isEmpty ? ["token", "TOKEN"] : ["key or token", "KEY_OR_TOKEN"];
+    return `Cannot publish without a ${what}: send it as Authorization: Bearer ${example}`;
+  }
+
+  #bearer({ user, subscribe, publish, expiresAt }: Claims, address: string): Grant {
+    const anyone = this.#public instanceof Refusal ? [] : this.#public;
+    return new Grant({
+      caller: user === undefined ? address : `user ${user}`,
+      user,
+      expiresAt,
+      receive: [...subscribe, ...anyone],
+      publish,
+      manage: this.#options.keys.isEmpty ? NO_KEYS : NEEDS_KEY,
+    });
+  }
+}
+
+const NEEDS_KEY = new Refusal("forbidden", "This takes a publish key: a token is not enough");
+const NO_KEYS = new Refusal(
+  "forbidden",
+  "This takes a publish key: start the server with --publish-key KEY to have one",
+);
+
+/** Whoever has a key may do everything. */
+function holder(index: number): Grant {
+  return new Grant({
+    caller: `key ${index}`,
+    receive: EVERYTHING,
+    publish: EVERYTHING,
+    manage: undefined,
+  });
+}

@@ -1,0 +1,136 @@
+/** The scheme by which a client reached the server. */
+export type Protocol = "http" | "https";
+
+/** What the proxies in front of a server say of a client; undefined what they do not say. */
+export interface Forwarded {
+  /** An IP address in its canonical form, without a port. */
+  readonly address: string | undefined;
+  readonly protocol: Protocol | undefined;
+}
+
+const NOTHING: Forwarded = { address: undefined, protocol: undefined };
+
+const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
+const QUOTED = '"((?:[^"\\\\]|\\\\.)*)"';
+/** One parameter of RFC 7239 section 4, with the semicolon after it. */
+const PAIR = new RegExp(`[\\t ]*(${TOKEN})=(?:(${TOKEN})|${QUOTED})[\\t ]*(?:;|$)`, "y");
+/** A port, or what stands for one (RFC 7239 section 6.3). */
+const PORT = "(?::(?:\\d{1,5}|_[\\w.-]+))?";
+const BYTE = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
+const IPV4 = new RegExp(`^(${BYTE}(?:\\.${BYTE}){3})${PORT}$`);
+const BRACKETED = new RegExp(`^\\[([^\\]]*)\\]${PORT}$`);
+
+/** Some proxies name the protocol of a WebSocket by its own scheme. */
+const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
+  ["http", "http"],
+  ["https", "https"],
+  ["ws", "http"],
+  ["wss", "https"],
+]);
+
+/**
+ * Reads what `hops` proxies, each of which added itself at the right end, say of a client: by
+ * `X-Forwarded-For` and `X-Forwarded-Proto`, or by `Forwarded` (RFC 7239). What stands further left a
+ * client may have made up, and is not looked at. If an entry of a trusted proxy cannot be read, or
+ * both kinds of header are there and name different addresses, nothing is believed: most proxies
+ * write one kind and let a client's own pass in the other.
+ */
+export function readForwarded(headers: Headers, hops: number): Forwarded {
+  if (hops === 0) return NOTHING;
+  const common = readCommon(headers, hops);
+  const standard = readStandard(headers.get("forwarded"), hops);
+  if (common === undefined) return standard ?? NOTHING;
+  if (standard === undefined) return common;
+  return common.address === standard.address ? common : NOTHING;
+}
+
+/** Undefined if there is no such header. */
+function readCommon(headers: Headers, hops: number): Forwarded | undefined {
+  const addresses = headers.get("x-forwarded-for");
+  const protocols = headers.get("x-forwarded-proto");
+  if (addresses === null && protocols === null) return undefined;
+  return {
+    address: outermost(addresses?.split(",").slice(-hops) ?? [], parseAddress),
+    protocol: outermost(protocols?.split(",").slice(-hops) ?? [], parseProtocol),
+  };
+}
+
+/** Undefined if there is no such header. */
+function readStandard(header: string | null, hops: number): Forwarded | undefined {
+  if (header === null) return undefined;
+  const elements = lastElements(header, hops).map(parseElement);
+  return {
+    address: outermost(elements, (element) => parseNode(element?.get("for") ?? "")),
+    protocol: outermost(elements, (element) => parseProtocol(element?.get("proto") ?? "")),
+  };
+}
+
+/** The first of the trusted entries, if all of them can be read. */
+function outermost<Entry, Value>(
+  entries: readonly Entry[],
+  parse: (entry: Entry) => Value | undefined,
+): Value | undefined {
+  const values = entries.map(parse);
+  return values.includes(undefined) ? undefined : values[0];
+}
+
+/**
+ * The last elements of a list with quoted strings. It is taken apart from its end, so that a quote
+ * which a client left open on the left hides nothing on the right.
+ */
+function lastElements(text: string, count: number): string[] {
+  const elements: string[] = [];
+  let end = text.length;
+  let isQuoted = false;
+  for (let at = text.length - 1; at >= 0 && elements.length < count; at--) {
+    if (text[at] === '"' && text[at - 1] !== "\\") isQuoted = !isQuoted;
+    if (text[at] !== "," || isQuoted) continue;
+    elements.unshift(text.slice(at + 1, end));
+    end = at;
+  }
+  if (elements.length < count) elements.unshift(text.slice(0, end));
+  return elements;
+}
+
+/** An element's parameters by their names in lower case; undefined if it is malformed. */
+function parseElement(text: string): ReadonlyMap<string, string> | undefined {
+  const element = text.trim();
+  const parameters = new Map<string, string>();
+  PAIR.lastIndex = 0;
+  while (PAIR.lastIndex < element.length) {
+    const [, name, token, quoted] = PAIR.exec(element) ?? [];
+    if (name === undefined || parameters.has(name.toLowerCase())) return undefined;
+    parameters.set(name.toLowerCase(), token ?? quoted!.replace(/\\(.)/g, "$1"));
+  }
+  return parameters;
+}
+
+/** The address of RFC 7239 section 6: IPv6 in brackets, either with a port or not. */
+function parseNode(text: string): string | undefined {
+  const [, ipv4] = IPV4.exec(text) ?? [];
+  if (ipv4 !== undefined) return ipv4;
+  const [, ipv6] = BRACKETED.exec(text) ?? [];
+  return ipv6 === undefined ? undefined : parseIPv6(ipv6);
+}
+
+/** The address of `X-Forwarded-For`, where IPv6 commonly has no brackets. */
+function parseAddress(text: string): string | undefined {
+  const address = text.trim();
+  return parseNode(address) ?? parseIPv6(address);
+}
+
+const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
+
+/** The canonical form (RFC 5952); an IPv4 address in its own form if that is what it stands for. */
+function parseIPv6(text: string): string | undefined {
+  if (!/^[0-9a-f:.]{2,45}$/i.test(text)) return undefined;
+  const address = URL.parse(`http://[${text}]`)?.hostname.slice(1, -1);
+  const [, high, low] = MAPPED.exec(address ?? "") ?? [];
+  if (high === undefined || low === undefined) return address;
+  const bits = parseInt(high, 16) * 0x10000 + parseInt(low, 16);
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
+}
+
+function parseProtocol(text: string): Protocol | undefined {
+  return PROTOCOLS.get(text.trim().toLowerCase());
+}

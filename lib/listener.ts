@@ -1,0 +1,135 @@
+import type { Config } from "./config.ts";
+import type { Clock } from "./core/clock.ts";
+import { problem } from "./http/problem.ts";
+import { CertificateError, readCredentials, TlsFront } from "./transport/tls.ts";
+
+/** Where a server listens. */
+export interface Listener {
+  /** How to name it: `http://localhost:3000`, `https://0.0.0.0:443`, `unix:/run/hark.sock`. */
+  readonly url: string;
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /**
+   * Reads certificate and key again, for whoever connects from now on. Throws a `CertificateError` if
+   * they cannot be used, and leaves it at the old ones.
+   */
+  renewCertificate(): void;
+  /** Lets go of the address. Resolves once every request is answered. */
+  close(): Promise<void>;
+}
+
+/** What a listener is made with. */
+export interface ListenerOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  /** Answers a request that comes from an address, which is `unix` behind a Unix socket. */
+  readonly handle: (request: Request, address: string) => Response | Promise<Response>;
+  /** A connection failed before a request could be made of it. */
+  readonly onError: (error: Error, address: string) => void;
+}
+
+/** An address that cannot be listened on: taken, not this machine's, not allowed, or with no certificate. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+const TCP_BACKLOG = 4096;
+const LOOPBACK = "127.0.0.1";
+/** Clients hold more connections open than they have sessions: for their other requests. */
+const CONNECTIONS_PER_SESSION = 2;
+
+const onListen = () => {};
+const nothingToRenew = () => {};
+
+/** Listens as configured. Throws a `ListenError`. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { listen, tlsCert, host, port } = options.config;
+  try {
+    if (listen !== "") return await listenUnix(listen.replace("unix:", ""), options);
+    return tlsCert === "" ? listenTcp(options) : await listenTls(options);
+  } catch (error) {
+    if (error instanceof CertificateError) throw new ListenError(error.message);
+    const where = listen === "" ? `${host}, port ${port}` : listen;
+    throw new ListenError(`Cannot listen on ${where}: ${(error as Error).message}`);
+  }
+}
+
+function listenTcp({ config, handle }: ListenerOptions): Listener {
+  const { host, port } = config;
+  const http = Deno.serve(
+    { hostname: host, port, tcpBacklog: TCP_BACKLOG, onListen },
+    (request, { remoteAddr }) => handle(request, remoteAddr.hostname),
+  );
+  return {
+    url: `http://${displayHost(http.addr.hostname)}:${http.addr.port}`,
+    port: http.addr.port,
+    renewCertificate: nothingToRenew,
+    close: () => http.shutdown(),
+  };
+}
+
+async function listenTls({ config, clock, handle, onError }: ListenerOptions): Promise<Listener> {
+  const { host, tlsCert, tlsKey, connectionsMax } = config;
+  const credentials = readCredentials(tlsCert, tlsKey);
+  const http: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
+    { hostname: LOOPBACK, port: 0, tcpBacklog: TCP_BACKLOG, onListen },
+    (request, { remoteAddr }) => {
+      const address = front.addressOf(remoteAddr.port);
+      if (address !== undefined) return handle(request, address);
+      return problem(421, "misdirected", "This port is the server's own: use the one it names");
+    },
+  );
+  const front = new TlsFront({
+    credentials,
+    target: http.addr.port,
+    connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
+    clock,
+    onError,
+  });
+  let port: number;
+  try {
+    port = await front.listen({ host, port: config.port, backlog: TCP_BACKLOG });
+  } catch (error) {
+    await http.shutdown();
+    throw error;
+  }
+  return {
+    url: `https://${displayHost(host)}:${port}`,
+    port,
+    renewCertificate: () => front.renew(readCredentials(tlsCert, tlsKey)),
+    async close() {
+      await http.shutdown();
+      await front.close();
+    },
+  };
+}
+
+async function listenUnix(path: string, { handle }: ListenerOptions): Promise<Listener> {
+  await removeStaleSocket(path);
+  const http = Deno.serve({ path, onListen }, (request) => handle(request, "unix"));
+  return {
+    url: `unix:${path}`,
+    port: 0,
+    renewCertificate: nothingToRenew,
+    close: () => http.shutdown(),
+  };
+}
+
+/** Removes the file of a socket on which nobody listens any more. Throws if it is anything else. */
+async function removeStaleSocket(path: string): Promise<void> {
+  try {
+    const { isSocket } = await Deno.lstat(path);
+    if (!isSocket) throw new Error("there is a file of that name, which is no socket");
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    return await Deno.remove(path);
+  }
+  throw new Error("another process listens there");
+}
+
+function displayHost(host: string): string {
+  if (host === "127.0.0.1" || host === "::1") return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,57 @@
+/** What pages of sites that are not allowed may do with an endpoint. */
+export interface CorsPolicy {
+  /** Methods whose answers they may read. */
+  readonly methods: readonly string[];
+  /** Whether they may send credentials, and so have to be named in the answer. */
+  readonly credentials: boolean;
+  /** Request headers that may be set; undefined for whatever is asked for. */
+  readonly headers: string | undefined;
+}
+
+const HEADERS = "authorization, content-type, idempotency-key, last-event-id";
+
+/**
+ * Every policy there is (WHATWG Fetch, "CORS protocol"). The server's own pages and those of allowed
+ * origins may use every method and send credentials whatever the policy.
+ */
+export const CORS = {
+  /** Nobody else reads the answers. */
+  allowed: { methods: [], credentials: false, headers: HEADERS },
+  /** What is open to everybody, as long as they do not send what they have of others. */
+  readable: { methods: ["GET", "HEAD"], credentials: false, headers: HEADERS },
+  /** The oldest browser clients always send credentials, and the newer ones headers of their own. */
+  engineio: { methods: ["GET", "POST"], credentials: true, headers: undefined },
+} as const satisfies Readonly<Record<string, CorsPolicy>>;
+
+const PREFLIGHT_MAX_AGE_S = "600";
+
+/**
+ * Adds to an answer's headers what lets the asking page read it, and to that of a preflight what it
+ * may ask. `isAllowed` tells whether the page is the server's own or of an allowed origin.
+ */
+export function addCors(
+  policy: CorsPolicy,
+  request: Request,
+  headers: Headers,
+  isAllowed: boolean,
+): void {
+  headers.append("vary", "Origin");
+  const origin = request.headers.get("origin");
+  if (origin === null) return;
+  const wanted = preflightMethod(request);
+  if (!isAllowed && !policy.methods.includes(wanted ?? request.method)) return;
+  const isNamed = isAllowed || policy.credentials;
+  headers.set("access-control-allow-origin", isNamed ? origin : "*");
+  if (isNamed) headers.set("access-control-allow-credentials", "true");
+  if (wanted === undefined) return;
+  headers.set("access-control-allow-methods", isAllowed ? wanted : policy.methods.join(", "));
+  const names = policy.headers ?? request.headers.get("access-control-request-headers");
+  if (names !== null) headers.set("access-control-allow-headers", names);
+  headers.set("access-control-max-age", PREFLIGHT_MAX_AGE_S);
+}
+
+/** The method that a preflight asks about; undefined if the request is none. */
+function preflightMethod({ method, headers }: Request): string | undefined {
+  if (method !== "OPTIONS") return undefined;
+  return headers.get("access-control-request-method") ?? undefined;
+}
