@@ -56,6 +56,9 @@ function integerCase(key: OptionKey, name: string, value: number, min: number, m
   };
 }
 
+const SECRET = "x".repeat(32);
+const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret"];
+
 const CASES: Case[] = [
   {
     key: "host",
@@ -77,6 +80,31 @@ const CASES: Case[] = [
     ],
   },
   integerCase("port", "port", 3000, 0, 65_535),
+  {
+    key: "listen",
+    flag: "--listen",
+    variable: "HARK_LISTEN",
+    default: "",
+    right: { "unix:/run/hark.sock": "unix:/run/hark.sock", "unix:hark.sock": "unix:hark.sock" },
+    wrong: ["unix:", "/run/hark.sock", "tcp:1", `unix:/${"x".repeat(107)}`, "unix:a\0b"],
+  },
+  {
+    key: "tlsCert",
+    flag: "--tls-cert",
+    variable: "HARK_TLS_CERT",
+    default: "",
+    right: { "": "" },
+    wrong: ["a\0b"],
+  },
+  {
+    key: "tlsKey",
+    flag: "--tls-key",
+    variable: "HARK_TLS_KEY",
+    default: "",
+    right: { "": "" },
+    wrong: ["a\0b"],
+  },
+  integerCase("trustProxy", "trust-proxy", 0, 0, 10),
   {
     key: "publicHost",
     flag: "--public-host",
@@ -127,6 +155,50 @@ const CASES: Case[] = [
     wrong: ["", " ", "a,,b", "two words", "schlüssel", "tab\tbed", "line\n2"],
   },
   integerCase("drainS", "drain-s", 5, 0, 600),
+  {
+    key: "tokenSecret",
+    flag: "--token-secret",
+    variable: "HARK_TOKEN_SECRET",
+    default: "",
+    right: { [SECRET]: SECRET, ["é".repeat(16)]: "é".repeat(16) },
+    wrong: ["", "x".repeat(31), "é".repeat(15)],
+  },
+  {
+    key: "tokenJwks",
+    flag: "--token-jwks",
+    variable: "HARK_TOKEN_JWKS",
+    default: "",
+    right: {
+      "https://issuer.example/jwks.json?a=b": "https://issuer.example/jwks.json?a=b",
+      "keys.json": "keys.json",
+      "./http:/keys": "./http:/keys",
+    },
+    wrong: ["", "http://issuer.example/", "file:///keys.json", "https://", "a\0b", "HTTPS://a.b/"],
+  },
+  {
+    key: "tokenAudience",
+    flag: "--token-audience",
+    variable: "HARK_TOKEN_AUDIENCE",
+    default: "",
+    right: { "": "" },
+    wrong: [],
+  },
+  {
+    key: "tokenIssuer",
+    flag: "--token-issuer",
+    variable: "HARK_TOKEN_ISSUER",
+    default: "",
+    right: { "": "" },
+    wrong: [],
+  },
+  {
+    key: "public",
+    flag: "--public",
+    variable: "HARK_PUBLIC",
+    default: [],
+    right: { "news.*": ["news.*"], "*": ["*"], "a, b:*": ["a", "b:*"] },
+    wrong: ["", "a,", "a*", "*.a", "a b", "x".repeat(129)],
+  },
   {
     key: "welcome",
     flag: "--welcome",
@@ -250,7 +322,7 @@ Deno.test("parseConfig() refuses every wrong value, whichever way it comes", () 
     const { expected } = OPTIONS[key];
     for (const text of wrong) {
       const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text;
-      const got = key === "publishKey" ? "" : `, got ${JSON.stringify(shown)}`;
+      const got = SECRETS.includes(key) ? "" : `, got ${JSON.stringify(shown)}`;
       assertEquals(problems([`${flag}=${text}`]), [`${flag}: expected ${expected}${got}`]);
       assertEquals(problems([], { [variable]: text }), [`${variable}: expected ${expected}${got}`]);
     }
@@ -331,7 +403,7 @@ Deno.test("parseConfig() refuses what it does not know, and suggests what is nea
     [["-port=80"], ['unknown flag "-port", did you mean --port?']],
     [["--no-socket-io"], ['unknown flag "--no-socket-io", did you mean --no-socketio?']],
     [["--outboundBytesMax=1"], ['unknown flag "--outboundBytesMax"']],
-    [["--cluster"], ['unknown flag "--cluster"']],
+    [["--replicas"], ['unknown flag "--replicas"']],
     [["--no-port"], ['unknown flag "--no-port", did you mean --port?']],
     [["-p"], ['unknown flag "-p"']],
     [["-"], ['unknown flag "-"']],
@@ -343,9 +415,9 @@ Deno.test("parseConfig() refuses what it does not know, and suggests what is nea
     [[""], ['unexpected argument ""']],
   ];
   for (const [args, list] of expected) assertEquals(problems(args), list);
-  assertEquals(problems([], { HARK_PROT: "80", HARK_CLUSTER: "x", HARK_: "" }), [
+  assertEquals(problems([], { HARK_PROT: "80", HARK_REPLICAS: "x", HARK_: "" }), [
     'unknown variable "HARK_PROT", did you mean HARK_PORT?',
-    'unknown variable "HARK_CLUSTER"',
+    'unknown variable "HARK_REPLICAS"',
     'unknown variable "HARK_"',
   ]);
 });
@@ -389,6 +461,9 @@ Deno.test("parseConfig() shows no secret in an error", () => {
     [["--publish-kye", "s3cret"]],
     [["--publish-kye=s3cret"]],
     [["-publish-key", "s3cret"]],
+    [["--token-secret", "s3cret"]],
+    [["--token-secret", SECRET, "s3cret"]],
+    [[], { HARK_TOKEN_SECRET: "s3cret" }],
     [[], { HARK_PUBLISH_KEYS: "s3cret word" }],
     [[], { HARK_PUBLISH_KEY: "s3cret" }],
   ];
@@ -405,6 +480,8 @@ Deno.test("parseConfig() wants a key or --open where others can reach the server
     assertEquals(run(["--host", host, "--open"]).config.host, host);
     assertEquals(run(["--host", host, "--publish-key", "k"]).config.host, host);
     assertEquals(run(["--host", host], { HARK_PUBLISH_KEYS: "k" }).config.host, host);
+    assertEquals(run(["--host", host], { HARK_TOKEN_SECRET: SECRET }).config.host, host);
+    assertEquals(run(["--host", host, "--token-jwks", "keys.json"]).config.host, host);
   }
 });
 
@@ -412,6 +489,38 @@ Deno.test("parseConfig() takes a bad key for a key that was meant, and says that
   const { expected } = OPTIONS.publishKey;
   assertEquals(problems(["--host=0.0.0.0", "--publish-key="]), [
     `--publish-key: expected ${expected}`,
+  ]);
+});
+
+Deno.test("parseConfig() wants one way to check tokens, and one where something is expected of them", () => {
+  const both = "tokens are signed with one or the other: give --token-secret or --token-jwks";
+  assertEquals(problems(["--token-secret", SECRET], { HARK_TOKEN_JWKS: "keys.json" }), [both]);
+  const args = ["--token-audience", "hark", "--token-issuer", "https://issuer.example"];
+  assertEquals(problems(args), [
+    "--token-audience needs --token-secret or --token-jwks",
+    "--token-issuer needs --token-secret or --token-jwks",
+  ]);
+  for (const source of ["--token-secret", "--token-jwks"]) {
+    const { tokenAudience, tokenIssuer } = run([...args, source, SECRET]).config;
+    assertEquals([tokenAudience, tokenIssuer], ["hark", "https://issuer.example"]);
+  }
+  const { expected } = OPTIONS.tokenSecret;
+  assertEquals(problems([...args, "--token-secret="]), [`--token-secret: expected ${expected}`]);
+});
+
+Deno.test("parseConfig() wants one place to listen, and a certificate with its key", () => {
+  const listen = ["--listen", "unix:/run/hark.sock"];
+  const place = "--listen takes the place of an address: give it, or --host and --port";
+  const pair = "a certificate is of no use without its key: give --tls-cert and --tls-key";
+  const both = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+  assertEquals(run(listen).config.listen, "unix:/run/hark.sock");
+  assertEquals(run(both).config.tlsCert, "cert.pem");
+  assertEquals(problems([...listen, "--port", "3000"]), [place]);
+  assertEquals(problems(listen, { HARK_HOST: "::1" }), [place]);
+  assertEquals(problems(["--tls-cert", "cert.pem"]), [pair]);
+  assertEquals(problems([], { HARK_TLS_KEY: "key.pem" }), [pair]);
+  assertEquals(problems([...listen, ...both]), [
+    "nobody speaks TLS on a Unix socket: give --listen, or --tls-cert and --tls-key",
   ]);
 });
 
@@ -447,8 +556,8 @@ Deno.test("helpText() has a line for every option, under its group", () => {
     assertEquals(found.length, 1, shown);
   }
   assertEquals(lines.filter((line) => line.endsWith(":") && !line.startsWith(" ")), [
-    ...["Listening:", "Messages:", "Socket.IO:", "Channels and history:", "Bounds of a session:"],
-    ...["Connections:", "Log:", "Other:"],
+    ...["Listening:", "Tokens:", "Messages:", "Socket.IO:", "Channels and history:"],
+    ...["Bounds of a session:", "Connections:", "Log:", "Other:"],
   ]);
   assertEquals(lines.filter((line) => line.length > 105 || line !== line.trimEnd()), []);
 });

@@ -6,18 +6,19 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   codec: ["core"],
   leaf: ["core"],
+  auth: ["leaf", "core"],
   engine: ["leaf", "codec", "core"],
   transport: ["leaf", "codec", "core"],
   socketio: ["transport", "leaf", "codec", "core"],
-  http: ["socketio", "transport", "leaf", "codec", "core"],
-  cli: ["leaf", "codec", "core"],
-  server: ["http", "socketio", "transport", "engine", "leaf", "codec", "core"],
+  http: ["auth", "socketio", "transport", "leaf", "codec", "core"],
+  cli: ["auth", "leaf", "codec", "core"],
+  server: ["auth", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
   main: ["cli", "server", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
 };
 
 const PURE = ["core", "codec"];
-const LEAVES = ["auth", "config", "log", "metrics", "options"];
-const GET_LEAVES_PASSED_IN = ["engine", "transport", "socketio", "http"];
+const LEAVES = ["config", "log", "metrics", "options"];
+const GET_LEAVES_PASSED_IN = ["auth", "engine", "transport", "socketio", "http"];
 
 /** What only some files may name. */
 const RESERVED: readonly { name: RegExp; mayUse: (path: string) => boolean }[] = [
@@ -114,7 +115,7 @@ const wrongImports: [path: string, target: string, typeOnly: boolean, problem: s
   ["lib/transport/sse.ts", "lib/http/router.ts", true, "which is above"],
   ["lib/transport/sse.ts", "lib/server.ts", false, "which is above"],
   ["lib/server.ts", "main.ts", false, "which is above"],
-  ["lib/auth.ts", "lib/server.ts", true, "which is above"],
+  ["lib/auth/keys.ts", "lib/http/origin.ts", true, "which is above"],
   ["lib/transport/sse.ts", "lib/log.ts", false, "at run time"],
   ["lib/core/hub.ts", "node:util", false, "is pure"],
   ["lib/elsewhere/a.ts", "lib/core/hub.ts", false, "belongs to no layer"],

@@ -195,6 +195,9 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_publications_total counter",
     "hark_deliveries_total counter",
     "hark_delivered_bytes_total counter",
+    "hark_in_use gauge",
+    "hark_engineio_sessions gauge",
+    "hark_body_bytes gauge",
     "hark_rejected_total counter",
     "hark_publish_seconds histogram",
     "hark_fanout_seconds histogram",
@@ -218,6 +221,9 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.publications.add(6);
   metrics.deliveries.add(7);
   metrics.deliveredBytes.add(8);
+  metrics.inUse.with("connections_max").set(16);
+  metrics.engineSessions.set(17);
+  metrics.bodyBytes.set(18);
   metrics.rejected.with("rate").add(9);
   metrics.publishSeconds.observe(10);
   metrics.fanoutSeconds.observe(0.000_05);
@@ -237,6 +243,9 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     "hark_publications_total 6",
     "hark_deliveries_total 7",
     "hark_delivered_bytes_total 8",
+    'hark_in_use{bound="connections_max"} 16',
+    "hark_engineio_sessions 17",
+    "hark_body_bytes 18",
     'hark_rejected_total{reason="rate"} 9',
     'hark_publish_seconds_bucket{le="+Inf"} 1',
     "hark_publish_seconds_sum 10",

@@ -136,5 +136,5 @@ Deno.test("no label of a metric holds a channel, an id or an address", async () 
     assert(!body.includes(secret), secret);
   }
   const labels = new Set(Array.from(body.matchAll(/\{([a-z]+)=/g), ([, name]) => name));
-  assertEquals(labels, new Set(["transport", "reason", "le", "kind", "version"]));
+  assertEquals(labels, new Set(["transport", "bound", "reason", "le", "kind", "version"]));
 });

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import type { Bytes } from "../../lib/codec/engineio.ts";
 import { encodeSocketPacket, type SocketPacket } from "../../lib/codec/socketio.ts";
-import { DEPTH_MAX, SocketDecoder } from "../../lib/codec/socketio_decoder.ts";
+import { DEPTH_MAX } from "../../lib/codec/json.ts";
+import { SocketDecoder } from "../../lib/codec/socketio_decoder.ts";
 import { random, randomBytes, randomChoice, randomInteger, randomText } from "../support/random.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
@@ -132,6 +133,27 @@ Deno.test("add() takes up to 10 attachments", () => {
   assertEquals(decoder.add(text(11)), {
     ok: false,
     reason: "attachment count is not from 1 to 10",
+  });
+});
+
+Deno.test("add() takes no more bytes of attachments than it may hold", () => {
+  const text = '52-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]';
+  const decoder = new SocketDecoder(5, 5);
+  for (let round = 0; round < 2; round++) {
+    assertEquals([text, bytes(1, 2), bytes(3, 4, 5)].map((part) => decoder.add(part)), [
+      DUE,
+      DUE,
+      {
+        ok: true,
+        value: { type: "event", namespace: "/", data: ["a", bytes(1, 2), bytes(3, 4, 5)] },
+      },
+    ]);
+  }
+  decoder.add(text);
+  assertEquals(decoder.add(bytes(1, 2, 3)), DUE);
+  assertEquals(decoder.add(bytes(4, 5, 6)), {
+    ok: false,
+    reason: "attachments have more than 5 bytes",
   });
 });
 

@@ -140,3 +140,23 @@ Deno.test("subscriptionsOf() lists exactly the subscriptions that cover() a chan
     }
   }
 });
+
+Deno.test("covers() tells whether a pattern takes in all that another does", () => {
+  const names = ["a", "b", "a.", "a:"].flatMap((first) =>
+    ["", "a", "b.", "b:"].map((rest) => first + rest)
+  );
+  const patterns = ["*", ...names.filter((name) => /[.:]$/.test(name)).map((name) => `${name}*`)];
+  const channels = [
+    ...names,
+    ...names.map((name) => `${name}.x`),
+    ...names.map((name) => `${name}x`),
+  ];
+  for (const wide of patterns) {
+    for (const narrow of patterns) {
+      const takenIn = channels.filter((channel) => covers(narrow, channel));
+      const expected = takenIn.every((channel) => covers(wide, channel));
+      assertEquals(covers(wide, narrow), expected, `${wide} ${narrow}`);
+    }
+  }
+  for (const channel of channels) assertEquals(covers(channel, `${channel}.*`), false, channel);
+});

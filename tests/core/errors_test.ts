@@ -5,7 +5,7 @@ Deno.test("DISCONNECTS have each a code of its own, and a reason that fits a clo
   const all = Object.entries(DISCONNECTS);
   assertEquals(all.map(([key]) => key), all.map(([, { name }]) => name));
   assertEquals(new Set(all.map(([, { code }]) => code)).size, all.length);
-  assertEquals(all.map(([, { code }]) => code), [1001, 1011, 4001, 4002, 4500, 4501, 4502]);
+  assertEquals(all.map(([, { code }]) => code), [1001, 1011, 4001, 4002, 4003, 4500, 4501, 4502]);
   for (const [, { reason }] of all) assertEquals(/^[ -~]{1,123}$/.test(reason), true, reason);
 });
 

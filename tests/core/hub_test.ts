@@ -33,6 +33,7 @@ Deno.test("Hub.open() gives the format all that a welcome can say", async () => 
       recovered: undefined,
       since: undefined,
       greeting: "Hello",
+      expiresInMs: undefined,
     },
     {
       client: resumed.session.id,
@@ -40,6 +41,7 @@ Deno.test("Hub.open() gives the format all that a welcome can say", async () => 
       recovered: false,
       since: "old-7",
       greeting: "Hello",
+      expiresInMs: undefined,
     },
   ]);
   assertEquals(transports.map((transport) => transport.take()), [[], ["1 a x"]]);

@@ -117,6 +117,8 @@ export class Page {
   readonly #session: string;
   /** What went wrong on it: exceptions, errors on the console, violations of its policy. */
   readonly errors: string[] = [];
+  /** What it logged: each call's arguments, of objects their texts and numbers. */
+  readonly logs: unknown[][] = [];
 
   constructor(connection: Connection, session: string) {
     this.#connection = connection;
@@ -151,6 +153,15 @@ export class Page {
     const deadline = performance.now() + ms;
     while (await this.evaluate(`(async () => Boolean(await (${expression})))()`) !== true) {
       if (performance.now() > deadline) throw new Error(`Waited in vain for ${expression}`);
+      await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    }
+  }
+
+  /** Resolves once so many calls have logged something. */
+  async waitForLogs(count: number): Promise<void> {
+    const deadline = performance.now() + WAIT_MS;
+    while (this.logs.length < count) {
+      if (performance.now() > deadline) throw new Error(`Only ${this.logs.length} logs came`);
       await new Promise((resolve) => setTimeout(resolve, POLL_MS));
     }
   }
@@ -198,11 +209,25 @@ export class Page {
     if (method === "Runtime.consoleAPICalled" && params.type === "error") {
       this.errors.push(JSON.stringify(params.args));
     }
+    if (method === "Runtime.consoleAPICalled" && params.type === "log") {
+      this.logs.push((params.args as RemoteObject[]).map(valueOf));
+    }
     if (method === "Log.entryAdded") {
       const entry = params.entry as { level: string; text: string; url?: string };
       if (entry.level === "error") this.errors.push(`${entry.text} ${entry.url ?? ""}`);
     }
   }
+}
+
+/** A value of the page as the protocol tells it. */
+interface RemoteObject {
+  readonly value?: unknown;
+  readonly preview?: { readonly properties: readonly { name: string; value: string }[] };
+}
+
+function valueOf({ value, preview }: RemoteObject): unknown {
+  if (preview === undefined) return value;
+  return Object.fromEntries(preview.properties.map(({ name, value }) => [name, value]));
 }
 
 /** The DevTools protocol on one WebSocket, for the browser and every page. */

@@ -230,6 +230,28 @@ export function engineContract(name: string, create: EngineFactory): void {
     assertEquals(await publishOn(engine, "a"), [4]);
   }, { historyAgeS: 60 });
 
+  test(
+    "keeps publications for historyAgeS however the wall clock is set",
+    async ({ engine, clock }) => {
+      const yearMs = 31_536_000_000;
+      await publishOn(engine, "a");
+      for (const stepMs of [yearMs, -2 * yearMs, yearMs]) {
+        clock.jump(stepMs);
+        clock.advance(10_000);
+        await publishOn(engine, "a");
+        assertEquals(summary(await readAfter(engine, 0, ["a"])).complete, true);
+      }
+      clock.jump(-yearMs);
+      clock.advance(30_000);
+      assertEquals(summary(await readAfter(engine, 0, ["a"])).offsets, [2, 3, 4]);
+      clock.advance(10_000);
+      assertEquals(summary(await readAfter(engine, 0, ["a"])).offsets, [3, 4]);
+      clock.advance(60_000);
+      assertEquals(engine.stats(), { channels: 0, publications: 0, bytes: 0 });
+    },
+    { historyAgeS: 60 },
+  );
+
   test("says that a position of another log is not complete", async ({ engine }) => {
     await publishOn(engine, "a", "a");
     const other = { since: { epoch: "other", offset: 1 } };

@@ -123,6 +123,46 @@ Deno.test("SqliteEngine deletes from the file what grew too old", async () => {
   await again.close();
 });
 
+Deno.test("SqliteEngine knows after a restart how old things are, however the wall clock was set", async () => {
+  const file = newFile();
+  const clock = new TurningClock();
+  const hourMs = 3_600_000;
+  const limits = { ...ROOMY, historyAgeS: 60 };
+  const run = async (use: (engine: SqliteEngine) => Promise<void>) => {
+    const engine = SqliteEngine.open(file, { clock, limits, sync: "normal" });
+    await engine.start(() => {});
+    await use(engine);
+    await engine.close();
+  };
+  const keptNow = async (engine: SqliteEngine) =>
+    summary(await readAfter(engine, 0, ["a", "b"])).offsets;
+  await run(async (engine) => {
+    clock.jump(hourMs);
+    await publishOn(engine, "a");
+    clock.jump(-hourMs);
+    clock.advance(1000);
+    await publishOn(engine, "b", "a");
+  });
+  // What seems to come from the future is as old as what came after it.
+  clock.advance(49_000);
+  await run(async (engine) => {
+    assertEquals(await keptNow(engine), [1, 2, 3]);
+    clock.advance(10_000);
+    assertEquals(await keptNow(engine), [1, 2, 3]);
+    clock.advance(1000);
+    assertEquals(await keptNow(engine), []);
+    await publishOn(engine, "a");
+  });
+  // A clock that was set back makes nothing immortal: the time begins anew.
+  clock.jump(-hourMs);
+  await run(async (engine) => {
+    clock.advance(59_999);
+    assertEquals(await keptNow(engine), [4]);
+    clock.advance(1);
+    assertEquals(await keptNow(engine), []);
+  });
+});
+
 Deno.test("SqliteEngine keeps its file bounded", async () => {
   const file = newFile();
   const engine = open(file, { historyCount: 50 });

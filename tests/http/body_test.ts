@@ -167,26 +167,46 @@ Deno.test("read() takes no longer for a body that comes byte by byte", async () 
   ]);
 });
 
+const TOO_MUCH = ["over-limit", "The server is reading too much at a time: try again", 1] as const;
+
 Deno.test("read() bounds what all bodies hold together, and gives the room back", async () => {
   const clock = new FakeClock();
   const bodies = new BodyReader({ clock, bytesMax: 10 });
   const first = openRequest();
   const reading = bodies.read(first.request, 10);
-  first.body.enqueue(encoder.encode("12345678"));
+  first.body.enqueue(encoder.encode("1234"));
   await clock.settle();
   const second = openRequest();
-  second.body.enqueue(encoder.encode("123"));
-  assertEquals(await refusalOf(bodies.read(second.request, 10)), [
-    "over-limit",
-    "The server is reading too much at a time: try again",
-    1,
-  ]);
+  second.body.enqueue(encoder.encode("1234567"));
+  assertEquals(await refusalOf(bodies.read(second.request, 10)), TOO_MUCH);
   first.body.close();
-  assertEquals((await reading).length, 8);
+  assertEquals((await reading).length, 4);
   const third = openRequest();
   third.body.enqueue(encoder.encode("1234567890"));
   third.body.close();
   assertEquals((await bodies.read(third.request, 10)).length, 10);
+});
+
+Deno.test("read() gives up the largest where there is no room, so that small ones come through", async () => {
+  const clock = new FakeClock();
+  const bodies = new BodyReader({ clock, bytesMax: 20 });
+  const begin = async (length: number) => {
+    const { request, body } = openRequest();
+    const outcome = bodies.read(request, 20).then(({ length }) => length, ({ type }) => type);
+    body.enqueue(new Uint8Array(length));
+    await clock.settle();
+    return { outcome, end: () => body.close() };
+  };
+  const three = await begin(3);
+  const nine = await begin(9);
+  const eight = await begin(8);
+  const five = await begin(5);
+  assertEquals(await deadline(nine.outcome), "over-limit");
+  // None of those that are left is larger than this one.
+  assertEquals(await deadline((await begin(8)).outcome), "over-limit");
+  for (const { end } of [five, three, eight]) end();
+  assertEquals([await five.outcome, await three.outcome, await eight.outcome], [5, 3, 8]);
+  assertEquals(clock.timers, 0);
 });
 
 Deno.test("close() gives up what is being read, and what comes after it", async () => {

@@ -247,20 +247,14 @@ Deno.test("POST /channels/:channel tells who publishes too fast when to come bac
   assertEquals([refused.status, refused.headers.get("retry-after")], [429, "1"]);
 });
 
-Deno.test("JSON nested 100,000 deep passes through, and the server goes on", async () => {
+Deno.test("JSON that is nested too deep is refused, and the server goes on", async () => {
   await using server = await startServer({ publishBytesMax: 1_000_000 });
-  await using plain = await Client.open(server.socketUrl("/ws?channel=deep"));
-  await using hark = await HarkClient.open(server.socketUrl("/ws?channel=deep"));
-  await plain.text();
-  await hark.event();
-  const deep = "[".repeat(100_000) + "]".repeat(100_000);
-  const { id } = await publish(server, "deep", deep, JSON_TYPE);
-  assertEquals(await plain.text() === deep, true);
-  assertEquals((await hark.event()).id, id);
-  const open = await post(server, "deep", "[".repeat(100_000), JSON_TYPE);
-  assertEquals(problemOf(open)[2], "Cannot read the body as JSON: Unexpected end of JSON input");
+  const nested = (levels: number) => "[".repeat(levels) + "]".repeat(levels);
+  const deep = await post(server, "deep", nested(100_000), JSON_TYPE);
+  assertEquals(deep.status, 400);
+  await publish(server, "deep", nested(100), JSON_TYPE);
   const { body } = await server.fetch("/channels/deep");
-  assertEquals(body.includes(`"data":${deep},"time"`), true);
+  assertEquals(body.includes(`"data":${nested(100)},"time"`), true);
 });
 
 Deno.test("channels may be named like what every object has", async () => {

@@ -102,6 +102,12 @@ Deno.test("readContent() says what is wrong, and in which line", () => {
       "Cannot read the body as JSON: " +
       "Expected ',' or ']' after array element in JSON at position 2",
     ],
+    [
+      "json",
+      "[".repeat(101) + "]".repeat(101),
+      "bad-request",
+      "Cannot read the body as JSON: expected at most 100 levels of arrays and objects",
+    ],
     ["json", [0x22, 0xff, 0x22], "bad-request", utf8],
     ["json", [0x22, 0xed, 0xa0, 0x80, 0x22], "bad-request", utf8],
     ["text", [0x61, 0xe2, 0x82], "bad-request", utf8],

@@ -1,6 +1,4 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
-import { bearer, Keys } from "../../lib/auth.ts";
-import { Refusal } from "../../lib/core/errors.ts";
+import { assert, assertEquals } from "@std/assert";
 import { startServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 
@@ -95,33 +93,4 @@ Deno.test("with keys, a page of another site that has one may publish", async ()
   const answer = await server.fetch("/broadcast/x", { headers });
   assertEquals(answer.status, 200);
   assertEquals(answer.headers.get("access-control-allow-origin"), null);
-});
-
-Deno.test("Keys.check() finds which key it is, whichever is asked for", () => {
-  const names = Array.from({ length: 20 }, (_, index) => `key-${index}`);
-  const keys = new Keys(names);
-  assertEquals(keys.isEmpty, false);
-  assertEquals(new Keys([]).isEmpty, true);
-  const request = new Request("http://localhost/");
-  for (const [index, name] of names.entries()) {
-    assertEquals(keys.check(request, new URLSearchParams({ key: name })), index);
-  }
-  assertThrows(() => keys.check(request, new URLSearchParams({ key: "key-20" })), Refusal);
-});
-
-Deno.test("bearer() reads the credential of Authorization", () => {
-  const cases: Record<string, string | null> = {
-    "Bearer abc": "abc",
-    "bearer abc": "abc",
-    "Bearer  a.b-c_d~e+f/g= ": "a.b-c_d~e+f/g=",
-    "Bearer": null,
-    "Bearer a b": null,
-    "Bearerabc": null,
-    "Basic abc": null,
-    "": null,
-  };
-  for (const [authorization, expected] of Object.entries(cases)) {
-    assertEquals(bearer(new Headers({ authorization })), expected, authorization);
-  }
-  assertEquals(bearer(new Headers()), null);
 });

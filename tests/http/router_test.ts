@@ -8,6 +8,9 @@ import {
   Router,
   withoutBody,
 } from "../../lib/http/router.ts";
+import { CORS } from "../../lib/transport/cors.ts";
+
+const cors = CORS.allowed;
 
 const say = (text: string) => () => new Response(text, { headers: { "x-said": text } });
 
@@ -18,7 +21,7 @@ function exchange(method: string): Exchange {
 
 Deno.test("Router.find() takes a path as it was sent, segment by segment", () => {
   const paths = ["/", "/count", "/rooms/:room", "/rooms/:room/guests/:guest"];
-  const router = new Router(paths.map((path) => ({ path, methods: {} })));
+  const router = new Router(paths.map((path) => ({ path, methods: {}, cors })));
   const cases: Record<string, unknown> = {
     "/": ["/", {}],
     "/count": ["/count", {}],
@@ -48,21 +51,23 @@ Deno.test("Router.find() takes a path as it was sent, segment by segment", () =>
 });
 
 Deno.test("Router.find() takes the first route that matches", () => {
-  const routes = ["/:any", "/count"].map((path) => ({ path, methods: {} }));
+  const routes = ["/:any", "/count"].map((path) => ({ path, methods: {}, cors }));
   assertEquals(new Router(routes).find("/count")?.route.path, "/:any");
   assertEquals(new Router(routes.reverse()).find("/count")?.route.path, "/count");
 });
 
 Deno.test("answer() goes by the method", async () => {
-  const route: Route = { path: "/x", methods: { GET: say("got"), PUT: say("put") } };
-  const read: Route = { path: "/x", methods: { GET: say("got"), HEAD: say("") } };
+  const route: Route = { path: "/x", methods: { GET: say("got"), PUT: say("put") }, cors };
+  const read: Route = { path: "/x", methods: { GET: say("got"), HEAD: say("") }, cors };
   const cases: [Route, string, number, string, Record<string, string>][] = [
     [route, "GET", 200, "got", { "x-said": "got" }],
     [route, "PUT", 200, "put", { "x-said": "put" }],
     [route, "HEAD", 200, "", { "x-said": "got", "content-length": "3" }],
     [read, "HEAD", 200, "", { "x-said": "" }],
     [route, "OPTIONS", 204, "", { allow: "GET, HEAD, OPTIONS, PUT" }],
-    [{ path: "/x", methods: { PUT: say("put") } }, "OPTIONS", 204, "", { allow: "OPTIONS, PUT" }],
+    [{ path: "/x", methods: { PUT: say("put") }, cors }, "OPTIONS", 204, "", {
+      allow: "OPTIONS, PUT",
+    }],
   ];
   for (const [route, method, status, body, headers] of cases) {
     const response = await answer(route, exchange(method));
@@ -73,7 +78,7 @@ Deno.test("answer() goes by the method", async () => {
 });
 
 Deno.test("answer() refuses other methods with 405, whatever they are called", async () => {
-  const route: Route = { path: "/x", methods: { PUT: say("put") } };
+  const route: Route = { path: "/x", methods: { PUT: say("put") }, cors };
   for (const method of ["GET", "HEAD", "get", "PROPFIND", "constructor", "toString", "__proto__"]) {
     const response = await answer(route, exchange(method));
     assertEquals(response.status, 405, method);
@@ -88,7 +93,7 @@ Deno.test("answer() refuses other methods with 405, whatever they are called", a
 });
 
 Deno.test("answer() leaves every method to the route's protocol", async () => {
-  const route: Route = { path: "/x", methods: {}, protocol: say("all mine") };
+  const route: Route = { path: "/x", methods: {}, protocol: say("all mine"), cors };
   for (const method of ["GET", "HEAD", "OPTIONS", "PROPFIND"]) {
     assertEquals(await (await answer(route, exchange(method))).text(), "all mine");
   }
@@ -101,7 +106,7 @@ Deno.test("answer() lets through what a handler throws, at once or later", async
   };
   for (const handler of [fail, () => Promise.reject(refusal)]) {
     for (const method of ["GET", "HEAD"]) {
-      const route = { path: "/x", methods: { GET: handler } };
+      const route = { path: "/x", methods: { GET: handler }, cors };
       await assertRejects(() => answer(route, exchange(method)), Refusal, "no");
     }
   }

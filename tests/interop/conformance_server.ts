@@ -26,12 +26,16 @@ export interface ConformanceServer {
   close(): Promise<void>;
 }
 
-/** Starts a conformance server on `port`, or on any free one if that is 0. */
-export function serveConformance(port: number): ConformanceServer {
+/**
+ * Starts a conformance server on `port`, or on any free one if that is 0; `pingTimeoutMs` is for
+ * tests of other things, which are not to fail where a machine is busy.
+ */
+export function serveConformance(port: number, pingTimeoutMs = 200): ConformanceServer {
   const io = new SocketServer({
     clock: systemClock,
     connectTimeoutMs: 1000,
     namespacesMax: 10,
+    attachmentBytesMax: 1_000_000,
     onError: (error) => console.error(error),
   });
   io.of("/").on("connection", (socket) => {
@@ -45,8 +49,8 @@ export function serveConformance(port: number): ConformanceServer {
   io.of("/custom").on("connection", greet);
 
   const engines = new Map([
-    ["/engine.io/", engineServer(echo)],
-    ["/socket.io/", engineServer((socket) => io.attach(socket))],
+    ["/engine.io/", engineServer(echo, pingTimeoutMs)],
+    ["/socket.io/", engineServer((socket) => io.attach(socket), pingTimeoutMs)],
   ]);
   const http = Deno.serve({ port, hostname: "0.0.0.0", onListen: () => {} }, (request, info) => {
     const { pathname, searchParams } = new URL(request.url);
@@ -64,12 +68,15 @@ export function serveConformance(port: number): ConformanceServer {
   };
 }
 
-function engineServer(onConnection: (socket: EngineSocket) => void): EngineServer {
+function engineServer(
+  onConnection: (socket: EngineSocket) => void,
+  pingTimeoutMs: number,
+): EngineServer {
   const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000 });
   return new EngineServer({
     clock: systemClock,
     pingIntervalMs: 300,
-    pingTimeoutMs: 200,
+    pingTimeoutMs,
     upgradeTimeoutMs: 10_000,
     pollingBytesMax: 1_000_000,
     outboundBytesMax: 10_000_000,

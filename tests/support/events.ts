@@ -9,9 +9,14 @@ export class EventStream implements AsyncDisposable {
   readonly #abort: AbortController;
   readonly #done: Promise<void>;
 
-  static async open(url: string, headers: Record<string, string> = {}): Promise<EventStream> {
+  static async open(
+    url: string,
+    headers?: Record<string, string>,
+    client?: Deno.HttpClient,
+  ): Promise<EventStream> {
     const abort = new AbortController();
-    const response = await deadline(fetch(url, { headers, signal: abort.signal }));
+    const init = { headers: headers ?? {}, signal: abort.signal, ...(client && { client }) };
+    const response = await deadline(fetch(url, init));
     if (response.status === 200) return new EventStream(response, abort);
     throw new Error(`The stream was refused with ${response.status}: ${await response.text()}`);
   }

@@ -15,7 +15,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Ends every connection there is, with no word; new ones get through. */
   cut(): void {
-    for (const connection of this.#open) connection.close();
+    for (const connection of this.#open) close(connection);
     this.#open.clear();
   }
 
@@ -41,8 +41,17 @@ export class Proxy implements AsyncDisposable {
       if (!isEnd(error)) throw error;
     }
     for (const connection of [from, to]) {
-      if (this.#open.delete(connection)) connection.close();
+      if (this.#open.delete(connection)) close(connection);
     }
+  }
+}
+
+/** A connection that was read to its end is closed already. */
+function close(connection: Deno.TcpConn): void {
+  try {
+    connection.close();
+  } catch (error) {
+    if (!isEnd(error)) throw error;
   }
 }
 

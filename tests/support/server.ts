@@ -102,8 +102,13 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     write: (line) => entries.push(JSON.parse(line)),
   });
   const server = new Server({ config, log, version, ...(clock && { clock }) });
-  const { port } = await server.listen();
-  return new TestServer(server, port, entries, clock);
+  try {
+    const { port } = await server.listen();
+    return new TestServer(server, port, entries, clock);
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 }
 
 /** A server in a process of its own. */
@@ -169,11 +174,12 @@ export async function startChild(
   const stdout = readLines(process.stdout);
   const stderr = readLines(process.stderr);
   const listening = await stdout.find((line) => line.includes("Hark is listening on"));
-  const [, port] = /:(\d+)/.exec(listening.slice(listening.indexOf("http://") + 7))!;
+  const [, port] = /listening on https?:\/\/\S*:(\d+)/.exec(listening)!;
   return new ChildServer(process, Number(port), stdout, stderr);
 }
 
-function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Inbox<string> {
+/** The lines of a stream, as they come. */
+export function readLines(stream: ReadableStream<Uint8Array<ArrayBuffer>>): Inbox<string> {
   const lines = new Inbox<string>();
   const read = async () => {
     let rest = "";

@@ -5,6 +5,8 @@ import { Inbox } from "./inbox.ts";
 export interface ClientOptions {
   readonly protocols?: string[];
   readonly headers?: Record<string, string>;
+  /** What connects, where it is not by plain TCP. */
+  readonly client?: Deno.HttpClient;
 }
 
 /** A WebSocket client that keeps what it receives. */

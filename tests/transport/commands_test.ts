@@ -171,6 +171,8 @@ Deno.test("presence tells who is on a channel, and then who comes and goes", asy
 const REFUSED: readonly [string, string, RegExp][] = [
   ["", "bad-request", /^Cannot read the command: expected JSON$/],
   ["{", "bad-request", /expected JSON$/],
+  ["[".repeat(200), "bad-request", /expected JSON$/],
+  ["[".repeat(102) + "]".repeat(102), "bad-request", /at most 101 levels of arrays and objects$/],
   ["[]", "bad-request", /expected a JSON object$/],
   ["null", "bad-request", /expected a JSON object$/],
   ['"subscribe"', "bad-request", /expected a JSON object$/],

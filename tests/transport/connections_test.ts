@@ -24,7 +24,7 @@ function setUp(limits: Partial<ConnectionLimits> = {}) {
   });
   const metrics = new HarkMetrics({ version: "0", memory: () => ({ rss: 0, heap: 0 }) });
   const node = new TestNode({ onLeave: (session, why) => connections.left(session, why) });
-  const bounds = { connectionsMax: 10, connectionsPerAddressMax: 10, ...limits };
+  const bounds = { connectionsMax: 10, connectionsPerAddressMax: 10, trustProxy: 0, ...limits };
   const connections = new Connections(node.hub, bounds, log, metrics);
   return { connections, node, metrics, lines };
 }
@@ -51,12 +51,20 @@ Deno.test("Connections.admit() refuses one address more than it may have, and no
   assertEquals(refusal(connections, "192.0.2.1")[0], "over-limit");
 });
 
-Deno.test("Connections.admit() exempts loopback from the bound of an address", () => {
+Deno.test("Connections.admit() exempts this machine from the bound of an address", () => {
   const { connections } = setUp({ connectionsMax: 50, connectionsPerAddressMax: 1 });
-  for (const address of ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1"]) {
+  for (const address of ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "unix"]) {
     for (let count = 0; count < 5; count++) connections.admit(address);
   }
   for (const address of ["128.0.0.1", "1.127.0.1", "::11", "::ffff:192.0.2.1", "fe80::1"]) {
+    connections.admit(address);
+    assertEquals(refusal(connections, address)[0], "over-limit", address);
+  }
+});
+
+Deno.test("Connections.admit() exempts nobody behind a proxy, whoever it says they are", () => {
+  const { connections } = setUp({ connectionsPerAddressMax: 1, trustProxy: 1 });
+  for (const address of ["127.0.0.1", "::1", "unix", "192.0.2.1"]) {
     connections.admit(address);
     assertEquals(refusal(connections, address)[0], "over-limit", address);
   }

@@ -1,0 +1,110 @@
+import { assertEquals } from "@std/assert";
+import { DISCONNECTS } from "../../lib/core/errors.ts";
+import type { Session, SubscribeOptions } from "../../lib/core/session.ts";
+import type { Welcome } from "../../lib/core/transport.ts";
+import { FakeTransport } from "../support/fake_transport.ts";
+import { TestNode } from "../support/node.ts";
+
+/** Opens a session whose token expires in so many milliseconds. */
+function open(node: TestNode, expiresInMs?: number, options: SubscribeOptions = {}) {
+  const transport = new FakeTransport();
+  const expiresAt = expiresInMs === undefined ? undefined : node.clock.now() + expiresInMs;
+  const session = node.hub.open(transport, { address: "192.0.2.1", expiresAt }, ["a"], options);
+  return { session, transport };
+}
+
+Deno.test("Hub.endExpired() ends those whose token was not renewed within 10 seconds", async () => {
+  const node = new TestNode();
+  const [soon, later, never] = [open(node, 1000), open(node, 5000), open(node)];
+  const closed = () => {
+    node.hub.endExpired();
+    return [soon, later, never].map(({ transport }) => transport.closed?.code);
+  };
+  assertEquals(closed(), [undefined, undefined, undefined]);
+  node.clock.advance(10_999);
+  assertEquals(closed(), [undefined, undefined, undefined]);
+  node.clock.advance(1);
+  assertEquals(closed(), [4002, undefined, undefined]);
+  later.session.expiresAt = node.clock.now() + 60_000;
+  node.clock.advance(69_999);
+  assertEquals(closed(), [4002, undefined, undefined]);
+  node.clock.advance(1);
+  assertEquals(closed(), [4002, 4002, undefined]);
+  assertEquals(later.transport.closed, DISCONNECTS.expired);
+  assertEquals(node.left, ["expired", "expired"]);
+  await node.close();
+});
+
+Deno.test("Hub.endExpired() goes by the wall clock, whichever way it steps", async () => {
+  const node = new TestNode();
+  const { transport } = open(node, 60_000);
+  node.clock.jump(-86_400_000);
+  node.clock.advance(60_000);
+  node.hub.endExpired();
+  assertEquals(transport.closed, undefined);
+  node.clock.jump(86_400_000 + 10_000);
+  node.hub.endExpired();
+  assertEquals(transport.closed, DISCONNECTS.expired);
+  await node.close();
+});
+
+Deno.test("a welcome tells in how many milliseconds the token expires, and never less than none", async () => {
+  const node = new TestNode();
+  const told: (number | undefined)[] = [];
+  const onWelcome = ({ expiresInMs }: Welcome, _session: Session) => void told.push(expiresInMs);
+  for (const ms of [60_000, 1, 0, -5000, undefined]) open(node, ms, { onWelcome });
+  const { session } = open(node, 60_000, { since: { epoch: "old", offset: 1 }, onWelcome });
+  node.clock.advance(500);
+  await node.clock.settle();
+  assertEquals(told, [60_000, 1, 0, 0, undefined, 59_500]);
+  assertEquals(session.expiresInMs, 59_500);
+  await node.close();
+});
+
+Deno.test("Session.retain() takes back what is not allowed, and nothing of it comes any more", async () => {
+  const node = new TestNode();
+  const { session, transport } = await node.connect(["a", "b", "c.*"], { presence: true });
+  const other = node.open(["b"]);
+  transport.take();
+  const kept = (name: string) => name === "a";
+  assertEquals(await session.retain(kept), ["b", "c.*"]);
+  await node.publish(["a 1", "b 2", "c.d 3"]);
+  other.session.lost("client closed");
+  await node.clock.settle();
+  assertEquals(transport.take(), ["1 a 1"]);
+  assertEquals([...session.subscriptions.keys()], ["a"]);
+  assertEquals([node.hub.count("b"), node.hub.count("c.*"), node.hub.channels], [0, 0, 1]);
+  assertEquals(await session.retain(kept), []);
+  assertEquals(await session.retain(() => false), ["a"]);
+  await node.close();
+});
+
+Deno.test("Session.retain() takes back what was asked for before it and is still replayed", async () => {
+  const node = new TestNode();
+  const { session, transport } = await node.connect(["a"]);
+  await node.publish(["a 1", "b 2", "c 3"]);
+  transport.take();
+  const { promise: held, resolve: release } = Promise.withResolvers<void>();
+  node.beforeHistory = () => held;
+  const subscribing = [
+    session.subscribe(["b"], { since: node.at(0) }),
+    session.subscribe(["c"], { since: node.at(0) }),
+  ];
+  await node.clock.settle();
+  const retained = session.retain((name) => name !== "c");
+  release();
+  await Promise.all(subscribing);
+  assertEquals(await retained, ["c"]);
+  await node.publish(["b 4", "c 5"]);
+  assertEquals([...session.subscriptions.keys()], ["a", "b"]);
+  assertEquals(transport.take().at(-1), "4 b 4");
+  await node.close();
+});
+
+Deno.test("Session.retain() does nothing once the session has ended", async () => {
+  const node = new TestNode();
+  const { session } = open(node);
+  session.end(DISCONNECTS.expired);
+  assertEquals(await session.retain(() => false), []);
+  await node.close();
+});

@@ -1,0 +1,116 @@
+import { assertEquals } from "@std/assert";
+import { RawConnection, request } from "../support/raw.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+
+/** The address that the log knows a new client by. */
+async function addressOf(server: TestServer, headers: readonly string[]): Promise<unknown> {
+  using connection = await RawConnection.open(server.port);
+  await connection.handshake("/ws", headers);
+  return (await server.log.find(({ message }) => message === "new connection")).address;
+}
+
+Deno.test("without --trust-proxy no header changes a client's address", async () => {
+  await using server = await startServer();
+  const claims = ["X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.1", "X-Real-IP: 192.0.2.1"];
+  for (const header of claims) assertEquals(await addressOf(server, [header]), "127.0.0.1");
+});
+
+Deno.test("with --trust-proxy a client has the address that the proxies tell", async () => {
+  await using server = await startServer({ trustProxy: 2 });
+  const cases: [string[], string][] = [
+    [["X-Forwarded-For: 203.0.113.9, 192.0.2.1, 192.0.2.2"], "192.0.2.1"],
+    [["X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2"], "192.0.2.1"],
+    [['Forwarded: for="[2001:DB8::1]:4711", for=192.0.2.2'], "2001:db8::1"],
+    [["X-Forwarded-For: ::ffff:192.0.2.7, 192.0.2.2"], "192.0.2.7"],
+    [["X-Forwarded-For: 127.0.0.1, 192.0.2.2"], "127.0.0.1"],
+    [["X-Forwarded-For: unknown, 192.0.2.2"], "127.0.0.1"],
+    [["X-Forwarded-For: 192.0.2.1, junk"], "127.0.0.1"],
+    [["X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.9"], "127.0.0.1"],
+    [["X-Real-IP: 192.0.2.1"], "127.0.0.1"],
+    [[], "127.0.0.1"],
+  ];
+  for (const [headers, address] of cases) {
+    assertEquals(await addressOf(server, headers), address, headers.join());
+  }
+});
+
+Deno.test("with --trust-proxy the bounds of an address count for the clients behind it", async () => {
+  await using server = await startServer({ trustProxy: 1, connectionsPerAddressMax: 2 });
+  const open: RawConnection[] = [];
+  const connect = async (address: string, path = "/ws") => {
+    const connection = await RawConnection.open(server.port);
+    open.push(connection);
+    await connection.handshake(path, [`X-Forwarded-For: ${address}`]);
+  };
+  const polling = "/socket.io/?EIO=4&transport=websocket";
+  // What cannot be read is the proxy's own address.
+  for (const address of ["192.0.2.1", "192.0.2.2", "junk", "::1"]) {
+    await connect(address);
+    await connect(address, polling);
+  }
+  for (const address of ["192.0.2.1", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "junk", "unknown"]) {
+    for (const path of ["/ws", "/events", polling]) {
+      const isSocket = path !== "/events";
+      const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
+      const { status } = await request(server.port, [
+        `GET ${path} HTTP/1.1`,
+        "Host: localhost",
+        `X-Forwarded-For: ${address}`,
+        ...isSocket ? [...upgrade, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="] : [],
+      ]);
+      assertEquals(status, 503, `${address} ${path}`);
+    }
+  }
+  await connect("192.0.2.3");
+  for (const connection of open) connection[Symbol.dispose]();
+});
+
+Deno.test("with --trust-proxy the rate of publishing is a client's own", async () => {
+  await using server = await startServer({ trustProxy: 1, publishPerSecondMax: 1 });
+  const publish = (address: string) =>
+    server.fetch("/broadcast/x", { headers: { "x-forwarded-for": address } });
+  assertEquals((await publish("192.0.2.1")).status, 200);
+  assertEquals((await publish("192.0.2.1")).status, 429);
+  assertEquals((await publish("192.0.2.2")).status, 200);
+});
+
+/** Whether a page of an origin may publish, given what a proxy says of the protocol. */
+async function mayPublish(
+  server: TestServer,
+  origin: string,
+  forwarded: readonly string[],
+): Promise<boolean> {
+  const { status } = await request(server.port, [
+    "POST /channels/ci HTTP/1.1",
+    "Host: push.example",
+    `Origin: ${origin}`,
+    "Content-Length: 1",
+    ...forwarded,
+  ], "1");
+  return status === 200;
+}
+
+Deno.test("with --trust-proxy a page is the server's own if it came by the same protocol", async () => {
+  await using trusting = await startServer({ trustProxy: 1, publicHost: ["push.example"] });
+  await using plain = await startServer({ publicHost: ["push.example"] });
+  const [http, https] = ["http://push.example", "https://push.example"];
+  const cases: [TestServer, string[], boolean, boolean][] = [
+    [trusting, ["X-Forwarded-Proto: https"], false, true],
+    [trusting, ["X-Forwarded-Proto: http"], true, false],
+    [trusting, ["X-Forwarded-Proto: http, https"], false, true],
+    [trusting, ["Forwarded: for=192.0.2.1;proto=https"], false, true],
+    // What cannot be told is no reason to turn down what may be right.
+    [trusting, ["X-Forwarded-Proto: junk"], true, true],
+    [trusting, [], true, true],
+    [plain, ["X-Forwarded-Proto: https"], true, true],
+    [plain, ["X-Forwarded-Proto: http"], true, true],
+  ];
+  for (const [server, headers, byHttp, byHttps] of cases) {
+    const answers = [
+      await mayPublish(server, http, headers),
+      await mayPublish(server, https, headers),
+      await mayPublish(server, "https://evil.example", headers),
+    ];
+    assertEquals(answers, [byHttp, byHttps, false], headers.join());
+  }
+});

@@ -1,0 +1,326 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { eventually } from "../support/deadline.ts";
+import { SocketClock } from "../support/engine.ts";
+import { EventStream } from "../support/events.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { Client, HarkClient } from "../support/socket.ts";
+import { issue, type Issued, NOW_S, SECRET } from "../support/tokens.ts";
+
+const KEY = "a-publish-key";
+/** A token that ends a minute after the clock's beginning. */
+const exp = NOW_S + 60;
+const minute = (claims: Issued = {}) => issue({ exp, hark: { subscribe: ["*"] }, ...claims });
+
+/** A server whose clock stands still. */
+async function start(options = {}): Promise<TestServer & { readonly clock: SocketClock }> {
+  const clock = new SocketClock();
+  const server = await startServer({ clock, tokenSecret: SECRET, publishKey: [KEY], ...options });
+  return Object.assign(server, { clock });
+}
+
+/** Opens a `hark.v1` client, and returns what its welcome tells of its token too. */
+async function open(server: TestServer, token: string, query = "") {
+  const client = await HarkClient.open(server.socketUrl(`/ws?token=${token}${query}`));
+  const { type, expiresInMs } = await client.event();
+  assertEquals(type, "welcome");
+  return Object.assign(client, { expiresInMs });
+}
+
+function refresh(client: HarkClient, token: string) {
+  return client.command({ type: "refresh", token });
+}
+
+async function publish(server: TestServer, channel: string, text: string): Promise<void> {
+  const headers = { authorization: `Bearer ${KEY}` };
+  await server.fetch(`/channels/${channel}`, { method: "POST", body: text, headers });
+}
+
+/** The texts of the next messages. */
+async function texts(client: HarkClient, count: number): Promise<unknown[]> {
+  const events = await client.events.take(count);
+  return events.map(({ data }) => (data as { message?: string } | undefined)?.message);
+}
+
+function code(fields: Record<string, unknown>): unknown {
+  return fields.code ?? fields.type;
+}
+
+Deno.test("a welcome tells when the token expires, and one without a token nothing", async () => {
+  await using server = await start({ public: ["*"] });
+  await using bearer = await open(server, await minute());
+  assertEquals(bearer.expiresInMs, 60_000);
+  server.clock.advance(61_000);
+  await using late = await open(server, await minute());
+  assertEquals(late.expiresInMs, 0);
+  await using anyone = await HarkClient.open(server.socketUrl());
+  assertEquals((await anyone.event()).expiresInMs, undefined);
+  await using holder = await HarkClient.open(server.socketUrl(`/ws?key=${KEY}`));
+  assertEquals((await holder.event()).expiresInMs, undefined);
+});
+
+Deno.test("a session whose token has expired has 10 seconds, then it ends, on every transport", async () => {
+  await using server = await start({ pingIntervalMs: 3_600_000 });
+  const token = await minute();
+  await using plain = await Client.open(server.socketUrl(`/ws?token=${token}`));
+  await using hark = await open(server, token);
+  await using stream = await EventStream.open(`${server.url}/events?token=${token}`);
+  const path = "/socket.io/?EIO=4&transport=websocket";
+  await using socketio = await Client.open(server.socketUrl(path));
+  await socketio.text();
+  socketio.send(`40${JSON.stringify({ token })}`);
+  assertMatch(await socketio.text(), /^40\{/);
+
+  server.clock.advance(69_000);
+  assertEquals((await server.fetch("/count")).body, '{"count":4}');
+  await publish(server, "broadcast", "in time");
+  assertEquals(await texts(hark, 1), ["in time"]);
+  server.clock.advance(1000);
+  assertEquals((await server.fetch("/count")).body, '{"count":0}');
+  assertEquals(await plain.closed(), { code: 4002, reason: "token expired" });
+  assertEquals(await hark.client.closed(), { code: 4002, reason: "token expired" });
+  assertMatch((await stream.blocks.rest()).at(-1)!, /in time/);
+  // Without a word of Socket.IO, so that the client comes back by itself.
+  assertEquals(
+    (await socketio.frames.rest()).filter((frame) => String(frame).startsWith("41")),
+    [],
+  );
+  assertEquals(await socketio.closed(), { code: 4002, reason: "token expired" });
+  const metrics = await server.metrics();
+  assertEquals(metrics.get('hark_disconnects_total{reason="expired"}'), 4);
+  assertEquals((await server.fetch(`/events?token=${token}`)).status, 401);
+});
+
+Deno.test("refresh keeps a session, and everything that comes in between", async () => {
+  await using server = await start();
+  await using client = await open(server, await minute({ sub: "42" }), "&channel=news");
+  let sent = 0;
+  for (let round = 1; round <= 5; round++) {
+    server.clock.advance(40_000);
+    await publish(server, "news", `${sent++}`);
+    const token = await issue({ exp: exp + round * 60, sub: "42", hark: { subscribe: ["news"] } });
+    client.client.send(JSON.stringify({ type: "refresh", token, ref: round }));
+    await publish(server, "news", `${sent++}`);
+  }
+  const events = await client.events.take(15);
+  const messages = events.filter(({ type }) => type === "message");
+  assertEquals(
+    messages.map(({ data }) => data),
+    Array.from({ length: 10 }, (_, number) => {
+      return { message: `${number}` };
+    }),
+  );
+  const replies = events.filter(({ type }) => type === "ok");
+  assertEquals(replies.map(({ ref, expiresInMs }) => [ref, expiresInMs]), [
+    ...[[1, 80_000], [2, 100_000], [3, 120_000], [4, 140_000], [5, 160_000]],
+  ]);
+  server.clock.advance(169_000);
+  assertEquals((await server.fetch("/count")).body, '{"count":1}');
+  server.clock.advance(1000);
+  assertEquals((await client.client.closed()).code, 4002);
+});
+
+Deno.test("refresh is taken until the session ends, and a token that is over counts no more", async () => {
+  await using server = await start();
+  await using client = await open(server, await minute());
+  server.clock.advance(69_999);
+  assertEquals(await refresh(client, await issue({ exp: exp + 60 })), {
+    type: "ok",
+    expiresInMs: 50_001,
+  });
+  const { code, message } = await refresh(client, await issue({ exp: exp - 1 }));
+  assertEquals([code, message], ["unauthorized", "Cannot use this token: it has expired"]);
+  server.clock.advance(60_000);
+  assertEquals((await server.fetch("/count")).body, '{"count":1}');
+  server.clock.advance(1);
+  assertEquals((await client.client.closed()).code, 4002);
+});
+
+Deno.test("refresh changes at once what a session may do", async () => {
+  await using server = await start();
+  const first = { subscribe: ["a", "b.*", "c"], publish: ["a"] };
+  await using client = await open(
+    server,
+    await minute({ hark: first }),
+    "&channel=a&channel=b.x&channel=b.*&channel=c",
+  );
+  assertEquals(code(await client.command({ type: "publish", channel: "a", data: 1 })), "ok");
+  assertEquals(code(await client.command({ type: "publish", channel: "d", data: 1 })), "forbidden");
+  assertEquals(code(await client.command({ type: "subscribe", channels: ["d"] })), "forbidden");
+
+  const second = { subscribe: ["a", "b.x", "d"], publish: ["d"] };
+  const reply = await refresh(client, await minute({ hark: second }));
+  assertEquals(reply, { type: "ok", expiresInMs: 60_000, removed: ["b.*", "c"] });
+  assertEquals(code(await client.command({ type: "publish", channel: "a", data: 1 })), "forbidden");
+  assertEquals(code(await client.command({ type: "subscribe", channels: ["c"] })), "forbidden");
+  assertEquals(code(await client.command({ type: "subscribe", channels: ["d"] })), "ok");
+  for (const channel of ["c", "b.y", "b.x", "a", "broadcast"]) {
+    await publish(server, channel, channel);
+  }
+  assertEquals(await texts(client, 3), ["b.x", "a", "broadcast"]);
+  assertEquals(code(await client.command({ type: "publish", channel: "d", data: 1 })), "ok");
+});
+
+Deno.test("refresh refuses another user's token, and what is none, and changes nothing", async () => {
+  await using server = await start();
+  await using client = await open(server, await minute({ sub: "42" }));
+  const another = "Cannot refresh with the token of another user: connect anew";
+  const cases: readonly [token: string, code: string, message: string][] = [
+    [await issue({ exp: exp + 600, sub: "43" }), "forbidden", another],
+    [await issue({ exp: exp + 600 }), "forbidden", another],
+    ["x", "unauthorized", "Cannot use this token: it is not a JWT, which has three parts"],
+    [KEY, "unauthorized", "Cannot use this token: it is not a JWT, which has three parts"],
+    [
+      await issue({ exp: exp + 600, sub: "42", secret: "another secret of 32 or more bytes" }),
+      "unauthorized",
+      "Cannot use this token: its signature is wrong",
+    ],
+  ];
+  for (const [token, code, message] of cases) {
+    assertEquals(await refresh(client, token), { type: "error", code, message });
+  }
+  assertEquals(code(await client.command({ type: "subscribe", channels: ["a"] })), "ok");
+  server.clock.advance(70_000);
+  assertEquals((await client.client.closed()).code, 4002);
+
+  await using keyed = await startServer({ publishKey: [KEY] });
+  await using anyone = await HarkClient.open(keyed.socketUrl());
+  const { code: why, message } = await refresh(anyone, await issue());
+  assertEquals([why, message], ["unsupported", "This server takes no tokens"]);
+});
+
+Deno.test("tokens count in the order in which they come", async () => {
+  await using server = await start();
+  await using client = await open(server, await minute());
+  for (let ref = 1; ref <= 20; ref++) {
+    const token = await issue({ exp: exp + ref, hark: { subscribe: [`c${ref}`] } });
+    client.client.send(JSON.stringify({ type: "refresh", token, ref }));
+  }
+  const replies = await client.events.take(20);
+  assertEquals(replies.map(({ ref }) => ref), Array.from({ length: 20 }, (_, at) => at + 1));
+  assertEquals(replies.at(-1)!.expiresInMs, 80_000);
+  assertEquals(code(await client.command({ type: "subscribe", channels: ["c20"] })), "ok");
+  assertEquals(code(await client.command({ type: "subscribe", channels: ["c19"] })), "forbidden");
+});
+
+Deno.test("hark.v1 checks each command by its channel", async () => {
+  await using server = await start({ public: ["weather"] });
+  const hark = { subscribe: ["news.*"], publish: ["chat"] };
+  await using client = await open(server, await minute({ sub: "Zoë", hark }), "&channel=news.eu");
+  await using anyone = await HarkClient.open(server.socketUrl());
+  await anyone.event();
+  const sentence = (channel: string, claim: string) =>
+    `Not allowed on channel ${channel}: it takes a key, or a token whose hark.${claim} has it`;
+  const cases: readonly [HarkClient, Record<string, unknown>, string, string?][] = [
+    [client, { type: "subscribe", channels: ["news.us", "weather"] }, "ok"],
+    [
+      client,
+      { type: "subscribe", channels: ["news.us", "chat"] },
+      "forbidden",
+      sentence("chat", "subscribe"),
+    ],
+    [client, { type: "subscribe", channels: ["*"] }, "forbidden", sentence("*", "subscribe")],
+    [client, { type: "presence", channel: "news.eu" }, "ok"],
+    [client, { type: "presence", channel: "chat" }, "forbidden", sentence("chat", "subscribe")],
+    [client, { type: "publish", channel: "chat", data: 1 }, "ok"],
+    [
+      client,
+      { type: "publish", channel: "news.eu", data: 1 },
+      "forbidden",
+      sentence("news.eu", "publish"),
+    ],
+    [anyone, { type: "subscribe", channels: ["weather"] }, "ok"],
+    [
+      anyone,
+      { type: "subscribe", channels: ["news.eu"] },
+      "forbidden",
+      sentence("news.eu", "subscribe"),
+    ],
+    [anyone, { type: "presence", channel: "broadcast" }, "ok"],
+    [
+      anyone,
+      { type: "publish", channel: "weather", data: 1 },
+      "unauthorized",
+      "Cannot publish without a key or token: send it as Authorization: Bearer KEY_OR_TOKEN",
+    ],
+  ];
+  for (const [who, command, expected, message] of cases) {
+    const reply = await who.command(command);
+    assertEquals([code(reply), reply.message], [expected, message], JSON.stringify(command));
+  }
+  const { entries } = await client.command({ type: "presence", channel: "news.eu" });
+  assertEquals((entries as { user: string }[]).map(({ user }) => user), ["Zoë"]);
+});
+
+/** Joins a namespace over WebSocket; what came up to the answer is taken. */
+async function join(server: TestServer, auth: object, namespace = ""): Promise<[Client, string]> {
+  const path = "/socket.io/?EIO=4&transport=websocket";
+  const client = await Client.open(server.socketUrl(path));
+  await client.text();
+  client.send(`40${namespace}${JSON.stringify(auth)}`);
+  return [client, await client.text()];
+}
+
+Deno.test("Socket.IO checks what is subscribed to later, and tells presence who it is", async () => {
+  await using server = await start();
+  const token = await minute({ sub: "42", hark: { subscribe: ["news.*", "chat"] } });
+  const [client] = await join(server, { token });
+  await using _ = client;
+  await client.text();
+  const answers: unknown[] = [];
+  for (const channel of ["news.eu", "secret", "chat", "*"]) {
+    client.send(`421${JSON.stringify(["subscribe", channel])}`);
+    answers.push(JSON.parse((await client.text()).slice(3)));
+  }
+  const refusal = (channel: string) => ({
+    ok: false,
+    error: {
+      code: "forbidden",
+      message:
+        `Not allowed on channel ${channel}: it takes a key, or a token whose hark.subscribe has it`,
+    },
+  });
+  assertEquals(answers, [[{ ok: true }], [refusal("secret")], [{ ok: true }], [refusal("*")]]);
+  for (const channel of ["secret", "chat"]) await publish(server, channel, channel);
+  assertMatch(await client.text(), /^42\["message",\{"message":"chat"\}/);
+  const { body } = await server.fetch(`/channels/chat/presence?token=${token}`);
+  assertEquals(JSON.parse(body).entries.map(({ user }: { user: string }) => user), ["42"]);
+});
+
+Deno.test("a Socket.IO client that comes back has only what its new token allows", async () => {
+  await using server = await start();
+  const [client, joined] = await join(server, {
+    token: await minute({ hark: { subscribe: ["a", "b"] } }),
+  });
+  await client.text();
+  client.send('421["subscribe",["a","b"]]');
+  await client.text();
+  const { pid } = JSON.parse(joined.slice(2));
+  await client.close();
+  for (const channel of ["a", "b", "broadcast"]) await publish(server, channel, channel);
+
+  const token = await minute({ hark: { subscribe: ["b"] } });
+  const [again, rejoined] = await join(server, { token, pid });
+  await using _ = again;
+  assertEquals(JSON.parse(rejoined.slice(2)).pid, pid);
+  await publish(server, "a", "later");
+  await publish(server, "b", "later");
+  const messages = (await again.frames.take(3)).map((frame) =>
+    JSON.parse(String(frame).slice(2))[1]
+  );
+  assertEquals(messages, ["b", "broadcast", "later"].map((message) => ({ message })));
+});
+
+Deno.test("a Socket.IO client that leaves while its token is checked leaves nothing behind", async () => {
+  await using server = await start();
+  const token = await minute();
+  for (let round = 0; round < 20; round++) {
+    const client = await Client.open(server.socketUrl("/socket.io/?EIO=4&transport=websocket"));
+    await client.text();
+    client.send(`40${JSON.stringify({ token })}`);
+    await client.close();
+  }
+  await eventually(
+    async () => (await server.fetch("/count")).body,
+    (body) => body === '{"count":0}',
+  );
+});

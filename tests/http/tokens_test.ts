@@ -1,0 +1,352 @@
+import { assertEquals } from "@std/assert";
+import {
+  type Door,
+  DOORS,
+  MAIN_DOORS,
+  NEWS_DOORS,
+  type Outcome,
+  type Shown,
+} from "../support/doors.ts";
+import { startServer, type TestServer } from "../support/server.ts";
+import { encodePart, issue, makeKeys, SECRET } from "../support/tokens.ts";
+import { signToken } from "../../lib/auth/jwt.ts";
+
+const KEY = "a-publish-key";
+const NO_TOKEN =
+  "Cannot receive without a token: send it as Authorization: Bearer TOKEN or as ?token=TOKEN";
+
+async function knock(server: TestServer, door: Door, shown: Shown, expected: Outcome) {
+  const told = door.name === "Socket.IO 2" && expected ? ["", expected[1]] : expected;
+  assertEquals<unknown>(
+    await door.knock(server, shown),
+    told,
+    `${door.name} ${Deno.inspect(shown)}`,
+  );
+}
+
+function isSocketIo({ name }: Door): boolean {
+  return name.startsWith("Socket.IO");
+}
+
+const refused = (sentence: string): Outcome => ["unauthorized", sentence];
+const notAllowed = (channel: string): Outcome => [
+  "forbidden",
+  `Not allowed on channel ${channel}: it takes a key, or a token whose hark.subscribe has it`,
+];
+
+Deno.test("where tokens are taken and nothing is public, nobody receives without one", async () => {
+  for (const publishKey of [[], [KEY]]) {
+    await using server = await startServer({ tokenSecret: SECRET, publishKey });
+    for (const door of DOORS) await knock(server, door, {}, refused(NO_TOKEN));
+    const answer = await server.fetch("/events");
+    assertEquals(answer.headers.get("www-authenticate"), 'Bearer realm="hark"');
+    assertEquals((await server.fetch("/events", { method: "HEAD" })).status, 401);
+    assertEquals((await server.fetch("/count")).body, '{"count":0}');
+  }
+});
+
+Deno.test("a token is taken from wherever it is", async () => {
+  await using server = await startServer({ tokenSecret: SECRET });
+  const token = await issue({ hark: { subscribe: ["news"] } });
+  const own = { origin: server.url, cookie: `a=b; hark_token=${token}; c=d` };
+  const page = { "sec-fetch-site": "same-origin", cookie: `hark_token=${token}` };
+  for (const door of DOORS) {
+    await knock(server, door, { headers: { authorization: `Bearer ${token}` } }, undefined);
+    await knock(server, door, { query: `token=${token}` }, undefined);
+    if (door.name !== "Socket.IO 2" && isSocketIo(door)) {
+      await knock(server, door, { auth: { token } }, undefined);
+    }
+    // The host of a bare handshake is not that of fetch().
+    if (!door.name.includes("WebSocket") && door.name !== "hark.v1") {
+      await knock(server, door, { headers: own }, undefined);
+    }
+    await knock(server, door, { headers: page }, undefined);
+  }
+});
+
+Deno.test("the first place that has a token counts, and a wrong one there is not passed over", async () => {
+  await using server = await startServer({ tokenSecret: SECRET, publishKey: [KEY] });
+  const token = await issue({ hark: { subscribe: ["news"] } });
+  const wrong = refused("Cannot use this token: it is not a JWT, which has three parts");
+  const wrongKey = refused("Cannot use this key: it is not one of the server's");
+  const headers = { authorization: `Bearer ${token}` };
+  const cookie = { "sec-fetch-site": "same-origin", cookie: "hark_token=x" };
+  for (const door of DOORS) {
+    await knock(server, door, { headers, query: "token=x&key=x" }, undefined);
+    await knock(server, door, { headers: cookie, query: `token=${token}` }, undefined);
+    await knock(server, door, { query: `token=x&key=${KEY}` }, undefined);
+    await knock(server, door, { query: `token=x&token=${token}` }, wrong);
+    await knock(server, door, { query: `key=x&token=${token}` }, wrongKey);
+    await knock(server, door, { query: "token=" }, wrong);
+    await knock(server, door, { headers: cookie }, wrong);
+    await knock(server, door, { headers: { authorization: "Bearer x" } }, wrong);
+    await knock(server, door, { headers: { authorization: "Basic x" } }, refused(NO_TOKEN));
+    if (!isSocketIo(door) || door.name === "Socket.IO 2") continue;
+    await knock(
+      server,
+      door,
+      { auth: { token }, headers: { authorization: "Bearer x" } },
+      undefined,
+    );
+    for (const bad of ["", "x", 7, {}, [token], true]) {
+      await knock(server, door, { auth: { token: bad }, headers }, wrong);
+    }
+    await knock(server, door, { auth: { token: null }, headers }, undefined);
+  }
+});
+
+Deno.test("a cookie counts only where an allowed page stands behind the request", async () => {
+  const origins = ["https://app.example"];
+  await using server = await startServer({ tokenSecret: SECRET, origins });
+  const cookie = `hark_token=${await issue({ hark: { subscribe: ["news"] } })}`;
+  const cases: readonly [headers: Record<string, string>, counts: boolean][] = [
+    [{ origin: "https://app.example" }, true],
+    [{ origin: "https://app.example", "sec-fetch-site": "cross-site" }, true],
+    [{ "sec-fetch-site": "same-origin" }, true],
+    [{}, false],
+    [{ "sec-fetch-site": "none" }, false],
+    [{ "sec-fetch-site": "same-site" }, false],
+    [{ "sec-fetch-site": "cross-site" }, false],
+    [{ origin: "https://evil.example" }, false],
+    [{ origin: "https://evil.example", "sec-fetch-site": "same-origin" }, false],
+    [{ origin: "null", "sec-fetch-site": "same-origin" }, false],
+  ];
+  for (const door of DOORS) {
+    for (const [headers, counts] of cases) {
+      const expected = counts ? undefined : refused(NO_TOKEN);
+      await knock(server, door, { headers: { ...headers, cookie } }, expected);
+    }
+  }
+});
+
+/** Tokens that do not count, and why. */
+async function wrongTokens(): Promise<[token: string, why: string][]> {
+  const nowS = Date.now() / 1000;
+  const { signing } = await makeKeys("ES256");
+  const exp = nowS + 60;
+  return [
+    ["a.b.c", "its header is not base64url"],
+    [
+      `${encodePart({ alg: "none" })}.${encodePart({ exp })}.AAAA`,
+      "its algorithm is not that of the key",
+    ],
+    [await signToken({ exp }, signing), "its algorithm is not that of the key"],
+    [await issue({ secret: "another secret of 32 or more bytes" }), "its signature is wrong"],
+    [await issue({ exp: nowS - 11 }), "it has expired"],
+    [await issue({ exp: undefined }), "it has no exp, and never to end is not allowed"],
+    [await issue({ nbf: nowS + 60 }), "it is not valid yet, by its nbf"],
+    [await issue({ iss: "https://issuer.example" }), "it is for another audience"],
+    [await issue({ aud: "hark" }), "it is of another issuer"],
+    [
+      await issue({ aud: "hark", iss: "https://issuer.example", hark: { subscribe: "news" } }),
+      "its hark.subscribe is not a list of at most 100 channels or patterns",
+    ],
+    [`${"a".repeat(8193)}`, "it has more than 8192 characters"],
+  ];
+}
+
+Deno.test("a token that does not count is refused with its reason, and never as nobody's", async () => {
+  await using server = await startServer({
+    tokenSecret: SECRET,
+    tokenAudience: "hark",
+    tokenIssuer: "https://issuer.example",
+    public: ["*"],
+  });
+  const right = { aud: "hark", iss: "https://issuer.example" };
+  await knock(server, DOORS[0]!, { query: `token=${await issue(right)}` }, undefined);
+  for (const [token, why] of await wrongTokens()) {
+    const expected = refused(`Cannot use this token: ${why}`);
+    const headers = { authorization: `Bearer ${token}` };
+    for (const door of DOORS) await knock(server, door, { headers }, expected);
+    const { status, body } = await server.fetch("/broadcast/x", { headers });
+    assertEquals([status, JSON.parse(body).detail], [401, expected![1]]);
+  }
+  const told = JSON.stringify(server.log.takeAll()) + (await server.fetch("/metrics")).body;
+  for (const [token] of await wrongTokens()) assertEquals(told.includes(token.slice(0, 30)), false);
+});
+
+Deno.test("a token lets its bearer on the channels that it names, and on broadcast", async () => {
+  await using server = await startServer({ tokenSecret: SECRET });
+  const cases: readonly [subscribe: string[], channel: string, allowed: boolean][] = [
+    [[], "broadcast", true],
+    [[], "news", false],
+    [["news"], "news", true],
+    [["news"], "news.eu", false],
+    [["news"], "news.*", false],
+    [["news.*"], "news.*", true],
+    [["news.*"], "news.eu", true],
+    [["news.*"], "news.eu.*", true],
+    [["news.*"], "news", false],
+    [["news.*"], "*", false],
+    [["news.*", "*"], "*", true],
+    [["*"], "anything.*", true],
+  ];
+  for (const [subscribe, channel, allowed] of cases) {
+    const token = await issue({ hark: { subscribe } });
+    const shown = { query: `token=${token}&channel=${encodeURIComponent(channel)}` };
+    for (const door of MAIN_DOORS) {
+      await knock(server, door, shown, allowed ? undefined : notAllowed(channel));
+    }
+    if (channel !== "news") continue;
+    for (const door of NEWS_DOORS) {
+      await knock(
+        server,
+        door,
+        { query: `token=${token}` },
+        allowed ? undefined : notAllowed("news"),
+      );
+    }
+  }
+});
+
+Deno.test("what is public takes no token", async () => {
+  await using server = await startServer({ tokenSecret: SECRET, public: ["news", "weather.*"] });
+  const token = await issue({ hark: { subscribe: ["user.42"] } });
+  const { status } = await server.fetch("/channels/broadcast");
+  assertEquals(status, 200);
+  for (const door of DOORS) await knock(server, door, {}, undefined);
+  for (const door of MAIN_DOORS) {
+    for (const channel of ["news", "weather.*", "weather.eu"]) {
+      for (const who of ["", `&token=${token}`]) {
+        await knock(server, door, { query: `channel=${channel}${who}` }, undefined);
+      }
+    }
+    for (const channel of ["user.42", "weather", "*"]) {
+      await knock(server, door, { query: `channel=${channel}` }, notAllowed(channel));
+    }
+    await knock(server, door, { query: `channel=user.42&token=${token}` }, undefined);
+  }
+});
+
+Deno.test("keys alone leave all public, unless it is said what is", async () => {
+  await using server = await startServer({ publishKey: [KEY] });
+  const ignored = { query: "token=x", auth: { token: "x" } };
+  for (const door of DOORS) await knock(server, door, ignored, undefined);
+
+  await using limited = await startServer({ publishKey: [KEY], public: ["weather"] });
+  for (const door of MAIN_DOORS) {
+    await knock(limited, door, { query: "channel=weather" }, undefined);
+    await knock(limited, door, { query: "channel=news" }, notAllowed("news"));
+    await knock(limited, door, { query: `channel=news&key=${KEY}` }, undefined);
+  }
+  for (const door of NEWS_DOORS) {
+    await knock(limited, door, {}, notAllowed("news"));
+    await knock(limited, door, { headers: { authorization: `Bearer ${KEY}` } }, undefined);
+  }
+});
+
+Deno.test("a server that is open takes no notice of tokens and keys", async () => {
+  await using server = await startServer();
+  const shown = {
+    query: "token=x&key=x",
+    headers: { authorization: "Bearer x" },
+    auth: { token: 7 },
+  };
+  for (const door of DOORS) await knock(server, door, shown, undefined);
+  assertEquals(
+    (await server.fetch("/broadcast/x?token=x", { headers: shown.headers })).status,
+    200,
+  );
+
+  await using limited = await startServer({ public: ["weather"] });
+  for (const door of NEWS_DOORS) await knock(limited, door, {}, notAllowed("news"));
+});
+
+Deno.test("keys and tokens say who publishes what", async () => {
+  const WITHOUT =
+    "Cannot publish without a key or token: send it as Authorization: Bearer KEY_OR_TOKEN";
+  const on = (channel: string) =>
+    `Not allowed on channel ${channel}: it takes a key, or a token whose hark.publish has it`;
+  await using server = await startServer({ tokenSecret: SECRET, publishKey: [KEY], public: ["*"] });
+  const token = await issue({ hark: { publish: ["chat", "room.*"], subscribe: ["*"] } });
+  const cases: readonly [
+    credential: string | undefined,
+    channel: string,
+    status: number,
+    string?,
+  ][] = [
+    [KEY, "anything", 200],
+    [token, "chat", 200],
+    [token, "room.7", 200],
+    [token, "room", 403, on("room")],
+    [token, "broadcast", 403, on("broadcast")],
+    [await issue(), "chat", 403, on("chat")],
+    [undefined, "chat", 401, WITHOUT],
+    ["x", "chat", 401, "Cannot use this token: it is not a JWT, which has three parts"],
+  ];
+  for (const [credential, channel, expected, sentence] of cases) {
+    const headers: Record<string, string> = credential === undefined
+      ? {}
+      : { authorization: `Bearer ${credential}` };
+    const asked: [string, RequestInit][] = [
+      [`/channels/${channel}`, { method: "POST", body: "x", headers }],
+      [`/broadcast/x?channel=${channel}`, { headers }],
+      [`/broadcast/x?channel=${channel}`, { method: "HEAD", headers }],
+    ];
+    for (const [path, init] of asked) {
+      const { status, body } = await server.fetch(path, init);
+      assertEquals(status, expected, `${init.method} ${path} ${credential}`);
+      if (status !== 200 && init.method !== "HEAD") assertEquals(JSON.parse(body).detail, sentence);
+    }
+  }
+  assertEquals((await server.metrics()).get("hark_publications_total"), 6);
+
+  await using tokensOnly = await startServer({ tokenSecret: SECRET });
+  const { status, body } = await tokensOnly.fetch("/broadcast/x");
+  assertEquals([status, JSON.parse(body).detail], [
+    401,
+    "Cannot publish without a token: send it as Authorization: Bearer TOKEN",
+  ]);
+});
+
+Deno.test("a cookie publishes only for an allowed page", async () => {
+  const origins = ["https://app.example"];
+  await using server = await startServer({ tokenSecret: SECRET, origins });
+  const cookie = `hark_token=${await issue({ hark: { publish: ["*"] } })}`;
+  const post = async (headers: Record<string, string>) => {
+    const init = { method: "POST", body: "x", headers: { ...headers, cookie } };
+    return (await server.fetch("/channels/chat", init)).status;
+  };
+  assertEquals(await post({ origin: "https://app.example" }), 200);
+  assertEquals(await post({ origin: server.url }), 200);
+  assertEquals(await post({ origin: "https://evil.example" }), 401);
+  assertEquals(await post({}), 401);
+  const link = { "sec-fetch-site": "cross-site", "sec-fetch-mode": "navigate", cookie };
+  assertEquals((await server.fetch("/broadcast/x", { headers: link })).status, 401);
+});
+
+Deno.test("publishes count for the user, wherever they come from", async () => {
+  await using server = await startServer({ tokenSecret: SECRET, publishPerSecondMax: 2 });
+  const hark = { publish: ["*"] };
+  const publish = async (token: string) => {
+    const headers = { authorization: `Bearer ${token}` };
+    const statuses = [];
+    const body = "1\n2";
+    for (const type of ["application/x-ndjson", "text/plain"]) {
+      const init = { method: "POST", body, headers: { ...headers, "content-type": type } };
+      statuses.push((await server.fetch("/channels/a", init)).status);
+    }
+    return statuses;
+  };
+  assertEquals(await publish(await issue({ sub: "42", hark, jti: "1" })), [200, 429]);
+  assertEquals((await publish(await issue({ sub: "43", hark })))[0], 200);
+});
+
+Deno.test("tokens are checked with the keys of a file", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    const [first, second] = [await makeKeys("EdDSA", "1"), await makeKeys("ES256", "2")];
+    await Deno.writeTextFile(file, JSON.stringify({ keys: [first.jwk, second.jwk] }));
+    await using server = await startServer({ tokenJwks: file });
+    const claims = { exp: Date.now() / 1000 + 60, hark: { subscribe: ["news"] } };
+    for (const { signing } of [first, second]) {
+      const query = `token=${await signToken(claims, signing)}`;
+      for (const door of DOORS) await knock(server, door, { query }, undefined);
+    }
+    const unknown = await signToken(claims, { ...first.signing, id: "3" });
+    const expected = refused("Cannot use this token: its key is unknown");
+    for (const door of DOORS) await knock(server, door, { query: `token=${unknown}` }, expected);
+  } finally {
+    await Deno.remove(file);
+  }
+});

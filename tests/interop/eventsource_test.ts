@@ -1,0 +1,31 @@
+import { assertEquals } from "@std/assert";
+import { Proxy } from "../support/proxy.ts";
+import { startServer } from "../support/server.ts";
+import { NodeProcess, packageFolder } from "./clients.ts";
+
+Deno.test("the npm package eventsource gets messages, and resumes by itself what it missed", async () => {
+  await using server = await startServer();
+  await using proxy = new Proxy(server.port);
+  const folder = await packageFolder("eventsource");
+  const url = `http://127.0.0.1:${proxy.port}/events?channel=news`;
+  await using source = new NodeProcess("eventsource.mjs", folder, url, "message", "gap");
+  await source.next("open");
+  await server.broadcast("ü€😀");
+  const [data, first] = await source.next("message") as [unknown, string];
+  assertEquals(data, { message: "ü€😀" });
+
+  proxy.cut();
+  await source.next("error");
+  const missed = Array.from({ length: 50 }, (_, at) => String(at));
+  for (const message of missed) await server.broadcast(message);
+  await source.next("open");
+  await server.broadcast("live");
+  const messages = await source.events("message").take(51);
+  assertEquals(messages.map(([data]) => data), [...missed, "live"].map((message) => ({ message })));
+  const [epoch, offset] = first.split("-");
+  assertEquals(
+    messages.map(([, id]) => id),
+    messages.map((_, at) => `${epoch}-${Number(offset) + 1 + at}`),
+  );
+  assertEquals(source.events("gap").takeAll(), []);
+});

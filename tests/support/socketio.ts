@@ -1,0 +1,83 @@
+import { assertEquals } from "@std/assert";
+import {
+  type ServerSocket,
+  SocketServer,
+  type SocketServerOptions,
+} from "../../lib/socketio/server.ts";
+import { EngineHost, type EngineHostOptions, SocketClock } from "./engine.ts";
+import { Inbox } from "./inbox.ts";
+import type { Client } from "./socket.ts";
+
+const NAMESPACES = ["/", "/custom", "/other"];
+
+/**
+ * A Socket.IO server on a free port, whose clock stands still until a test turns it. It knows the
+ * namespaces `/`, `/custom` and `/other`, and those that a test adds.
+ */
+export class SocketHost extends EngineHost {
+  readonly io: SocketServer;
+  /** The sockets in `/`, `/custom` and `/other`, as they are let in. */
+  readonly sockets: Inbox<ServerSocket> = new Inbox();
+  /** What the server's own handlers threw. */
+  readonly thrown: unknown[];
+
+  constructor(options: Partial<SocketServerOptions> & EngineHostOptions = {}) {
+    const clock = new SocketClock();
+    const thrown: unknown[] = [];
+    const io = new SocketServer({
+      clock,
+      connectTimeoutMs: 45_000,
+      namespacesMax: 10,
+      attachmentBytesMax: 1000,
+      onError: (error) => thrown.push(error),
+      ...options,
+    });
+    super({ ...options, clock, onConnection: (socket) => io.attach(socket) });
+    this.io = io;
+    this.thrown = thrown;
+    io.of((name) => NAMESPACES.includes(name))
+      .on("connection", (socket) => this.sockets.push(socket));
+  }
+
+  /** Opens a WebSocket and joins a namespace of protocol 5. */
+  async join(namespace = "", auth = ""): Promise<Client> {
+    const client = await this.connect();
+    await client.text();
+    await join(client, namespace, auth);
+    return client;
+  }
+}
+
+/** Joins a namespace of protocol 5, `""` or such as `/news,`, and returns the socket's id. */
+export async function join(client: Client, namespace = "", auth = ""): Promise<string> {
+  client.send(`40${namespace}${auth}`);
+  const answer = await client.text();
+  const [, joined, sid] = /^40(.*){"sid":"([^"]+)"}$/.exec(answer) ?? [];
+  assertEquals(joined, namespace, answer);
+  return sid!;
+}
+
+/** A client in `/`, and the server's socket of it. */
+export interface Pair extends AsyncDisposable {
+  readonly host: SocketHost;
+  readonly client: Client;
+  readonly socket: ServerSocket;
+}
+
+/** Connects by protocol 4 or 5. */
+export async function connectPair(protocol: 4 | 5 = 5): Promise<Pair> {
+  const host = new SocketHost();
+  const client = await host.connect(protocol === 5 ? "EIO=4" : "EIO=3");
+  await client.text();
+  if (protocol === 5) await join(client);
+  else await client.text();
+  return {
+    host,
+    client,
+    socket: await host.sockets.next(),
+    async [Symbol.asyncDispose]() {
+      await client[Symbol.asyncDispose]();
+      await host[Symbol.asyncDispose]();
+    },
+  };
+}
