@@ -13,3 +13,11 @@ for (const [name, expected] of readmeParts()) {
     assertEquals(partOf(readme, name), expected);
   });
 }
+
+Deno.test("README.md names every endpoint", async () => {
+  const server = await Deno.readTextFile(new URL("../lib/server.ts", import.meta.url));
+  const named = partOf(await Deno.readTextFile(README), "endpoints") ?? "";
+  const paths = Array.from(server.matchAll(/path: "([^"]+)"/g), ([, path = ""]) => path);
+  assertEquals(paths.filter((path) => !named.includes(path)), []);
+  assertEquals(paths.length > 8, true);
+});
