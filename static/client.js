@@ -1,19 +1,7 @@
 // @ts-check
 /**
- * Hark's client, for browsers, Deno and Node 22.
- *
- * ```js
- * import { connect } from "https://push.example.com/client.js";
- *
- * const hark = connect({ channels: ["ci"] });
- * hark.on("message", ({ channel, event, data }) => console.log(channel, event, data));
- * await hark.publish("ci", { message: "deploy finished" });
- * ```
- *
- * It comes back after a loss and resumes where it was, so that no message is missed or seen twice;
- * where the server no longer has all of them, it tells a `gap`. Where WebSocket does not get
- * through, it reads Server-Sent Events and publishes over HTTP; it then knows neither a message's
- * time nor, if other channels than `broadcast` were asked for, its channel.
+ * Hark's client, for browsers, Deno and Node 22. Where WebSocket does not get through it reads
+ * Server-Sent Events, and knows no message's time, nor its channel if it asked for one.
  */
 
 /**
@@ -23,34 +11,33 @@
 
 /**
  * @typedef {object} Options
- * @property {string | URL} [url] where Hark is served; by default where this module came from
- * @property {Iterable<string>} [channels] channels, or patterns such as `sensor.*`
- * @property {string} [since] the id of the last message seen, to resume after it
- * @property {string | (() => string | Promise<string>)} [token] a function is asked at every
- *   connection
- * @property {boolean} [presence] whether to hear who joins and leaves the channels
+ * @property {string | URL} [url] by default where this module came from
+ * @property {Iterable<string>} [channels]
+ * @property {string} [since] the last id seen
+ * @property {string | (() => string | Promise<string>)} [token] a function is asked
+ *   whenever a token is needed
+ * @property {boolean} [presence] to be told who comes and goes
  */
 
 /**
  * @typedef {object} Message
- * @property {string} id opaque, unique, good as `since`
+ * @property {string} id
  * @property {string} [channel]
  * @property {string} event
  * @property {any} data a JSON value, or a Uint8Array
- * @property {number} [time] milliseconds since 1970
+ * @property {number} [time] in ms since 1970
  */
 
 /**
  * @typedef {object} Events
  * @property {Message} message
- * @property {{ state: State, code: number, reason: string, retryAtMs?: number }} state `code` and
- *   `reason` tell why the last connection ended
- * @property {{ client?: string, position: string, recovered?: boolean, greeting?: string }} welcome
- *   first on a connection; `recovered` tells whether all that was missed follows
- * @property {{ count: number }} resumed what was missed has come
- * @property {{ since: string }} gap some messages after `since` are gone
+ * @property {{ state: State, code: number, reason: string, retryAtMs?: number }} state
+ * @property {{ client?: string, position: string, recovered?: boolean, greeting?: string,
+ *   expiresInMs?: number }} welcome
+ * @property {{ count: number }} resumed
+ * @property {{ since: string }} gap
  * @property {{ channel: string, joined: Entry[], left: Entry[] }} presence
- * @property {Error} error something failed that the client goes on after
+ * @property {Error} error
  */
 
 const RETRY_MIN_MS = 500;
@@ -60,14 +47,18 @@ const STEADY_MS = 5_000;
 const SEEN_MAX = 4096;
 const UNREAD_MAX = 10_000;
 const BROADCAST = "broadcast";
-const EXPIRED = 4002;
+/** Another token is needed. */
+const STALE = [4002, 4003];
+const REFRESH_EARLY_MS = 30_000;
+const REFRESH_PAUSE_MS = 1000;
+const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const REFUSED = 4500;
 const STATUSES_REFUSED = [400, 401, 403];
 
 /** @type {{ document?: EventTarget & { hidden: boolean } } & typeof globalThis} */
 const { document } = globalThis;
 
-/** What failed; with the code `lost`, nobody knows whether it was done. */
+/** With the code `lost`, nobody knows whether it was done. */
 export class HarkError extends Error {
   /** @param {string} code @param {string} message */
   constructor(code, message) {
@@ -82,7 +73,6 @@ export function connect(options) {
   return new Hark(options);
 }
 
-/** One client; made by `connect()`. */
 export class Hark {
   /** @type {State} */ state = "connecting";
   /** @type {"websocket" | "sse"} */ transport = "websocket";
@@ -120,13 +110,12 @@ export class Hark {
     this.#open();
   }
 
-  /** The channels and patterns asked for. */
   get channels() {
     return [...this.#channels];
   }
 
   /**
-   * Calls `handler` whenever it happens, until the function it returns is called.
+   * Returns what takes the handler off.
    * @template {keyof Events} Type
    * @param {Type} type
    * @param {(detail: Events[Type]) => void} handler
@@ -139,7 +128,7 @@ export class Hark {
   }
 
   /**
-   * Resolves once messages of the channel, or pattern, come. A failure is also told as an `error`.
+   * Resolves once messages of the channel come.
    * @param {string} channel
    */
   subscribe(channel) {
@@ -166,7 +155,7 @@ export class Hark {
   }
 
   /**
-   * Resolves to how many are on the channel, and the first of them.
+   * Who is on the channel.
    * @param {string} channel
    * @returns {Promise<{ count: number, entries: Entry[] }>}
    */
@@ -174,12 +163,20 @@ export class Hark {
     return this.#command({ type: "presence", channel });
   }
 
-  /** Gives the server a new token, on the connection that stands. */
+  /**
+   * Gives the server a new token. Channels that it does not allow are given up, each with an `error`.
+   */
   async refresh() {
-    await this.#command({ type: "refresh", token: await this.#askToken() });
+    const token = await this.#askToken();
+    const { expiresInMs, removed = [] } = await this.#command({ type: "refresh", token });
+    this.#planRefresh(expiresInMs);
+    for (const channel of removed) {
+      this.#channels.delete(channel);
+      this.#joined.delete(channel);
+      this.#emit("error", new HarkError("forbidden", `Not allowed any more on channel ${channel}`));
+    }
   }
 
-  /** Ends it for good. */
   close() {
     document?.removeEventListener("visibilitychange", this.#wake);
     globalThis.removeEventListener?.("online", this.#wake);
@@ -188,8 +185,7 @@ export class Hark {
   }
 
   /**
-   * Every message from now on, until `close()`. Throws if the server stops the connection, or too
-   * many messages wait.
+   * Every message until `close()`. Throws if the server ends it, or too many wait.
    */
   async *[Symbol.asyncIterator]() {
     /** @type {Message[]} */ let unread = [];
@@ -274,6 +270,7 @@ export class Hark {
     this.#connectedAtMs = Date.now();
     this.#received = 0;
     if (this.transport === "websocket") this.#socketFailures = -Infinity;
+    this.#planRefresh(welcome.expiresInMs);
     for (const { command } of this.#pending.values()) this.#link?.send(command);
     this.#change("connected");
     this.#emit("welcome", welcome);
@@ -282,6 +279,20 @@ export class Hark {
     // The server carries out a subscription only after what it replays.
     this.#command({ type: "subscribe", channels: [BROADCAST] })
       .then(() => this.#emit("resumed", { count: this.#received }), () => {});
+  }
+
+  /** Clients that came together do not all ask for a token together. */
+  #planRefresh(/** @type {number | undefined} */ expiresInMs) {
+    clearTimeout(this.#timer);
+    if (expiresInMs === undefined || typeof this.#options.token !== "function") return;
+    const attempt = this.#attempt;
+    const fail = (/** @type {Error} */ error) => {
+      // The next connection has a token of its own.
+      if (attempt === this.#attempt) this.#emit("error", error);
+    };
+    const earlyMs = Math.min(REFRESH_EARLY_MS, expiresInMs / 2) * (1 + Math.random()) / 2;
+    const delayMs = Math.max(REFRESH_PAUSE_MS, Math.min(expiresInMs - earlyMs, TIMEOUT_MS_MAX));
+    this.#timer = setTimeout(() => this.refresh().catch(fail), delayMs);
   }
 
   #message(/** @type {Message & { base64?: string }} */ { base64, ...message }) {
@@ -356,8 +367,9 @@ export class Hark {
     } else if (Date.now() - this.#connectedAtMs > STEADY_MS) this.#failures = 0;
     this.#drop(reason);
     this.#end = { code, reason };
-    const isExpired = code === EXPIRED && typeof this.#options.token !== "function";
-    if (isExpired || (code >= REFUSED && code < 5000)) return this.#change("stopped");
+    const { token } = this.#options;
+    const isStale = STALE.includes(code) && typeof token === "string" && token !== "";
+    if (isStale || (code >= REFUSED && code < 5000)) return this.#change("stopped");
     const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures++);
     this.#timer = setTimeout(() => this.#open(), delayMs);
     this.#change("waiting", Date.now() + delayMs);

@@ -1,3 +1,4 @@
+import { gzipSync } from "node:zlib";
 import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { connect, type Events, type Hark, HarkError, type Options } from "../static/client.js";
 import { HarkProcess, Wire } from "./e2e/hark.ts";
@@ -504,3 +505,9 @@ Deno.test("what is no JSON ends the connection, and the next one is tried", () =
 async function poll(isDone: () => boolean): Promise<void> {
   while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 10));
 }
+
+Deno.test("client.js is smaller than 6 KB with gzip", async () => {
+  const module = await Deno.readFile(new URL("../static/client.js", import.meta.url));
+  const bytes = gzipSync(module, { level: 9 }).length;
+  assert(bytes < 6000, `${bytes} bytes`);
+});

@@ -106,10 +106,10 @@ export class Access {
     const index = kind === "token" ? undefined : await keys.find(text);
     if (index !== undefined) return holder(index);
     if (kind !== "key" && tokens !== undefined) return await this.readToken(text, address);
-    if (tokens !== undefined) {
-      throw new Refusal("unauthorized", `Cannot use this key: ${WRONG_KEY}`);
-    }
-    return this.#anonymous(address, `Cannot publish with this key: ${WRONG_KEY}`);
+    const can = tokens === undefined ? "publish with" : "use";
+    const wrong = new Refusal("unauthorized", `Cannot ${can} this key: ${WRONG_KEY}`);
+    if (tokens !== undefined) throw wrong;
+    return this.#anonymous(address, wrong);
   }
 
   /** Nobody needs anything, but for pages of other sites, which may not publish. */
@@ -123,13 +123,12 @@ export class Access {
     });
   }
 
-  #anonymous(address: string, why = this.#howToPublish()): Grant {
-    const refusal = new Refusal("unauthorized", why);
+  #anonymous(address: string, wrong?: Refusal): Grant {
     return new Grant({
       caller: address,
       receive: this.#public,
-      publish: refusal,
-      manage: this.#options.keys.isEmpty ? NO_KEYS : refusal,
+      publish: wrong ?? new Refusal("unauthorized", this.#howToPublish()),
+      manage: this.#options.keys.isEmpty ? NO_KEYS : wrong ?? SEND_KEY,
     });
   }
 
@@ -155,6 +154,10 @@ export class Access {
   }
 }
 
+const SEND_KEY = new Refusal(
+  "unauthorized",
+  "This takes a publish key: send it as Authorization: Bearer KEY or as ?key=KEY",
+);
 const NEEDS_KEY = new Refusal("forbidden", "This takes a publish key: a token is not enough");
 const NO_KEYS = new Refusal(
   "forbidden",

@@ -226,6 +226,11 @@ Deno.test("verifyToken() refuses what is malformed", async () => {
     [`${head}.${body}.ü`, "its signature is not base64url"],
     [`${encodePart("{")}.${body}.${code}`, "its header is not JSON"],
     [`_w.${body}.${code}`, "its header is not JSON"],
+    // Not UTF-8 within a string.
+    [
+      `${encodeBytes(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d))}.${body}.${code}`,
+      "its header is not JSON",
+    ],
     [`${encodePart("null")}.${body}.${code}`, "its header is not a JSON object"],
     [`${encodePart("[]")}.${body}.${code}`, "its header is not a JSON object"],
     [`${encodePart('"HS256"')}.${body}.${code}`, "its header is not a JSON object"],

@@ -224,7 +224,7 @@ Deno.test("who has a key looks after channels and sessions; a token is not enoug
   const bearer = { authorization: `Bearer ${token}` };
   const enough = "This takes a publish key: a token is not enough";
   const none = "This takes a publish key: start the server with --publish-key KEY to have one";
-  const without = "Cannot publish without a key";
+  const without = "This takes a publish key: send it as Authorization: Bearer KEY or as ?key=KEY";
   const page = { origin: "https://evil.example" };
   const cases: readonly [options: object, Record<string, string>, status: number, string?][] = [
     [{ tokenSecret: SECRET, publishKey: [KEY] }, HOLDER.headers, 200],

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import {
   type Door,
   DOORS,
@@ -7,7 +7,7 @@ import {
   type Outcome,
   type Shown,
 } from "../support/doors.ts";
-import { startServer, type TestServer } from "../support/server.ts";
+import { command, startServer, type TestServer } from "../support/server.ts";
 import { encodePart, issue, makeKeys, SECRET } from "../support/tokens.ts";
 import { signToken } from "../../lib/auth/jwt.ts";
 
@@ -346,6 +346,40 @@ Deno.test("tokens are checked with the keys of a file", async () => {
     const unknown = await signToken(claims, { ...first.signing, id: "3" });
     const expected = refused("Cannot use this token: its key is unknown");
     for (const door of DOORS) await knock(server, door, { query: `token=${unknown}` }, expected);
+  } finally {
+    await Deno.remove(file);
+  }
+});
+
+Deno.test("a server whose keys cannot be had takes no token, and refuses none as wrong", async () => {
+  const tokenJwks = "https://127.0.0.1:1/jwks.json?secret=s3cret";
+  await using server = await startServer({ tokenJwks, public: ["news"], publishKey: [KEY] });
+  const { signing } = await makeKeys("ES256", "1");
+  const query = `token=${await signToken({ exp: Date.now() / 1000 + 60 }, signing)}`;
+  const sentence = "Cannot check tokens now, as their keys cannot be had: try again";
+  for (const door of DOORS) await knock(server, door, { query }, ["unavailable", sentence]);
+  const { status, headers } = await server.fetch(`/events?${query}`);
+  assertEquals([status, headers.get("retry-after")], [503, "5"]);
+  for (const door of DOORS) await knock(server, door, {}, undefined);
+  for (const door of DOORS) await knock(server, door, { query: `key=${KEY}` }, undefined);
+  const line = await server.log.find(({ message }) => message === "keys failed");
+  assertEquals(line.level, "warn");
+  assertMatch(String(line.why), /^Cannot read the keys of https:\/\/127.0.0.1:1\/jwks.json: /);
+});
+
+Deno.test("a file of keys that cannot be read is said at once, and no server starts", async () => {
+  const file = await Deno.makeTempFile({ suffix: ".json" });
+  try {
+    const start = async () => {
+      const { code, stderr } = await command(["--port", "0", "--token-jwks", file]).output();
+      return [code, new TextDecoder().decode(stderr)];
+    };
+    const told = (why: string) =>
+      `Cannot read the options:\n  Cannot read the keys of ${file}: ${why}\n`;
+    assertEquals(await start(), [2, told("expected JSON")]);
+    await Deno.writeTextFile(file, '{"keys":[]}');
+    const none = "expected a key for HS256, ES256, RS256 or EdDSA, found none that is usable";
+    assertEquals(await start(), [2, told(none)]);
   } finally {
     await Deno.remove(file);
   }

@@ -6,7 +6,7 @@ export class EventStream implements AsyncDisposable {
   readonly headers: Headers;
   /** Blocks without their empty lines. */
   readonly blocks: Inbox<string> = new Inbox();
-  readonly #abort: AbortController;
+  readonly #reader: ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
   readonly #done: Promise<void>;
 
   static async open(
@@ -14,30 +14,32 @@ export class EventStream implements AsyncDisposable {
     headers?: Record<string, string>,
     client?: Deno.HttpClient,
   ): Promise<EventStream> {
-    const abort = new AbortController();
-    const init = { headers: headers ?? {}, signal: abort.signal, ...(client && { client }) };
+    const init = { headers: headers ?? {}, ...(client && { client }) };
     const response = await deadline(fetch(url, init));
-    if (response.status === 200) return new EventStream(response, abort);
+    if (response.status === 200) return new EventStream(response);
     throw new Error(`The stream was refused with ${response.status}: ${await response.text()}`);
   }
 
-  private constructor(response: Response, abort: AbortController) {
+  private constructor(response: Response) {
     this.headers = response.headers;
-    this.#abort = abort;
-    this.#done = this.#read(response.body!);
+    this.#reader = response.body!.getReader();
+    this.#done = this.#read();
   }
 
-  /** Leaves. */
+  /** Leaves. Not by a signal, which Deno now and then forgets once an answer has begun. */
   async [Symbol.asyncDispose](): Promise<void> {
-    this.#abort.abort();
+    await this.#reader.cancel();
     await this.#done;
   }
 
-  async #read(body: ReadableStream<Uint8Array<ArrayBuffer>>): Promise<void> {
+  async #read(): Promise<void> {
+    const decoder = new TextDecoder();
     let rest = "";
     try {
-      for await (const text of body.pipeThrough(new TextDecoderStream())) {
-        const parts = (rest + text).split("\n\n");
+      for (;;) {
+        const { done, value } = await this.#reader.read();
+        if (done) break;
+        const parts = (rest + decoder.decode(value, { stream: true })).split("\n\n");
         rest = parts.pop()!;
         parts.forEach((block) => this.blocks.push(block));
       }
