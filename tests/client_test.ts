@@ -1,5 +1,5 @@
 import { gzipSync } from "node:zlib";
-import { assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { connect, type Events, type Hark, HarkError, type Options } from "../static/client.js";
 import { HarkProcess, Wire } from "./e2e/hark.ts";
 import { deadline } from "./support/deadline.ts";
