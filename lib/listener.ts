@@ -26,6 +26,8 @@ export interface ListenerOptions {
   readonly handle: (request: Request, address: string) => Response | Promise<Response>;
   /** A connection failed before a request could be made of it. */
   readonly onError: (error: Error, address: string) => void;
+  /** There were too many connections for that of the client at `address`. */
+  readonly onRefused: (address: string) => void;
 }
 
 /** An address that cannot be listened on: taken, not this machine's, not allowed, or with no certificate. */
@@ -68,7 +70,7 @@ function listenTcp({ config, handle }: ListenerOptions): Listener {
   };
 }
 
-async function listenTls({ config, clock, handle, onError }: ListenerOptions): Promise<Listener> {
+async function listenTls({ config, handle, ...options }: ListenerOptions): Promise<Listener> {
   const { host, tlsCert, tlsKey, connectionsMax } = config;
   const credentials = readCredentials(tlsCert, tlsKey);
   const http: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
@@ -83,8 +85,7 @@ async function listenTls({ config, clock, handle, onError }: ListenerOptions): P
     credentials,
     target: http.addr.port,
     connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
-    clock,
-    onError,
+    ...options,
   });
   let port: number;
   try {

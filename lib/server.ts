@@ -24,8 +24,8 @@ import { serveStatic } from "./http/static.ts";
 import { listen, type Listener } from "./listener.ts";
 import type { Log } from "./log.ts";
 import { HarkMetrics, Registry } from "./metrics.ts";
+import { routesOf, WS_PATH } from "./routes.ts";
 import { Connections } from "./transport/connections.ts";
-import { CORS } from "./transport/cors.ts";
 import { Handshakes, isUpgrade } from "./transport/websocket.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */
@@ -54,9 +54,6 @@ export class Server {
   /** Undefined if the server takes none. */
   readonly #tokens: Tokens | undefined;
   readonly #publish: PublishEndpoint;
-  readonly #channels: ChannelsEndpoint;
-  readonly #sessions: SessionsEndpoint;
-  readonly #socket: SocketEndpoint;
   readonly #events: EventsEndpoint;
   readonly #socketio: SocketIoEndpoint;
   readonly #router: Router;
@@ -104,27 +101,31 @@ export class Server {
       },
     });
     this.#publish = new PublishEndpoint({ ...config, clock, publisher, access });
-    this.#channels = new ChannelsEndpoint({
-      ...config,
-      engine: this.#engine,
-      hub: this.#hub,
-      access,
-    });
-    this.#sessions = new SessionsEndpoint({ hub: this.#hub, access });
     const handshakes = new Handshakes(clock);
     const turn = new Turn(clock);
-    this.#socket = new SocketEndpoint({
-      ...config,
-      clock,
-      handshakes,
-      connections,
-      publisher,
-      turn,
-      access,
-    });
     this.#socketio = new SocketIoEndpoint({ ...config, connections, access, clock, handshakes });
     this.#events = new EventsEndpoint({ ...config, connections, access, clock, turn });
-    this.#router = new Router(this.#routes());
+    this.#router = new Router(routesOf({
+      publish: this.#publish,
+      channels: new ChannelsEndpoint({ ...config, engine: this.#engine, hub: this.#hub, access }),
+      sessions: new SessionsEndpoint({ hub: this.#hub, access }),
+      socket: new SocketEndpoint({
+        ...config,
+        clock,
+        handshakes,
+        connections,
+        publisher,
+        turn,
+        access,
+      }),
+      events: this.#events,
+      socketio: this.#socketio,
+      socketioPath: config.socketio ? config.socketioPath : undefined,
+      count: () => json(JSON.stringify({ count: this.#hub.size })),
+      health: () => json('{"status":"alive"}'),
+      readiness: () => this.#readiness(),
+      metrics: () => this.#renderMetrics(),
+    }));
     this.#loopProbe = this.#probeLoop();
     this.#expiryCheck = tokens && every(clock, EXPIRY_CHECK_MS, () => this.#hub.endExpired());
   }
@@ -146,6 +147,9 @@ export class Server {
       handle: (request, address) => this.#handle(request, address),
       onError: ({ message }, address) => {
         this.#log.debug("connection failed", { address, error: message }, address);
+      },
+      onRefused: (address) => {
+        this.#connections.refused("over-limit", "too many connections", address);
       },
     });
   }
@@ -198,63 +202,6 @@ export class Server {
     const timer = this.#clock.after(LEAVE_MS, resolve);
     await Promise.race([this.#listener?.close(), late]);
     timer.cancel();
-  }
-
-  #routes(): Route[] {
-    const { broadcast, broadcastHead } = this.#publish;
-    const broadcastMethods = {
-      GET: broadcast,
-      POST: broadcast,
-      PUT: broadcast,
-      PATCH: broadcast,
-      DELETE: broadcast,
-      HEAD: broadcastHead,
-    };
-    return [
-      { path: "/broadcast/:message", methods: broadcastMethods, cors: CORS.allowed },
-      { path: "/channels", methods: { GET: this.#channels.list }, cors: CORS.allowed },
-      {
-        path: "/channels/:channel",
-        methods: { GET: this.#channels.history, POST: this.#publish.publish },
-        cors: CORS.readable,
-      },
-      {
-        path: "/channels/:channel/presence",
-        methods: { GET: this.#channels.presence },
-        cors: CORS.readable,
-      },
-      {
-        path: "/ws",
-        methods: { GET: (exchange) => this.#socket.accept(exchange) },
-        cors: CORS.readable,
-      },
-      {
-        path: "/events",
-        methods: { GET: this.#events.open, HEAD: this.#events.head },
-        cors: CORS.readable,
-      },
-      {
-        path: "/count",
-        methods: { GET: () => json(JSON.stringify({ count: this.#hub.size })) },
-        cors: CORS.readable,
-      },
-      {
-        path: "/sessions",
-        methods: { GET: this.#sessions.list, DELETE: this.#sessions.end },
-        cors: CORS.allowed,
-      },
-      ...this.#socketioRoutes(),
-      { path: "/healthz", methods: { GET: () => json('{"status":"alive"}') }, cors: CORS.allowed },
-      { path: "/readyz", methods: { GET: () => this.#readiness() }, cors: CORS.allowed },
-      { path: "/metrics", methods: { GET: () => this.#renderMetrics() }, cors: CORS.allowed },
-    ];
-  }
-
-  #socketioRoutes(): Route[] {
-    const { socketio, socketioPath } = this.#config;
-    const paths = socketio ? [socketioPath, socketioPath.slice(0, -1)] : [];
-    const { handle: protocol } = this.#socketio;
-    return paths.map((path) => ({ path, methods: {}, protocol, cors: CORS.engineio }));
   }
 
   async #handle(request: Request, peer: string): Promise<Response> {
@@ -352,8 +299,6 @@ export class Server {
     });
   }
 }
-
-const WS_PATH = "/ws";
 
 function openEngine(config: Config, clock: Clock): Engine {
   if (config.store === "") return new MemoryEngine(clock, config);

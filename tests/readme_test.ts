@@ -15,9 +15,9 @@ for (const [name, expected] of readmeParts()) {
 }
 
 Deno.test("README.md names every endpoint", async () => {
-  const server = await Deno.readTextFile(new URL("../lib/server.ts", import.meta.url));
+  const routes = await Deno.readTextFile(new URL("../lib/routes.ts", import.meta.url));
   const named = partOf(await Deno.readTextFile(README), "endpoints") ?? "";
-  const paths = Array.from(server.matchAll(/path: "([^"]+)"/g), ([, path = ""]) => path);
+  const paths = Array.from(routes.matchAll(/path: "([^"]+)"/g), ([, path = ""]) => path);
   assertEquals(paths.filter((path) => !named.includes(path)), []);
   assertEquals(paths.length > 8, true);
 });

@@ -19,7 +19,8 @@ export interface Command {
   readonly summary: string;
   /** What `--help` shows. */
   readonly help: string;
-  readonly syntax: Syntax;
+  /** Undefined if it reads its arguments by itself: then all of them are operands. */
+  readonly syntax: Syntax | undefined;
   /** Does it. Resolves to the exit code; throws a `UsageError` or a `Failure`. */
   readonly run: (args: Arguments, shell: Shell) => Promise<number>;
 }
@@ -36,7 +37,7 @@ export async function runCommand(
   shell: Shell,
 ): Promise<number> {
   try {
-    const parsed = parseArguments(args, command.syntax);
+    const parsed = readArguments(command, args);
     if (!parsed.switches.has("help")) return await command.run(parsed, shell);
     shell.write(command.help);
     return 0;
@@ -49,4 +50,9 @@ export async function runCommand(
     shell.say(error.message);
     return 1;
   }
+}
+
+function readArguments({ syntax }: Command, args: readonly string[]): Arguments {
+  if (syntax !== undefined) return parseArguments(args, syntax);
+  return { values: new Map(), switches: new Set(), operands: args };
 }

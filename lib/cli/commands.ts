@@ -1,9 +1,10 @@
+import { checkCommand } from "./check.ts";
 import type { Command } from "./command.ts";
 import { publishCommand } from "./publish.ts";
 import { tailCommand } from "./tail.ts";
 import { tokenCommand } from "./token.ts";
 
-const LIST: readonly Command[] = [publishCommand, tailCommand, tokenCommand];
+const LIST: readonly Command[] = [publishCommand, tailCommand, tokenCommand, checkCommand];
 
 /** Every command beside the server itself, by its name. */
 export const COMMANDS: ReadonlyMap<string, Command> = new Map(

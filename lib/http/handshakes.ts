@@ -27,7 +27,7 @@ export class HandshakeGrants {
   find(handshake: Handshake): Grant | Promise<Grant> {
     const { headers, query, address, auth: { token } } = handshake;
     const known = this.#grants.get(query);
-    if (known === undefined || (token !== undefined && token !== null)) {
+    if (known === undefined || token !== undefined) {
       return this.#access.identify({ headers, query, address, token });
     }
     if (known instanceof Refusal) throw known;

@@ -21,6 +21,8 @@ export interface TlsFrontOptions {
   readonly handshakeMs?: number;
   /** The connection of the client at `address` failed. */
   readonly onError: (error: Error, address: string) => void;
+  /** The client at `address` was one too many. */
+  readonly onRefused: (address: string) => void;
 }
 
 /** Why a certificate cannot be used. Holds nothing of the key. */
@@ -111,7 +113,11 @@ export class TlsFront {
   }
 
   #take(socket: Socket): void {
-    if (this.#sockets.size >= this.#options.connectionsMax) return void socket.destroy();
+    if (this.#sockets.size >= this.#options.connectionsMax) {
+      this.#options.onRefused(addressOf(socket));
+      socket.destroy();
+      return;
+    }
     this.#sockets.add(socket);
     socket.on("close", () => this.#sockets.delete(socket));
   }

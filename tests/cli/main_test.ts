@@ -78,7 +78,7 @@ Deno.test("the program's --help tells of every command", async () => {
   assertEquals(code, 0);
   const [, commands = ""] = out.split("\nCommands:\n");
   const names = [...commands.matchAll(/^ {2}(\w+) /gm)].map(([, name]) => name);
-  assertEquals(names, ["start", "publish", "tail", "token"]);
+  assertEquals(names, ["start", "publish", "tail", "token", "check"]);
   const unknown = await output(["publsh", "x"]);
   assertEquals([unknown.code, unknown.out], [2, ""]);
 });

@@ -19,6 +19,7 @@ const decoder = new TextDecoder();
 class Behind implements AsyncDisposable {
   readonly clock = new FakeClock();
   readonly errors: Inbox<[message: string, address: string]> = new Inbox();
+  readonly refused: Inbox<string> = new Inbox();
   readonly front: TlsFront;
   readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   #port = 0;
@@ -39,6 +40,7 @@ class Behind implements AsyncDisposable {
       connectionsMax: 100,
       clock: this.clock,
       onError: ({ message }, address) => this.errors.push([message, address]),
+      onRefused: (address) => this.refused.push(address),
       ...options,
     });
   }
@@ -202,7 +204,7 @@ Deno.test("a TlsFront has so many connections, and closes one more at once", asy
   await first.handshake();
   using server = await behind.accept();
   using second = await behind.connectPlain();
-  assertEquals(await readToEnd(second), 0);
+  assertEquals([await readToEnd(second), await behind.refused.next()], [0, "127.0.0.1"]);
   first.close();
   assertEquals(await readText(server), null);
   await eventually(() => behind.front.size, (size) => size === 0);
@@ -244,7 +246,8 @@ Deno.test("TlsFront.listen() rejects if the address is taken", async () => {
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = await Behind.open(certificate);
   const { port, clock } = behind;
-  const options = { credentials: certificate, target: 1, connectionsMax: 1, clock, onError() {} };
+  const bounds = { target: 1, connectionsMax: 1, clock };
+  const options = { credentials: certificate, ...bounds, onError() {}, onRefused() {} };
   const second = new TlsFront(options);
   const listen = () => second.listen({ host: "127.0.0.1", port, backlog: 1 });
   await assertRejects(listen, Error, "EADDRINUSE");

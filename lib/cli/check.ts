@@ -1,0 +1,85 @@
+import { X509Certificate } from "node:crypto";
+import { type Config, ConfigError, parseConfig, type Sources } from "../config.ts";
+import { printable } from "../log.ts";
+import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "../options.ts";
+import { type Setup, whatIsUnwise, whoMayDoWhat } from "./advice.ts";
+import { UsageError } from "./arguments.ts";
+import type { Command, Shell } from "./command.ts";
+
+/** `hark check`: tells what the server would do with these flags and variables, and starts nothing. */
+export const checkCommand: Command = {
+  name: "check",
+  summary: "tell what these flags and variables allow, and what is unwise",
+  help: `Usage: hark check [flags of the server]
+
+Tells what a server with these flags and variables allows, and to whom; what is unwise about it; and
+every option with where its value comes from. Secrets are not shown.
+Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not start.
+
+  -h, --help     show this`,
+  syntax: undefined,
+
+  run({ operands }, shell) {
+    const setup = readSetup(operands, shell);
+    if (setup === undefined) {
+      shell.write(checkCommand.help);
+      return Promise.resolve(0);
+    }
+    const unwise = whatIsUnwise(setup);
+    const lines = [
+      ...titled("Who may", table(whoMayDoWhat(setup))),
+      ...titled("Unwise", unwise.length > 0 ? unwise.map((line) => `- ${line}`) : ["nothing"]),
+      ...titled("Options", table(optionRows(setup.config, setup.sources))),
+    ];
+    for (const line of lines.slice(0, -1)) shell.write(printable(line));
+    return Promise.resolve(unwise.length > 0 ? 1 : 0);
+  },
+};
+
+/** Undefined if help is asked for. Throws a `UsageError` if the server would not start. */
+function readSetup(args: readonly string[], { env, clock }: Shell): Setup | undefined {
+  // These two are the other commands'.
+  const { HARK_URL: _url, HARK_KEY: _key, ...variables } = env;
+  try {
+    const parsed = parseConfig(args, variables);
+    if (parsed.kind !== "run") return undefined;
+    const { config, sources } = parsed;
+    return { config, sources, certificateEndsAt: readCertificateEnd(config), now: clock.now() };
+  } catch (error) {
+    if (error instanceof ConfigError) throw new UsageError(error.message);
+    throw error;
+  }
+}
+
+function readCertificateEnd({ tlsCert }: Config): number | undefined {
+  if (tlsCert === "") return undefined;
+  try {
+    return Date.parse(new X509Certificate(Deno.readTextFileSync(tlsCert)).validTo);
+  } catch (error) {
+    throw new UsageError(`Cannot read certificate ${tlsCert}: ${(error as Error).message}`);
+  }
+}
+
+/** Every option: its flag, where its value comes from, and the value. */
+function optionRows(config: Config, sources: Sources): string[][] {
+  return (Object.keys(OPTIONS) as OptionKey[]).map((key) => {
+    const source = sources[key] === "environment" ? variableName(key) : sources[key];
+    return [`--${flagName(key)}`, source, display(OPTIONS[key], config[key])];
+  });
+}
+
+function display({ secret }: Option<unknown>, value: unknown): string {
+  const values = [value].flat().filter((item) => item !== "");
+  if (!secret || values.length === 0) return values.join(",") || "-";
+  return Array.isArray(value) ? `${values.length}, not shown` : "not shown";
+}
+
+function titled(title: string, lines: readonly string[]): string[] {
+  return [`${title}:`, ...lines.map((line) => `  ${line}`), ""];
+}
+
+/** Rows as lines, with columns as wide as their widest cell. */
+function table(rows: readonly (readonly string[])[]): string[] {
+  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  return rows.map((row) => row.map((cell, at) => cell.padEnd(widths[at]!)).join("  ").trimEnd());
+}

@@ -1,0 +1,67 @@
+import type { ChannelsEndpoint } from "./http/channels.ts";
+import type { EventsEndpoint } from "./http/events.ts";
+import type { PublishEndpoint } from "./http/publish.ts";
+import type { Handler, Route } from "./http/router.ts";
+import type { SessionsEndpoint } from "./http/sessions.ts";
+import type { SocketEndpoint } from "./http/socket.ts";
+import type { SocketIoEndpoint } from "./http/socketio.ts";
+import { CORS } from "./transport/cors.ts";
+
+/** What answers. */
+export interface Endpoints {
+  readonly publish: PublishEndpoint;
+  readonly channels: ChannelsEndpoint;
+  readonly sessions: SessionsEndpoint;
+  readonly socket: SocketEndpoint;
+  readonly events: EventsEndpoint;
+  readonly socketio: SocketIoEndpoint;
+  /** Where Socket.IO is, with a slash at its end; undefined for nowhere. */
+  readonly socketioPath: string | undefined;
+  readonly count: Handler;
+  readonly health: Handler;
+  readonly readiness: Handler;
+  readonly metrics: Handler;
+}
+
+/** Where WebSockets connect, and what `/` is for them. */
+export const WS_PATH = "/ws";
+
+/** Every endpoint: its path, its methods, and what pages of other sites may do there. */
+export function routesOf(endpoints: Endpoints): Route[] {
+  const { publish, channels, sessions, socket, events } = endpoints;
+  const { count, health, readiness, metrics } = endpoints;
+  const { allowed, readable } = CORS;
+  const broadcast = {
+    GET: publish.broadcast,
+    POST: publish.broadcast,
+    PUT: publish.broadcast,
+    PATCH: publish.broadcast,
+    DELETE: publish.broadcast,
+    HEAD: publish.broadcastHead,
+  };
+  const channel = { GET: channels.history, POST: publish.publish };
+  const stream = { GET: events.open, HEAD: events.head };
+  const upgrade: Handler = (exchange) => socket.accept(exchange);
+  return [
+    { path: "/broadcast/:message", methods: broadcast, cors: allowed },
+    { path: "/channels", methods: { GET: channels.list }, cors: allowed },
+    { path: "/channels/:channel", methods: channel, cors: readable },
+    { path: "/channels/:channel/presence", methods: { GET: channels.presence }, cors: readable },
+    { path: WS_PATH, methods: { GET: upgrade }, cors: readable },
+    { path: "/events", methods: stream, cors: readable },
+    { path: "/count", methods: { GET: count }, cors: readable },
+    { path: "/sessions", methods: { GET: sessions.list, DELETE: sessions.end }, cors: allowed },
+    ...socketioRoutes(endpoints),
+    { path: "/healthz", methods: { GET: health }, cors: allowed },
+    { path: "/readyz", methods: { GET: readiness }, cors: allowed },
+    { path: "/metrics", methods: { GET: metrics }, cors: allowed },
+  ];
+}
+
+/** Socket.IO is served with and without the slash at the end. */
+function socketioRoutes({ socketio, socketioPath }: Endpoints): Route[] {
+  if (socketioPath === undefined) return [];
+  return [socketioPath, socketioPath.slice(0, -1)].map((path) => {
+    return { path, methods: {}, protocol: socketio.handle, cors: CORS.engineio };
+  });
+}

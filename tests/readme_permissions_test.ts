@@ -1,0 +1,124 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { makeCertificate, TemporaryFolder, trusting } from "./support/certificates.ts";
+import { deadline } from "./support/deadline.ts";
+import { readLines } from "./support/server.ts";
+
+// The permissions that README.md gives a server, tried as they stand but for ports and folders.
+const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+const ROOT = new URL("..", import.meta.url).pathname;
+
+/** What stands behind `deno` in the unit's ExecStart, and in the image's CMD. */
+const UNIT = /^ExecStart=\S*deno (.+)$/m.exec(README)![1]!.split(" ");
+const IMAGE: string[] = JSON.parse(/^CMD (\[.+\])$/m.exec(README)![1]!);
+/** Each row of the table: options, and the permissions that they need instead. */
+const ROWS = [...README.matchAll(/^\| `(--[^|]+)` +\| `(--allow[^|]+)` +\|$/gm)]
+  .map(([, options, permissions]) => [options!.split(" "), permissions!.split(" ")] as const);
+
+interface Attempt {
+  /** What the program has said, if it ended before it listened. */
+  readonly refused: string | undefined;
+  /** The statuses of the page, of publishing, and of who looks after the server. */
+  readonly statuses: readonly number[];
+}
+
+function freePort(): number {
+  using listener = Deno.listen({ hostname: "0.0.0.0", port: 0 });
+  return listener.addr.port;
+}
+
+/** Runs the program with these arguments of `deno`, and asks it for what it does. */
+async function attempt(args: readonly string[], client?: Deno.HttpClient): Promise<Attempt> {
+  const process = new Deno.Command(Deno.execPath(), {
+    args: [...args],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", HARK_PUBLISH_KEYS: "0123456789abcdef", HARK_DRAIN_S: "0" },
+    stdin: "null",
+    stdout: "piped",
+    stderr: "piped",
+  }).spawn();
+  const [out, err] = [readLines(process.stdout), readLines(process.stderr)];
+  try {
+    const listening = out.find((line) => line.includes("listening on")).catch(() => undefined);
+    const url = /listening on (\S+)/.exec(await listening ?? "")?.[1];
+    if (url === undefined) return { refused: (await err.rest()).join("\n"), statuses: [] };
+    const base = url.replace(/^unix:.*/, "http://localhost").replace("0.0.0.0", "localhost");
+    const statuses = [];
+    for (const path of ["/", "/broadcast/x?key=0123456789abcdef", "/metrics"]) {
+      const answer = await deadline(fetch(base + path, { ...(client && { client }) }));
+      await answer.body?.cancel();
+      statuses.push(answer.status);
+    }
+    return { refused: undefined, statuses };
+  } finally {
+    stop(process);
+    await deadline(process.status);
+    await Promise.all([out.rest(), err.rest()]);
+  }
+}
+
+function stop(process: Deno.ChildProcess): void {
+  try {
+    process.kill("SIGTERM");
+  } catch (error) {
+    if (!(error instanceof TypeError)) throw error; // It has ended already.
+  }
+}
+
+/** A public key as an issuer gives it out. */
+async function makeJwks(): Promise<string> {
+  const algorithm = { name: "ECDSA", namedCurve: "P-256" };
+  const { publicKey } = await crypto.subtle.generateKey(algorithm, true, ["sign", "verify"]);
+  return JSON.stringify({ keys: [await crypto.subtle.exportKey("jwk", publicKey)] });
+}
+
+/** With a free port in the place of that one. */
+function movedFrom(port: string, args: readonly string[]): string[] {
+  const free = String(freePort());
+  const own = args.map((arg) => arg.replaceAll(`:${port}`, `:${free}`));
+  return own.includes("--port")
+    ? own.with(own.indexOf("--port") + 1, free)
+    : [...own, "--port", free];
+}
+
+for (const [name, args] of [["unit", UNIT], ["image", IMAGE]] as const) {
+  Deno.test(`the permissions of README.md's ${name} are enough, and each is needed`, async () => {
+    const permissions = args.filter((arg) => arg.startsWith("--allow-"));
+    assertEquals(permissions.map((arg) => arg.split("=")[0]), [
+      "--allow-net",
+      "--allow-read",
+      "--allow-env",
+    ]);
+    const { refused, statuses } = await attempt(movedFrom("3000", args));
+    assertEquals([refused, statuses], [undefined, [200, 200, 200]]);
+    for (const permission of permissions) {
+      const others = args.filter((arg) => arg !== permission);
+      const less = await attempt(movedFrom("3000", others));
+      if (permission === "--allow-read=static") assertEquals(less.statuses, [404, 200, 200]);
+      else assertMatch(less.refused ?? "", /Requires (net|env) access/);
+    }
+  });
+}
+
+Deno.test("the permissions of README.md's table are enough for their options", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "made");
+  await Deno.copyFile(certificate.certFile, `${folder.path}/cert.pem`);
+  await Deno.copyFile(certificate.keyFile, `${folder.path}/key.pem`);
+  await Deno.writeTextFile(`${folder.path}/keys.json`, await makeJwks());
+  assertEquals(ROWS.length, 5);
+  for (const [options, permissions] of ROWS) {
+    if (options.some((option) => option.startsWith("https:"))) continue;
+    const names = permissions.map((permission) => permission.split("=")[0]!);
+    const kept = UNIT.slice(0, UNIT.indexOf("main.ts"))
+      .filter((arg) => !names.includes(arg.split("=")[0]!));
+    const args = [...kept, ...permissions, "main.ts", ...options]
+      .map((arg) => arg.replaceAll(/\/(var\/lib|etc|run)\/hark/g, folder.path));
+    const isUnix = options.includes("--listen");
+    using client = isUnix
+      ? Deno.createHttpClient({ proxy: { transport: "unix", path: `${folder.path}/hark.sock` } })
+      : trusting(certificate);
+    const moved = isUnix ? args : movedFrom(options.includes("443") ? "443" : "3000", args);
+    const { refused, statuses } = await attempt(moved, client);
+    assertEquals([refused, statuses], [undefined, [200, 200, 200]], options.join(" "));
+  }
+});
