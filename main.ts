@@ -5,7 +5,7 @@ import { systemClock } from "./lib/core/clock.ts";
 import { createLog, type Log, print, printLine } from "./lib/log.ts";
 import { ListenError } from "./lib/listener.ts";
 import { Server } from "./lib/server.ts";
-import { CertificateError } from "./lib/transport/tls.ts";
+import { CertificateError } from "./lib/core/errors.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
 const { version } = denoJson;

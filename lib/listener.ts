@@ -1,7 +1,7 @@
 import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
 import { problem } from "./http/problem.ts";
-import { CertificateError, readCredentials, TlsFront } from "./transport/tls.ts";
+import { CertificateError } from "./core/errors.ts";
 
 /** Where a server listens. */
 export interface Listener {
@@ -71,6 +71,8 @@ function listenTcp({ config, handle }: ListenerOptions): Listener {
 }
 
 async function listenTls({ config, handle, ...options }: ListenerOptions): Promise<Listener> {
+  // Only now, because most servers have a proxy for it and start faster without.
+  const { readCredentials, TlsFront } = await import("./transport/tls.ts");
   const { host, tlsCert, tlsKey, connectionsMax } = config;
   const credentials = readCredentials(tlsCert, tlsKey);
   const http: Deno.HttpServer<Deno.NetAddr> = Deno.serve(

@@ -17,15 +17,17 @@ async function replace(old: TestCertificate, by: TestCertificate): Promise<void>
   await Deno.copyFile(by.keyFile, old.keyFile);
 }
 
-/** Ports on which something listens on 127.0.0.1. */
+/** Ports on which this process listens on 127.0.0.1. */
 async function listeningPorts(): Promise<number[]> {
   // By a process of its own: Deno lets only a program with every permission read /proc.
-  const { stdout } = await new Deno.Command("cat", { args: ["/proc/net/tcp"] }).output();
-  const lines = new TextDecoder().decode(stdout).trim().split("\n").slice(1);
+  const script = "readlink /proc/$PPID/fd/*; cat /proc/net/tcp";
+  const { stdout } = await new Deno.Command("sh", { args: ["-c", script] }).output();
+  const lines = new TextDecoder().decode(stdout).split("\n");
   const sockets = lines.map((line) => line.trim().split(/\s+/) as string[]);
-  return sockets.flatMap(([, address = "", , state]) => {
+  return sockets.flatMap(([, address = "", , state, , , , , , inode]) => {
     const [host, port = ""] = address.split(":");
-    return state === "0A" && host === "0100007F" ? parseInt(port, 16) : [];
+    const isOwn = lines.includes(`socket:[${inode}]`);
+    return isOwn && state === "0A" && host === "0100007F" ? parseInt(port, 16) : [];
   });
 }
 

@@ -1,4 +1,3 @@
-import { X509Certificate } from "node:crypto";
 import { type Config, ConfigError, parseConfig, type Sources } from "../config.ts";
 import { printable } from "../log.ts";
 import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "../options.ts";
@@ -19,11 +18,11 @@ Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not 
   -h, --help     show this`,
   syntax: undefined,
 
-  run({ operands }, shell) {
-    const setup = readSetup(operands, shell);
+  async run({ operands }, shell) {
+    const setup = await readSetup(operands, shell);
     if (setup === undefined) {
       shell.write(checkCommand.help);
-      return Promise.resolve(0);
+      return 0;
     }
     const unwise = whatIsUnwise(setup);
     const lines = [
@@ -32,29 +31,35 @@ Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not 
       ...titled("Options", table(optionRows(setup.config, setup.sources))),
     ];
     for (const line of lines.slice(0, -1)) shell.write(printable(line));
-    return Promise.resolve(unwise.length > 0 ? 1 : 0);
+    return unwise.length > 0 ? 1 : 0;
   },
 };
 
 /** Undefined if help is asked for. Throws a `UsageError` if the server would not start. */
-function readSetup(args: readonly string[], { env, clock }: Shell): Setup | undefined {
+async function readSetup(
+  args: readonly string[],
+  { env, clock }: Shell,
+): Promise<Setup | undefined> {
   // These two are the other commands'.
   const { HARK_URL: _url, HARK_KEY: _key, ...variables } = env;
   try {
     const parsed = parseConfig(args, variables);
     if (parsed.kind !== "run") return undefined;
     const { config, sources } = parsed;
-    return { config, sources, certificateEndsAt: readCertificateEnd(config), now: clock.now() };
+    const certificateEndsAt = await readCertificateEnd(config);
+    return { config, sources, certificateEndsAt, now: clock.now() };
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(error.message);
     throw error;
   }
 }
 
-function readCertificateEnd({ tlsCert }: Config): number | undefined {
+async function readCertificateEnd({ tlsCert }: Config): Promise<number | undefined> {
   if (tlsCert === "") return undefined;
+  // Only now, because every other command starts faster without.
+  const { X509Certificate } = await import("node:crypto");
   try {
-    return Date.parse(new X509Certificate(Deno.readTextFileSync(tlsCert)).validTo);
+    return Date.parse(new X509Certificate(await Deno.readTextFile(tlsCert)).validTo);
   } catch (error) {
     throw new UsageError(`Cannot read certificate ${tlsCert}: ${(error as Error).message}`);
   }

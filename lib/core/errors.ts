@@ -69,3 +69,8 @@ export function readInput<T>(read: () => T): T {
 function isInputError(error: unknown): error is Error {
   return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;
 }
+
+/** Why a certificate cannot be used. Holds nothing of the key. */
+export class CertificateError extends Error {
+  override readonly name = "CertificateError";
+}

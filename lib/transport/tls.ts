@@ -1,5 +1,6 @@
 import { type AddressInfo, connect, type Socket } from "node:net";
 import { createServer, type Server, type TLSSocket } from "node:tls";
+import { CertificateError } from "../core/errors.ts";
 import type { Clock } from "../core/clock.ts";
 import { Deadlines } from "../core/deadlines.ts";
 
@@ -23,11 +24,6 @@ export interface TlsFrontOptions {
   readonly onError: (error: Error, address: string) => void;
   /** The client at `address` was one too many. */
   readonly onRefused: (address: string) => void;
-}
-
-/** Why a certificate cannot be used. Holds nothing of the key. */
-export class CertificateError extends Error {
-  override readonly name = "CertificateError";
 }
 
 const LOOPBACK = "127.0.0.1";

@@ -1,6 +1,7 @@
 import { assert, assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
-import { CertificateError, readCredentials, TlsFront } from "../../lib/transport/tls.ts";
+import { CertificateError } from "../../lib/core/errors.ts";
+import { readCredentials, TlsFront } from "../../lib/transport/tls.ts";
 import type { TlsFrontOptions } from "../../lib/transport/tls.ts";
 import {
   makeCertificate,
