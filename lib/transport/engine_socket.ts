@@ -154,7 +154,7 @@ export class EngineSocket {
     );
   }
 
-  /** Takes a post of packets. Undefined if it must not be made or is malformed. */
+  /** Takes a post of packets. Undefined if it must not be made, is malformed or more than may come. */
   async post(query: URLSearchParams, request: Request): Promise<Response | undefined> {
     if (this.#isPosting) this.fail(DISCONNECTS.protocol);
     if (this.#polls === undefined) return undefined;
@@ -167,8 +167,7 @@ export class EngineSocket {
       this.fail(DISCONNECTS.protocol);
       return undefined;
     }
-    for (const packet of packets.value) this.#receivePosted(packet);
-    return postAnswer();
+    return packets.value.every((packet) => this.#receivePosted(packet)) ? postAnswer() : undefined;
   }
 
   /** A WebSocket that wants to take over has opened; it is closed unless the session can use it. */
@@ -231,11 +230,14 @@ export class EngineSocket {
     }
   }
 
-  #receivePosted(packet: Packet): void {
+  /** Takes a packet, unless it is one too many: then nothing after it counts. */
+  #receivePosted(packet: Packet): boolean {
     const { clock, inboundPerSecondMax } = this.#limits;
     this.#rate ??= new Rate(inboundPerSecondMax, clock.monotonic());
-    if (this.#rate.take(clock.monotonic())) this.#receive(packet);
+    const isTaken = this.#rate.take(clock.monotonic());
+    if (isTaken) this.#receive(packet);
     else this.fail(DISCONNECTS.limit);
+    return isTaken;
   }
 
   #receive({ type, data }: Packet): void {

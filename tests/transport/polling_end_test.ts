@@ -250,7 +250,7 @@ Deno.test("a client that posts more packets a second than it may is cut", async 
   const client = await host.poll();
   assertEquals(seen(await client.post("4a\x1e4b\x1e4c")), [200, "ok"]);
   host.clock.advance(1000);
-  assertEquals(seen(await client.post("4d\x1e4e\x1e4f\x1e4g\x1e4h")), [200, "ok"]);
+  assertEquals(seen(await client.post("4d\x1e4e\x1e4f\x1e4g\x1e4h")), [400, REQUEST]);
   await assertDead(client, other, "limit");
   assertEquals(await client.session.messages.rest(), ["a", "b", "c", "d", "e", "f"]);
   assertEquals(host.faults, ["limit"]);
