@@ -1,7 +1,8 @@
 import type { Config } from "./config.ts";
 import type { Clock } from "./core/clock.ts";
-import { problem } from "./http/problem.ts";
 import { CertificateError } from "./core/errors.ts";
+import { problem } from "./http/problem.ts";
+import { LastingServer } from "./transport/lasting_server.ts";
 
 /** Where a server listens. */
 export interface Listener {
@@ -28,6 +29,8 @@ export interface ListenerOptions {
   readonly onError: (error: Error, address: string) => void;
   /** There were too many connections for that of the client at `address`. */
   readonly onRefused: (address: string) => void;
+  /** The process can take no connection now, and tries again. */
+  readonly onFailure: (error: Error) => void;
 }
 
 /** An address that cannot be listened on: taken, not this machine's, not allowed, or with no certificate. */
@@ -56,44 +59,58 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   }
 }
 
-function listenTcp({ config, handle }: ListenerOptions): Listener {
-  const { host, port } = config;
-  const http = Deno.serve(
-    { hostname: host, port, tcpBacklog: TCP_BACKLOG, onListen },
-    (request, { remoteAddr }) => handle(request, remoteAddr.hostname),
-  );
+function listenTcp(options: ListenerOptions): Listener {
+  const { host: hostname, port } = options.config;
+  const server = serveTcp({ hostname, port }, options, (request, { hostname }) => {
+    return options.handle(request, hostname);
+  });
+  const { address } = server;
   return {
-    url: `http://${displayHost(http.addr.hostname)}:${http.addr.port}`,
-    port: http.addr.port,
+    url: `http://${displayHost(address.hostname)}:${address.port}`,
+    port: address.port,
     renewCertificate: nothingToRenew,
-    close: () => http.shutdown(),
+    close: () => server.close(),
   };
 }
 
-async function listenTls({ config, handle, ...options }: ListenerOptions): Promise<Listener> {
+/** Answers HTTP on a TCP port; once it has one of its own, it keeps that. */
+function serveTcp(
+  { hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">,
+  { clock, onFailure }: ListenerOptions,
+  handle: (request: Request, from: Deno.NetAddr) => Response | Promise<Response>,
+): LastingServer<Deno.NetAddr> {
+  return new LastingServer({
+    clock,
+    onFailure,
+    serve: (last) =>
+      Deno.serve(
+        { hostname, port: last?.port ?? port, tcpBacklog: TCP_BACKLOG, onListen },
+        (request, { remoteAddr }) => handle(request, remoteAddr),
+      ),
+  });
+}
+
+async function listenTls(options: ListenerOptions): Promise<Listener> {
   // Only now, because most servers have a proxy for it and start faster without.
   const { readCredentials, TlsFront } = await import("./transport/tls.ts");
-  const { host, tlsCert, tlsKey, connectionsMax } = config;
+  const { host, tlsCert, tlsKey, connectionsMax } = options.config;
   const credentials = readCredentials(tlsCert, tlsKey);
-  const http: Deno.HttpServer<Deno.NetAddr> = Deno.serve(
-    { hostname: LOOPBACK, port: 0, tcpBacklog: TCP_BACKLOG, onListen },
-    (request, { remoteAddr }) => {
-      const address = front.addressOf(remoteAddr.port);
-      if (address !== undefined) return handle(request, address);
-      return problem(421, "misdirected", "This port is the server's own: use the one it names");
-    },
-  );
+  const server = serveTcp({ hostname: LOOPBACK, port: 0 }, options, (request, { port }) => {
+    const address = front.addressOf(port);
+    if (address !== undefined) return options.handle(request, address);
+    return problem(421, "misdirected", "This port is the server's own: use the one it names");
+  });
   const front = new TlsFront({
-    credentials,
-    target: http.addr.port,
-    connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
     ...options,
+    credentials,
+    target: server.address.port,
+    connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
   });
   let port: number;
   try {
-    port = await front.listen({ host, port: config.port, backlog: TCP_BACKLOG });
+    port = await front.listen({ host, port: options.config.port, backlog: TCP_BACKLOG });
   } catch (error) {
-    await http.shutdown();
+    await server.close();
     throw error;
   }
   return {
@@ -101,20 +118,23 @@ async function listenTls({ config, handle, ...options }: ListenerOptions): Promi
     port,
     renewCertificate: () => front.renew(readCredentials(tlsCert, tlsKey)),
     async close() {
-      await http.shutdown();
+      await server.close();
       await front.close();
     },
   };
 }
 
-async function listenUnix(path: string, { handle }: ListenerOptions): Promise<Listener> {
+async function listenUnix(path: string, options: ListenerOptions): Promise<Listener> {
   await removeStaleSocket(path);
-  const http = Deno.serve({ path, onListen }, (request) => handle(request, "unix"));
+  const server = new LastingServer<Deno.UnixAddr>({
+    ...options,
+    serve: () => Deno.serve({ path, onListen }, (request) => options.handle(request, "unix")),
+  });
   return {
     url: `unix:${path}`,
     port: 0,
     renewCertificate: nothingToRenew,
-    close: () => http.shutdown(),
+    close: () => server.close(),
   };
 }
 

@@ -151,6 +151,7 @@ export class Server {
       onRefused: (address) => {
         this.#connections.refused("over-limit", "too many connections", address);
       },
+      onFailure: (error) => this.#cannotListen(error),
     });
   }
 
@@ -185,6 +186,12 @@ export class Server {
     this.#publish.close();
     await this.#shutdown();
     await this.#engine.close();
+  }
+
+  /** The process has no descriptor left: every client that is there stays, and others have to wait. */
+  #cannotListen({ message }: Error): void {
+    this.#metrics.rejected.with("cannot-listen").inc();
+    this.#log.warn("cannot listen for a moment", { error: message }, this.#config.host);
   }
 
   async #readTokenKeys(): Promise<void> {
