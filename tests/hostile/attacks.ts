@@ -1,0 +1,17 @@
+import type { Attack } from "./attack.ts";
+import { CONNECTION_ATTACKS } from "./attacks/connections.ts";
+import { CONTENT_ATTACKS } from "./attacks/contents.ts";
+import { FLOOD_ATTACKS } from "./attacks/floods.ts";
+import { IDENTITY_ATTACKS } from "./attacks/identity.ts";
+import { INJECTION_ATTACKS } from "./attacks/injection.ts";
+import { MESSAGE_ATTACKS } from "./attacks/messages.ts";
+
+/** Every attack that there is a test of, and a line in the table. */
+export const ATTACKS: readonly Attack[] = [
+  ...CONNECTION_ATTACKS,
+  ...MESSAGE_ATTACKS,
+  ...FLOOD_ATTACKS,
+  ...CONTENT_ATTACKS,
+  ...INJECTION_ATTACKS,
+  ...IDENTITY_ATTACKS,
+];
