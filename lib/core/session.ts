@@ -114,7 +114,8 @@ export class Session {
       this.#replay(subscriptions, since, new Map(), ({ position, recovered }) => {
         this.#welcome(options, position, recovered);
         // Not before, because the welcome comes first.
-        if (presence && !this.#ended) this.#watch(subscriptions);
+        if (!presence || this.#ended) return;
+        this.#watch(subscriptions.filter((name) => this.subscriptions.has(name)));
       })
     );
   }
@@ -149,22 +150,23 @@ export class Session {
   /** Takes subscriptions back; those it does not have are ignored. */
   unsubscribe(subscriptions: readonly string[]): Promise<void> {
     return this.#queue(() => {
-      for (const name of subscriptions) {
-        if (this.subscriptions.delete(name)) this.#hub.part(name, this);
-      }
+      for (const name of subscriptions) this.#leave(name);
     });
   }
 
-  /** Takes back the subscriptions that `isAllowed` does not accept, and resolves to these. */
+  /**
+   * Takes back the subscriptions that `isAllowed` does not accept: at once, whatever is still being
+   * replayed, and again after what was asked for before. Resolves to the names of these.
+   */
   async retain(isAllowed: (subscription: string) => boolean): Promise<string[]> {
     const removed: string[] = [];
-    await this.#queue(() => {
-      removed.push(...this.subscriptions.keys().filter((name) => !isAllowed(name)));
-      for (const name of removed) {
-        this.subscriptions.delete(name);
-        this.#hub.part(name, this);
-      }
-    });
+    const remove = () => {
+      const names = [...this.subscriptions.keys()].filter((name) => !isAllowed(name));
+      for (const name of names) this.#leave(name);
+      removed.push(...names);
+    };
+    if (!this.#ended) remove();
+    await this.#queue(remove);
     return removed;
   }
 
@@ -237,6 +239,10 @@ export class Session {
     }
   }
 
+  #leave(name: string): void {
+    if (this.subscriptions.delete(name)) this.#hub.part(name, this);
+  }
+
   #watch(channels: readonly string[]): void {
     for (const name of channels) this.#hub.presence.watch(name, this);
   }
@@ -276,6 +282,8 @@ export class Session {
       const { epoch, offset } = page.position;
       const from = since.epoch === epoch && since.offset <= offset ? since.offset : 0;
       for (const name of subscriptions) {
+        // It may have been taken back meanwhile.
+        if (!this.subscriptions.has(name)) continue;
         this.subscriptions.set(name, Math.min(before.get(name) ?? from, from));
       }
       this.#sinceOffset = Math.max(this.#sinceOffset, from);
@@ -283,7 +291,9 @@ export class Session {
       announce({ recovered: page.complete, position });
     };
     try {
-      await this.#sendHistory(subscriptions, since, (missed) => !takesIn(before, missed), begin);
+      const isDue = (missed: Publication) =>
+        takesIn(this.subscriptions, missed) && !takesIn(before, missed);
+      await this.#sendHistory(subscriptions, since, isDue, begin);
       while (!this.#ended && this.#held !== undefined) await this.#release();
     } catch (error) {
       this.#hub.failed(this, error);

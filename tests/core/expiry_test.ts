@@ -101,6 +101,25 @@ Deno.test("Session.retain() takes back what was asked for before it and is still
   await node.close();
 });
 
+Deno.test("Session.retain() does not wait for a replay that the client holds up", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "b 2", "a 3", "b 4"]);
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  node.beforeHistory = () => released;
+  const { transport, session } = node.open(["a", "b", "c"], { since: node.at(0), presence: true });
+  const retained = session.retain((name) => name !== "b");
+  assertEquals([...session.subscriptions.keys()], ["a", "c"]);
+  assertEquals(node.hub.count("b"), 0);
+  await node.publish(["b 5", "a 6"]);
+  release();
+  assertEquals(await retained, ["b"]);
+  await node.publish(["b 7", "a 8"]);
+  assertEquals(transport.take().slice(1), ["1 a 1", "3 a 3", "6 a 6", "8 a 8"]);
+  assertEquals([...session.subscriptions.keys()], ["a", "c"]);
+  assertEquals(node.hub.presence.watched, 2);
+  await node.close();
+});
+
 Deno.test("Session.retain() does nothing once the session has ended", async () => {
   const node = new TestNode();
   const { session } = open(node);
