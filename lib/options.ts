@@ -222,6 +222,7 @@ export const OPTIONS = {
     pollingBytesMax: integer(1_000_000, 1024, 64 * MIB, "bytes of one long-polling request"),
     upgradeTimeoutMs: integer(10_000, 10, HOUR_MS, "milliseconds for polling to become WebSocket"),
     connectTimeoutMs: integer(45_000, 10, HOUR_MS, "milliseconds to join a first namespace"),
+    namespacesMax: integer(16, 1, 1000, "namespaces that one client is in, each a session"),
     handshakesMax: integer(
       2000,
       1,

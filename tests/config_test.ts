@@ -230,6 +230,7 @@ const CASES: Case[] = [
   integerCase("pollingBytesMax", "polling-bytes-max", 1_000_000, 1024, 67_108_864),
   integerCase("upgradeTimeoutMs", "upgrade-timeout-ms", 10_000, 10, 3_600_000),
   integerCase("connectTimeoutMs", "connect-timeout-ms", 45_000, 10, 3_600_000),
+  integerCase("namespacesMax", "namespaces-max", 16, 1, 1000),
   integerCase("handshakesMax", "handshakes-max", 2000, 1, 1_000_000),
   integerCase("channelsPerSessionMax", "channels-per-session-max", 128, 1, 100_000),
   integerCase("channelsMax", "channels-max", 100_000, 1, 10_000_000),

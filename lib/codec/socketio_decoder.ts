@@ -66,6 +66,9 @@ export class SocketDecoder {
   }
 }
 
+/** Characters of a packet that asks to join: what it says is kept as long as the client is in. */
+const CONNECT_CHARS_MAX = 16_384;
+
 /** A packet as it is written: what stands before its JSON, and the JSON, empty if there is none. */
 interface Parts {
   readonly type: SocketPacket["type"];
@@ -82,6 +85,9 @@ function splitPacket(text: string, protocol: 4 | 5): Decoded<Parts> {
   const type = SOCKET_TYPES[Number(digit)];
   if (type === undefined) return failure("packet does not start with a type digit from 0 to 6");
 
+  if (type === "connect" && text.length > CONNECT_CHARS_MAX) {
+    return failure(`connect packet has more than ${CONNECT_CHARS_MAX} characters`);
+  }
   const attachments = count === undefined ? undefined : Number(count);
   if ((attachments !== undefined) !== (Number(digit) >= BINARY_EVENT)) {
     return failure("an attachment count belongs to binary packets, and only to them");

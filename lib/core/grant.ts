@@ -37,6 +37,11 @@ export class Grant {
     this.#rules = rules;
   }
 
+  /** Tells whether its token has expired, and the time to show another is over too. */
+  isOver(nowMs: number): boolean {
+    return this.expiresAt !== undefined && this.expiresAt + EXPIRY_GRACE_MS <= nowMs;
+  }
+
   /** Tells whether a channel, or all that a pattern takes in, may be received. */
   mayReceive(subscription: string): boolean {
     const { receive } = this.#rules;

@@ -1,5 +1,6 @@
+import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
-import type { Grant } from "../core/grant.ts";
+import { Grant } from "../core/grant.ts";
 import type { Handshake } from "../socketio/server.ts";
 import { type Access, callerOf } from "./access.ts";
 import type { Exchange } from "./router.ts";
@@ -11,11 +12,13 @@ import type { Exchange } from "./router.ts";
  */
 export class HandshakeGrants {
   readonly #access: Access;
+  readonly #clock: Clock;
   /** By the query of the first request, which lives as long as its connection. */
   readonly #grants = new WeakMap<URLSearchParams, Grant | Refusal>();
 
-  constructor(access: Access) {
+  constructor(access: Access, clock: Clock) {
     this.#access = access;
+    this.#clock = clock;
   }
 
   /** Looks at the first request of a connection. */
@@ -27,7 +30,8 @@ export class HandshakeGrants {
   find(handshake: Handshake): Grant | Promise<Grant> {
     const { headers, query, address, auth: { token } } = handshake;
     const known = this.#grants.get(query);
-    if (known === undefined || token !== undefined) {
+    const isOver = known instanceof Grant && known.isOver(this.#clock.now());
+    if (known === undefined || isOver || token !== undefined) {
       return this.#access.identify({ headers, query, address, token });
     }
     if (known instanceof Refusal) throw known;

@@ -22,7 +22,7 @@ export interface SocketIoOptions extends EngineLimits {
   readonly connections: Connections;
   readonly access: Access;
   readonly connectTimeoutMs: number;
-  readonly channelsPerSessionMax: number;
+  readonly namespacesMax: number;
   /** Also how many subscriptions are remembered of clients that may come back. */
   readonly channelsMax: number;
 }
@@ -46,14 +46,15 @@ export class SocketIoEndpoint {
     this.#waitingMax = options.inboundPerSecondMax;
     this.#bodies = new BodyReader({ clock, bytesMax: LARGEST_POSTS * pollingBytesMax });
     this.#connections = connections;
-    this.#grants = new HandshakeGrants(options.access);
+    this.#grants = new HandshakeGrants(options.access, clock);
     this.#recoveries = new Recoveries(options.channelsMax);
     const io = new SocketServer({
       clock,
       connectTimeoutMs: options.connectTimeoutMs,
-      namespacesMax: options.channelsPerSessionMax,
+      namespacesMax: options.namespacesMax,
       attachmentBytesMax: pollingBytesMax,
       onError: (error) => connections.failed(error),
+      onCrowded: (address) => connections.refused("over-limit", "too many namespaces", address),
     });
     io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#admit(socket));
     this.#engine = new EngineServer({

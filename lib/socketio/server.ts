@@ -19,6 +19,8 @@ export interface SocketServerOptions {
   readonly attachmentBytesMax: number;
   /** A handler threw; the client stays. */
   readonly onError: (error: unknown) => void;
+  /** The client at `address` wanted to be in too many namespaces; it is told. */
+  readonly onCrowded: (address: string) => void;
 }
 
 /** Looks at a socket before it is let in; throws to refuse it, and the error's message is told. */
@@ -178,10 +180,11 @@ class Connection implements EngineEvents, SocketLink {
 
   #join(packet: SocketPacket & { type: "connect" }): void {
     const { namespace } = packet;
-    const { namespacesMax } = this.#server.options;
+    const { namespacesMax, onCrowded } = this.#server.options;
     const namespaces = this.#server.find(namespace);
     if (namespaces === undefined) return this.#refuse(namespace, new Error("Invalid namespace"));
     if (this.#sockets.size >= namespacesMax) {
+      onCrowded(this.#engine.handshake.address);
       return this.#refuse(namespace, new Error(`At most ${namespacesMax} namespaces`));
     }
     const socket = new ServerSocket(

@@ -65,7 +65,8 @@ export class ServerSocket {
   readonly #pendingAcks = new Map<number, PendingAck>();
   #nextAckId = 0;
   #connected = false;
-  #ended = false;
+  /** Why it has ended; undefined if it has not. */
+  #endedBy: string | undefined;
   #onDisconnect: ((why: string) => void) | undefined;
 
   constructor(id: string, namespace: string, handshake: Handshake, link: SocketLink) {
@@ -86,12 +87,12 @@ export class ServerSocket {
   }
 
   get connected(): boolean {
-    return this.#connected && !this.#ended;
+    return this.#connected && !this.ended;
   }
 
   /** True once the socket has left, or its connection is gone. */
   get ended(): boolean {
-    return this.#ended;
+    return this.#endedBy !== undefined;
   }
 
   /**
@@ -99,7 +100,7 @@ export class ServerSocket {
    * the namespace's middleware; called earlier, it lets what is sent next follow. Idempotent.
    */
   connect(data: JsonObject = {}): void {
-    if (this.#connected || this.#ended) return;
+    if (this.#connected || this.ended) return;
     this.#connected = true;
     const { namespace, id } = this;
     if (this.protocol === 5) this.#send({ type: "connect", namespace, data: { sid: id, ...data } });
@@ -112,9 +113,10 @@ export class ServerSocket {
     return this;
   }
 
-  /** Called once, when the socket has left or its connection is gone. */
+  /** Called once, when the socket has left or its connection is gone; at once if it has already. */
   onDisconnect(handler: (why: string) => void): this {
     this.#onDisconnect = handler;
+    if (this.#endedBy !== undefined) handler(this.#endedBy);
     return this;
   }
 
@@ -129,9 +131,9 @@ export class ServerSocket {
    */
   emitWithAck(timeoutMs: number, event: string, ...args: unknown[]): Promise<readonly unknown[]> {
     const { promise, resolve, reject } = Promise.withResolvers<readonly unknown[]>();
-    if (this.#ended || this.#pendingAcks.size >= ACKS_MAX) {
+    if (this.ended || this.#pendingAcks.size >= ACKS_MAX) {
       reject(
-        new Error(`Cannot ask the client: ${this.#ended ? "it has left" : "it owes answers"}`),
+        new Error(`Cannot ask the client: ${this.ended ? "it has left" : "it owes answers"}`),
       );
       return promise;
     }
@@ -147,12 +149,12 @@ export class ServerSocket {
 
   /** Writes what is encoded already: text packets of Engine.IO, and the bytes that belong to them. */
   write(part: Part): void {
-    if (!this.#ended) this.#link.write(part);
+    if (!this.ended) this.#link.write(part);
   }
 
   /** Sends the client out of the namespace, which it takes for good; or with `close`, away. */
   disconnect(close = false): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     if (this.#connected) this.#send({ type: "disconnect", namespace: this.namespace });
     this.end("server disconnect");
     if (close) this.#link.close(DISCONNECTS.forbidden);
@@ -181,8 +183,8 @@ export class ServerSocket {
 
   /** Ends the socket without a word to the client. For the connection alone. Idempotent. */
   end(why: string): void {
-    if (this.#ended) return;
-    this.#ended = true;
+    if (this.ended) return;
+    this.#endedBy = why;
     for (const { timer, reject } of this.#pendingAcks.values()) {
       timer.cancel();
       reject(new Error("The client has left"));
@@ -204,14 +206,14 @@ export class ServerSocket {
   #ack(id: number): Ack {
     let answered = false;
     return (...args) => {
-      if (answered || this.#ended) return;
+      if (answered || this.ended) return;
       answered = true;
       this.#send({ type: "ack", namespace: this.namespace, id, data: args });
     };
   }
 
   #send(packet: SocketPacket): void {
-    if (this.#ended) return;
+    if (this.ended) return;
     for (const part of encodeParts(packet, this.protocol)) this.#link.write(part);
   }
 }

@@ -49,6 +49,19 @@ const PACKETS: [text: string, packet: SocketPacket][] = [
   }],
 ];
 
+Deno.test("add() takes a connect packet of 16384 characters, and none that has more", () => {
+  for (const protocol of PROTOCOLS) {
+    const namespace = `/${"n".repeat(16_382)}`;
+    const decoder = new SocketDecoder(protocol);
+    assertEquals(decoder.add(`0${namespace}`), { ok: true, value: { type: "connect", namespace } });
+    assertEquals(decoder.add(`0${namespace},`), {
+      ok: false,
+      reason: "connect packet has more than 16384 characters",
+    });
+    assertEquals(decoder.add(`1${namespace},`).ok, true);
+  }
+});
+
 Deno.test("add() reads every type of text packet", () => {
   for (const protocol of PROTOCOLS) {
     const decoder = new SocketDecoder(protocol);

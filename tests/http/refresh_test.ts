@@ -4,6 +4,7 @@ import { SocketClock } from "../support/engine.ts";
 import { EventStream } from "../support/events.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
+import { untilCount } from "../support/socketio_client.ts";
 import { issue, type Issued, makeKeys, NOW_S, SECRET } from "../support/tokens.ts";
 
 const KEY = "a-publish-key";
@@ -284,6 +285,30 @@ Deno.test("Socket.IO checks what is subscribed to later, and tells presence who 
   assertMatch(await client.text(), /^42\["message",\{"message":"chat"\}/);
   const { body } = await server.fetch(`/channels/chat/presence?token=${token}`);
   assertEquals(JSON.parse(body).entries.map(({ user }: { user: string }) => user), ["42"]);
+});
+
+Deno.test("a Socket.IO client joins by the token of its first request until that has expired", async () => {
+  await using server = await start({ pingIntervalMs: 3_600_000 });
+  const first = await minute({ hark: { subscribe: ["secret"] } });
+  const path = `/socket.io/?EIO=4&transport=websocket&token=${first}`;
+  await using client = await Client.open(server.socketUrl(path));
+  await client.text();
+  const other = await minute({ exp: exp + 600, hark: { subscribe: ["news"] } });
+  client.send(`40/news,${JSON.stringify({ token: other })}`);
+  assertMatch(await client.text(), /^40\/news,\{/);
+  await client.text();
+  server.clock.advance(69_000);
+  client.send("40/secret,");
+  assertMatch(await client.text(), /^40\/secret,\{/);
+  await client.text();
+  client.send("41/secret,");
+  await untilCount(server, 1);
+  server.clock.advance(1000);
+  client.send("40/secret,");
+  assertEquals(
+    await client.text(),
+    '44/secret,{"message":"Cannot use this token: it has expired","data":{"code":"unauthorized"}}',
+  );
 });
 
 Deno.test("a Socket.IO client that comes back has only what its new token allows", async () => {

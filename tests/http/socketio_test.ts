@@ -195,6 +195,29 @@ Deno.test("the query names more channels for /, and a bad one is refused with th
   assertMatch(await old.text(), /^44"Cannot subscribe: expected a channel .*"$/);
 });
 
+Deno.test("a client that is cut while it joins leaves nothing behind", async () => {
+  await using server = await startServer({ outboundBytesMax: 1000 });
+  const polling = await Polling.open(server);
+  // The refusal of the first is told, and waits: the second is too much.
+  await polling.post(`40/!${"x".repeat(1100)},`, "40/news,");
+  assertEquals((await server.fetch("/count")).body, '{"count":0}');
+  const metrics = await server.metrics();
+  assertEquals(metrics.get('hark_sessions{transport="socketio"}'), 0);
+  assertEquals(metrics.get('hark_disconnects_total{reason="slow"}'), 1);
+});
+
+Deno.test("how many namespaces one client is in is bounded, and counted where it is met", async () => {
+  await using server = await startServer({ namespacesMax: 2 });
+  await using client = await connect(server);
+  await client.text();
+  await join(client, "/a,");
+  await client.text();
+  client.send("40/b,");
+  assertEquals(await client.text(), '44/b,{"message":"At most 2 namespaces"}');
+  const metrics = await server.metrics();
+  assertEquals(metrics.get('hark_rejected_total{reason="over-limit"}'), 1);
+});
+
 Deno.test("a client subscribes and unsubscribes by events, with an ack", async () => {
   await using server = await startServer({ welcome: "", channelsPerSessionMax: 2 });
   await using client = await connect(server);

@@ -37,6 +37,7 @@ export function serveConformance(port: number, pingTimeoutMs = 200): Conformance
     namespacesMax: 10,
     attachmentBytesMax: 1_000_000,
     onError: (error) => console.error(error),
+    onCrowded: () => {},
   });
   io.of("/").on("connection", (socket) => {
     greet(socket);

@@ -208,6 +208,7 @@ Deno.test("how many namespaces one client is in is bounded", async () => {
   await join(client, "/custom,");
   client.send("40/other,");
   assertEquals(await client.text(), '44/other,{"message":"At most 2 namespaces"}');
+  assertEquals(host.crowded, ["192.0.2.1"]);
   client.send("41/custom,");
   await join(client, "/other,");
   await client.close();

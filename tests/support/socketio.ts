@@ -20,21 +20,26 @@ export class SocketHost extends EngineHost {
   readonly sockets: Inbox<ServerSocket> = new Inbox();
   /** What the server's own handlers threw. */
   readonly thrown: unknown[];
+  /** The addresses of clients that wanted to be in too many namespaces. */
+  readonly crowded: string[];
 
   constructor(options: Partial<SocketServerOptions> & EngineHostOptions = {}) {
     const clock = new SocketClock();
     const thrown: unknown[] = [];
+    const crowded: string[] = [];
     const io = new SocketServer({
       clock,
       connectTimeoutMs: 45_000,
       namespacesMax: 10,
       attachmentBytesMax: 1000,
       onError: (error) => thrown.push(error),
+      onCrowded: (address) => crowded.push(address),
       ...options,
     });
     super({ ...options, clock, onConnection: (socket) => io.attach(socket) });
     this.io = io;
     this.thrown = thrown;
+    this.crowded = crowded;
     io.of((name) => NAMESPACES.includes(name))
       .on("connection", (socket) => this.sockets.push(socket));
   }
