@@ -44,9 +44,18 @@ export class Grant {
 
   /** Tells whether a channel, or all that a pattern takes in, may be received. */
   mayReceive(subscription: string): boolean {
+    const isEveryones = subscription === BROADCAST && !(this.#rules.receive instanceof Refusal);
+    return isEveryones || this.mayWatch(subscription);
+  }
+
+  /**
+   * Tells whether it may know who is on a channel, or on all that a pattern takes in: of `broadcast`
+   * too only if it is allowed, as everybody is on that, whoever they are.
+   */
+  mayWatch(subscription: string): boolean {
     const { receive } = this.#rules;
     if (receive instanceof Refusal) return false;
-    return subscription === BROADCAST || receive.some((allowed) => covers(allowed, subscription));
+    return receive.some((allowed) => covers(allowed, subscription));
   }
 
   /** Throws a `Refusal` unless all of these channels and patterns may be received. */
@@ -56,6 +65,12 @@ export class Grant {
     for (const subscription of subscriptions) {
       if (!this.mayReceive(subscription)) throw notAllowed(subscription, "subscribe");
     }
+  }
+
+  /** Throws a `Refusal` unless it may know who is on a channel. */
+  checkWatch(channel: string): void {
+    this.checkReceive([channel]);
+    if (!this.mayWatch(channel)) throw notAllowed(channel, "subscribe");
   }
 
   /** Throws a `Refusal` unless `channel` is one, and may be published to. */

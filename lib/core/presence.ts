@@ -1,10 +1,17 @@
 import { isPattern } from "./channel.ts";
-import type { Clock } from "./clock.ts";
+import type { Clock, Timer } from "./clock.ts";
 import type { Session } from "./session.ts";
 import type { Format, Frame, PresenceChange } from "./transport.ts";
 
 /** Entries in one message about presence; a crowd's coming and going takes several. */
 const ENTRIES_MAX = 500;
+
+/** From one telling to the next, so that a crowd that comes and goes costs little more than a few. */
+export const TELL_INTERVAL_MS = 200;
+/** Telling takes no more than one part in so many of the time. */
+const TELL_SHARE = 10;
+
+const AT_TURNS_END: Timer = { cancel: () => {} };
 
 interface Change {
   readonly joined: Set<Session>;
@@ -12,13 +19,17 @@ interface Change {
 }
 
 /**
- * Tells those who watch a channel who comes and goes, once a turn. A channel that nobody watches
+ * Tells those who watch a channel who comes and goes: at the end of the turn if all was quiet, else
+ * once in a while, and nothing of who has come and gone in between. A channel that nobody watches
  * costs one look-up. Only who is subscribed to the channel by its name is present on it.
  */
 export class Presence {
   readonly #clock: Clock;
   readonly #watchers = new Map<string, Set<Session>>();
   readonly #changes = new Map<string, Change>();
+  /** Not before it is told again. */
+  #quietUntil = -Infinity;
+  #timer: Timer | undefined;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -44,16 +55,21 @@ export class Presence {
   }
 
   left(channel: string, session: Session): void {
-    const watchers = this.#watchers.get(channel);
-    if (watchers === undefined) return;
-    watchers.delete(session);
-    if (watchers.size === 0) {
-      this.#watchers.delete(channel);
-      this.#changes.delete(channel);
-      return;
-    }
-    const change = this.#change(channel)!;
+    this.unwatch(channel, session);
+    const change = this.#change(channel);
+    if (change === undefined) return;
     if (!change.joined.delete(session)) change.left.add(session);
+  }
+
+  /** Tells `session` no more who comes to and leaves `channel`. */
+  unwatch(channel: string, session: Session): void {
+    const watchers = this.#watchers.get(channel);
+    if (!watchers?.delete(session) || watchers.size > 0) return;
+    this.#watchers.delete(channel);
+    this.#changes.delete(channel);
+    if (this.#watchers.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
   }
 
   #change(channel: string): Change | undefined {
@@ -61,19 +77,30 @@ export class Presence {
     let change = this.#changes.get(channel);
     if (change === undefined) {
       change = { joined: new Set(), left: new Set() };
-      if (this.#changes.size === 0) this.#clock.afterTurn(() => this.#flush());
       this.#changes.set(channel, change);
+      this.#timer ??= this.#schedule();
     }
     return change;
   }
 
+  #schedule(): Timer {
+    const waitMs = this.#quietUntil - this.#clock.monotonic();
+    if (waitMs > 0) return this.#clock.after(waitMs, () => this.#flush());
+    this.#clock.afterTurn(() => this.#flush());
+    return AT_TURNS_END;
+  }
+
   #flush(): void {
+    const startedAt = this.#clock.monotonic();
+    this.#timer = undefined;
     const changes = [...this.#changes];
     // Before anything is written: a watcher that is ended for being slow is a change of its own.
     this.#changes.clear();
     for (const [channel, change] of changes) {
       for (const part of parts(channel, change)) this.#tell(part);
     }
+    const now = this.#clock.monotonic();
+    this.#quietUntil = now + Math.max(TELL_INTERVAL_MS, TELL_SHARE * (now - startedAt));
   }
 
   #tell(change: PresenceChange): void {

@@ -19,8 +19,8 @@ export interface Peer {
 export interface SubscribeOptions {
   /** Replay what was missed after it. */
   readonly since?: Position | undefined;
-  /** Tell this session who comes to and leaves these channels. */
-  readonly presence?: boolean | undefined;
+  /** Those of the channels of which to tell this session who comes and goes. */
+  readonly presence?: readonly string[] | undefined;
   /** Called when a session begins, right before its welcome is written. */
   readonly onWelcome?: (welcome: Welcome, session: Session) => void;
 }
@@ -102,7 +102,7 @@ export class Session {
 
   /** Subscribes and greets; with `since`, replays first. For `Hub` alone. */
   begin(subscriptions: readonly string[], options: SubscribeOptions): void {
-    const { since, presence } = options;
+    const { since, presence = [] } = options;
     if (since === undefined) {
       this.#register(subscriptions, presence);
       this.#welcome(options, this.#hub.positionId);
@@ -114,8 +114,7 @@ export class Session {
       this.#replay(subscriptions, since, new Map(), ({ position, recovered }) => {
         this.#welcome(options, position, recovered);
         // Not before, because the welcome comes first.
-        if (!presence || this.#ended) return;
-        this.#watch(subscriptions.filter((name) => this.subscriptions.has(name)));
+        if (!this.#ended) this.#watch(presence.filter((name) => this.subscriptions.has(name)));
       })
     );
   }
@@ -229,8 +228,8 @@ export class Session {
     if (frame !== undefined) this.write(frame);
   }
 
-  #register(subscriptions: readonly string[], presence = false): void {
-    if (presence) this.#watch(subscriptions);
+  #register(subscriptions: readonly string[], presence: readonly string[] = []): void {
+    this.#watch(presence);
     const offset = Math.max(this.#hub.position.offset, this.#sinceOffset);
     for (const name of subscriptions) {
       if (this.subscriptions.has(name)) continue;

@@ -1,6 +1,7 @@
 import { checkChannel } from "../core/channel.ts";
 import type { ChannelInfo, Engine } from "../core/engine.ts";
 import { readInput, Refusal } from "../core/errors.ts";
+import type { Grant } from "../core/grant.ts";
 import type { Hub } from "../core/hub.ts";
 import {
   dataBytes,
@@ -41,7 +42,8 @@ export class ChannelsEndpoint {
    * the next page, which can be had now if there is `more`.
    */
   readonly history: Handler = async (exchange) => {
-    const channel = await this.#readChannel(exchange);
+    const { channel, grant } = await this.#readChannel(exchange);
+    grant.checkReceive([channel]);
     const { query } = exchange;
     const since = readSince(query);
     const limit = readLimit(query);
@@ -79,15 +81,15 @@ export class ChannelsEndpoint {
   /** `GET /channels/:channel/presence`: who is on the channel by its name. */
   readonly presence: Handler = async (exchange) => {
     const { hub, presenceMax } = this.#options;
-    const channel = await this.#readChannel(exchange);
+    const { channel, grant } = await this.#readChannel(exchange);
+    grant.checkWatch(channel);
     return json(JSON.stringify({ channel, ...hub.present(channel, presenceMax) }));
   };
 
-  /** The channel of a request that may receive it. */
-  async #readChannel(exchange: Exchange): Promise<string> {
+  /** The channel of a request, and what its sender may do. */
+  async #readChannel(exchange: Exchange): Promise<{ channel: string; grant: Grant }> {
     const channel = readInput(() => checkChannel(exchange.params.channel!));
-    (await this.#options.access.identify(callerOf(exchange))).checkReceive([channel]);
-    return channel;
+    return { channel, grant: await this.#options.access.identify(callerOf(exchange)) };
   }
 
   /** As many of the first as one answer may hold, at least one. */

@@ -43,7 +43,7 @@ export class EventsEndpoint {
     const { connections, turn } = this.#options;
     const { address } = exchange;
     const { grant: { user, expiresAt }, subscription } = await this.#admit(exchange);
-    const { channels, ...options } = subscription;
+    const { channels, since } = subscription;
     connections.hub.checkSubscriptions(channels);
     const release = connections.admit(address);
     let session: Session | undefined = undefined;
@@ -60,7 +60,7 @@ export class EventsEndpoint {
     // Spread, so that those who are cut together do not come back together.
     transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
     const batching = new BatchingTransport(transport, joinChunks, turn);
-    session = connections.open(batching, { address, user, expiresAt }, channels, options);
+    session = connections.open(batching, { address, user, expiresAt }, channels, { since });
     this.#sessions.add(session);
     return new Response(transport.stream, { headers: HEADERS });
   };

@@ -88,7 +88,10 @@ class SocketClient {
     let transport: Transport = new WebSocketTransport(socket, isHark ? hark : plain);
     if (isHark) transport = new BatchingTransport(transport, joinEvents, turn);
     const peer = { address, user: grant.user, expiresAt: grant.expiresAt };
-    this.#session = connections.open(transport, peer, channels, { since, presence });
+    this.#session = connections.open(transport, peer, channels, {
+      since,
+      presence: presence ? channels.filter((channel) => grant.mayWatch(channel)) : [],
+    });
     if (!isHark) return;
     this.#commands = new Commands({
       hub: connections.hub,

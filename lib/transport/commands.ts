@@ -1,5 +1,5 @@
 import { type Command, CommandError, decodeCommand, encodeError, encodeOk } from "../codec/hark.ts";
-import { checkChannel } from "../core/channel.ts";
+import { BROADCAST, checkChannel } from "../core/channel.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import type { Hub } from "../core/hub.ts";
@@ -96,7 +96,9 @@ export class Commands {
     const { session, hub } = this.#options;
     readInput(() => hub.checkSubscriptions(command.channels, session.subscriptions));
     this.#grant.checkReceive(command.channels);
-    const replayed = await session.subscribe(command.channels, command);
+    const { channels, since } = command;
+    const presence = command.presence ? channels.filter((name) => this.#grant.mayWatch(name)) : [];
+    const replayed = await session.subscribe(channels, { since, presence });
     return { position: hub.positionId, ...replayed };
   }
 
@@ -117,15 +119,16 @@ export class Commands {
   async #presence(channel: string) {
     const { hub, presenceMax } = this.#options;
     readInput(() => checkChannel(channel));
-    this.#grant.checkReceive([channel]);
+    this.#grant.checkWatch(channel);
     return hub.present(channel, presenceMax);
   }
 
   async #refresh(token: string): Promise<Fields> {
-    const { session } = this.#options;
+    const { session, hub } = this.#options;
     const renewed = this.#renewed.then(() => this.#renew(token));
     this.#renewed = renewed.catch(() => {}); // Whoever asked is told.
     await renewed;
+    if (!this.#grant.mayWatch(BROADCAST)) hub.presence.unwatch(BROADCAST, session);
     const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));
     return { expiresInMs: session.expiresInMs, removed: removed.length > 0 ? removed : undefined };
   }

@@ -63,7 +63,7 @@ Deno.test("a welcome tells in how many milliseconds the token expires, and never
 
 Deno.test("Session.retain() takes back what is not allowed, and nothing of it comes any more", async () => {
   const node = new TestNode();
-  const { session, transport } = await node.connect(["a", "b", "c.*"], { presence: true });
+  const { session, transport } = await node.connect(["a", "b", "c.*"], { presence: ["a", "b"] });
   const other = node.open(["b"]);
   transport.take();
   const kept = (name: string) => name === "a";
@@ -106,7 +106,10 @@ Deno.test("Session.retain() does not wait for a replay that the client holds up"
   await node.publish(["a 1", "b 2", "a 3", "b 4"]);
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   node.beforeHistory = () => released;
-  const { transport, session } = node.open(["a", "b", "c"], { since: node.at(0), presence: true });
+  const { transport, session } = node.open(["a", "b", "c"], {
+    since: node.at(0),
+    presence: ["a", "b", "c"],
+  });
   const retained = session.retain((name) => name !== "b");
   assertEquals([...session.subscriptions.keys()], ["a", "c"]);
   assertEquals(node.hub.count("b"), 0);

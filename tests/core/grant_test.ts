@@ -28,6 +28,24 @@ Deno.test("Grant.mayReceive() takes in what one of its patterns takes in, all of
   }
 });
 
+Deno.test("Grant.mayWatch() takes in broadcast only where that is allowed", () => {
+  for (const receive of [["broadcast"], ["*"]]) {
+    assertEquals(grant({ receive }).mayWatch("broadcast"), true);
+  }
+  const allowed = grant({ receive: ["a", "b.*"] });
+  assertEquals(
+    ["broadcast", "a", "b.c", "b.*", "c", "*"].filter((name) => allowed.mayWatch(name)),
+    ["a", "b.c", "b.*"],
+  );
+  assertEquals(grant({ receive: NO }).mayWatch("broadcast"), false);
+  allowed.checkWatch("a");
+  for (const channel of ["broadcast", "c"]) {
+    const { type } = assertThrows(() => allowed.checkWatch(channel), Refusal);
+    assertEquals(type, "forbidden");
+  }
+  assertStrictEquals(assertThrows(() => grant({ receive: NO }).checkWatch("a")), NO);
+});
+
 Deno.test("Grant.checkReceive() names the channel that is not allowed", () => {
   const allowed = grant({ receive: ["a", "b.*"] });
   allowed.checkReceive(["broadcast", "a", "b.c", "b.*"]);

@@ -1,19 +1,20 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { DISCONNECTS } from "../../lib/core/errors.ts";
+import { TELL_INTERVAL_MS } from "../../lib/core/presence.ts";
 import type { PresenceChange } from "../../lib/core/transport.ts";
 import { FakeTransport, lineFormat } from "../support/fake_transport.ts";
 import { type TestClient, TestNode } from "../support/node.ts";
 
 /** Opens a session that is named in presence. */
 function join(node: TestNode, user: string, channels: string[], watch = false): TestClient {
-  return node.open(channels, { presence: watch }, new FakeTransport(), user);
+  return node.open(channels, { presence: watch ? channels : [] }, new FakeTransport(), user);
 }
 
 /** A node with a watcher on "room" that has been told of itself. */
 async function setUp() {
   const node = new TestNode();
   const watcher = join(node, "watcher", ["room"], true);
-  await node.clock.settle();
+  node.clock.advance(TELL_INTERVAL_MS);
   watcher.transport.take();
   return { node, watcher };
 }
@@ -22,12 +23,12 @@ Deno.test("Presence tells a watcher of itself, after the welcome", async () => {
   const node = new TestNode();
   const { transport } = join(node, "ann", ["room"], true);
   assertEquals(transport.take(), [`welcome ${node.engine.epoch}-0`]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(transport.take(), ["room +ann"]);
   await node.close();
 });
 
-Deno.test("Presence tells once a turn who came and went", async () => {
+Deno.test("Presence tells at the end of the turn, and then once in a while, who came and went", async () => {
   const { node, watcher } = await setUp();
   const ann = join(node, "ann", ["room"]);
   join(node, "bob", ["room", "other"]);
@@ -36,22 +37,46 @@ Deno.test("Presence tells once a turn who came and went", async () => {
   assertEquals(watcher.transport.take(), ["room +ann +bob"]);
   ann.session.end(DISCONNECTS.shutdown);
   join(node, "cid", ["room"]);
-  node.clock.turn();
-  assertEquals(watcher.transport.take(), ["room +cid -ann"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS - 1);
+  join(node, "dan", ["room"]);
   assertEquals(watcher.transport.take(), []);
+  node.clock.advance(1);
+  assertEquals(watcher.transport.take(), ["room +cid +dan -ann"]);
+  node.clock.advance(TELL_INTERVAL_MS);
+  assertEquals(watcher.transport.take(), []);
+  await node.close();
+  assertEquals(node.clock.timers, 0);
+});
+
+Deno.test("Presence is told no more than a tenth of the time", async () => {
+  const { node } = await setUp();
+  const tellMs = 100;
+  let told = 0;
+  const presence = () => {
+    node.clock.advance(tellMs);
+    return `told ${++told}`;
+  };
+  const transport = new FakeTransport({ ...lineFormat(), presence });
+  node.open(["room"], { presence: ["room"] }, transport);
+  node.clock.turn();
+  assertEquals(told, 1);
+  join(node, "ann", ["room"]);
+  node.clock.advance(10 * tellMs - 1);
+  assertEquals(told, 1);
+  node.clock.advance(1);
+  assertEquals(told, 2);
   await node.close();
 });
 
 Deno.test("Presence is silent about who comes and goes, or goes and comes, in one turn", async () => {
   const { node, watcher } = await setUp();
   const bob = join(node, "bob", ["room"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   watcher.transport.take();
   join(node, "ann", ["room"]).session.lost("gone");
   await bob.session.unsubscribe(["room"]);
   await bob.session.subscribe(["room"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(watcher.transport.take(), []);
   await node.close();
 });
@@ -61,14 +86,14 @@ Deno.test("Presence tells of every way to leave", async () => {
   const [ann, bob, cid, dan] = ["ann", "bob", "cid", "dan"].map((name) =>
     join(node, name, ["room"])
   );
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   watcher.transport.take();
   await ann!.session.unsubscribe(["room"]);
   bob!.session.lost("gone");
   cid!.session.end(DISCONNECTS.expired);
   dan!.transport.bufferedBytes = 1_000_000;
   await node.publish(["room x"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(watcher.transport.take(), ["1 room x", "room -ann -bob -cid -dan"]);
   await node.close();
 });
@@ -78,7 +103,7 @@ Deno.test("Presence tells those alone who asked, of channels alone that they ask
   const silent = join(node, "silent", ["room", "other"]);
   join(node, "pattern", ["*"], true);
   join(node, "elsewhere", ["other"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(watcher.transport.take(), ["room +silent"]);
   assertEquals(silent.transport.take().length, 1);
   assertEquals(node.hub.presence.watched, 1);
@@ -88,15 +113,15 @@ Deno.test("Presence tells those alone who asked, of channels alone that they ask
 Deno.test("Presence begins for who is on the channel already, and ends with unsubscribe", async () => {
   const { node } = await setUp();
   const { session, transport } = join(node, "late", ["room"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   transport.take();
-  await session.subscribe(["room"], { presence: true });
+  await session.subscribe(["room"], { presence: ["room"] });
   join(node, "ann", ["room"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(transport.take(), ["room +ann"]);
   await session.unsubscribe(["room"]);
   join(node, "bob", ["room"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(transport.take(), []);
   await node.close();
 });
@@ -107,10 +132,10 @@ Deno.test("Presence forgets a channel with its last watcher, and what was to be 
   watcher.session.lost("gone");
   assertEquals(node.hub.presence.watched, 0);
   const late = join(node, "late", ["room"], true);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(late.transport.take(), [`welcome ${node.engine.epoch}-0`, "room +late"]);
   ann.session.lost("gone");
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(late.transport.take(), ["room -ann"]);
   await node.close();
   assertEquals([node.hub.presence.watched, node.hub.channels], [0, 0]);
@@ -120,16 +145,16 @@ Deno.test("Presence tells the others of a watcher that was too slow for presence
   const { node, watcher } = await setUp();
   const slow = join(node, "slow", ["room", "zoo"], true);
   const other = join(node, "other", ["zoo"], true);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   for (const { transport } of [watcher, slow, other]) transport.take();
   slow.transport.bufferedBytes = 1_000_000;
   join(node, "ann", ["room"]);
   join(node, "bob", ["zoo"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(slow.transport.closed, DISCONNECTS.slow);
   assertEquals(watcher.transport.take(), ["room +ann"]);
   assertEquals(other.transport.take(), ["zoo +bob"]);
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(watcher.transport.take(), ["room -slow"]);
   assertEquals(other.transport.take(), ["zoo -slow"]);
   await node.close();
@@ -139,7 +164,7 @@ Deno.test("Presence of a session that resumes begins after the welcome", async (
   const node = new TestNode();
   const gate = Promise.withResolvers<void>();
   node.beforeHistory = () => gate.promise;
-  const options = { since: node.at(0), presence: true };
+  const options = { since: node.at(0), presence: ["room"] };
   const { transport } = node.open(["room"], options, new FakeTransport(), "ann");
   join(node, "bob", ["room"]);
   await node.clock.settle();
@@ -158,7 +183,7 @@ Deno.test("Presence does not watch for a session that its own welcome ended", as
   const node = new TestNode();
   const transport = new FakeTransport();
   transport.bufferedBytes = 1_000_000;
-  node.open(["room"], { since: node.at(0), presence: true }, transport);
+  node.open(["room"], { since: node.at(0), presence: ["room"] }, transport);
   await node.clock.settle();
   assertEquals([transport.closed, node.left], [DISCONNECTS.slow, ["slow"]]);
   assertEquals(node.hub.presence.watched, 0);
@@ -176,9 +201,9 @@ Deno.test("Presence tells of a crowd in parts of 500, encoded once for each form
     },
   };
   const same = Array.from({ length: 3 }, () => new FakeTransport(format));
-  const clients = same.map((transport) => node.open(["room"], { presence: true }, transport));
+  const clients = same.map((transport) => node.open(["room"], { presence: ["room"] }, transport));
   const crowd = Array.from({ length: 1198 }, (_, at) => join(node, `c${at}`, ["room"]));
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(parts.map(({ joined, left }) => [joined.length, left.length]), [
     [500, 0],
     [500, 0],
@@ -189,7 +214,7 @@ Deno.test("Presence tells of a crowd in parts of 500, encoded once for each form
   }
   assertEquals(watcher.transport.take().length, 3);
   for (const { session } of crowd) session.lost("gone");
-  node.clock.turn();
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(parts.slice(3).map(({ left }) => left.length), [500, 500, 198]);
   await node.close();
 });
@@ -197,8 +222,13 @@ Deno.test("Presence tells of a crowd in parts of 500, encoded once for each form
 Deno.test("Presence skips a format that cannot carry it", async () => {
   const { node, watcher } = await setUp();
   const format = { ...lineFormat(), presence: () => undefined };
-  const { transport } = node.open(["room"], { presence: true }, new FakeTransport(format), "mute");
-  node.clock.turn();
+  const { transport } = node.open(
+    ["room"],
+    { presence: ["room"] },
+    new FakeTransport(format),
+    "mute",
+  );
+  node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(transport.take().length, 1);
   assertEquals(watcher.transport.take(), ["room +mute"]);
   await node.close();

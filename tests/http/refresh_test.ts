@@ -236,7 +236,13 @@ Deno.test("hark.v1 checks each command by its channel", async () => {
       "forbidden",
       sentence("news.eu", "subscribe"),
     ],
-    [anyone, { type: "presence", channel: "broadcast" }, "ok"],
+    // Everybody is on it, whoever they are.
+    [
+      anyone,
+      { type: "presence", channel: "broadcast" },
+      "forbidden",
+      sentence("broadcast", "subscribe"),
+    ],
     [
       anyone,
       { type: "publish", channel: "weather", data: 1 },
@@ -250,6 +256,33 @@ Deno.test("hark.v1 checks each command by its channel", async () => {
   }
   const { entries } = await client.command({ type: "presence", channel: "news.eu" });
   assertEquals((entries as { user: string }[]).map(({ user }) => user), ["Zoë"]);
+});
+
+Deno.test("who comes to broadcast is told to those alone who may know", async () => {
+  await using server = await start({ public: ["weather"] });
+  const url = (query: string) => server.socketUrl(`/ws?presence=1&channel=weather${query}`);
+  await using anyone = await HarkClient.open(url(""));
+  const all = await minute({ sub: "42", hark: { subscribe: ["*"] } });
+  await using bearer = await HarkClient.open(url(`&token=${all}`));
+  await using key = await HarkClient.open(url(`&key=${KEY}`));
+  await using _ = await open(server, await minute({ sub: "Zoë", hark: {} }));
+  const tellsOfZoe = ({ channel, joined }: Record<string, unknown>) =>
+    channel === "broadcast" && JSON.stringify(joined).includes("Zoë");
+  server.clock.advance(1000);
+  await Promise.all([bearer.events.find(tellsOfZoe), key.events.find(tellsOfZoe)]);
+  // With a token that does not tell of it any more, neither does the server.
+  await refresh(bearer, await minute({ sub: "42", hark: {} }));
+  await using __ = await open(server, await minute({ sub: "Zoë", hark: {} }));
+  server.clock.advance(1000);
+  await key.events.find(tellsOfZoe);
+  await publish(server, "weather", "the last");
+  for (const client of [anyone, bearer]) {
+    const events: Record<string, unknown>[] = [];
+    do events.push(await client.event()); while (events.at(-1)!.event !== "message");
+    assertEquals(events.filter(tellsOfZoe), []);
+  }
+  assertEquals((await server.fetch("/channels/broadcast/presence")).status, 403);
+  assertEquals((await server.fetch(`/channels/broadcast/presence?token=${all}`)).status, 200);
 });
 
 /** Joins a namespace over WebSocket; what came up to the answer is taken. */

@@ -161,6 +161,7 @@ Deno.test("presence tells who is on a channel, and then who comes and goes", asy
   await using third = await open(server, "?channel=room");
   const full = await third.command({ type: "presence", channel: "room" });
   assertEquals(full, { type: "ok", count: 3, entries: [...ownEntry, entry] });
+  await watcher.events.find(({ joined }) => (joined as Fields[])?.length === 1);
 
   await guest.client.close();
   const left = await watcher.events.find(({ left }) => (left as Fields[])?.length === 1);
