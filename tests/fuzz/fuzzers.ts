@@ -1,0 +1,15 @@
+import type { Fuzzer } from "./fuzzer.ts";
+import { CONTENT_FUZZERS } from "./content_fuzzer.ts";
+import { ENGINEIO_FUZZERS } from "./engineio_fuzzer.ts";
+import { HARK_FUZZERS } from "./hark_fuzzer.ts";
+import { socketioFuzzer } from "./socketio_fuzzer.ts";
+import { sseFuzzer } from "./sse_fuzzer.ts";
+
+/** Every fuzzer. */
+export const FUZZERS: readonly Fuzzer[] = [
+  ...ENGINEIO_FUZZERS,
+  socketioFuzzer,
+  ...HARK_FUZZERS,
+  sseFuzzer,
+  ...CONTENT_FUZZERS,
+];
