@@ -1,9 +1,13 @@
-import type { Fuzzer } from "./fuzzer.ts";
+import { configFuzzer } from "./config_fuzzer.ts";
 import { CONTENT_FUZZERS } from "./content_fuzzer.ts";
 import { ENGINEIO_FUZZERS } from "./engineio_fuzzer.ts";
+import { forwardedFuzzer } from "./forwarded_fuzzer.ts";
+import type { Fuzzer } from "./fuzzer.ts";
 import { HARK_FUZZERS } from "./hark_fuzzer.ts";
+import { NAMES_FUZZERS } from "./names_fuzzer.ts";
 import { socketioFuzzer } from "./socketio_fuzzer.ts";
 import { sseFuzzer } from "./sse_fuzzer.ts";
+import { TOKEN_FUZZERS } from "./token_fuzzer.ts";
 
 /** Every fuzzer. */
 export const FUZZERS: readonly Fuzzer[] = [
@@ -12,4 +16,8 @@ export const FUZZERS: readonly Fuzzer[] = [
   ...HARK_FUZZERS,
   sseFuzzer,
   ...CONTENT_FUZZERS,
+  ...NAMES_FUZZERS,
+  forwardedFuzzer,
+  ...TOKEN_FUZZERS,
+  configFuzzer,
 ];

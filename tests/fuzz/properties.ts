@@ -3,8 +3,10 @@ import { assert, assertEquals } from "@std/assert";
 // deno-lint-ignore no-explicit-any -- a constructor may take whatever it likes
 type ErrorType = abstract new (...args: any[]) => Error;
 
-const MESSAGE_CHARS_MAX = 500;
-const CONTROL = /\p{Cc}/u;
+/** Of 140 characters that are quoted, each may be escaped. */
+const MESSAGE_CHARS_MAX = 1000;
+/** What JSON escapes. */
+const CONTROL = /[^\x20-\uffff]/;
 
 /** What must hold of an error beside its type and length. */
 interface ErrorRules {
