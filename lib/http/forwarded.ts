@@ -83,13 +83,20 @@ function lastElements(text: string, count: number): string[] {
   let end = text.length;
   let isQuoted = false;
   for (let at = text.length - 1; at >= 0 && elements.length < count; at--) {
-    if (text[at] === '"' && text[at - 1] !== "\\") isQuoted = !isQuoted;
+    if (text[at] === '"' && !isEscaped(text, at)) isQuoted = !isQuoted;
     if (text[at] !== "," || isQuoted) continue;
     elements.unshift(text.slice(at + 1, end));
     end = at;
   }
   if (elements.length < count) elements.unshift(text.slice(0, end));
   return elements;
+}
+
+/** Whether an odd number of backslashes stands before a place: each of an even number escapes another. */
+function isEscaped(text: string, at: number): boolean {
+  let start = at;
+  while (text[start - 1] === "\\") start--;
+  return (at - start) % 2 === 1;
 }
 
 /** An element's parameters by their names in lower case; undefined if it is malformed. */

@@ -103,6 +103,8 @@ const HOPS: readonly [Given, number, string | undefined][] = [
   [{ forwarded: "for=_gazonk, for=192.0.2.2" }, 1, "192.0.2.2"],
   [{ forwarded: 'by="a,b;for=192.0.2.9";for=192.0.2.2' }, 1, "192.0.2.2"],
   [{ forwarded: 'for=192.0.2.1;secret="x, for=192.0.2.9"' }, 1, "192.0.2.1"],
+  [{ forwarded: 'for=192.0.2.1, for=192.0.2.2;host="a\\\\"' }, 1, "192.0.2.2"],
+  [{ forwarded: 'for=192.0.2.1, for=192.0.2.2;host="a\\\\\\", "' }, 1, "192.0.2.2"],
 ];
 
 Deno.test("readForwarded() takes the outermost of the trusted hops, and nothing left of it", () => {
