@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { type Forwarded, readForwarded } from "../../lib/http/forwarded.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer } from "./fuzzer.ts";
-import { several, someText } from "./grammar.ts";
+import { headerText, several, someText } from "./grammar.ts";
 import { mutateText } from "./mutator.ts";
 
 /** Addresses as they may be written, and their canonical forms. */
@@ -54,9 +54,9 @@ export const forwardedFuzzer: Fuzzer = {
 /** Where both kinds of header are there, an address is one that each of them alone would tell. */
 function checkBoth(common: string, standard: string, hops: number): void {
   const headers = new Headers();
-  headers.set("x-forwarded-for", printable(common));
-  headers.set("x-forwarded-proto", printable(standard));
-  headers.set("forwarded", printable(standard));
+  headers.set("x-forwarded-for", headerText(common));
+  headers.set("x-forwarded-proto", headerText(standard));
+  headers.set("forwarded", headerText(standard));
   const both = readForwarded(headers, hops);
   checkForwarded(both);
   for (const [name, text] of [["x-forwarded-for", common], ["forwarded", standard]] as const) {
@@ -67,7 +67,7 @@ function checkBoth(common: string, standard: string, hops: number): void {
 }
 
 function read(name: string, value: string, hops: number): Forwarded {
-  const forwarded = readForwarded(new Headers([[name, printable(value)]]), hops);
+  const forwarded = readForwarded(new Headers([[name, headerText(value)]]), hops);
   checkForwarded(forwarded);
   return forwarded;
 }
@@ -105,10 +105,7 @@ function quote(text: string): string {
 }
 
 function forge(dice: Dice, entry: string): string {
-  return printable(dice.chance(0.3) ? someText(dice) : mutateText(dice, entry, ['"', '\\"', ',"']));
-}
-
-/** What can stand in a header. */
-function printable(text: string): string {
-  return text.replace(/[^\t\x20-\x7e\x80-\xff]/g, "");
+  return headerText(
+    dice.chance(0.3) ? someText(dice) : mutateText(dice, entry, ['"', '\\"', ',"']),
+  );
 }

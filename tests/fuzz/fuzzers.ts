@@ -4,6 +4,7 @@ import { ENGINEIO_FUZZERS } from "./engineio_fuzzer.ts";
 import { forwardedFuzzer } from "./forwarded_fuzzer.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { HARK_FUZZERS } from "./hark_fuzzer.ts";
+import { HTTP_FUZZERS } from "./http_fuzzer.ts";
 import { NAMES_FUZZERS } from "./names_fuzzer.ts";
 import { socketioFuzzer } from "./socketio_fuzzer.ts";
 import { sseFuzzer } from "./sse_fuzzer.ts";
@@ -20,4 +21,5 @@ export const FUZZERS: readonly Fuzzer[] = [
   forwardedFuzzer,
   ...TOKEN_FUZZERS,
   configFuzzer,
+  ...HTTP_FUZZERS,
 ];

@@ -88,6 +88,11 @@ export function somePosition(dice: Dice): string {
   return `${epoch}-${dice.pick([0, 1, 42, 1e9, 999_999_999_999_999])}`;
 }
 
+/** As much of a text as a header may hold. */
+export function headerText(text: string): string {
+  return text.replace(/[^\t\x20-\x7e\x80-\xff]/g, "").trim();
+}
+
 function escapeLetters(text: string): string {
   return text.replace(/[a-z]/g, (letter) => `\\u00${letter.charCodeAt(0).toString(16)}`);
 }

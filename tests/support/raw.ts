@@ -118,11 +118,17 @@ export class RawConnection implements Disposable {
 
   /** Reads until the server ends the connection, in whatever way. */
   async ended(): Promise<void> {
+    await this.rest();
+  }
+
+  /** Everything until the connection is ended, in whatever way and by whichever side. */
+  async rest(): Promise<Uint8Array<ArrayBuffer>> {
     try {
       for (;;) await this.#more();
     } catch (error) {
-      if (!(error instanceof ConnectionEnd)) throw error;
+      if (!(error instanceof ConnectionEnd || this.#isClosed)) throw error;
     }
+    return this.#take(this.#read.length);
   }
 
   /** Ends the connection with no word. */

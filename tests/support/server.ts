@@ -21,7 +21,12 @@ export interface Answer {
 }
 
 /** How a server of a test differs from one that is started with no options. */
-export type ServerOptions = Partial<Config> & { readonly clock?: Clock; readonly version?: string };
+export type ServerOptions = Partial<Config> & {
+  readonly clock?: Clock;
+  readonly version?: string;
+  /** Gets each line of the log as it is written. */
+  readonly onLine?: (line: string) => void;
+};
 
 /** Where a server can be reached. */
 abstract class Reachable {
@@ -90,7 +95,7 @@ export class TestServer extends Reachable implements AsyncDisposable {
 
 /** Starts a server on a free port. Dispose of it with `await using`. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
-  const { clock, version = "0.0.0-test", ...changed } = options;
+  const { clock, version = "0.0.0-test", onLine, ...changed } = options;
   const parsed = parseConfig([], {});
   if (parsed.kind !== "run") throw new Error("expected options");
   const config = { ...parsed.config, port: 0, drainS: 0, ...changed };
@@ -99,7 +104,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
     format: "json",
     level: "debug",
     linesPerPeerMax: config.logLinesPerAddressMax,
-    write: (line) => entries.push(JSON.parse(line)),
+    write(line) {
+      onLine?.(line);
+      entries.push(JSON.parse(line));
+    },
   });
   const server = new Server({ config, log, version, ...(clock && { clock }) });
   try {
