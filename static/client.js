@@ -487,7 +487,7 @@ function eventParser(/** @type {string | undefined} */ channel) {
     const lines = (rest + text).split(/\r?\n/);
     rest = lines.pop() ?? "";
     for (const line of lines) {
-      const [, name = "", value = ""] = /^(\w+): ?(.*)$/.exec(line) ?? [];
+      const [, name = "", value = ""] = /^(\w+): ?(.*)$/s.exec(line) ?? [];
       if (name) fields[name] = name === "data" && fields.data ? `${fields.data}\n${value}` : value;
       if (line) continue;
       if (fields.id) events.push(readEvent(fields, channel));

@@ -270,11 +270,13 @@ Deno.test("without WebSocket it reads server-sent events and publishes over HTTP
     await next(client, "welcome");
     assertEquals(client.transport, "sse");
 
-    const first = await client.publish("broadcast", { text: "a\nb" }, { event: "said" });
+    const first = await client.publish("broadcast", { text: "a\nb\u2028c\u2029" }, {
+      event: "said",
+    });
     const second = await client.publish("broadcast", new Uint8Array([1, 255]));
     await deadline(poll(() => messages.length === 2));
     assertEquals(messages, [
-      { id: first.id, channel: "broadcast", event: "said", data: { text: "a\nb" } },
+      { id: first.id, channel: "broadcast", event: "said", data: { text: "a\nb\u2028c\u2029" } },
       { id: second.id, channel: "broadcast", event: "message", data: new Uint8Array([1, 255]) },
     ]);
 
