@@ -274,16 +274,18 @@ Deno.test("without WebSocket it reads server-sent events and publishes over HTTP
       event: "said",
     });
     const second = await client.publish("broadcast", new Uint8Array([1, 255]));
-    await deadline(poll(() => messages.length === 2));
+    const third = await client.publish("broadcast", { base64: "no" });
+    await deadline(poll(() => messages.length === 3));
     assertEquals(messages, [
       { id: first.id, channel: "broadcast", event: "said", data: { text: "a\nb\u2028c\u2029" } },
       { id: second.id, channel: "broadcast", event: "message", data: new Uint8Array([1, 255]) },
+      { id: third.id, channel: "broadcast", event: "message", data: { base64: "no" } },
     ]);
 
     await client.subscribe("ci");
     await server.publish("ci", 3);
-    await deadline(poll(() => messages.length === 3));
-    assertEquals(messages[2]?.data, 3);
+    await deadline(poll(() => messages.length === 4));
+    assertEquals(messages[3]?.data, 3);
     const error = await assertRejects(() => client.publish("no channel", 1), HarkError);
     assertEquals(error.code, "bad-request");
     await assertRejects(() => client.presence("ci"), HarkError, "without WebSocket");
