@@ -1,3 +1,5 @@
+import { CLI_FUZZERS } from "./cli_fuzzer.ts";
+import { CLIENT_FUZZERS } from "./client_fuzzer.ts";
 import { configFuzzer } from "./config_fuzzer.ts";
 import { CONTENT_FUZZERS } from "./content_fuzzer.ts";
 import { ENGINEIO_FUZZERS } from "./engineio_fuzzer.ts";
@@ -21,5 +23,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   forwardedFuzzer,
   ...TOKEN_FUZZERS,
   configFuzzer,
+  ...CLI_FUZZERS,
+  ...CLIENT_FUZZERS,
   ...HTTP_FUZZERS,
 ];
