@@ -67,6 +67,21 @@ Deno.test("Store.open() refuses a damaged store", async () => {
   assertCannotOpen(file, DAMAGED);
 });
 
+Deno.test("Store.open() refuses a store with a damaged schema, and shows none of it", async () => {
+  const file = newFile();
+  await open(file).close();
+  const sound = await Deno.readFile(file);
+  const text = new TextDecoder("latin1").decode(sound);
+  const placeOf = (word: string) => text.indexOf(word);
+  const formatAt = 47; // the number of the schema's format, the last byte of it
+  for (const at of [placeOf("CREATE TABLE log"), placeOf("start_offset"), formatAt]) {
+    const damaged = sound.slice();
+    damaged[at] = 0x09;
+    await Deno.writeFile(file, damaged);
+    assertCannotOpen(file, DAMAGED);
+  }
+});
+
 Deno.test("Store.open() makes a store of an empty file", async () => {
   const file = newFile();
   await Deno.writeFile(file, new Uint8Array(0));

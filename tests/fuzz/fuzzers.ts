@@ -10,6 +10,7 @@ import { HTTP_FUZZERS } from "./http_fuzzer.ts";
 import { NAMES_FUZZERS } from "./names_fuzzer.ts";
 import { socketioFuzzer } from "./socketio_fuzzer.ts";
 import { sseFuzzer } from "./sse_fuzzer.ts";
+import { storeFuzzer } from "./store_fuzzer.ts";
 import { TOKEN_FUZZERS } from "./token_fuzzer.ts";
 
 /** Every fuzzer. */
@@ -23,6 +24,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   forwardedFuzzer,
   ...TOKEN_FUZZERS,
   configFuzzer,
+  storeFuzzer,
   ...CLI_FUZZERS,
   ...CLIENT_FUZZERS,
   ...HTTP_FUZZERS,
