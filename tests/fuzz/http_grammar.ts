@@ -19,7 +19,21 @@ export interface RawRequest {
   readonly isPlain: boolean;
 }
 
-const METHODS = ["GET", "GET", "POST", "POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW", "get"];
+/** What lets a caller publish where not everybody may. */
+export const KEY = "the-key-of-the-server";
+const METHODS = [
+  "GET",
+  "GET",
+  "GET",
+  "POST",
+  "POST",
+  "POST",
+  "PUT",
+  "DELETE",
+  "OPTIONS",
+  "BREW",
+  "get",
+];
 const TYPES = [
   ...["application/json", "application/x-ndjson", "text/plain; charset=utf-8", "image/png"],
   ...["application/octet-stream", "multipart/form-data; boundary=x", "text/plain; charset=x", "/"],
@@ -66,12 +80,16 @@ export function someTarget(dice: Dice): string {
   const path = dice.pick([
     `/broadcast/${segment(someText(dice) || "x")}`,
     `/channels/${segment(dice.chance(0.8) ? someChannel(dice) : someText(dice))}`,
+    `/channels/${someChannel(dice)}`,
+    `/channels/${someChannel(dice)}?event=deploy&key=${KEY}`,
+    `/broadcast/hello?channel=${someSubscription(dice)}&key=${KEY}`,
     `/channels/${segment(someChannel(dice))}/presence`,
     ...["/channels", "/events", "/ws", "/count", "/sessions", "/healthz", "/readyz", "/metrics"],
     ...["/", "/client.js", "/nothing", "/socket.io/", "/socket.io"],
   ]);
   const query = new URLSearchParams(dice.some(someParameters(dice), 0.3)).toString();
-  return query === "" ? path : `${path}?${dice.chance(0.8) ? query : someOddQuery(dice, query)}`;
+  const mark = path.includes("?") ? "&" : "?";
+  return query === "" ? path : path + mark + (dice.chance(0.8) ? query : someOddQuery(dice, query));
 }
 
 function someOddTarget(dice: Dice): string {
@@ -104,7 +122,7 @@ function someParameters(dice: Dice): string[][] {
     ["limit", dice.pick(["1", "1000", "0", "1e3", "-1", "99999"])],
     ["after", someText(dice)],
     ["presence", "1"],
-    ["key", someText(dice)],
+    ["key", dice.chance(0.8) ? KEY : someText(dice)],
     ["token", someText(dice)],
     ["client", "x".repeat(22)],
     ["user", someText(dice)],
