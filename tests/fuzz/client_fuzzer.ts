@@ -60,10 +60,12 @@ const socketFuzzer: Fuzzer = {
     const publications = somePublications(dice);
     const frames = publications.map((publication) => joinEvents([harkFormat.message(publication)]));
     const welcome = joinEvents([harkFormat.welcome(someWelcome(dice)) as string]);
-    const garbled = dice.chance(0.5)
-      ? frames.map((frame) => dice.chance(0.5) ? frame : mutateText(dice, frame, frames))
-      : undefined;
-    show([welcome, ...garbled ?? frames]);
+    const isGarbled = dice.chance(0.5);
+    const sent = frames.flatMap((frame) => {
+      if (dice.chance(0.2)) return [frame, frame];
+      return isGarbled ? mutateText(dice, frame, frames) : frame;
+    });
+    show([welcome, ...sent]);
     const messages: Message[] = [];
     const sockets: ScriptedSocket[] = [];
     const WebSocket = class extends ScriptedSocket {
@@ -77,13 +79,13 @@ const socketFuzzer: Fuzzer = {
       client.on("message", (message: Message) => messages.push(message));
       client.on("error", () => {});
       await deadline(Promise.resolve()); // It asks for a token first.
-      for (const data of [welcome, ...garbled ?? frames]) sockets[0]!.onmessage?.({ data });
+      for (const data of [welcome, ...sent]) sockets[0]!.onmessage?.({ data });
       assert(STATES.includes(client.state));
       client.close();
     });
     const ids = messages.map(({ id }) => id);
     assertEquals(ids, [...new Set(ids)], "a message came twice");
-    if (garbled === undefined) {
+    if (!isGarbled) {
       assertEquals(messages.map(({ data }) => data), publications.map(({ data }) => valueOf(data)));
     }
     checkPrototypes();

@@ -89,7 +89,9 @@ function someHeaders(dice: Dice): Headers {
 
 function someBody(dice: Dice): Uint8Array<ArrayBuffer> {
   if (dice.chance(0.1)) return someBytes(dice, 100);
-  const lines = [someJson(dice), ...several(dice, 5, () => someJson(dice).trim())];
+  const isShort = dice.chance(0.5);
+  const line = () => isShort ? String(dice.upTo(9)) : someJson(dice).trim();
+  const lines = [line(), ...several(dice, 7, line)];
   const text = dice.chance(0.5) ? someJson(dice) : lines.join(dice.pick(["\n", "\r\n", "\n\n"]));
   const body = encoder.encode(dice.chance(0.3) ? someText(dice, 40) : text);
   return dice.chance(0.5) ? body : mutateBytes(dice, body);

@@ -104,9 +104,16 @@ function checkMutated(
     const frame = codec.encodeFrame(packet, { base64 });
     assertEquals(decodeFrame(codec, frame), [packet]);
   }
-  if (isPayload) {
-    assertEquals(decodePayload(codec, codec.encodePayload(packets, { base64 })), packets);
-  }
+  if (!isPayload) return;
+  const payload = codec.encodePayload(packets, { base64 });
+  assertEquals(decodePayload(codec, payload), packets);
+  const isText = packets.every(({ data }) => typeof data === "string");
+  if (isText && typeof input === "string") assertEquals(shorten(payload as string), shorten(input));
+}
+
+/** Without zeros before a length, which change nothing. */
+function shorten(payload: string): string {
+  return payload.replace(/0+(?=\d+:)/g, "");
 }
 
 /** A text that changes when it is written and read: half a character, or what looks like UTF-8. */

@@ -44,6 +44,12 @@ export const forwardedFuzzer: Fuzzer = {
       read(name, broken.join(","), hops),
     );
 
+    const { address } = read(name, broken.join(","), hops);
+    const alone = broken.map((entry) => read(name, entry, 1).address);
+    if (address !== undefined) {
+      assertEquals([address, alone.includes(undefined)], [alone[0], false]);
+    }
+
     const mutated = mutateText(dice, header, [header]);
     const [first, second] = dice.chance(0.5) ? [header, mutated] : [mutated, forge(dice, header)];
     show({ first, second });
@@ -94,7 +100,7 @@ function writeElement(dice: Dice, address: string): string {
     `${dice.pick(["for", "For", "FOR"])}=${isToken ? given : quote(given)}`,
     `proto=${dice.pick(PROTOCOLS)}`,
     // What a client sends as Host may be anything.
-    `host=${quote(forge(dice, "for=192.0.2.66, for=192.0.2.66"))}`,
+    `host=${quote(forge(dice, "for=192.0.2.66, for=192.0.2.66") + dice.pick(["", "\\", '"']))}`,
     "by=_gateway",
   ];
   return [pairs[0]!, ...dice.some(pairs.slice(1), 0.5)].join(dice.pick([";", "; ", " ;"]));

@@ -43,7 +43,10 @@ export function someValue(dice: Dice, depth = 3): unknown {
   if (choice === 2) return dice.pick(NUMBERS);
   if (choice <= 5) return dice.pick([null, true, false, "", 7]);
   if (choice === 6) return several(dice, 3, () => someValue(dice, depth - 1));
-  const entries = several(dice, 3, () => [dice.pick(KEYS), someValue(dice, depth - 1)] as const);
+  const entries = several(dice, 3, () => {
+    const key = dice.chance(0.15) ? "__proto__" : dice.pick(KEYS);
+    return [key, someValue(dice, depth - 1)] as const;
+  });
   return Object.fromEntries(entries);
 }
 

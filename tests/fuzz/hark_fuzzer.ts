@@ -39,6 +39,7 @@ const commandFuzzer: Fuzzer = {
     show(mutated);
     const result = attempt(() => decodeCommand(mutated), [CommandError]);
     if ("value" in result) {
+      checkCommand(result.value);
       // As written, because JSON takes -0 for a number and does not give it back.
       const again = encodeCommand(result.value);
       assertEquals(encodeCommand(decodeCommand(again)), again);
@@ -75,6 +76,13 @@ const eventFuzzer: Fuzzer = {
 };
 
 export const HARK_FUZZERS: readonly Fuzzer[] = [commandFuzzer, eventFuzzer];
+
+function checkCommand(command: Command): void {
+  if (!("channels" in command)) return;
+  const { channels } = command;
+  assert(channels.length > 0 && channels.every((name) => typeof name === "string"));
+  assertEquals(channels, [...new Set(channels)]);
+}
 
 function checkRef(ref: Ref): void {
   const isRight = ref === undefined || Number.isSafeInteger(ref) ||

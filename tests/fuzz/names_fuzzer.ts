@@ -27,8 +27,10 @@ const namesFuzzer: Fuzzer = {
   round(dice, show) {
     const donors = [someChannel(dice), someSubscription(dice), somePosition(dice)];
     const names = donors.map((text) => dice.chance(0.4) ? text : mutateText(dice, text, donors));
-    const [name = "", subscription = "", position = ""] = names;
-    show(names);
+    const [name = "", other = "", position = ""] = names;
+    const part = name.slice(0, dice.upTo(name.length));
+    const subscription = dice.chance(0.5) ? other : part + dice.pick(["*", ".*", ":*"]);
+    show([...names, subscription]);
     assertEquals("value" in attempt(() => checkChannel(name), [TypeError]), isChannel(name));
     assertEquals(isChannel(name), /^[\w.:@-]{1,128}$/.test(name) && !name.endsWith("\n"));
     const isTaken = "value" in attempt(() => checkSubscription(subscription), [TypeError]);

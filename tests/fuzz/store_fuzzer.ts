@@ -16,7 +16,7 @@ const DRAFT = { channel: "a", event: "message", data: "1" };
 /** A store gives back what was put in; one that was damaged is refused, or still of use. */
 class StoreFuzzer implements Fuzzer {
   readonly name = "store";
-  readonly rounds = 15;
+  readonly rounds = 60;
   #folder: TemporaryFolder | undefined;
 
   async round(dice: Dice, show: Show): Promise<void> {
