@@ -11,7 +11,7 @@ import type { Fuzzer } from "./fuzzer.ts";
 import { nested, several, someBytes, someChannel, someJson, someText } from "./grammar.ts";
 import { mutateBytes, mutateText } from "./mutator.ts";
 import { attempt, attemptAsync } from "./properties.ts";
-import { ScriptedSocket, withStandIns } from "./scripted.ts";
+import { scriptedSockets, withStandIns } from "./scripted.ts";
 
 const FORBIDDEN = /[\p{C}\p{Zl}\p{Zp}]/u;
 const encoder = new TextEncoder();
@@ -29,16 +29,11 @@ const tailFuzzer: Fuzzer = {
     const reason = someText(dice, 20);
     const isJson = dice.chance(0.5);
     show({ sent, reason, isJson });
-    let socket: ScriptedSocket | undefined;
-    const WebSocket = class extends ScriptedSocket {
-      constructor() {
-        super();
-        socket = this;
-      }
-    };
+    const { WebSocket, sockets } = scriptedSockets();
     const args = ["--url", "http://localhost/", "*", ...(isJson ? ["--json"] : [])];
     const tail = await withStandIns({ WebSocket }, async () => {
       const tail = new CommandRun("tail", args, { clock: new FakeClock() });
+      const [socket] = sockets;
       socket!.onopen?.();
       for (const data of sent) socket!.onmessage?.({ data });
       socket!.onclose?.({ code: 4500, reason });
@@ -51,6 +46,33 @@ const tailFuzzer: Fuzzer = {
     }
     if (isJson) lines.forEach((line) => JSON.parse(line));
     if (!isGarbled) checkLines(lines, publications, isJson);
+  },
+};
+
+/** `hark publish` is done only where the server has acknowledged, and says what it is told otherwise. */
+const publishFuzzer: Fuzzer = {
+  name: "publish",
+  rounds: 300,
+  async round(dice, show) {
+    const status = dice.pick([200, 201, 204, 302, 400, 401, 403, 413, 500, 503]);
+    const answer = JSON.stringify(dice.pick<unknown>([
+      { id: "aaaaaaaa-1", channel: "a", event: "message", time: 1 },
+      { publications: [{ id: "aaaaaaaa-1" }] },
+      { type: "urn:hark:problem:x", title: "x", status, detail: someText(dice, 20) },
+    ]));
+    const text = dice.chance(0.3) ? answer : mutateText(dice, answer, [answer]);
+    show({ status, text });
+    const body = status === 204 ? null : text;
+    const fetch = () => Promise.resolve(new Response(body, { status }));
+    const args = ["--url", "http://localhost/", "--channel", "a", "hello"];
+    await withStandIns({ fetch }, async () => {
+      const publish = new CommandRun("publish", args, { clock: new FakeClock() });
+      const code = await publish.code();
+      const said = publish.said.takeAll();
+      for (const line of said) assert(!FORBIDDEN.test(line), `not printable: ${line}`);
+      assertEquals(code, said.length === 0 ? 0 : 1);
+      if (code === 0) assert(status < 300 && /"(id|publications)"|\\u/.test(text), text);
+    });
   },
 };
 
@@ -75,7 +97,7 @@ const linesFuzzer: Fuzzer = {
   },
 };
 
-export const CLI_FUZZERS: readonly Fuzzer[] = [tailFuzzer, linesFuzzer];
+export const CLI_FUZZERS: readonly Fuzzer[] = [tailFuzzer, publishFuzzer, linesFuzzer];
 
 function somePublications(dice: Dice): Publication[] {
   return several(dice, 4, () => {

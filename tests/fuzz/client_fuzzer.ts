@@ -10,7 +10,7 @@ import type { Fuzzer } from "./fuzzer.ts";
 import { several, someBytes, someChannel, someJson, someText } from "./grammar.ts";
 import { mutateText } from "./mutator.ts";
 import { attempt, checkPrototypes } from "./properties.ts";
-import { ScriptedSocket, withStandIns } from "./scripted.ts";
+import { scriptedSockets, withStandIns } from "./scripted.ts";
 
 const URL_BASE = "http://localhost/";
 const STATES = ["connecting", "connected", "waiting", "stopped", "closed"];
@@ -67,13 +67,7 @@ const socketFuzzer: Fuzzer = {
     });
     show([welcome, ...sent]);
     const messages: Message[] = [];
-    const sockets: ScriptedSocket[] = [];
-    const WebSocket = class extends ScriptedSocket {
-      constructor() {
-        super();
-        sockets.push(this);
-      }
-    };
+    const { WebSocket, sockets } = scriptedSockets();
     await withStandIns({ WebSocket }, async () => {
       const client = connect({ url: URL_BASE });
       client.on("message", (message: Message) => messages.push(message));

@@ -13,6 +13,21 @@ export class ScriptedSocket {
   close(): void {}
 }
 
+/** A stand-in for `WebSocket`, and what it has made. */
+export function scriptedSockets(): {
+  readonly WebSocket: new () => ScriptedSocket;
+  readonly sockets: readonly ScriptedSocket[];
+} {
+  const sockets: ScriptedSocket[] = [];
+  const WebSocket = class extends ScriptedSocket {
+    constructor() {
+      super();
+      sockets.push(this);
+    }
+  };
+  return { WebSocket, sockets };
+}
+
 /** What stands in for the runtime's own while something runs. */
 export interface StandIns {
   readonly WebSocket?: unknown;
