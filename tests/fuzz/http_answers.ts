@@ -11,8 +11,10 @@ export interface RawAnswer {
 
 const HEAD_END = "\r\n\r\n";
 const STATUS_LINE = /^HTTP\/1\.[01] ([1-5]\d\d) [\t\x20-\x7e]*$/;
-const HEADER_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t\x20-\x7e\x80-\xff]*)$/;
-const latin1 = new TextDecoder("latin1");
+/** Bytes that are not ASCII may stand in a header: RFC 9110 section 5.5. */
+const HEADER_LINE = /^([!#$%&'*+.^_`|~0-9A-Za-z-]+): ([\t\x20-\x7e\x80-\uffff]*)$/;
+/** One character for each byte, though not the one of Latin-1: that label means windows-1252. */
+const byByte = new TextDecoder("latin1");
 const utf8 = new TextDecoder("utf-8", { fatal: true });
 
 /**
@@ -22,7 +24,7 @@ const utf8 = new TextDecoder("utf-8", { fatal: true });
 export function parseAnswers(bytes: Uint8Array, isHead = false): RawAnswer[] {
   const answers: RawAnswer[] = [];
   for (let at = 0; at < bytes.length;) {
-    const text = latin1.decode(bytes.subarray(at));
+    const text = byByte.decode(bytes.subarray(at));
     const end = text.indexOf(HEAD_END);
     if (end < 0) break;
     const { status, headers } = parseHead(text.slice(0, end));
@@ -77,13 +79,13 @@ function readBody(bytes: Uint8Array, start: number, headers: RawAnswer["headers"
 /** A body is UTF-8, unless it says that it is something else. */
 function decodeBody(body: Uint8Array, headers: RawAnswer["headers"]): string {
   const isText = /json|text|javascript|svg/.test(headers.get("content-type") ?? "");
-  return isText && !headers.has("content-range") ? utf8.decode(body) : latin1.decode(body);
+  return isText && !headers.has("content-range") ? utf8.decode(body) : byByte.decode(body);
 }
 
 function readChunks(bytes: Uint8Array, start: number): Body {
   let text = "";
   for (let at = start;;) {
-    const rest = latin1.decode(bytes.subarray(at, at + 20));
+    const rest = byByte.decode(bytes.subarray(at, at + 20));
     const lineEnd = rest.indexOf("\r\n");
     if (lineEnd < 0) return { text, next: bytes.length, isWhole: false };
     const size = rest.slice(0, lineEnd);
@@ -91,7 +93,7 @@ function readChunks(bytes: Uint8Array, start: number): Body {
     const from = at + lineEnd + 2;
     at = from + parseInt(size, 16) + 2;
     if (at > bytes.length) return { text, next: bytes.length, isWhole: false };
-    text += latin1.decode(bytes.subarray(from, at - 2));
+    text += byByte.decode(bytes.subarray(from, at - 2));
     if (/^0+$/.test(size)) return { text, next: at, isWhole: true };
   }
 }

@@ -40,6 +40,7 @@ class HttpFuzzer implements Fuzzer {
 
   async close(): Promise<void> {
     await (await this.#target)?.close();
+    this.#target = undefined;
   }
 }
 
