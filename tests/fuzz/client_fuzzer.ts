@@ -21,12 +21,12 @@ const eventsFuzzer: Fuzzer = {
   rounds: 150,
   async round(dice, show) {
     const publications = somePublications(dice).filter(({ data }) => !looksLikeBytes(data));
-    const chunks = [retryLine(1000), sse.welcome(someWelcome(dice))!];
+    const chunks: Frame[] = [retryLine(1000), sse.welcome(someWelcome(dice))!];
     for (const publication of publications) {
       chunks.push(sse.message(publication));
       if (dice.chance(0.3)) chunks.push(HEARTBEAT);
     }
-    const stream = joinChunks(chunks as Frame[]) as Uint8Array<ArrayBuffer>;
+    const stream = joinChunks(chunks) as Uint8Array<ArrayBuffer>;
     const cuts = several(dice, 6, () => dice.upTo(stream.length)).sort((a, b) => a - b);
     show({ stream: new TextDecoder().decode(stream), cuts });
     const parts = [0, ...cuts].map((start, at) =>

@@ -26,7 +26,12 @@ export class Target {
     const clock = new SocketClock();
     const lines: string[] = [];
     const onLine = (line: string) => void lines.push(line);
-    const bounds = { publishPerSecondMax: 1_000_000, publishBytesMax: 2000, pollingBytesMax: 2048 };
+    const bounds = {
+      publishPerSecondMax: 1_000_000,
+      publishBytesMax: 2000,
+      pollingBytesMax: 2048,
+      logLinesPerAddressMax: Infinity,
+    };
     const server = await startServer({ ...bounds, clock, onLine, ...options });
     const client = await Client.open(server.socketUrl(`/ws?key=${KEY}`));
     const target = new Target(server, clock, client, lines);

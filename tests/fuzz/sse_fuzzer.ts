@@ -1,7 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { HEARTBEAT, joinChunks, retryLine, sse } from "../../lib/codec/sse.ts";
 import { checkDraft, parsePosition, Publication } from "../../lib/core/publication.ts";
-import type { Frame } from "../../lib/core/transport.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { someBytes, someChannel, someJson, somePosition, someText } from "./grammar.ts";
 import { mutateText } from "./mutator.ts";
@@ -28,9 +27,9 @@ export const sseFuzzer: Fuzzer = {
     if ("error" in checked) return;
     const message = new Publication(parsePosition(position), draft, 0);
     const recovered = since === undefined ? undefined : dice.chance(0.5);
-    const welcome = sse.welcome({ client: "a", position, recovered, since, greeting } as never);
+    const welcome = sse.welcome({ client: "a", position, recovered, since, greeting })!;
     const chunks = [retryLine(1234.5), welcome, HEARTBEAT, sse.message(message), HEARTBEAT];
-    const text = joinChunks(chunks as Frame[]) as Uint8Array;
+    const text = joinChunks(chunks) as Uint8Array;
     const json = typeof data === "string" ? data : JSON.stringify({ base64: data.toBase64() });
     const events = parseEvents(decoder.decode(text));
     const gap = { id: position, event: "gap", data: JSON.stringify({ since, oldest: position }) };
