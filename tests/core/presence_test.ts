@@ -11,7 +11,7 @@ function join(node: TestNode, user: string, channels: string[], watch = false): 
 }
 
 /** A node with a watcher on "room" that has been told of itself. */
-async function setUp() {
+function setUp() {
   const node = new TestNode();
   const watcher = join(node, "watcher", ["room"], true);
   node.clock.advance(TELL_INTERVAL_MS);
@@ -29,7 +29,7 @@ Deno.test("Presence tells a watcher of itself, after the welcome", async () => {
 });
 
 Deno.test("Presence tells at the end of the turn, and then once in a while, who came and went", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const ann = join(node, "ann", ["room"]);
   join(node, "bob", ["room", "other"]);
   assertEquals(watcher.transport.take(), []);
@@ -49,7 +49,7 @@ Deno.test("Presence tells at the end of the turn, and then once in a while, who 
 });
 
 Deno.test("Presence is told no more than a tenth of the time", async () => {
-  const { node } = await setUp();
+  const { node } = setUp();
   const tellMs = 100;
   let told = 0;
   const presence = () => {
@@ -69,7 +69,7 @@ Deno.test("Presence is told no more than a tenth of the time", async () => {
 });
 
 Deno.test("Presence is silent about who comes and goes, or goes and comes, in one turn", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const bob = join(node, "bob", ["room"]);
   node.clock.advance(TELL_INTERVAL_MS);
   watcher.transport.take();
@@ -82,7 +82,7 @@ Deno.test("Presence is silent about who comes and goes, or goes and comes, in on
 });
 
 Deno.test("Presence tells of every way to leave", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const [ann, bob, cid, dan] = ["ann", "bob", "cid", "dan"].map((name) =>
     join(node, name, ["room"])
   );
@@ -99,7 +99,7 @@ Deno.test("Presence tells of every way to leave", async () => {
 });
 
 Deno.test("Presence tells those alone who asked, of channels alone that they asked for", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const silent = join(node, "silent", ["room", "other"]);
   join(node, "pattern", ["*"], true);
   join(node, "elsewhere", ["other"]);
@@ -111,7 +111,7 @@ Deno.test("Presence tells those alone who asked, of channels alone that they ask
 });
 
 Deno.test("Presence begins for who is on the channel already, and ends with unsubscribe", async () => {
-  const { node } = await setUp();
+  const { node } = setUp();
   const { session, transport } = join(node, "late", ["room"]);
   node.clock.advance(TELL_INTERVAL_MS);
   transport.take();
@@ -127,7 +127,7 @@ Deno.test("Presence begins for who is on the channel already, and ends with unsu
 });
 
 Deno.test("Presence forgets a channel with its last watcher, and what was to be told", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const ann = join(node, "ann", ["room"]);
   watcher.session.lost("gone");
   assertEquals(node.hub.presence.watched, 0);
@@ -142,7 +142,7 @@ Deno.test("Presence forgets a channel with its last watcher, and what was to be 
 });
 
 Deno.test("Presence tells the others of a watcher that was too slow for presence itself", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const slow = join(node, "slow", ["room", "zoo"], true);
   const other = join(node, "other", ["zoo"], true);
   node.clock.advance(TELL_INTERVAL_MS);
@@ -191,7 +191,7 @@ Deno.test("Presence does not watch for a session that its own welcome ended", as
 });
 
 Deno.test("Presence tells of a crowd in parts of 500, encoded once for each format", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const parts: PresenceChange[] = [];
   const format = {
     ...lineFormat(),
@@ -220,7 +220,7 @@ Deno.test("Presence tells of a crowd in parts of 500, encoded once for each form
 });
 
 Deno.test("Presence skips a format that cannot carry it", async () => {
-  const { node, watcher } = await setUp();
+  const { node, watcher } = setUp();
   const format = { ...lineFormat(), presence: () => undefined };
   const { transport } = node.open(
     ["room"],
