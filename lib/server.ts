@@ -231,18 +231,17 @@ export class Server {
   async #answer(path: string, request: Request, address: string, search: string) {
     const match = this.#router.find(path);
     if (match === undefined) return await serveStatic(request, path);
-    let response: Response;
     try {
       const params: Record<string, string> = {};
       for (const [name, text] of Object.entries(match.params)) params[name] = decodeSegment(text);
       const query = new URLSearchParams(search);
       const exchange: Exchange = { request, path, query, params, address };
-      response = await answer(match.route, exchange);
+      const response = await answer(match.route, exchange);
+      if (response.status === 101 || match.route.protocol !== undefined) return response;
+      return this.#finish(request, response, match.route);
     } catch (error) {
-      response = this.#refuse(error, address);
+      return this.#finish(request, this.#refuse(error, address), match.route);
     }
-    if (response.status === 101 || match.route.protocol !== undefined) return response;
-    return this.#finish(request, response, match.route);
   }
 
   #finish(request: Request, response: Response, route: Route): Response {

@@ -31,9 +31,10 @@ export class Origins {
    * Tells whether the server may be called by this request's `Host`. An open server answers only to
    * names that cannot be pointed at it by others: DNS rebinding needs a name of the attacker's.
    */
-  isOwnHost({ headers }: Request): boolean {
-    const host = headers.get("host");
-    if (!this.#rules.isOpen || host === null) return true;
+  isOwnHost({ headers, url }: Request): boolean {
+    if (!this.#rules.isOpen) return true;
+    // HTTP/2 tells it as a part of the URL.
+    const host = headers.get("host") ?? new URL(url).host;
     const name = host.replace(PORT, "").toLowerCase();
     return name === "localhost" || name.endsWith(".localhost") || IP_LITERAL.test(name) ||
       this.#rules.publicHosts.includes(name);

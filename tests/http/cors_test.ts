@@ -158,6 +158,13 @@ Deno.test("a page of an allowed site publishes by fetch, after its preflight", a
   assertEquals((await server.metrics()).get("hark_publications_total"), 1);
 });
 
+Deno.test("a page that Socket.IO is refused to may read why", async () => {
+  await using server = await startServer({ connectionsMax: 0 });
+  const path = "/socket.io/?EIO=4&transport=polling";
+  const { status, cors } = await ask(server, "GET", path, { origin: "https://elsewhere.example" });
+  assertEquals([status, cors["allow-origin"]], [503, "https://elsewhere.example"]);
+});
+
 Deno.test("an OPTIONS that is no preflight allows nothing", async () => {
   await using server = await startServer({ origins: [ALLOWED] });
   for (const [path, policy] of Object.entries(ENDPOINTS)) {

@@ -74,6 +74,19 @@ Deno.test("a server with keys answers to every name", async () => {
   }
 });
 
+Deno.test("an open server looks at the URL's host where no header has it, as in HTTP/2", async () => {
+  await using server = await startServer();
+  for (const [host, expected] of [["localhost", "200"], ["evil.example", "421"]] as const) {
+    const { stdout } = await new Deno.Command("curl", {
+      args: [
+        ...["-sS", "-o", "/dev/null", "-w", "%{http_code}", "--http2-prior-knowledge"],
+        ...["-H", `Host: ${host}`, `${server.url}/count`],
+      ],
+    }).output();
+    assertEquals(new TextDecoder().decode(stdout), expected, host);
+  }
+});
+
 const OWN = "localhost:3000";
 
 /** What a browser, or what is none, says of where a request to an open server comes from. */
