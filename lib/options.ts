@@ -279,6 +279,8 @@ export const OPTIONS = {
       1_000_000,
       "of one address; loopback is exempt but behind a proxy",
     ),
+    handshakeTimeoutMs: integer(10_000, 100, HOUR_MS, "milliseconds for a handshake"),
+    bodyTimeoutMs: integer(30_000, 100, HOUR_MS, "milliseconds for the body of a request"),
   }),
   ...group("Log", {
     log: choice("text", ["text", "json"], "FORMAT", "how lines are written"),

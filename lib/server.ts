@@ -101,7 +101,8 @@ export class Server {
       },
     });
     this.#publish = new PublishEndpoint({ ...config, clock, publisher, access });
-    const handshakes = new Handshakes(clock);
+    const late = metrics.rejected.with("handshake-timeout");
+    const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const turn = new Turn(clock);
     this.#socketio = new SocketIoEndpoint({ ...config, connections, access, clock, handshakes });
     this.#events = new EventsEndpoint({ ...config, connections, access, clock, turn });

@@ -264,6 +264,8 @@ const CASES: Case[] = [
   integerCase("sseHeartbeatMs", "sse-heartbeat-ms", 15_000, 100, 3_600_000),
   integerCase("connectionsMax", "connections-max", 20_000, 1, 1_000_000),
   integerCase("connectionsPerAddressMax", "connections-per-address-max", 200, 1, 1_000_000),
+  integerCase("handshakeTimeoutMs", "handshake-timeout-ms", 10_000, 100, 3_600_000),
+  integerCase("bodyTimeoutMs", "body-timeout-ms", 30_000, 100, 3_600_000),
   {
     key: "log",
     flag: "--log",

@@ -6,9 +6,10 @@ export interface BodyReaderOptions {
   readonly clock: Clock;
   /** Bytes held at a time, of all the bodies that are being read. */
   readonly bytesMax: number;
+  /** Milliseconds that one body may take. */
+  readonly timeoutMs: number;
 }
 
-const TIMEOUT_S = 30;
 const FIRST_BYTES = 1024;
 
 /**
@@ -32,7 +33,7 @@ export class BodyReader {
   }
 
   /**
-   * The body of `request`, which must come whole within 30 seconds. Throws a `Refusal` that says
+   * The body of `request`, which must come whole in time. Throws a `Refusal` that says
    * what was wrong: `too-large` over `bytesMax` bytes, before more than those are taken.
    */
   async read(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
@@ -41,7 +42,8 @@ export class BodyReader {
     if (request.body === null) return new Uint8Array();
     const body = new OpenBody(request.body.getReader(), bytesMax);
     this.#open.add(body);
-    const timer = this.#options.clock.after(TIMEOUT_S * 1000, () => this.#giveUp(body, tooSlow()));
+    const { clock, timeoutMs } = this.#options;
+    const timer = clock.after(timeoutMs, () => this.#giveUp(body, tooSlow(timeoutMs)));
     try {
       for (;;) {
         const { done, value } = await readChunk(body.reader);
@@ -134,8 +136,8 @@ function stopping(): Refusal {
   return new Refusal("unavailable", "The server is stopping: try again", 1);
 }
 
-function tooSlow(): Refusal {
-  return new Refusal("timeout", `Cannot wait for the body: it did not come within ${TIMEOUT_S} s`);
+function tooSlow(timeoutMs: number): Refusal {
+  return new Refusal("timeout", `Cannot wait for the body: it did not come within ${timeoutMs} ms`);
 }
 
 /** Bytes that become more, in one buffer: many tiny chunks cost no more than one large one. */

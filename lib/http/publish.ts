@@ -14,6 +14,8 @@ import type { Exchange, Handler } from "./router.ts";
 export interface PublishOptions extends ContentLimits, IdempotencyOptions {
   readonly publisher: Publisher;
   readonly access: Access;
+  /** Milliseconds that a body may take. */
+  readonly bodyTimeoutMs: number;
 }
 
 /** Where in the log the messages of one request are: all that its answer is made of. */
@@ -39,10 +41,11 @@ export class PublishEndpoint {
   readonly #idempotency: Idempotency<Receipt>;
 
   constructor(options: PublishOptions) {
-    const { clock, publishBytesMax } = options;
+    const { clock, publishBytesMax, bodyTimeoutMs: timeoutMs } = options;
     this.#options = options;
     this.#batchBytesMax = LARGEST_PER_BATCH * publishBytesMax;
-    this.#bodies = new BodyReader({ clock, bytesMax: LARGEST_BATCHES * this.#batchBytesMax });
+    const bytesMax = LARGEST_BATCHES * this.#batchBytesMax;
+    this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax });
     this.#idempotency = new Idempotency(options);
   }
 

@@ -22,6 +22,8 @@ export interface SocketIoOptions extends EngineLimits {
   readonly connections: Connections;
   readonly access: Access;
   readonly connectTimeoutMs: number;
+  /** Milliseconds that the body of a post may take. */
+  readonly bodyTimeoutMs: number;
   readonly namespacesMax: number;
   /** Also how many subscriptions are remembered of clients that may come back. */
   readonly channelsMax: number;
@@ -42,9 +44,13 @@ export class SocketIoEndpoint {
   readonly #waitingMax: number;
 
   constructor(options: SocketIoOptions) {
-    const { connections, clock, pollingBytesMax } = options;
+    const { connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
     this.#waitingMax = options.inboundPerSecondMax;
-    this.#bodies = new BodyReader({ clock, bytesMax: LARGEST_POSTS * pollingBytesMax });
+    this.#bodies = new BodyReader({
+      clock,
+      timeoutMs,
+      bytesMax: LARGEST_POSTS * pollingBytesMax,
+    });
     this.#connections = connections;
     this.#grants = new HandshakeGrants(options.access, clock);
     this.#recoveries = new Recoveries(options.channelsMax);
@@ -54,7 +60,7 @@ export class SocketIoEndpoint {
       namespacesMax: options.namespacesMax,
       attachmentBytesMax: pollingBytesMax,
       onError: (error) => connections.failed(error),
-      onCrowded: (address) => connections.refused("over-limit", "too many namespaces", address),
+      onLimit: (why, address) => connections.refused("over-limit", why, address),
     });
     io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#admit(socket));
     this.#engine = new EngineServer({

@@ -19,8 +19,8 @@ export interface SocketServerOptions {
   readonly attachmentBytesMax: number;
   /** A handler threw; the client stays. */
   readonly onError: (error: unknown) => void;
-  /** The client at `address` wanted to be in too many namespaces; it is told. */
-  readonly onCrowded: (address: string) => void;
+  /** The client at `address` has met a bound, and is told: `why`. */
+  readonly onLimit: (why: string, address: string) => void;
 }
 
 /** Looks at a socket before it is let in; throws to refuse it, and the error's message is told. */
@@ -83,7 +83,7 @@ export class SocketServer {
   constructor(options: SocketServerOptions) {
     this.options = options;
     this.joining = new Deadlines(options.clock, options.connectTimeoutMs, (connection) => {
-      connection.close(because(DISCONNECTS.protocol, "joined no namespace in time"));
+      connection.endLate();
     });
   }
 
@@ -163,8 +163,19 @@ class Connection implements EngineEvents, SocketLink {
     this.#engine.close(reason);
   }
 
+  /** Ends the connection because it is in no namespace, and was for long enough. */
+  endLate(): void {
+    const why = "joined no namespace in time";
+    this.#tellLimit(why);
+    this.close(because(DISCONNECTS.protocol, why));
+  }
+
   onError(error: unknown): void {
     this.#server.options.onError(error);
+  }
+
+  #tellLimit(why: string): void {
+    this.#server.options.onLimit(why, this.#engine.handshake.address);
   }
 
   #receive(packet: SocketPacket): void {
@@ -180,11 +191,11 @@ class Connection implements EngineEvents, SocketLink {
 
   #join(packet: SocketPacket & { type: "connect" }): void {
     const { namespace } = packet;
-    const { namespacesMax, onCrowded } = this.#server.options;
+    const { namespacesMax } = this.#server.options;
     const namespaces = this.#server.find(namespace);
     if (namespaces === undefined) return this.#refuse(namespace, new Error("Invalid namespace"));
     if (this.#sockets.size >= namespacesMax) {
-      onCrowded(this.#engine.handshake.address);
+      this.#tellLimit("too many namespaces");
       return this.#refuse(namespace, new Error(`At most ${namespacesMax} namespaces`));
     }
     const socket = new ServerSocket(

@@ -72,6 +72,7 @@ const NOOP: Packet = { type: "noop", data: "" };
 const CLOSE: Packet = { type: "close", data: "" };
 const UNHEARD: EngineEvents = { onMessage: () => {}, onClose: () => {} };
 const NORMAL = { code: 1000, reason: "" };
+const UPGRADE_TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade took too long" };
 
 /** One Engine.IO session: on polling, on WebSocket, or on its way from one to the other. */
 export class EngineSocket {
@@ -179,6 +180,7 @@ export class EngineSocket {
       upgradeTimeoutMs,
       endPoll: () => this.#polls?.end(NOOP),
       onDone: () => this.#switchTo(socket),
+      onLate: () => this.#owner.fault(UPGRADE_TIMEOUT, this),
       onFailed: () => this.#upgrade = undefined,
     });
   }

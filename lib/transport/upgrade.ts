@@ -10,6 +10,8 @@ export interface UpgradeOptions {
   readonly endPoll: () => void;
   /** The client has changed over. */
   readonly onDone: () => void;
+  /** The client has not in time; `onFailed` follows. */
+  readonly onLate: () => void;
   /** The client has not, and stays where it is. */
   readonly onFailed: () => void;
 }
@@ -30,7 +32,11 @@ export class Upgrade {
   constructor(socket: Socket, options: UpgradeOptions) {
     this.socket = socket;
     this.#options = options;
-    this.#timeout = options.clock.after(options.upgradeTimeoutMs, () => this.fail());
+    const { clock, upgradeTimeoutMs, onLate } = options;
+    this.#timeout = clock.after(upgradeTimeoutMs, () => {
+      onLate();
+      this.fail();
+    });
   }
 
   /** Takes a packet of the client. */

@@ -10,8 +10,12 @@ export type Message = string | Uint8Array<ArrayBuffer>;
 
 /** Sockets whose handshake is not done: a connection that is lost in it is told by no event. */
 export class Handshakes extends Deadlines<Socket> {
-  constructor(clock: Clock) {
-    super(clock, HANDSHAKE_MS, (socket) => socket.end("handshake failed"));
+  /** `onLate` is called for each that is not done within `timeoutMs`. */
+  constructor(clock: Clock, timeoutMs: number, onLate: () => void) {
+    super(clock, timeoutMs, (socket) => {
+      onLate();
+      socket.end("handshake failed");
+    });
   }
 }
 
@@ -40,7 +44,6 @@ export interface SocketEvents {
   fault(reason: Disconnect, error?: unknown): void;
 }
 
-const HANDSHAKE_MS = 10_000;
 const EVENT_TYPES = ["open", "message", "error", "close"];
 
 /** The subprotocols that a client offers (RFC 6455 section 4.1), in its order. */

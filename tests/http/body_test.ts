@@ -40,7 +40,7 @@ interface BodyServer {
 /** Runs a server on real sockets that reads bodies of at most 10 bytes and answers them. */
 async function withServer(use: (server: BodyServer) => Promise<void>): Promise<void> {
   const clock = new FakeClock();
-  const bodies = new BodyReader({ clock, bytesMax: 1000 });
+  const bodies = new BodyReader({ clock, bytesMax: 1000, timeoutMs: 30_000 });
   const told = new Inbox<string>();
   const server = Deno.serve({ port: 0, hostname: "127.0.0.1", onListen: () => {} }, (request) => {
     const reading = bodies.read(request, 10);
@@ -76,7 +76,7 @@ const TOO_LARGE = "HTTP/1.1 413 Payload Too Large";
 
 Deno.test("read() gives the bytes back, however they are cut", async () => {
   const next = random(7);
-  const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 1_000_000 });
+  const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 1_000_000, timeoutMs: 30_000 });
   for (let round = 0; round < 50; round++) {
     const { request, body } = openRequest();
     const chunks = Array.from({ length: round }, () => randomBytes(next, 300));
@@ -88,7 +88,7 @@ Deno.test("read() gives the bytes back, however they are cut", async () => {
 });
 
 Deno.test("read() gives no bytes where there is no body", async () => {
-  const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 10 });
+  const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 10, timeoutMs: 30_000 });
   assertEquals(await bodies.read(new Request("http://localhost/"), 10), new Uint8Array());
 });
 
@@ -127,7 +127,7 @@ Deno.test("read() refuses a body that is cut or broken", async () => {
       assertEquals([begun, await told.next()], ["begun", "bad-request"]);
     }
   });
-  const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 10 });
+  const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 10, timeoutMs: 30_000 });
   const { request, body } = openRequest();
   body.error(new TypeError("cut"));
   assertEquals(await refusalOf(bodies.read(request, 10)), [
@@ -153,7 +153,7 @@ Deno.test("read() gives up a body that takes too long", async () => {
 
 Deno.test("read() takes no longer for a body that comes byte by byte", async () => {
   const clock = new FakeClock();
-  const bodies = new BodyReader({ clock, bytesMax: 10_000 });
+  const bodies = new BodyReader({ clock, bytesMax: 10_000, timeoutMs: 30_000 });
   const { request, body } = openRequest();
   const refused = refusalOf(bodies.read(request, 10_000));
   for (let second = 0; second < 30; second++) {
@@ -162,7 +162,7 @@ Deno.test("read() takes no longer for a body that comes byte by byte", async () 
   }
   assertEquals(await refused, [
     "timeout",
-    "Cannot wait for the body: it did not come within 30 s",
+    "Cannot wait for the body: it did not come within 30000 ms",
     undefined,
   ]);
 });
@@ -171,7 +171,7 @@ const TOO_MUCH = ["over-limit", "The server is reading too much at a time: try a
 
 Deno.test("read() bounds what all bodies hold together, and gives the room back", async () => {
   const clock = new FakeClock();
-  const bodies = new BodyReader({ clock, bytesMax: 10 });
+  const bodies = new BodyReader({ clock, bytesMax: 10, timeoutMs: 30_000 });
   const first = openRequest();
   const reading = bodies.read(first.request, 10);
   first.body.enqueue(encoder.encode("1234"));
@@ -189,7 +189,7 @@ Deno.test("read() bounds what all bodies hold together, and gives the room back"
 
 Deno.test("read() gives up the largest where there is no room, so that small ones come through", async () => {
   const clock = new FakeClock();
-  const bodies = new BodyReader({ clock, bytesMax: 20 });
+  const bodies = new BodyReader({ clock, bytesMax: 20, timeoutMs: 30_000 });
   const begin = async (length: number) => {
     const { request, body } = openRequest();
     const outcome = bodies.read(request, 20).then(({ length }) => length, ({ type }) => type);
@@ -211,7 +211,7 @@ Deno.test("read() gives up the largest where there is no room, so that small one
 
 Deno.test("close() gives up what is being read, and what comes after it", async () => {
   const clock = new FakeClock();
-  const bodies = new BodyReader({ clock, bytesMax: 10 });
+  const bodies = new BodyReader({ clock, bytesMax: 10, timeoutMs: 30_000 });
   const reading = bodies.read(openRequest().request, 10);
   bodies.close();
   const stopping = ["unavailable", "The server is stopping: try again", 1] as const;

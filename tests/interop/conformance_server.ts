@@ -37,7 +37,7 @@ export function serveConformance(port: number, pingTimeoutMs = 200): Conformance
     namespacesMax: 10,
     attachmentBytesMax: 1_000_000,
     onError: (error) => console.error(error),
-    onCrowded: () => {},
+    onLimit: () => {},
   });
   io.of("/").on("connection", (socket) => {
     greet(socket);
@@ -73,7 +73,7 @@ function engineServer(
   onConnection: (socket: EngineSocket) => void,
   pingTimeoutMs: number,
 ): EngineServer {
-  const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000 });
+  const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000, timeoutMs: 30_000 });
   return new EngineServer({
     clock: systemClock,
     pingIntervalMs: 300,
@@ -82,7 +82,7 @@ function engineServer(
     pollingBytesMax: 1_000_000,
     outboundBytesMax: 10_000_000,
     inboundPerSecondMax: 10_000,
-    handshakes: new Handshakes(systemClock),
+    handshakes: new Handshakes(systemClock, 10_000, () => {}),
     handshakesMax: 1000,
     readBody: (request, bytesMax) => bodies.read(request, bytesMax),
     allows: () => true,

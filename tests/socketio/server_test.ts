@@ -101,6 +101,7 @@ Deno.test("protocol 5: a connection that has joined nothing in time is closed", 
     assertEquals(await client.closed(), { code: 4500, reason });
   }
   assertEquals((await host.fetch(query)).body, "2\x1e1");
+  assertEquals(host.limits, Array(3).fill(["joined no namespace in time", "192.0.2.1"]));
   joined.send("41");
   joined.send("40");
   assertMatch(await joined.text(), /^40/);
@@ -208,7 +209,7 @@ Deno.test("how many namespaces one client is in is bounded", async () => {
   await join(client, "/custom,");
   client.send("40/other,");
   assertEquals(await client.text(), '44/other,{"message":"At most 2 namespaces"}');
-  assertEquals(host.crowded, ["192.0.2.1"]);
+  assertEquals(host.limits, [["too many namespaces", "192.0.2.1"]]);
   client.send("41/custom,");
   await join(client, "/other,");
   await client.close();

@@ -72,7 +72,7 @@ export class EngineHost implements AsyncDisposable {
   constructor(options: EngineHostOptions = {}) {
     const { slots = Infinity, clock = new SocketClock(), ...changed } = options;
     this.clock = clock;
-    const bodies = new BodyReader({ clock, bytesMax: 10_000_000 });
+    const bodies = new BodyReader({ clock, bytesMax: 10_000_000, timeoutMs: 30_000 });
     this.server = new EngineServer({
       clock,
       pingIntervalMs: 25_000,
@@ -81,7 +81,7 @@ export class EngineHost implements AsyncDisposable {
       pollingBytesMax: 1_000_000,
       outboundBytesMax: 1_000_000,
       inboundPerSecondMax: 1000,
-      handshakes: new Handshakes(clock),
+      handshakes: new Handshakes(clock, 10_000, () => {}),
       handshakesMax: 100,
       readBody: (request, bytesMax) => bodies.read(request, bytesMax),
       allows: () => true,

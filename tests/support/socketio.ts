@@ -20,26 +20,26 @@ export class SocketHost extends EngineHost {
   readonly sockets: Inbox<ServerSocket> = new Inbox();
   /** What the server's own handlers threw. */
   readonly thrown: unknown[];
-  /** The addresses of clients that wanted to be in too many namespaces. */
-  readonly crowded: string[];
+  /** Which bounds were met, and the addresses of the clients. */
+  readonly limits: string[][];
 
   constructor(options: Partial<SocketServerOptions> & EngineHostOptions = {}) {
     const clock = new SocketClock();
     const thrown: unknown[] = [];
-    const crowded: string[] = [];
+    const limits: string[][] = [];
     const io = new SocketServer({
       clock,
       connectTimeoutMs: 45_000,
       namespacesMax: 10,
       attachmentBytesMax: 1000,
       onError: (error) => thrown.push(error),
-      onCrowded: (address) => crowded.push(address),
+      onLimit: (...limit) => limits.push(limit),
       ...options,
     });
     super({ ...options, clock, onConnection: (socket) => io.attach(socket) });
     this.io = io;
     this.thrown = thrown;
-    this.crowded = crowded;
+    this.limits = limits;
     io.of((name) => NAMESPACES.includes(name))
       .on("connection", (socket) => this.sockets.push(socket));
   }

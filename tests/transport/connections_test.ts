@@ -221,7 +221,7 @@ Deno.test("an exception in any handler of a socket is told, closes with 1011 and
   const handlers = ["open", "message", "close"] as const;
   const options = {
     clock: systemClock,
-    handshakes: new Handshakes(systemClock),
+    handshakes: new Handshakes(systemClock, 10_000, () => {}),
     idleTimeoutS: 0,
     inboundBytesMax: 1000,
     inboundPerSecondMax: 10,

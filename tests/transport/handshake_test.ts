@@ -180,5 +180,9 @@ Deno.test({
     await eventually(ask, ({ status }) => status === 503);
     clock.advance(10_000);
     await eventually(ask, ({ status }) => status === 101);
+    assertEquals(
+      (await server.metrics()).get('hark_rejected_total{reason="handshake-timeout"}'),
+      3,
+    );
   },
 });

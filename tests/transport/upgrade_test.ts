@@ -146,6 +146,7 @@ Deno.test("an upgrade that takes longer than 10 s is dropped, polling goes on", 
     await client.poll();
     await host.holds(0);
   }
+  assertEquals(host.faults, ["upgrade-timeout", "upgrade-timeout"]);
 });
 
 Deno.test("a WebSocket that goes away before the upgrade leaves polling as it was", async () => {
