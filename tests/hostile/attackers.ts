@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { deadline } from "../support/deadline.ts";
 import { HANDSHAKE, RawConnection } from "../support/raw.ts";
 import type { Target } from "./target.ts";
 
@@ -72,6 +73,11 @@ export class Crowd implements Disposable {
   [Symbol.dispose](): void {
     for (const connection of this.connections.splice(0)) connection[Symbol.dispose]();
   }
+}
+
+/** How the server closes a WebSocket, whatever it sends before. */
+export function closeOf(connection: RawConnection): Promise<{ code: number; reason: string }> {
+  return deadline(connection.closeFrame());
 }
 
 /** Shakes hands for long polling; returns the path of the session. */

@@ -13,7 +13,7 @@ export interface Memory {
 
 /** Gauges that tell whether everything of a client is gone; of sessions one for each transport. */
 const COUNTS =
-  /^hark_(sessions\{.*\}|closing_sessions|engineio_sessions|body_bytes|in_use\{bound="(connections|handshakes)_max"\})$/;
+  /^hark_(sessions\{.*\}|closing_sessions|watched_channels|engineio_sessions|body_bytes|in_use\{bound="(connections|handshakes)_max"\})$/;
 
 /** How a target is started. */
 export interface TargetOptions {

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { OPCODES } from "../../support/raw.ts";
 import type { Attack } from "../attack.ts";
-import { Crowd, HARK_HEADERS, openPolling, SOCKETIO } from "../attackers.ts";
+import { closeOf, Crowd, HARK_HEADERS, openPolling, SOCKETIO } from "../attackers.ts";
 import { exchange, latin1 } from "../raw_http.ts";
 import type { Target } from "../target.ts";
 
@@ -43,7 +43,7 @@ async function closeAfter(
   using crowd = new Crowd(target);
   const connection = await crowd.open(path, headers);
   for (const frame of frames) await connection.send(OPCODES.text, frame);
-  return (await connection.closeFrame()).code;
+  return (await closeOf(connection)).code;
 }
 
 const deepJson: Attack = {

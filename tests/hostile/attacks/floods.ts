@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { eventually } from "../../support/deadline.ts";
 import { OPCODES, type RawConnection } from "../../support/raw.ts";
 import type { Attack } from "../attack.ts";
-import { Crowd, HARK_HEADERS, repeat, tally } from "../attackers.ts";
+import { closeOf, Crowd, HARK_HEADERS, repeat, tally } from "../attackers.ts";
 import type { Target } from "../target.ts";
 
 type Fields = Readonly<Record<string, unknown>>;
@@ -62,7 +62,7 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
           // What it sends once it is cut goes nowhere.
           await command(connection, commands[index % 4]!(ref)).catch(() => {});
         }
-        return await connection.closeFrame();
+        return await closeOf(connection);
       });
       assertEquals(tally(ends.map(({ code, reason }) => `${code} ${reason}`)), {
         "4502 over a limit: at most 50 frames a second": 100,

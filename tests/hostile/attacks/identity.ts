@@ -3,7 +3,7 @@ import { signToken } from "../../../lib/auth/jwt.ts";
 import { makeCertificate, TemporaryFolder } from "../../support/certificates.ts";
 import { issue, makeKeys, SECRET } from "../../support/tokens.ts";
 import type { Attack } from "../attack.ts";
-import { Crowd, HARK_HEADERS, repeat, tally } from "../attackers.ts";
+import { closeOf, Crowd, HARK_HEADERS, repeat, tally } from "../attackers.ts";
 import type { Target } from "../target.ts";
 
 const KEY = "a-key-of-the-test-0123456789";
@@ -153,7 +153,7 @@ const clockSteps: Attack = {
     const [short, long] = [await open(inSeconds(1800)), await open(inSeconds(9 * 3600))];
     const ids = [await publish(target)];
     await target.stepClock(HOUR_MS);
-    assertEquals(await short.closeFrame(), { code: 4002, reason: "token expired" });
+    assertEquals(await closeOf(short), { code: 4002, reason: "token expired" });
     const expired = await issue({ exp: inSeconds(1800) });
     assertEquals(await show(target, expired), { 401: 1 });
     ids.push(await publish(target));
@@ -179,7 +179,7 @@ const clockSteps: Attack = {
     let events = await long.text();
     while (!events.includes(ids.at(-1)!)) events = await long.text();
     await target.stepClock(23 * HOUR_MS - 2 * HOUR_MS + 24 * HOUR_MS);
-    assertEquals((await long.closeFrame()).code, 4002);
+    assertEquals((await closeOf(long)).code, 4002);
   },
 };
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { eventually } from "../../support/deadline.ts";
 import { encodeFrame, OPCODES, type RawConnection, request } from "../../support/raw.ts";
 import type { Attack } from "../attack.ts";
-import { Crowd, HARK_HEADERS, openPolling, repeat, SOCKETIO } from "../attackers.ts";
+import { closeOf, Crowd, HARK_HEADERS, openPolling, repeat, SOCKETIO } from "../attackers.ts";
 import { exchange } from "../raw_http.ts";
 import type { Target } from "../target.ts";
 
@@ -40,7 +40,7 @@ const WAYS_TO_SEND: readonly [path: string, headers: readonly string[], text: st
 const LIMIT = 4502;
 
 async function assertCut(connection: RawConnection, reason: string): Promise<void> {
-  assertEquals(await connection.closeFrame(), { code: LIMIT, reason: `over a limit: ${reason}` });
+  assertEquals(await closeOf(connection), { code: LIMIT, reason: `over a limit: ${reason}` });
 }
 
 export const MESSAGE_ATTACKS: readonly Attack[] = [
