@@ -4,6 +4,7 @@
  * passed in.
  */
 
+import { withoutSecrets } from "./core/url.ts";
 import {
   type Config,
   flagName,
@@ -107,22 +108,28 @@ function readFlags(args: readonly string[], problems: string[]): GivenByKey {
   const given = new Map<OptionKey, Given>();
   // A stray argument behind such a flag may be part of a secret, and is not shown.
   let unsure: string | undefined;
+  /** A secret's flag, if what follows it begins as a flag does: it may be the secret still. */
+  let unmet: string | undefined;
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
     if (!arg.startsWith("-")) {
-      problems.push(`unexpected argument ${unsure ? `after ${unsure}` : quote(arg)}`);
+      problems.push(
+        `unexpected argument ${unsure ? `after ${unsure}` : quote(withoutSecrets(arg))}`,
+      );
       continue;
     }
     const equals = arg.indexOf("=");
     const name = equals < 0 ? arg : arg.slice(0, equals);
     const flag = FLAGS.get(name);
     if (!flag) {
-      problems.push(`unknown flag ${quote(name)}${suggest(name, FLAGS.keys())}`);
-      unsure = quote(name);
+      const shown = unmet ? `after ${unmet}` : quote(name) + suggest(name, FLAGS.keys());
+      problems.push(`unknown flag ${shown}`);
+      unsure = unmet ?? quote(name);
       continue;
     }
-    const { secret, metavar, type }: Option<unknown> = OPTIONS[flag.key];
-    unsure = secret ? name : undefined;
+    const { secret, mayHoldSecret, metavar, type }: Option<unknown> = OPTIONS[flag.key];
+    unsure = secret || mayHoldSecret ? name : undefined;
+    unmet = undefined;
     let text = equals < 0 ? undefined : arg.slice(equals + 1);
     if (flag.isNegated && text !== undefined) {
       problems.push(`${name} takes no value`);
@@ -132,6 +139,7 @@ function readFlags(args: readonly string[], problems: string[]): GivenByKey {
     else if (text === undefined && !args[at + 1]?.startsWith("--")) text = args[++at];
     if (text === undefined) {
       problems.push(`${name} needs a value: ${name}=${metavar}`);
+      unmet = unsure;
       continue;
     }
     const before = type === "list" ? given.get(flag.key) : undefined;
@@ -154,9 +162,17 @@ function readEnvironment(env: Readonly<Record<string, string>>, problems: string
 function readValue(option: Option<unknown>, { name, text }: Given, problems: string[]): unknown {
   const value = option.parse(text);
   if (value !== undefined) return value;
-  const got = option.secret ? "" : `, got ${quote(text)}`;
+  const shown = option.type === "list" ? listWithoutSecrets(text) : withoutSecrets(text);
+  const got = option.secret ? "" : `, got ${quote(shown)}`;
   problems.push(`${name}: expected ${option.expected}${got}`);
   return option.default;
+}
+
+/** The items up to the first that holds a secret: what follows it may still be part of that. */
+function listWithoutSecrets(text: string): string {
+  const items = text.split(",");
+  const at = items.findIndex((item) => withoutSecrets(item) !== item);
+  return at < 0 ? text : [...items.slice(0, at), withoutSecrets(items[at]!), "…"].join(",");
 }
 
 /** What is expected of tokens is in vain where none are taken, which nobody means. */

@@ -19,6 +19,8 @@ export interface Option<T> {
   readonly env?: string;
   /** A secret is never shown, in no error and no help. */
   readonly secret?: boolean;
+  /** It may be a URL with a secret in it, of which only the rest is shown. */
+  readonly mayHoldSecret?: boolean;
 }
 
 type Grouped<Rows> = { readonly [Key in keyof Rows]: Rows[Key] & { readonly group: string } };
@@ -104,7 +106,7 @@ function isOrigin(text: string): boolean {
 }
 
 function isKeySource(text: string): boolean {
-  if (!/^[a-z][a-z0-9+.-]*:\/\//i.test(text)) return text !== "" && isFileName(text);
+  if (!/^([a-z][a-z0-9+.-]*:\/\/|https?:)/i.test(text)) return text !== "" && isFileName(text);
   return text.startsWith("https://") && URL.canParse(text);
 }
 
@@ -182,13 +184,16 @@ export const OPTIONS = {
       ),
       secret: true,
     },
-    tokenJwks: text(
-      "",
-      "SOURCE",
-      "file or https URL with the keys that tokens are signed with",
-      "a file name, or a URL that begins with https://",
-      isKeySource,
-    ),
+    tokenJwks: {
+      ...text(
+        "",
+        "SOURCE",
+        "file or https URL with the keys that tokens are signed with",
+        "a file name, or a URL that begins with https://",
+        isKeySource,
+      ),
+      mayHoldSecret: true,
+    },
     tokenAudience: text("", "TEXT", "what has to be among a token's aud"),
     tokenIssuer: text("", "TEXT", "what a token's iss has to be"),
     public: list(

@@ -469,8 +469,31 @@ Deno.test("parseConfig() shows no secret in an error", () => {
     [[], { HARK_TOKEN_SECRET: "s3cret" }],
     [[], { HARK_PUBLISH_KEYS: "s3cret word" }],
     [[], { HARK_PUBLISH_KEY: "s3cret" }],
+    [["--publish-key", "--s3cret"]],
+    [["--token-secret", "--s3cret=", "s3cret"]],
+    [["--token-jwks", "http://bob:s3cret@issuer.example/keys.json"]],
+    [["--token-jwks", "https:bob:s3cret@[issuer.example"]],
+    [["--token-jwks", "https://issuer.example/?a=b", "s3cret"]],
+    [[], { HARK_TOKEN_JWKS: "http://issuer.example/keys.json?api_key=s3cret" }],
+    [["https://issuer.example/keys.json?api_key=s3cret"]],
+    [["--host", "https://bob:s3cret@push.example"]],
+    [["--origins", "https://bob:s3cret@app.example"]],
+    [["--origins", "https://app.example,https://app.example?key=s3cret,s3cret"]],
+    [[], { HARK_PUBLIC_HOST: "https://bob:s3cret@push.example" }],
   ];
   for (const [args, env] of lines) assert(!problems(args, env).join().includes("s3cret"));
+});
+
+Deno.test("parseConfig() shows what of a wrong URL is no secret", () => {
+  const expected = "expected a file name, or a URL that begins with https://";
+  assertEquals(problems([], { HARK_TOKEN_JWKS: "http://bob:x@issuer.example/keys.json?y" }), [
+    `HARK_TOKEN_JWKS: ${expected}, got "http://issuer.example/keys.json"`,
+  ]);
+  assertEquals(problems(["--token-jwks=https:issuer"]), [
+    `--token-jwks: ${expected}, got "https:issuer"`,
+  ]);
+  const [problem = ""] = problems(["--origins", "https://a.example,http://b.example/?x,y"]);
+  assert(problem.endsWith(', got "https://a.example,http://b.example/,…"'), problem);
 });
 
 Deno.test("parseConfig() wants a key or --open where others can reach the server", () => {

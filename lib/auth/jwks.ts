@@ -1,5 +1,6 @@
 import type { Clock, Timer } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
+import { withoutSecrets } from "../core/url.ts";
 import { readKeys } from "./jwk.ts";
 import { refuseToken, type TokenKey } from "./jwt.ts";
 
@@ -95,7 +96,7 @@ export class Jwks {
       this.#keys = await readKeys(await (isFile ? this.#readFile() : this.#fetchText()), isFile);
     } catch (error) {
       throw new SyntaxError(
-        `Cannot read the keys of ${shown(source)}: ${(error as Error).message}`,
+        `Cannot read the keys of ${withoutSecrets(source)}: ${(error as Error).message}`,
       );
     }
     this.#loadedAt = clock.monotonic();
@@ -124,13 +125,6 @@ export class Jwks {
       timer.cancel();
     }
   }
-}
-
-/** What of a source may be shown: a query can hold a secret. */
-function shown(source: string): string {
-  if (!isRemote(source)) return source;
-  const { origin, pathname } = new URL(source);
-  return origin + pathname;
 }
 
 async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {

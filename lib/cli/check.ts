@@ -1,4 +1,5 @@
 import { type Config, ConfigError, parseConfig, type Sources } from "../config.ts";
+import { withoutSecrets } from "../core/url.ts";
 import { printable } from "../log.ts";
 import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "../options.ts";
 import { type Setup, whatIsUnwise, whoMayDoWhat } from "./advice.ts";
@@ -73,8 +74,9 @@ function optionRows(config: Config, sources: Sources): string[][] {
   });
 }
 
-function display({ secret }: Option<unknown>, value: unknown): string {
+function display({ secret, mayHoldSecret }: Option<unknown>, value: unknown): string {
   const values = [value].flat().filter((item) => item !== "");
+  if (mayHoldSecret) return withoutSecrets(values.join(",")) || "-";
   if (!secret || values.length === 0) return values.join(",") || "-";
   return Array.isArray(value) ? `${values.length}, not shown` : "not shown";
 }

@@ -1,4 +1,5 @@
 import { type Clock, wait } from "../core/clock.ts";
+import { withoutSecrets } from "../core/url.ts";
 import { printable } from "../log.ts";
 import { backoffMs } from "./backoff.ts";
 import { Failure } from "./command.ts";
@@ -104,7 +105,8 @@ export class Sender {
     } catch (error) {
       if (!(error instanceof TypeError || abort.signal.aborted)) throw error;
       const why = abort.signal.aborted ? "no answer in time" : rootCause(error as TypeError);
-      return { detail: `Cannot reach ${target.url}: ${printable(why)}`, status: 0 };
+      const url = withoutSecrets(target.url.href);
+      return { detail: `Cannot reach ${url}: ${printable(why)}`, status: 0 };
     } finally {
       timer.cancel();
     }

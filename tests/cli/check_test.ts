@@ -65,6 +65,14 @@ Deno.test("hark check shows no secret, and nothing that could command a terminal
   assertMatch(text, /--welcome .*\\u001b\[2J\\u000abye$/m);
 });
 
+Deno.test("hark check shows of a URL what is no secret", async () => {
+  const source = "https://bob:hunter2@issuer.example/keys.json?api_key=SECRET42";
+  const { text } = await check([], { HARK_TOKEN_JWKS: source });
+  assertMatch(text, /--token-jwks +HARK_TOKEN_JWKS +https:\/\/issuer\.example\/keys\.json$/m);
+  const { said } = await check(["--token-jwks", source.replace("https", "http")]);
+  assert(!/hunter2|SECRET42/.test(text + said), text + said);
+});
+
 /** What is set, and what of it is unwise: the beginning of each sentence. */
 const UNWISE: readonly [string[], Env, string[]][] = [
   [["--public-host", "push.example.com"], KEYED, []],

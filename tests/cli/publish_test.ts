@@ -286,7 +286,8 @@ Deno.test("publish says why a server cannot be reached", async () => {
   const listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const url = `http://127.0.0.1:${listener.addr.port}`;
   listener.close();
-  const { code, said } = await run("publish", ["--url", url, "x"], { clock: new FakeClock() });
+  const args = ["--url", url.replace("//", "//bob:hunter2@"), "x"];
+  const { code, said } = await run("publish", args, { clock: new FakeClock() });
   assertEquals([code, said.length], [1, 6]);
   assertMatch(said.at(-1)!, new RegExp(`^Cannot reach ${url}/: .*Connection refused`));
 });
