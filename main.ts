@@ -5,7 +5,6 @@ import { systemClock } from "./lib/core/clock.ts";
 import { createLog, type Log, print, printLine } from "./lib/log.ts";
 import { ListenError } from "./lib/listener.ts";
 import { Server } from "./lib/server.ts";
-import { CertificateError } from "./lib/core/errors.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
 const { version } = denoJson;
@@ -37,27 +36,31 @@ async function start(args: readonly string[]): Promise<void> {
     linesPerPeerMax: config.logLinesPerAddressMax,
   });
   const server = new Server({ config, log, version });
+  const stop = stopper(server, log);
+  // Before it listens, as an unexpected SIGHUP ends a process.
+  renewOnSignal(server, stop);
   const { url } = await server.listen();
-  stopOnSignal(server, log);
-  if (config.tlsCert !== "") renewOnSignal(server, log);
+  for (const signal of ["SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => stop(signal));
+  }
   log.info(`Hark is listening on ${url}`, { version });
 }
 
-function renewOnSignal(server: Server, log: Log): void {
+/** SIGHUP means to read files again, as from `systemctl reload`; or that the terminal was closed. */
+function renewOnSignal(server: Server, stop: (signal: Deno.Signal) => void): void {
+  const hadTerminal = Deno.stdin.isTerminal();
   Deno.addSignalListener("SIGHUP", () => {
-    try {
-      server.renewCertificate();
-      log.info("certificate renewed");
-    } catch (error) {
-      if (!(error instanceof CertificateError)) throw error;
-      log.error("certificate not renewed", { why: error.message });
-    }
+    if (hadTerminal && !Deno.stdin.isTerminal()) stop("SIGHUP");
+    else server.renew();
   });
 }
 
-function stopOnSignal(server: Server, log: Log): void {
+/** What stops the server and ends the process; at once if it is called again. */
+function stopper(server: Server, log: Log): (signal: Deno.Signal) => Promise<void> {
   let stopping = false;
-  const stop = async (signal: string) => {
+  return async (signal) => {
+    // A terminal that is closed says so more than once.
+    if (stopping && signal === "SIGHUP") return;
     if (stopping) Deno.exit(1);
     stopping = true;
     log.info("stopping", { signal });
@@ -65,9 +68,6 @@ function stopOnSignal(server: Server, log: Log): void {
     log.info("stopped");
     Deno.exit(0);
   };
-  for (const signal of ["SIGINT", "SIGTERM"] as const) {
-    Deno.addSignalListener(signal, () => stop(signal));
-  }
 }
 
 if (import.meta.main) {

@@ -12,9 +12,9 @@ export interface Listener {
   readonly port: number;
   /**
    * Reads certificate and key again, for whoever connects from now on. Throws a `CertificateError` if
-   * they cannot be used, and leaves it at the old ones.
+   * they cannot be used, and leaves it at the old ones. Undefined if there is none.
    */
-  renewCertificate(): void;
+  readonly renewCertificate?: () => void;
   /** Lets go of the address. Resolves once every request is answered. */
   close(): Promise<void>;
 }
@@ -44,7 +44,6 @@ const LOOPBACK = "127.0.0.1";
 const CONNECTIONS_PER_SESSION = 2;
 
 const onListen = () => {};
-const nothingToRenew = () => {};
 
 /** Listens as configured. Throws a `ListenError`. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
@@ -68,7 +67,6 @@ function listenTcp(options: ListenerOptions): Listener {
   return {
     url: `http://${displayHost(address.hostname)}:${address.port}`,
     port: address.port,
-    renewCertificate: nothingToRenew,
     close: () => server.close(),
   };
 }
@@ -133,7 +131,6 @@ async function listenUnix(path: string, options: ListenerOptions): Promise<Liste
   return {
     url: `unix:${path}`,
     port: 0,
-    renewCertificate: nothingToRenew,
     close: () => server.close(),
   };
 }

@@ -102,7 +102,11 @@ export function printable(text: string): string {
 }
 
 function writeToConsole(line: string, level: LogLevel): void {
-  print(line, level === "warn" || level === "error" ? "stderr" : "stdout");
+  try {
+    print(line, level === "warn" || level === "error" ? "stderr" : "stdout");
+  } catch {
+    // A full disk or a closed terminal takes no line, and must not take the server with it.
+  }
 }
 
 type FormatLine = (time: string, level: LogLevel, message: string, fields: LogFields) => string;

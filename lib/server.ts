@@ -24,6 +24,7 @@ import { serveStatic } from "./http/static.ts";
 import { listen, type Listener } from "./listener.ts";
 import type { Log } from "./log.ts";
 import { HarkMetrics, Registry } from "./metrics.ts";
+import { type Renewable, renewAll } from "./renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
 import { Connections } from "./transport/connections.ts";
 import { Handshakes, isUpgrade } from "./transport/websocket.ts";
@@ -157,11 +158,18 @@ export class Server {
   }
 
   /**
-   * Reads the certificate and its key again; sessions stay. Throws a `CertificateError` if they cannot
-   * be used, and leaves it at the old ones.
+   * Reads again what may have changed in files: the certificate with its key, and the keys of tokens.
+   * Sessions stay. What cannot be used is told in the log, and left at what it was.
    */
-  renewCertificate(): void {
-    this.#listener?.renewCertificate();
+  async renew(): Promise<void> {
+    const listener = this.#listener;
+    const tokens = this.#tokens;
+    const renewables: Renewable[] = [];
+    if (listener?.renewCertificate !== undefined) {
+      renewables.push({ what: "certificate", renew: () => listener.renewCertificate?.() });
+    }
+    if (tokens?.areInFile) renewables.push({ what: "token keys", renew: () => tokens.renew() });
+    await renewAll(renewables, this.#log);
   }
 
   /** Ready for more clients: listening, and not stopping. */

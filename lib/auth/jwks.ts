@@ -46,6 +46,17 @@ export class Jwks {
     else await this.#read();
   }
 
+  /**
+   * Reads the keys of a file again, however lately that was done. Rejects with a `SyntaxError` if it
+   * is not as it should be; then those that are known stay.
+   */
+  renew(): Promise<void> {
+    // What is being read now may be the old text.
+    const reading = (this.#loading ?? Promise.resolve()).then(() => this.#read());
+    this.#await(reading.catch(() => {}));
+    return reading;
+  }
+
   /** The key that a token names; one that names none means the only one. Throws a `Refusal`. */
   async find(id: string | undefined): Promise<TokenKey> {
     const now = this.#options.clock.monotonic();
@@ -80,12 +91,19 @@ export class Jwks {
     const { clock, onFailure } = this.#options;
     if (this.#loading !== undefined) return this.#loading;
     if (clock.monotonic() - this.#attemptedAt < pauseMs) return Promise.resolve();
-    this.#loading = this.#read()
-      .catch((error: Error) => {
+    return this.#await(
+      this.#read().catch((error: Error) => {
         if (!this.#closing.signal.aborted) onFailure(error.message);
-      })
-      .finally(() => this.#loading = undefined);
-    return this.#loading;
+      }),
+    );
+  }
+
+  /** Lets whoever comes meanwhile wait for what is being read. */
+  #await(reading: Promise<void>): Promise<void> {
+    const loading = reading.finally(() => {
+      if (this.#loading === loading) this.#loading = undefined;
+    });
+    return this.#loading = loading;
   }
 
   async #read(): Promise<void> {

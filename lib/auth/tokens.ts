@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { type Claims, type Expectations, readClaims } from "./claims.ts";
-import { Jwks } from "./jwks.ts";
+import { isRemote, Jwks } from "./jwks.ts";
 import { type FindKey, secretKey, verifyToken } from "./jwt.ts";
 
 /** Which tokens count. */
@@ -41,6 +41,16 @@ export class Tokens {
   /** Reads the keys. Throws a `SyntaxError` if their file is not as it should be. */
   async start(): Promise<void> {
     await this.#jwks?.start();
+  }
+
+  /** Whether the keys are in a file. */
+  get areInFile(): boolean {
+    return this.#jwks !== undefined && !isRemote(this.#options.tokenJwks);
+  }
+
+  /** Reads the keys of a file again. Throws a `SyntaxError`, and stays with the old ones, if it cannot. */
+  async renew(): Promise<void> {
+    await this.#jwks?.renew();
   }
 
   /** What a token lets its bearer do. Throws a `Refusal` that says why it does not count. */

@@ -257,6 +257,35 @@ Deno.test("Jwks reads a file, with secrets in it, and again for a key that it do
   }
 });
 
+Deno.test("Jwks.renew() reads a file at once, and after whatever is being read", async () => {
+  const source = await Deno.makeTempFile();
+  try {
+    const write = (...keys: unknown[]) => Deno.writeTextFile(source, JSON.stringify({ keys }));
+    const clock = new FakeClock();
+    const jwks = new Jwks({ source, clock, fetch, onFailure: () => {} });
+    await write(A);
+    await jwks.start();
+    await write(B);
+    await jwks.renew();
+    assertEquals((await jwks.find("b")).id, "b");
+    await assertRejects(() => jwks.find("a"), Refusal, UNKNOWN);
+
+    const renewals = [jwks.renew(), jwks.renew()];
+    await write(C);
+    renewals.push(jwks.renew());
+    assertEquals((await jwks.find("c")).id, "c");
+    await Promise.allSettled(renewals);
+    assertEquals((await jwks.find("c")).id, "c");
+
+    await Deno.remove(source);
+    await assertRejects(() => jwks.renew(), SyntaxError, "No such file");
+    await write(A);
+    assertEquals((await jwks.find("c")).id, "c");
+  } finally {
+    await Deno.remove(source);
+  }
+});
+
 Deno.test("Jwks.start() refuses a file that is missing, wrong or huge", async () => {
   const folder = await Deno.makeTempDir();
   try {
