@@ -2,12 +2,15 @@ import { ConfigError, helpText, parseConfig } from "./lib/config.ts";
 import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
+import { StoreError } from "./lib/engine/store_file.ts";
 import { createLog, type Log, print, printLine } from "./lib/log.ts";
 import { ListenError } from "./lib/listener.ts";
 import { Server } from "./lib/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 
 const { version } = denoJson;
+/** Why a server cannot start, each with a message that says it all. */
+const STARTING_ERRORS = [ConfigError, ListenError, StoreError];
 
 /** Does what the command line says: a command and its arguments, or the server's options alone. */
 async function main([name = "", ...rest]: readonly string[]): Promise<void> {
@@ -39,11 +42,21 @@ async function start(args: readonly string[]): Promise<void> {
   const stop = stopper(server, log);
   // Before it listens, as an unexpected SIGHUP ends a process.
   renewOnSignal(server, stop);
-  const { url } = await server.listen();
+  const { url } = await listen(server);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => stop(signal));
   }
   log.info(`Hark is listening on ${url}`, { version });
+}
+
+/** A store that is left open would look as after a crash, so one that cannot listen stops. */
+async function listen(server: Server): Promise<{ url: string }> {
+  try {
+    return await server.listen();
+  } catch (error) {
+    await server.stop();
+    throw error;
+  }
 }
 
 /** SIGHUP means to read files again, as from `systemctl reload`; or that the terminal was closed. */
@@ -74,8 +87,9 @@ if (import.meta.main) {
   try {
     await main(Deno.args);
   } catch (error) {
-    if (!(error instanceof ConfigError || error instanceof ListenError)) throw error;
-    print(error.message, "stderr");
+    const isTold = STARTING_ERRORS.some((type) => error instanceof type);
+    if (!isTold) throw error;
+    print((error as Error).message, "stderr");
     Deno.exit(error instanceof ConfigError ? 2 : 1);
   }
 }

@@ -11,7 +11,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   transport: ["leaf", "codec", "core"],
   socketio: ["transport", "leaf", "codec", "core"],
   http: ["auth", "socketio", "transport", "leaf", "codec", "core"],
-  cli: ["auth", "leaf", "codec", "core"],
+  cli: ["auth", "transport", "engine", "leaf", "codec", "core"],
   server: ["auth", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
   main: ["cli", "server", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
 };

@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import denoJson from "../deno.json" with { type: "json" };
+import { Store } from "../lib/engine/store.ts";
 import { flagName, type OptionKey, OPTIONS } from "../lib/options.ts";
+import { TemporaryFolder } from "./support/certificates.ts";
 import { deadline, eventually } from "./support/deadline.ts";
 import { HANDSHAKE, RawConnection, request } from "./support/raw.ts";
 import { command, startChild } from "./support/server.ts";
@@ -71,6 +73,26 @@ Deno.test("an address that cannot be had is told in one line, with exit code 1",
     assertEquals([code, stdout], [1, ""]);
     assertMatch(stderr, new RegExp(`^Cannot listen on ${host}, port 0: [^\n]+\n$`));
   }));
+});
+
+Deno.test("a store that cannot be used is told in one line, with exit code 1", async () => {
+  assertEquals(await run(["--port", "0", "--store", "/nonexistent/dir/x.db"]), {
+    code: 1,
+    stdout: "",
+    stderr:
+      "Cannot open the store /nonexistent/dir/x.db: its folder must exist, and this user must " +
+      "have the right to write there\n",
+  });
+});
+
+Deno.test("a server that cannot listen leaves no store behind that looks as after a crash", async () => {
+  await using folder = new TemporaryFolder();
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const file = `${folder.path}/log.db`;
+  const { code } = await run(["--port", String(listener.addr.port), "--store", file]);
+  const { store, kept } = Store.open(file, "normal");
+  store.close();
+  assertEquals([code, kept.offset], [1, 0]);
 });
 
 Deno.test("the log tells the story of a client, for people", async () => {

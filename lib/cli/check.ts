@@ -5,6 +5,7 @@ import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "..
 import { type Setup, whatIsUnwise, whoMayDoWhat } from "./advice.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command, Shell } from "./command.ts";
+import { tryStart } from "./trial.ts";
 
 /** `hark check`: tells what the server would do with these flags and variables, and starts nothing. */
 export const checkCommand: Command = {
@@ -13,7 +14,9 @@ export const checkCommand: Command = {
   help: `Usage: hark check [flags of the server]
 
 Tells what a server with these flags and variables allows, and to whom; what is unwise about it; and
-every option with where its value comes from. Secrets are not shown.
+every option with where its value comes from. Secrets are not shown. Certificate, token keys, store
+and Unix socket are tried as far as nothing is changed by it; whether address and store are free, and
+what a URL answers, is not.
 Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not start.
 
   -h, --help     show this`,
@@ -47,22 +50,10 @@ async function readSetup(
     const parsed = parseConfig(args, variables);
     if (parsed.kind !== "run") return undefined;
     const { config, sources } = parsed;
-    const certificateEndsAt = await readCertificateEnd(config);
-    return { config, sources, certificateEndsAt, now: clock.now() };
+    return { config, sources, ...await tryStart(config, clock), now: clock.now() };
   } catch (error) {
     if (error instanceof ConfigError) throw new UsageError(error.message);
     throw error;
-  }
-}
-
-async function readCertificateEnd({ tlsCert }: Config): Promise<number | undefined> {
-  if (tlsCert === "") return undefined;
-  // Only now, because every other command starts faster without.
-  const { X509Certificate } = await import("node:crypto");
-  try {
-    return Date.parse(new X509Certificate(await Deno.readTextFile(tlsCert)).validTo);
-  } catch (error) {
-    throw new UsageError(`Cannot read certificate ${tlsCert}: ${(error as Error).message}`);
   }
 }
 

@@ -1,14 +1,19 @@
 import { isAbsolute } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { type Data, Publication, randomEpoch } from "../core/publication.ts";
+import {
+  APPLICATION_ID,
+  checkIdentity,
+  DAMAGED,
+  StoreError,
+  storeError,
+  VERSION,
+} from "./store_file.ts";
+
+export { StoreError } from "./store_file.ts";
 
 /** How hard a commit is written: "full" syncs the disk each time, "normal" leaves it to the system. */
 export type StoreSync = "normal" | "full";
-
-/** A file that cannot be used as a store, with what to do about it. */
-export class StoreError extends Error {
-  override readonly name = "StoreError";
-}
 
 /** What is let go of the log. */
 export interface Removal {
@@ -38,10 +43,6 @@ interface Gap {
   readonly after: number;
   readonly until: number;
 }
-
-// "Hark" in ASCII: tells a store from any other SQLite file.
-const APPLICATION_ID = 0x4861726b;
-const VERSION = 1;
 
 const SCHEMA = `
   CREATE TABLE log (
@@ -172,17 +173,12 @@ interface LogRow {
 /** Takes the lock, and makes sure that the file is a sound store, or empty and made into one. */
 function prepareFile(db: DatabaseSync): void {
   db.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
+  const isEmpty = readNumber(db, "SELECT count(*) FROM sqlite_schema") === 0;
   const id = readNumber(db, "PRAGMA application_id");
-  const version = readNumber(db, "PRAGMA user_version");
-  if (id === 0 && version === 0 && readNumber(db, "SELECT count(*) FROM sqlite_schema") === 0) {
+  checkIdentity(id, readNumber(db, "PRAGMA user_version"), isEmpty);
+  if (isEmpty) {
     db.exec(SCHEMA);
     db.prepare("INSERT INTO log VALUES (?, 0, 0, 1)").run(randomEpoch());
-  } else if (id !== APPLICATION_ID) {
-    throw new StoreError("it is a database of another program; name another file");
-  } else if (version !== VERSION) {
-    throw new StoreError(
-      `expected a store of version ${VERSION}, got ${version}; use the Hark that made it`,
-    );
   } else {
     const [row] = db.prepare("PRAGMA quick_check(1)").all();
     if (row?.["quick_check"] !== "ok") throw new StoreError(DAMAGED);
@@ -250,32 +246,4 @@ function inTransaction(db: DatabaseSync, task: () => void): void {
 
 function readNumber(db: DatabaseSync, query: string): number {
   return Number(Object.values(db.prepare(query).get() ?? {})[0]);
-}
-
-const DAMAGED = "it is damaged; move it away to begin a new one, or put back a copy";
-
-// By SQLite's own words, because an error at opening comes without its code.
-const ADVICE: readonly (readonly [message: string, advice: string])[] = [
-  ["database is locked", "another process has it open; stop that one, or give each its own file"],
-  ["file is not a database", "it is not an SQLite database; name another file"],
-  ["database disk image is malformed", DAMAGED],
-  ["malformed database schema", DAMAGED],
-  ["unsupported file format", DAMAGED],
-  ["no such ", DAMAGED],
-  ["attempt to write a readonly", "it is read-only; give this user the right to write it"],
-  ["unable to open", "its folder must exist, and this user must have the right to write there"],
-  ["database or disk is full", "the disk is full; make room"],
-  [
-    "disk I/O error",
-    "it cannot be read or written; check this user's right to write it, and the disk",
-  ],
-];
-
-function storeError(file: string, error: unknown): StoreError {
-  const { message } = error as Error;
-  let advice = ADVICE.find(([words]) => message.startsWith(words))?.[1] ?? message;
-  if (error instanceof Deno.errors.NotCapable) {
-    advice = "Deno was not given the right; start it with --allow-read and --allow-write";
-  }
-  return new StoreError(`Cannot open the store ${file}: ${advice}`, { cause: error });
 }

@@ -1,0 +1,123 @@
+import { dirname } from "node:path";
+import { DatabaseSync } from "node:sqlite";
+
+/** A file that cannot be used as a store, with what to do about it. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+}
+
+/** "Hark" in ASCII: tells a store from any other SQLite file. */
+export const APPLICATION_ID = 0x4861726b;
+/** Of the tables in it. */
+export const VERSION = 1;
+
+/** What is wrong with a file whose pages do not fit together. */
+export const DAMAGED = "it is damaged; move it away to begin a new one, or put back a copy";
+
+// SQLite's words, as `storeError()` knows them.
+const NO_DATABASE = "file is not a database";
+const READ_ONLY = "attempt to write a readonly";
+const OUT_OF_REACH = "unable to open";
+
+// By SQLite's own words, because an error at opening comes without its code.
+const ADVICE: readonly (readonly [message: string, advice: string])[] = [
+  ["database is locked", "another process has it open; stop that one, or give each its own file"],
+  [NO_DATABASE, "it is not an SQLite database; name another file"],
+  ["database disk image is malformed", DAMAGED],
+  ["malformed database schema", DAMAGED],
+  ["unsupported file format", DAMAGED],
+  ["no such ", DAMAGED],
+  [READ_ONLY, "it is read-only; give this user the right to write it"],
+  [OUT_OF_REACH, "its folder must exist, and this user must have the right to write there"],
+  ["database or disk is full", "the disk is full; make room"],
+  [
+    "disk I/O error",
+    "it cannot be read or written; check this user's right to write it, and the disk",
+  ],
+];
+
+/** What an error at opening `file` means, and what to do about it. */
+export function storeError(file: string, error: unknown): StoreError {
+  const { message } = error as Error;
+  let advice = ADVICE.find(([words]) => message.startsWith(words))?.[1] ?? message;
+  if (error instanceof Deno.errors.NotCapable) {
+    advice = "Deno was not given the right; start it with --allow-read and --allow-write";
+  }
+  return new StoreError(`Cannot open the store ${file}: ${advice}`, { cause: error });
+}
+
+/** Throws a `StoreError` unless a database is a store of ours, or is `empty` and can become one. */
+export function checkIdentity(id: number, version: number, isEmpty: boolean): void {
+  if (id === 0 && version === 0 && isEmpty) return;
+  if (id !== APPLICATION_ID) {
+    throw new StoreError("it is a database of another program; name another file");
+  }
+  if (version === VERSION) return;
+  throw new StoreError(
+    `expected a store of version ${VERSION}, got ${version}; use the Hark that made it`,
+  );
+}
+
+/**
+ * Rejects with a `StoreError` if `file` cannot be opened as a store, as far as that is seen without
+ * opening it: it is neither made nor changed, and may be in use.
+ */
+export async function checkStoreFile(file: string): Promise<void> {
+  try {
+    const head = await readHead(file);
+    if (head !== undefined) checkHead(head);
+    if (!await isWritableFolder(dirname(file))) throw new Error(OUT_OF_REACH);
+  } catch (error) {
+    throw storeError(file, error);
+  }
+}
+
+/** Whether there is such a folder, in which this user may write. Nothing is written. */
+export async function isWritableFolder(path: string): Promise<boolean> {
+  try {
+    if (!(await Deno.stat(path)).isDirectory) return false;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+      return false;
+    }
+    throw error;
+  }
+  // SQLite looks whether it may write where its temporary files are to be; Deno has no such question.
+  const db = new DatabaseSync(":memory:");
+  try {
+    db.exec(`PRAGMA temp_store_directory = '${path.replaceAll("'", "''")}'`);
+    db.exec("PRAGMA temp_store_directory = ''");
+    return true;
+  } catch {
+    return false;
+  } finally {
+    db.close();
+  }
+}
+
+/** As much of a database as tells what it is, and whether it is empty. */
+const HEAD_BYTES = 105;
+
+/** The beginning of a file that can be read and written; undefined if there is none. */
+async function readHead(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
+  try {
+    using opened = await Deno.open(file, { read: true, write: true });
+    const head = new Uint8Array(HEAD_BYTES);
+    return head.subarray(0, await opened.read(head) ?? 0);
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return undefined;
+    if (error instanceof Deno.errors.IsADirectory) throw new Error(OUT_OF_REACH);
+    if (error instanceof Deno.errors.PermissionDenied) throw new Error(READ_ONLY);
+    throw error;
+  }
+}
+
+/** Looks at a database's first bytes (https://www.sqlite.org/fileformat.html, 1.3 and 1.6). */
+function checkHead(head: Uint8Array<ArrayBuffer>): void {
+  if (head.length === 0) return;
+  const magic = new TextDecoder().decode(head.subarray(0, 16));
+  if (head.length < HEAD_BYTES || magic !== "SQLite format 3\0") throw new Error(NO_DATABASE);
+  const view = new DataView(head.buffer);
+  const isEmpty = view.getUint16(103) === 0;
+  checkIdentity(view.getUint32(68), view.getUint32(60), isEmpty);
+}
