@@ -1,8 +1,9 @@
-import { ConfigError, helpText, parseConfig } from "./lib/config.ts";
+import { ConfigError, parseConfig } from "./lib/config.ts";
 import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
 import { StoreError } from "./lib/engine/store_file.ts";
+import { helpText, problemsText } from "./lib/help.ts";
 import { createLog, type Log, print, printLine } from "./lib/log.ts";
 import { ListenError } from "./lib/listener.ts";
 import { Server } from "./lib/server.ts";
@@ -30,7 +31,10 @@ async function start(args: readonly string[]): Promise<void> {
   // These two are the other commands'.
   const { HARK_URL: _url, HARK_KEY: _key, ...env } = Deno.env.toObject();
   const parsed = parseConfig(args, env);
-  if (parsed.kind === "help") return print(`${helpText()}\n\n${COMMANDS_HELP}`);
+  if (parsed.kind === "help") {
+    const parts = [helpText(parsed), COMMANDS_HELP, problemsText(parsed)];
+    return print(parts.filter((part) => part !== "").join("\n\n"));
+  }
   if (parsed.kind === "version") return print(`hark ${version}`);
   const { config } = parsed;
   const log = createLog({

@@ -1,7 +1,6 @@
 /**
- * What the server is told on its command line and in its environment: the parser, the help and
- * README's table, all made of the one table in options.ts. Pure: arguments and environment are
- * passed in.
+ * What the server is told on its command line and in its environment, read by the one table in
+ * options.ts. Pure: arguments and environment are passed in.
  */
 
 import { withoutSecrets } from "./core/url.ts";
@@ -22,10 +21,24 @@ export type Source = "flag" | "environment" | "default";
 /** Where each value came from. */
 export type Sources = { readonly [Key in OptionKey]: Source };
 
+/** Every option as it was told, and where each value comes from. */
+export interface Settings {
+  readonly config: Config;
+  readonly sources: Sources;
+}
+
+/** What was told though some of it may be wrong. */
+export interface Attempt extends Settings {
+  /** Those whose text means no value: their source is what gave it, their value the default. */
+  readonly wrong: ReadonlySet<OptionKey>;
+  /** One sentence each; none if a server may start. Holds no secret. */
+  readonly problems: readonly string[];
+}
+
 /** What the command line asks for. */
 export type ParsedConfig =
-  | { readonly kind: "run"; readonly config: Config; readonly sources: Sources }
-  | { readonly kind: "help" }
+  | { readonly kind: "run" } & Settings
+  | { readonly kind: "help" } & Attempt
   | { readonly kind: "version" };
 
 /** Everything that is wrong with a command line and its environment. Holds no secret. */
@@ -64,44 +77,58 @@ const FLAGS: ReadonlyMap<string, Flag> = new Map(ROWS.flatMap(([key, { type }]) 
   return flags;
 }));
 
+/** Flags that ask for something else than a server. */
+const isHelp = (arg: string) => arg === "--help" || arg === "-h";
+const isVersion = (arg: string) => arg === "--version";
+
 /**
  * Reads the options. A flag wins over its variable, a variable over the default; a list given twice
  * as a flag is joined, of any other flag the last one counts.
  *
  * @param args the arguments after the command, such as `["--port", "80"]`
  * @param env every variable there is; those that do not begin with `HARK_` are left alone
- * @throws {ConfigError} with everything that is wrong at once
+ * @throws {ConfigError} with everything that is wrong at once, unless help is asked for
  */
 export function parseConfig(
   args: readonly string[],
   env: Readonly<Record<string, string>>,
 ): ParsedConfig {
-  if (args.includes("--help") || args.includes("-h")) return { kind: "help" };
-  if (args.includes("--version")) return { kind: "version" };
+  const options = args.filter((arg) => !isHelp(arg) && !isVersion(arg));
+  if (args.some(isHelp)) return { kind: "help", ...readOptions(options, env) };
+  if (args.some(isVersion)) return { kind: "version" };
+  const { config, sources, problems } = readOptions(options, env);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { kind: "run", config, sources };
+}
 
+function readOptions(args: readonly string[], env: Readonly<Record<string, string>>): Attempt {
   const problems: string[] = [];
   const fromFlags = readFlags(args, problems);
   const fromEnvironment = readEnvironment(env, problems);
   const values: Record<string, unknown> = {};
-  const sources: Record<string, Source> = {};
+  const found: Record<string, Source> = {};
+  const wrong = new Set<OptionKey>();
   for (const [key, option] of ROWS) {
     values[key] = option.default;
-    sources[key] = "default";
+    found[key] = "default";
     const candidates = [["environment", fromEnvironment], ["flag", fromFlags]] as const;
-    for (const [source, given] of candidates) {
-      const found = given.get(key);
-      if (!found) continue;
-      values[key] = readValue(option, found, problems);
-      sources[key] = source;
+    for (const [source, texts] of candidates) {
+      const given = texts.get(key);
+      if (!given) continue;
+      const value = readValue(option, given, problems);
+      values[key] = value ?? option.default;
+      found[key] = source;
+      if (value === undefined) wrong.add(key);
+      else wrong.delete(key);
     }
   }
   // The table gives each value its type, so that what its rows made of the text is a Config.
   const config = values as Config;
-  checkTokens(config, sources as Sources, problems);
-  checkListening(config, sources as Sources, problems);
-  checkExposure(config, sources as Sources, problems);
-  if (problems.length > 0) throw new ConfigError(problems);
-  return { kind: "run", config, sources: sources as Sources };
+  const sources = found as Sources;
+  checkTokens(config, sources, problems);
+  checkListening(config, sources, problems);
+  checkExposure(config, sources, problems);
+  return { config, sources, wrong, problems };
 }
 
 function readFlags(args: readonly string[], problems: string[]): GivenByKey {
@@ -159,13 +186,14 @@ function readEnvironment(env: Readonly<Record<string, string>>, problems: string
   return given;
 }
 
+/** Undefined if the text means no value, which is then a problem. */
 function readValue(option: Option<unknown>, { name, text }: Given, problems: string[]): unknown {
   const value = option.parse(text);
   if (value !== undefined) return value;
   const shown = option.type === "list" ? listWithoutSecrets(text) : withoutSecrets(text);
   const got = option.secret ? "" : `, got ${quote(shown)}`;
   problems.push(`${name}: expected ${option.expected}${got}`);
-  return option.default;
+  return undefined;
 }
 
 /** The items up to the first that holds a secret: what follows it may still be part of that. */
@@ -247,56 +275,4 @@ function editDistance(from: string, to: string): number {
     row = next;
   }
   return row.at(-1)!;
-}
-
-/** A flag as the help shows it: `--port N`, `--open`, `--no-socketio`. */
-function usage(key: OptionKey): string {
-  const option: Option<unknown> = OPTIONS[key];
-  const negation = option.default === true ? "no-" : "";
-  return `--${negation}${flagName(key)} ${option.metavar}`.trim();
-}
-
-function defaultText(key: OptionKey): string {
-  const { default: value }: Option<unknown> = OPTIONS[key];
-  return Array.isArray(value) ? value.join(",") : String(value);
-}
-
-/** The options as `--help` shows them, by group; without the last newline. */
-export function helpText(): string {
-  const width = Math.max(...ROWS.map(([key]) => usage(key).length));
-  const line = (flag: string, help: string) => `  ${flag.padEnd(width)}  ${help}`;
-  const lines = ["Usage: hark [options]"];
-  for (const [name, rows] of Map.groupBy(ROWS, ([, { group }]) => group)) {
-    lines.push("", `${name}:`);
-    for (const [key, { help, type }] of rows) {
-      const value = type === "boolean" ? "" : defaultText(key);
-      lines.push(line(usage(key), value === "" ? help : `${help} (${value})`));
-    }
-  }
-  return [
-    ...lines,
-    "",
-    "Other:",
-    line("-h, --help", "show this"),
-    line("--version", "show the version"),
-    "",
-    "A list is given as a repeated flag or with commas. Each flag has a variable, which it wins",
-    "over: --port is HARK_PORT, --publish-key is HARK_PUBLISH_KEYS.",
-  ].join("\n");
-}
-
-/** The options as README's Markdown table, aligned as `deno fmt` would; without the last newline. */
-export function optionsTable(): string {
-  const code = (text: string) => text === "" ? "" : `\`${text}\``;
-  const rows = ROWS.map(([key, { help }]) => [
-    code(usage(key)),
-    code(variableName(key)),
-    code(defaultText(key)),
-    help,
-  ]);
-  const table = [["Flag", "Variable", "Default", "Meaning"], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]!.length)));
-  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)));
-  lines.splice(1, 0, widths.map((width) => "-".repeat(width)));
-  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -2,11 +2,9 @@ import { assert, assertEquals, assertThrows } from "@std/assert";
 import {
   type Config,
   ConfigError,
-  helpText,
   isLoopback,
   type OptionKey,
   OPTIONS,
-  optionsTable,
   parseConfig,
   type Sources,
 } from "../lib/config.ts";
@@ -550,12 +548,33 @@ Deno.test("parseConfig() wants one place to listen, and a certificate with its k
   ]);
 });
 
-Deno.test("parseConfig() gives help and version before it looks at anything else", () => {
+Deno.test("parseConfig() gives help and version whatever else is wrong", () => {
   const env = { HARK_PORT: "x" };
-  assertEquals(parseConfig(["--help"], env), { kind: "help" });
-  assertEquals(parseConfig(["--nonsense", "-h"], env), { kind: "help" });
+  const kindOf = (args: string[]) => parseConfig(args, env).kind;
+  assertEquals(kindOf(["--help"]), "help");
+  assertEquals(kindOf(["--nonsense", "-h"]), "help");
+  assertEquals(kindOf(["--version", "--help"]), "help");
   assertEquals(parseConfig(["--version", "--port=x"], env), { kind: "version" });
-  assertEquals(parseConfig(["--version", "--help"], env), { kind: "help" });
+});
+
+/** What is known of the options when help is asked for. */
+function help(args: string[], env: Record<string, string> = {}) {
+  const parsed = parseConfig(["--help", ...args], env);
+  assert(parsed.kind === "help");
+  return parsed;
+}
+
+Deno.test("parseConfig() reads every option for the help too, and what is wrong with them", () => {
+  const right = help(["--history-count", "7"], { HARK_PORT: "8123" });
+  assertEquals([right.config.historyCount, right.config.port], [7, 8123]);
+  assertEquals([right.sources.historyCount, right.sources.port], ["flag", "environment"]);
+  assertEquals([right.problems, right.wrong.size], [[], 0]);
+
+  const wrong = help(["--drain-s", "x", "--port", "80", "--prot"], { HARK_PORT: "y" });
+  assertEquals([...wrong.wrong], ["drainS"]);
+  assertEquals([wrong.config.drainS, wrong.sources.drainS, wrong.config.port], [5, "flag", 80]);
+  assertEquals(wrong.problems.length, 3);
+  assertEquals(help(["--version"]).problems, []);
 });
 
 Deno.test("isLoopback() knows this machine's own addresses", () => {
@@ -571,51 +590,4 @@ Deno.test("isLoopback() knows this machine's own addresses", () => {
   ];
   assertEquals(own.filter(isLoopback), own);
   assertEquals(others.filter(isLoopback), []);
-});
-
-Deno.test("helpText() has a line for every option, under its group", () => {
-  const lines = helpText().split("\n");
-  for (const { key, flag } of CASES) {
-    const { help, metavar } = OPTIONS[key];
-    const shown = key === "socketio" ? "--no-socketio" : `${flag} ${metavar}`.trim();
-    const found = lines.filter((line) => line.startsWith(`  ${shown.padEnd(31)}  ${help}`));
-    assertEquals(found.length, 1, shown);
-  }
-  assertEquals(lines.filter((line) => line.endsWith(":") && !line.startsWith(" ")), [
-    ...["Listening:", "Tokens:", "Messages:", "Socket.IO:", "Channels and history:"],
-    ...["Bounds of a session:", "Connections:", "Log:", "Other:"],
-  ]);
-  assertEquals(lines.filter((line) => line.length > 105 || line !== line.trimEnd()), []);
-});
-
-Deno.test("helpText() shows defaults where there are any", () => {
-  const lines = helpText().split("\n");
-  const lineOf = (flag: string) => lines.find((line) => line.startsWith(`  ${flag} `));
-  assertEquals(
-    lineOf("--port"),
-    "  --port N                         port to listen on; 0 takes a free one (3000)",
-  );
-  assertEquals(
-    lineOf("--publish-key"),
-    "  --publish-key KEY                key that a publisher must show; no key, no check",
-  );
-  assertEquals(lineOf("-h,"), "  -h, --help                       show this");
-});
-
-Deno.test("optionsTable() has an aligned row for every option", () => {
-  const [head, rule, ...rows] = optionsTable().split("\n");
-  assert(head && rule);
-  const cells = (row: string) => row.split("|").slice(1, -1).map((cell) => cell.trim());
-  assertEquals(cells(head), ["Flag", "Variable", "Default", "Meaning"]);
-  assertEquals(cells(rule).join("").replaceAll("-", ""), "");
-  assertEquals(
-    rows.map(cells),
-    CASES.map(({ key, flag, variable, default: value }) => {
-      const { help, metavar } = OPTIONS[key];
-      const shown = key === "socketio" ? "--no-socketio" : `${flag} ${metavar}`.trim();
-      const isEmpty = value === "" || Array.isArray(value);
-      return [`\`${shown}\``, `\`${variable}\``, isEmpty ? "" : `\`${value}\``, help];
-    }),
-  );
-  assertEquals(new Set([head, rule, ...rows].map((row) => row.length)).size, 1);
 });

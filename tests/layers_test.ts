@@ -17,7 +17,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
 };
 
 const PURE = ["core", "codec"];
-const LEAVES = ["config", "log", "metrics", "options"];
+const LEAVES = ["config", "help", "log", "metrics", "options"];
 const GET_LEAVES_PASSED_IN = ["auth", "engine", "transport", "socketio", "http"];
 
 /** What only some files may name. */

@@ -27,6 +27,17 @@ Deno.test("--help names every option, and --version the version", async () => {
   assertEquals(version, { code: 0, stdout: `hark ${denoJson.version}\n`, stderr: "" });
 });
 
+Deno.test("--help shows what a server would have, and helps with what is wrong", async () => {
+  const { code, stdout, stderr } = await run(["start", "--help", "--history-count", "7"], {
+    HARK_PORT: "8123",
+    HARK_DRAIN_S: "x",
+  });
+  assertEquals([code, stderr], [0, ""]);
+  assertMatch(stdout, /^ {2}--port N .*\(HARK_PORT: 8123\)$/m);
+  assertMatch(stdout, /^ {2}--history-count N .*\(flag: 7\)$/m);
+  assertMatch(stdout, /\n {2}HARK_DRAIN_S: expected an integer from 0 to 600, got "x"\n$/);
+});
+
 Deno.test("all that is wrong with the options is told at once, with no secret, and exit code 2", async () => {
   const args = ["--port", "x", "--hots", "127.0.0.1", "--publish-key", "my secret"];
   const env = { HARK_LOG: "xml", HARK_DRAIN: "1", HARK_PUBLISH_KEYS: "s3cr3t€" };

@@ -1,7 +1,7 @@
-import { type Config, ConfigError, parseConfig, type Sources } from "../config.ts";
-import { withoutSecrets } from "../core/url.ts";
+import { ConfigError, parseConfig } from "../config.ts";
+import { shownSource, shownValue } from "../help.ts";
 import { printable } from "../log.ts";
-import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "../options.ts";
+import { flagName, type OptionKey, OPTIONS } from "../options.ts";
 import { type Setup, whatIsUnwise, whoMayDoWhat } from "./advice.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command, Shell } from "./command.ts";
@@ -32,7 +32,7 @@ Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not 
     const lines = [
       ...titled("Who may", table(whoMayDoWhat(setup))),
       ...titled("Unwise", unwise.length > 0 ? unwise.map((line) => `- ${line}`) : ["nothing"]),
-      ...titled("Options", table(optionRows(setup.config, setup.sources))),
+      ...titled("Options", table(optionRows(setup))),
     ];
     for (const line of lines.slice(0, -1)) shell.write(printable(line));
     return unwise.length > 0 ? 1 : 0;
@@ -58,18 +58,13 @@ async function readSetup(
 }
 
 /** Every option: its flag, where its value comes from, and the value. */
-function optionRows(config: Config, sources: Sources): string[][] {
-  return (Object.keys(OPTIONS) as OptionKey[]).map((key) => {
-    const source = sources[key] === "environment" ? variableName(key) : sources[key];
-    return [`--${flagName(key)}`, source, display(OPTIONS[key], config[key])];
-  });
-}
-
-function display({ secret, mayHoldSecret }: Option<unknown>, value: unknown): string {
-  const values = [value].flat().filter((item) => item !== "");
-  if (mayHoldSecret) return withoutSecrets(values.join(",")) || "-";
-  if (!secret || values.length === 0) return values.join(",") || "-";
-  return Array.isArray(value) ? `${values.length}, not shown` : "not shown";
+function optionRows({ config, sources }: Setup): string[][] {
+  const keys = Object.keys(OPTIONS) as OptionKey[];
+  return keys.map((key) => [
+    `--${flagName(key)}`,
+    shownSource(key, sources),
+    shownValue(key, config),
+  ]);
 }
 
 function titled(title: string, lines: readonly string[]): string[] {

@@ -54,7 +54,7 @@ Deno.test("hark check shows every option, and where its value comes from", async
   assertEquals(rows.get("--drain-s"), ["HARK_DRAIN_S", "7"]);
   assertEquals(rows.get("--publish-key"), ["HARK_PUBLISH_KEYS", "2, not shown"]);
   assertEquals(rows.get("--host"), ["default", "127.0.0.1"]);
-  assertEquals(rows.get("--store"), ["default", "-"]);
+  assertEquals(rows.get("--store"), ["default", "none"]);
   assertEquals(rows.get("--welcome"), ["default", "Welcome to my server"]);
 });
 

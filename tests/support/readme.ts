@@ -1,5 +1,5 @@
-import { optionsTable } from "../../lib/config.ts";
 import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
+import { optionsTable } from "../../lib/help.ts";
 import { HarkMetrics } from "../../lib/metrics.ts";
 
 /** The parts of README.md that are made of the code, by the name in their `<!-- name -->` marks. */

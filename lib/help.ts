@@ -1,0 +1,83 @@
+/** What the options are and mean, for people: the help, and README's table. */
+
+import type { Attempt, Config, Sources } from "./config.ts";
+import { withoutSecrets } from "./core/url.ts";
+import { printable } from "./log.ts";
+import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "./options.ts";
+
+const ROWS = Object.entries(OPTIONS) as [OptionKey, (typeof OPTIONS)[OptionKey]][];
+
+/** A flag as the help shows it: `--port N`, `--open`, `--no-socketio`. */
+function usage(key: OptionKey): string {
+  const option: Option<unknown> = OPTIONS[key];
+  const negation = option.default === true ? "no-" : "";
+  return `--${negation}${flagName(key)} ${option.metavar}`.trim();
+}
+
+function defaultText(key: OptionKey): string {
+  const { default: value }: Option<unknown> = OPTIONS[key];
+  return Array.isArray(value) ? value.join(",") : String(value);
+}
+
+/** An option's value as it may be shown: no secret, and nothing that commands a terminal. */
+export function shownValue(key: OptionKey, config: Config): string {
+  const { secret, mayHoldSecret }: Option<unknown> = OPTIONS[key];
+  const value: unknown = config[key];
+  const values = [value].flat().filter((item) => item !== "");
+  if (values.length === 0) return "none";
+  if (secret) return Array.isArray(value) ? `${values.length}, not shown` : "not shown";
+  const text = values.join(",");
+  return printable(mayHoldSecret ? withoutSecrets(text) : text);
+}
+
+/** Where an option's value comes from: `default`, its variable's name, or `flag`. */
+export function shownSource(key: OptionKey, sources: Sources): string {
+  return sources[key] === "environment" ? variableName(key) : sources[key];
+}
+
+/** The options as `--help` shows them, by group, with their values; without the last newline. */
+export function helpText({ config, sources, wrong }: Attempt): string {
+  const width = Math.max(...ROWS.map(([key]) => usage(key).length));
+  const line = (flag: string, help: string) => `  ${flag.padEnd(width)}  ${help}`;
+  const lines = ["Usage: hark [options]"];
+  for (const [name, rows] of Map.groupBy(ROWS, ([, { group }]) => group)) {
+    lines.push("", `${name}:`);
+    for (const [key, { help }] of rows) {
+      const value = wrong.has(key) ? "wrong, see below" : shownValue(key, config);
+      lines.push(line(usage(key), `${help} (${shownSource(key, sources)}: ${value})`));
+    }
+  }
+  return [
+    ...lines,
+    "",
+    "Other:",
+    line("-h, --help", "show this"),
+    line("--version", "show the version"),
+    "",
+    "A list is given as a repeated flag or with commas. Each flag has a variable, which it wins",
+    "over: --port is HARK_PORT, --publish-key is HARK_PUBLISH_KEYS. In parentheses is where a value",
+    "comes from, and the value that a server with these flags and variables has.",
+  ].join("\n");
+}
+
+/** What is wrong with the options, as `--help` shows it: empty, or lines without the last newline. */
+export function problemsText({ problems }: Attempt): string {
+  if (problems.length === 0) return "";
+  return ["A server would not start with these flags and variables:", ...problems].join("\n  ");
+}
+
+/** The options as README's Markdown table, aligned as `deno fmt` would; without the last newline. */
+export function optionsTable(): string {
+  const code = (text: string) => text === "" ? "" : `\`${text}\``;
+  const rows = ROWS.map(([key, { help }]) => [
+    code(usage(key)),
+    code(variableName(key)),
+    code(defaultText(key)),
+    help,
+  ]);
+  const table = [["Flag", "Variable", "Default", "Meaning"], ...rows];
+  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]!.length)));
+  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)));
+  lines.splice(1, 0, widths.map((width) => "-".repeat(width)));
+  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
+}
