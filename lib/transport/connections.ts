@@ -18,8 +18,13 @@ export interface ConnectionLimits {
 
 const RETRY_AFTER_S = 5;
 const GONE_POLL_MS = 20;
-/** Refusals that mean that a bound was hit. */
-const BOUNDS: readonly RefusalType[] = ["over-limit", "too-large", "too-many-requests"];
+/** Refusals that somebody has to know of: a bound was hit, or a key or token does not count. */
+const TOLD: readonly RefusalType[] = [
+  "over-limit",
+  "too-large",
+  "too-many-requests",
+  "unauthorized",
+];
 /** Who is on this machine. */
 const LOCAL = /^(127\.|::1$|::ffff:127\.|unix$)/;
 
@@ -103,10 +108,10 @@ export class Connections {
     this.#log[level]("client disconnected", { id, why, seconds }, peer.address);
   }
 
-  /** Tells that a request or a command was turned down. */
+  /** Tells that a request or a command was turned down; `why` holds nothing of a key or token. */
   refused(type: RefusalType, why: string, address: string): void {
     this.#metrics.rejected.with(type).inc();
-    if (BOUNDS.includes(type)) this.#log.warn("refused", { address, why }, address);
+    if (TOLD.includes(type)) this.#log.warn("refused", { address, why }, address);
   }
 
   /** Tells that a client broke a bound, or that our own handler failed with `error`. */

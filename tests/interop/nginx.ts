@@ -31,6 +31,8 @@ export class Nginx implements AsyncDisposable {
   readonly port: number;
   /** The same without TLS, for clients that do not know the certificate. */
   readonly plainPort: number;
+  /** The file of the recipe's access log. */
+  readonly accessLog: string;
   readonly #process: Deno.ChildProcess;
 
   static async start(path: string, options: NginxOptions): Promise<Nginx> {
@@ -43,12 +45,18 @@ export class Nginx implements AsyncDisposable {
       stdout: "null",
       stderr: "inherit",
     }).spawn();
-    const nginx = new Nginx(process, port, plainPort);
+    const nginx = new Nginx(process, port, plainPort, `${options.folder}/access.log`);
     await deadline(nginx.#listening());
     return nginx;
   }
 
-  private constructor(process: Deno.ChildProcess, port: number, plainPort: number) {
+  private constructor(
+    process: Deno.ChildProcess,
+    port: number,
+    plainPort: number,
+    accessLog: string,
+  ) {
+    this.accessLog = accessLog;
     this.#process = process;
     this.port = port;
     this.plainPort = plainPort;
@@ -92,6 +100,7 @@ function configure(
     ["listen 443 ssl;", `listen 127.0.0.1:${port} ssl; listen 127.0.0.1:${plainPort};`],
     ["/etc/letsencrypt/live/push.example.com/fullchain.pem", certificate.certFile],
     ["/etc/letsencrypt/live/push.example.com/privkey.pem", certificate.keyFile],
+    ["/var/log/nginx/hark.log", `${folder}/access.log`],
     ["http://127.0.0.1:3000", `http://127.0.0.1:${target}`],
     ["client_header_timeout 10s", "client_header_timeout 1s"],
     ["send_timeout          30s", "send_timeout 1s"],

@@ -42,6 +42,18 @@ async function addressOfNext({ log }: TestServer): Promise<unknown> {
   return (await log.find(({ message }) => message === "new connection")).address;
 }
 
+behindNginx("no key and no token is in the access log", async ({ nginx, client, host }) => {
+  for (const path of ["/broadcast/x?key=s3cret", "/events?token=s3cret&key=s3cret", "/last"]) {
+    await (await deadline(fetch(`https://${host}${path}`, { client }))).body?.cancel();
+  }
+  const log = await eventually(
+    () => Deno.readTextFile(nginx.accessLog),
+    (text) => text.includes("/last") && text.includes("/events"),
+  );
+  assertMatch(log, /^127\.0\.0\.1 \[.+\] "GET \/broadcast\/x" 200 \d+$/m);
+  assert(!log.includes("s3cret"), log);
+});
+
 behindNginx("WebSocket and server-sent events get each message at once", async (setup) => {
   const { server, client, host } = setup;
   await using plain = await Client.open(`wss://${host}/ws`, { client });

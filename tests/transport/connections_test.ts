@@ -150,14 +150,17 @@ Deno.test("Connections tells the story of a session in log and metrics", () => {
   assertEquals(rendered.filter((line) => expected.includes(line)), expected);
 });
 
-Deno.test("Connections.refused() counts everything and warns of bounds", () => {
+Deno.test("Connections.refused() counts everything and warns of bounds and wrong credentials", () => {
   const { connections, metrics, lines } = setUp();
   connections.refused("unauthorized", "no key", "192.0.2.1");
   connections.refused("bad-request", "no name", "192.0.2.1");
   for (const type of ["too-large", "too-many-requests", "over-limit"] as const) {
     connections.refused(type, "too much", "192.0.2.1");
   }
-  assertEquals(lines, new Array(3).fill('warn  refused address=192.0.2.1 why="too much"'));
+  assertEquals(lines, [
+    'warn  refused address=192.0.2.1 why="no key"',
+    ...new Array(3).fill('warn  refused address=192.0.2.1 why="too much"'),
+  ]);
   const rejected = metrics.render().split("\n").filter((line) => line.startsWith("hark_rejected_"));
   assertEquals(rejected, [
     'hark_rejected_total{reason="bad-request"} 1',
