@@ -19,7 +19,12 @@ interface Attempt {
   readonly refused: string | undefined;
   /** The statuses of the page, of publishing, and of who looks after the server. */
   readonly statuses: readonly number[];
+  /** Where a client is that a proxy says to be at `CLIENT`. */
+  readonly address?: string | undefined;
 }
+
+const KEY = "0123456789abcdef";
+const CLIENT = "192.0.2.7";
 
 function freePort(): number {
   using listener = Deno.listen({ hostname: "0.0.0.0", port: 0 });
@@ -31,7 +36,7 @@ async function attempt(args: readonly string[], client?: Deno.HttpClient): Promi
   const process = new Deno.Command(Deno.execPath(), {
     args: [...args],
     cwd: ROOT,
-    env: { NO_COLOR: "1", HARK_PUBLISH_KEYS: "0123456789abcdef", HARK_DRAIN_S: "0" },
+    env: { NO_COLOR: "1", HARK_PUBLISH_KEYS: KEY, HARK_DRAIN_S: "0" },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",
@@ -43,12 +48,16 @@ async function attempt(args: readonly string[], client?: Deno.HttpClient): Promi
     if (url === undefined) return { refused: (await err.rest()).join("\n"), statuses: [] };
     const base = url.replace(/^unix:.*/, "http://localhost").replace("0.0.0.0", "localhost");
     const statuses = [];
-    for (const path of ["/", "/broadcast/x?key=0123456789abcdef", "/metrics"]) {
+    for (const path of ["/", `/broadcast/x?key=${KEY}`, "/metrics"]) {
       const answer = await deadline(fetch(base + path, { ...(client && { client }) }));
       await answer.body?.cancel();
       statuses.push(answer.status);
     }
-    return { refused: undefined, statuses };
+    const headers = { "x-forwarded-for": CLIENT, authorization: `Bearer ${KEY}` };
+    const events = await deadline(fetch(`${base}/events`, { headers, ...(client && { client }) }));
+    const line = await out.find((line) => line.includes("new connection"));
+    await events.body?.cancel();
+    return { refused: undefined, statuses, address: /address=(\S+)/.exec(line)?.[1] };
   } finally {
     stop(process);
     await deadline(process.status);
@@ -81,15 +90,15 @@ function movedFrom(port: string, args: readonly string[]): string[] {
 }
 
 for (const [name, args] of [["unit", UNIT], ["image", IMAGE]] as const) {
-  Deno.test(`the permissions of README.md's ${name} are enough, and each is needed`, async () => {
+  Deno.test(`the permissions of README.md's ${name} are enough, each is needed, and its proxy is believed`, async () => {
     const permissions = args.filter((arg) => arg.startsWith("--allow-"));
     assertEquals(permissions.map((arg) => arg.split("=")[0]), [
       "--allow-net",
       "--allow-read",
       "--allow-env",
     ]);
-    const { refused, statuses } = await attempt(movedFrom("3000", args));
-    assertEquals([refused, statuses], [undefined, [200, 200, 200]]);
+    const { refused, statuses, address } = await attempt(movedFrom("3000", args));
+    assertEquals([refused, statuses, address], [undefined, [200, 200, 200], CLIENT]);
     for (const permission of permissions) {
       const others = args.filter((arg) => arg !== permission);
       const less = await attempt(movedFrom("3000", others));
