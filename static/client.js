@@ -50,7 +50,7 @@ const BROADCAST = "broadcast";
 /** Another token is needed. */
 const STALE = [4002, 4003];
 const REFRESH_EARLY_MS = 30_000;
-const REFRESH_PAUSE_MS = 1000;
+const REFRESH_PAUSE_MS = 2000;
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const REFUSED = 4500;
 const STATUSES_REFUSED = [400, 401, 403];
@@ -288,7 +288,9 @@ export class Hark {
     const attempt = this.#attempt;
     const fail = (/** @type {Error} */ error) => {
       // The next connection has a token of its own.
-      if (attempt === this.#attempt) this.#emit("error", error);
+      if (attempt !== this.#attempt) return;
+      this.#planRefresh(0);
+      this.#emit("error", error);
     };
     const earlyMs = Math.min(REFRESH_EARLY_MS, expiresInMs / 2) * (1 + Math.random()) / 2;
     const delayMs = Math.max(REFRESH_PAUSE_MS, Math.min(expiresInMs - earlyMs, TIMEOUT_MS_MAX));

@@ -115,6 +115,46 @@ Deno.test("a token that cannot be had is told as an error, and the connection go
   await close(server, client);
 });
 
+Deno.test("a token that cannot be had is asked for again until it is, on one connection", async () => {
+  await using server = await startServer(tokens);
+  let asked = 0;
+  const token = () => {
+    asked++;
+    if (asked === 2 || asked === 3) throw new Error(`no answer ${asked}`);
+    return issue({ exp: Date.now() / 1000 + (asked === 1 ? 2 : 3600), sub: "42" });
+  };
+  const client = connect({ url: server.url, token });
+  const errors: string[] = [];
+  client.on("error", ({ message }) => errors.push(message));
+  const states: string[] = [];
+  client.on("state", ({ state }) => states.push(state));
+  await toState(client, "connected");
+  await next(client, "error", ({ message }) => message === "no answer 3");
+  const { body } = await server.fetch("/sessions", { headers: HOLDER });
+  const [{ client: id }] = JSON.parse(body).sessions;
+  await eventually(() => asked, (count) => count === 4);
+  await client.refresh();
+  assertEquals([asked, errors], [5, ["no answer 2", "no answer 3"]]);
+  const after = await server.fetch("/sessions", { headers: HOLDER });
+  assertEquals(JSON.parse(after.body).sessions[0].client, id);
+  assertEquals(states, ["connected"]);
+  await close(server, client);
+});
+
+Deno.test("a client that is closed asks for no other token", async () => {
+  await using server = await startServer(tokens);
+  let asked = 0;
+  const token = () => {
+    if (asked++ > 0) throw new Error("no answer");
+    return issue({ exp: Date.now() / 1000 + 2, sub: "42" });
+  };
+  const client = connect({ url: server.url, token });
+  await next(client, "error");
+  // A timer that is left is found by the test's sanitizers.
+  await close(server, client);
+  assertEquals(asked, 2);
+});
+
 Deno.test("a client gives up the channels that its new token does not allow", async () => {
   await using server = await startServer(tokens);
   const allowed = [["a", "b", "c.*"], ["b"], ["b"]];
