@@ -138,7 +138,8 @@ function quoteIfNeeded(value: string): string {
 }
 
 const MINUTE_MS = 60_000;
-const PEERS_MAX = 10_000;
+/** Addresses whose lines are counted each by itself. */
+export const PEERS_MAX = 10_000;
 /** Stands for all peers that the table has no room for, which then share one allowance. */
 const OTHER_PEERS = "others";
 

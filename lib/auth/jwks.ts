@@ -19,8 +19,9 @@ const AGE_MS = 600_000;
 /** After an attempt to read keys, nobody makes another for so long; while there are none, sooner. */
 const PAUSE_MS = 60_000;
 const PAUSE_WITHOUT_KEYS_MS = 5000;
-const TIMEOUT_MS = 5000;
-const BYTES_MAX = 262_144;
+/** What a server of keys may take to answer, and what it may answer. */
+export const JWKS_TIMEOUT_MS = 5000;
+export const JWKS_BYTES_MAX = 262_144;
 
 /** Tells whether keys come from elsewhere, and not from a file. */
 export function isRemote(source: string): boolean {
@@ -128,7 +129,10 @@ export class Jwks {
   async #fetchText(): Promise<string> {
     const { source, fetch, clock } = this.#options;
     const late = new AbortController();
-    const timer: Timer = clock.after(TIMEOUT_MS, () => late.abort(new Error("no answer in time")));
+    const timer: Timer = clock.after(
+      JWKS_TIMEOUT_MS,
+      () => late.abort(new Error("no answer in time")),
+    );
     try {
       const response = await fetch(source, {
         // Where it leads to may be anything, and not https.
@@ -151,7 +155,7 @@ async function readText(stream: ReadableStream<Uint8Array>): Promise<string> {
   let bytes = 0;
   for await (const chunk of stream) {
     bytes += chunk.length;
-    if (bytes > BYTES_MAX) throw new RangeError(`expected at most ${BYTES_MAX} bytes`);
+    if (bytes > JWKS_BYTES_MAX) throw new RangeError(`expected at most ${JWKS_BYTES_MAX} bytes`);
     text += decoder.decode(chunk, { stream: true });
   }
   return text + decoder.decode();

@@ -67,7 +67,7 @@ export class SocketDecoder {
 }
 
 /** Characters of a packet that asks to join: what it says is kept as long as the client is in. */
-const CONNECT_CHARS_MAX = 16_384;
+export const CONNECT_CHARS_MAX = 16_384;
 
 /** A packet as it is written: what stands before its JSON, and the JSON, empty if there is none. */
 interface Parts {

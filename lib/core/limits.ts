@@ -33,6 +33,9 @@ export class Rate {
   }
 }
 
+/** Callers whose rates are remembered. */
+export const CALLERS_MAX = 10_000;
+
 /** A `Rate` for each of many callers, of which it remembers at most `callersMax`. */
 export class Rates {
   readonly #clock: Clock;
@@ -40,7 +43,7 @@ export class Rates {
   readonly #callersMax: number;
   readonly #rates = new Map<string, Rate>();
 
-  constructor(clock: Clock, perSecond: number, callersMax = 10_000) {
+  constructor(clock: Clock, perSecond: number, callersMax = CALLERS_MAX) {
     this.#clock = clock;
     this.#perSecond = perSecond;
     this.#callersMax = callersMax;

@@ -4,7 +4,7 @@ import type { Session } from "./session.ts";
 import type { Format, Frame, PresenceChange } from "./transport.ts";
 
 /** Entries in one message about presence; a crowd's coming and going takes several. */
-const ENTRIES_MAX = 500;
+export const ENTRIES_MAX = 500;
 
 /** From one telling to the next, so that a crowd that comes and goes costs little more than a few. */
 export const TELL_INTERVAL_MS = 200;

@@ -35,7 +35,8 @@ export interface Replayed {
 
 const REPLAY_PAGE = 128;
 const ROOM_POLL_MS = 20;
-const STALLED_MS = 30_000;
+/** How long a client may read nothing of what it missed. */
+export const STALLED_MS = 30_000;
 
 /**
  * One connected client: what it is subscribed to, and what it has had of the log. It gets every

@@ -25,7 +25,8 @@ export interface ChannelsOptions {
   readonly access: Access;
 }
 
-const LIMIT_MAX = 1000;
+/** Of `?limit=`. */
+export const LIMIT_MAX = 1000;
 const LIMIT = 100;
 
 /** Answers what is on a channel, who is there, and which channels there are. */

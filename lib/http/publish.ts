@@ -27,9 +27,9 @@ interface Receipt {
 }
 
 /** A body of several messages may have the bytes of so many of the largest. */
-const LARGEST_PER_BATCH = 16;
+export const LARGEST_PER_BATCH = 16;
 /** All the bodies that are being read may together have the bytes of so many of the largest. */
-const LARGEST_BATCHES = 64;
+export const LARGEST_BATCHES = 64;
 
 const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
 

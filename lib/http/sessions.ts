@@ -15,7 +15,7 @@ export interface SessionsOptions {
 
 const SESSION_ID = /^[\w-]{22}$/;
 /** Names of channels in one answer, unless its first session alone has more. */
-const NAMES_MAX = 10_000;
+export const NAMES_MAX = 10_000;
 
 /** Tells who is connected, and ends sessions; for those who hold a key. */
 export class SessionsEndpoint {

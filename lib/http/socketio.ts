@@ -30,7 +30,7 @@ export interface SocketIoOptions extends EngineLimits {
 }
 
 /** Posts of the largest size that can be read at a time. */
-const LARGEST_POSTS = 64;
+export const LARGEST_POSTS = 64;
 
 /** Answers Socket.IO: namespace `/` is everybody's, `/news` is the channel `news`. */
 export class SocketIoEndpoint {

@@ -65,8 +65,10 @@ const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
   ["3", engineio3],
   ["4", engineio4],
 ]);
-const GOODBYE_MS = 30_000;
-const HANDSHAKE_CHARS_MAX = 16_384;
+/** How long an ended session is remembered, for its client to be told. */
+export const GOODBYE_MS = 30_000;
+/** Of URL and headers of the first request, which are kept as long as the session. */
+export const HANDSHAKE_CHARS_MAX = 16_384;
 
 /** An Engine.IO server, versions 3 and 4: polling, WebSocket and the way from one to the other. */
 export class EngineServer implements EngineOwner {

@@ -1,11 +1,29 @@
+import { PATTERNS_MAX, USER_CHARS_MAX } from "../../lib/auth/claims.ts";
+import { KEYS_MAX } from "../../lib/auth/jwk.ts";
+import { JWKS_BYTES_MAX, JWKS_TIMEOUT_MS } from "../../lib/auth/jwks.ts";
+import { TOKEN_CHARS_MAX } from "../../lib/auth/jwt.ts";
+import { ATTACHMENTS_MAX } from "../../lib/codec/attachments.ts";
+import { DEPTH_MAX } from "../../lib/codec/json.ts";
+import { CONNECT_CHARS_MAX } from "../../lib/codec/socketio_decoder.ts";
 import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
+import { EXPIRY_GRACE_MS } from "../../lib/core/grant.ts";
+import { CALLERS_MAX } from "../../lib/core/limits.ts";
+import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/core/presence.ts";
+import { STALLED_MS } from "../../lib/core/session.ts";
 import { optionsTable } from "../../lib/help.ts";
+import { LIMIT_MAX } from "../../lib/http/channels.ts";
+import { LARGEST_BATCHES, LARGEST_PER_BATCH } from "../../lib/http/publish.ts";
+import { NAMES_MAX } from "../../lib/http/sessions.ts";
+import { LARGEST_POSTS } from "../../lib/http/socketio.ts";
+import { PEERS_MAX } from "../../lib/log.ts";
 import { HarkMetrics } from "../../lib/metrics.ts";
+import { GOODBYE_MS, HANDSHAKE_CHARS_MAX } from "../../lib/transport/engineio.ts";
 
 /** The parts of README.md that are made of the code, by the name in their `<!-- name -->` marks. */
 export function readmeParts(): ReadonlyMap<string, string> {
   return new Map([
     ["options", optionsTable()],
+    ["bounds", boundsTable()],
     ["codes", codesTable()],
     ["metrics", metricsTable()],
   ]);
@@ -23,6 +41,47 @@ export function withPart(readme: string, name: string, part: string): string {
 
 function between(name: string): RegExp {
   return new RegExp(`(<!-- ${name} -->\n\n)(.*?)(\n\n<!-- /${name} -->)`, "s");
+}
+
+/** Bounds that are no options. */
+function boundsTable(): string {
+  const seconds = (ms: number) => `${ms / 1000} s`;
+  const rejected = (why: string) => `\`hark_rejected_total{reason="${why}"}\``;
+  const disconnected = (why: string) => `\`hark_disconnects_total{reason="${why}"}\``;
+  const rows = [
+    ["levels of arrays and objects in JSON", DEPTH_MAX, rejected("bad-request")],
+    [
+      "bytes of a body of several messages",
+      `${LARGEST_PER_BATCH} × \`publish-bytes-max\``,
+      rejected("too-large"),
+    ],
+    ["bytes of all such bodies at a time", `${LARGEST_BATCHES} × that`, rejected("over-limit")],
+    [
+      "bytes of all long-polling posts at a time",
+      `${LARGEST_POSTS} × \`polling-bytes-max\``,
+      rejected("protocol"),
+    ],
+    ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
+    ["channels told in one page of `/sessions`", NAMES_MAX, "`more` is true"],
+    ["characters of Socket.IO's first URL and headers", HANDSHAKE_CHARS_MAX, rejected("too-large")],
+    ["characters with which a namespace is joined", CONNECT_CHARS_MAX, rejected("protocol")],
+    ["attachments of one Socket.IO packet", ATTACHMENTS_MAX, rejected("protocol")],
+    ["time in which an ended polling session is told so", seconds(GOODBYE_MS), "400"],
+    ["characters of a token", TOKEN_CHARS_MAX, rejected("unauthorized")],
+    ["patterns in each of a token's lists", PATTERNS_MAX, rejected("unauthorized")],
+    ["characters of a user's name", USER_CHARS_MAX, rejected("unauthorized")],
+    ["time to show another token", seconds(EXPIRY_GRACE_MS), disconnected("expired")],
+    ["time for a set of keys to come", seconds(JWKS_TIMEOUT_MS), "the log"],
+    ["bytes of a set of keys", JWKS_BYTES_MAX, "the log"],
+    ["keys of a set", KEYS_MAX, "the log"],
+    ["time for a client to read on while it catches up", seconds(STALLED_MS), disconnected("slow")],
+    ["who came and left, in one event", ENTRIES_MAX, "several events"],
+    ["from one telling of presence to the next", seconds(TELL_INTERVAL_MS), "told together"],
+    ["callers whose rates are remembered", CALLERS_MAX, "the idlest is forgotten"],
+    ["addresses whose log lines are counted", PEERS_MAX, "others share one count"],
+  ];
+  const cells = rows.map((row) => row.map(String));
+  return markdownTable([["What is bounded", "By", "Where it is met"], ...cells]);
 }
 
 function codesTable(): string {
