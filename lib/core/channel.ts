@@ -60,6 +60,15 @@ export function covers(subscription: string, channel: string): boolean {
   return channel.length > prefix.length && channel.startsWith(prefix);
 }
 
+/** Makes what tells whether any of these valid subscriptions takes in a channel, for many channels. */
+export function matcherOf(subscriptions: readonly string[]): (channel: string) => boolean {
+  const names = new Set(subscriptions.filter((subscription) => !isPattern(subscription)));
+  const prefixes = subscriptions.filter(isPattern).map((pattern) => pattern.slice(0, -1));
+  return (channel) =>
+    prefixes.some((prefix) => channel.length > prefix.length && channel.startsWith(prefix)) ||
+    names.has(channel);
+}
+
 function show(text: string): string {
   return JSON.stringify(text.length > 140 ? text.slice(0, 140) + "…" : text);
 }

@@ -17,7 +17,10 @@ export interface HistoryPage {
   readonly publications: readonly Publication[];
   /** False if anything after `since` on these channels is gone, or if `since` is of another log. */
   readonly complete: boolean;
-  /** The highest offset on these channels that is gone; 0 if nothing is. */
+  /**
+   * The highest offset on these channels that is gone; 0 if nothing is. What is gone of a pattern's
+   * channels up to `since` need not be counted.
+   */
   readonly lostOffset: number;
   /**
    * Where reading goes on: the page is all there is up to here. MUST NOT be before `since`, unless

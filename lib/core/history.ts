@@ -1,6 +1,8 @@
-import { covers, isPattern } from "./channel.ts";
+import { isPattern, matcherOf } from "./channel.ts";
+import { ChannelLog } from "./channel_log.ts";
 import type { ChannelInfo, EngineStats, HistoryPage, HistoryQuery } from "./engine.ts";
 import { formatPosition, type Position, type Publication } from "./publication.ts";
+import { Timeline } from "./timeline.ts";
 
 /** What history may hold. */
 export interface HistoryLimits {
@@ -19,88 +21,13 @@ export interface HistoryLimits {
 // How many pages of one read are gathered before they are cut to one.
 const GATHERED_PAGES = 4;
 
-/** What is kept of one channel, and its neighbours in the order of last publication. */
-class ChannelLog {
-  readonly channel: string;
-  /** Kept publications are those from `first` on; what is before is gone. */
-  entries: Publication[] = [];
-  /** Since when each is kept. */
-  keptAt: number[] = [];
-  first = 0;
-  bytes = 0;
-  /** The highest offset that is gone; 0 if nothing is. */
-  lostOffset = 0;
-  newer: ChannelLog | undefined;
-  older: ChannelLog | undefined;
-
-  constructor(channel: string) {
-    this.channel = channel;
-  }
-
-  get count(): number {
-    return this.entries.length - this.first;
-  }
-
-  get oldest(): Publication {
-    return this.entries[this.first]!;
-  }
-
-  get newest(): Publication {
-    return this.entries.at(-1)!;
-  }
-
-  /** Since when the oldest is kept. */
-  get oldestKeptAt(): number {
-    return this.keptAt[this.first]!;
-  }
-
-  get newestKeptAt(): number {
-    return this.keptAt.at(-1)!;
-  }
-
-  append(publication: Publication, keptAt: number): void {
-    this.entries.push(publication);
-    this.keptAt.push(keptAt);
-    this.bytes += publication.costBytes;
-  }
-
-  /** Drops the oldest publication and returns it. */
-  evict(): Publication {
-    const publication = this.oldest;
-    this.lostOffset = publication.offset;
-    this.bytes -= publication.costBytes;
-    this.first++;
-    // Compacted only when half is gone, so that evicting stays cheap whatever the length.
-    if (this.first * 2 >= this.entries.length) {
-      this.entries = this.entries.slice(this.first);
-      this.keptAt = this.keptAt.slice(this.first);
-      this.first = 0;
-    }
-    return publication;
-  }
-
-  /** What comes after `offset` up to `until`, at most `limit`. */
-  slice(offset: number, until: number, limit: number): Publication[] {
-    const from = this.#indexAfter(offset);
-    return this.entries.slice(from, Math.min(this.#indexAfter(until), from + limit));
-  }
-
-  #indexAfter(offset: number): number {
-    let low = this.first;
-    let high = this.entries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.entries[middle]!.offset <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
-  }
-}
-
 /**
  * What is kept of the log, by channel, within bounds of count, age and bytes. What is evicted is
  * remembered by its offset, so that a reader learns whether something is gone. Channels are linked
- * in the order of their last publication: the longest silent one ages out or makes room first.
+ * in the order of their last publication: the longest silent one makes room first.
+ *
+ * A reader of few channels finds its publications in their logs, a reader of patterns in the timeline
+ * of all, so that what a replay costs is what it returns and not how many channels there are.
  *
  * Every `nowMs` MUST be of one clock that never goes back, or what is kept would vanish or stay when
  * the wall clock is set.
@@ -110,6 +37,9 @@ export class History {
   readonly #limits: HistoryLimits;
   readonly #onEvict: ((publication: Publication) => void) | undefined;
   readonly #logs = new Map<string, ChannelLog>();
+  readonly #timeline = new Timeline();
+  /** Logs that have lost something before it was too old, and perhaps some that have not. */
+  readonly #losers = new Set<ChannelLog>();
   #newest: ChannelLog | undefined;
   #oldest: ChannelLog | undefined;
   #publications = 0;
@@ -117,6 +47,10 @@ export class History {
   #offset: number;
   /** The highest offset of any channel that was forgotten altogether. */
   #forgottenOffset: number;
+  /** The highest offset that is gone for its age: all that is kept came after it. */
+  #agedOffset = 0;
+  /** The highest offset that a channel has lost which had more; whose that is, is not remembered. */
+  #lostOffset = 0;
 
   /** `onEvict` learns of every publication that is let go. */
   constructor(
@@ -165,10 +99,12 @@ export class History {
   append(publication: Publication, nowMs: number): void {
     this.#offset = publication.offset;
     const log = this.#logFor(publication.channel);
-    log.append(publication, nowMs);
+    log.append(publication);
+    this.#timeline.append(publication, nowMs);
     this.#publications++;
     this.#bytes += publication.costBytes;
-    this.#trim(log, nowMs);
+    this.#trim(log);
+    this.expire(nowMs);
     while (this.#bytes > this.#limits.historyTotalBytesMax) this.#forget(this.#oldest!);
   }
 
@@ -180,7 +116,7 @@ export class History {
     for (const [channel, lostOffset] of lostOffsets) {
       const log = this.#logs.get(channel);
       if (log === undefined) this.#forgottenOffset = Math.max(this.#forgottenOffset, lostOffset);
-      else log.lostOffset = Math.max(log.lostOffset, lostOffset);
+      else if (lostOffset > log.lostOffset) this.#lose(log, lostOffset);
     }
     while (this.#logs.size > this.#limits.channelsMax) this.#forget(this.#oldest!);
     this.#offset = Math.max(this.#offset, offset);
@@ -189,33 +125,26 @@ export class History {
   /** Lets go what is too old at `nowMs`. */
   expire(nowMs: number): void {
     const before = nowMs - this.#limits.historyAgeS * 1000;
-    while (this.#oldest !== undefined && this.#oldest.newestKeptAt <= before) {
-      this.#forget(this.#oldest);
+    for (;;) {
+      const publication = this.#timeline.oldestKeptSince(before);
+      if (publication === undefined) return;
+      this.#agedOffset = publication.offset;
+      this.#evict(this.#logs.get(publication.channel)!);
     }
   }
 
   /** Reads as `Engine.history()` does. */
   read(query: HistoryQuery, nowMs: number): HistoryPage {
     this.expire(nowMs);
-    const { since, limit } = query;
+    const { channels, since, limit } = query;
     const until = Math.min(query.until ?? this.#offset, this.#offset);
     const isOfThisLog = since === undefined ||
       since.epoch === this.#epoch && since.offset <= this.#offset;
     const from = since !== undefined && isOfThisLog ? since.offset : 0;
-    let found: Publication[] = [];
-    let foundUntil = until;
-    let lostOffset = this.#forgottenOffset;
-    for (const log of this.#matching(query.channels, from)) {
-      if (log.count > 0) this.#trim(log, nowMs);
-      lostOffset = Math.max(lostOffset, log.lostOffset);
-      found.push(...log.slice(from, foundUntil, limit + 1));
-      if (found.length <= limit * GATHERED_PAGES) continue;
-      // What comes later than a whole page is no longer looked for in the channels that are left.
-      found = earliest(found, limit + 1);
-      foundUntil = found.at(-1)!.offset;
-    }
+    const lostOffset = this.#lostAfter(from, channels);
+    const found = this.#find(channels, from, until, limit + 1);
     const more = found.length > limit;
-    const publications = earliest(found, limit);
+    const publications = found.slice(0, limit);
     const offset = more ? publications.at(-1)!.offset : Math.max(from, until);
     const complete = isOfThisLog && (since === undefined || lostOffset <= from);
     return { publications, complete, lostOffset, position: { epoch: this.#epoch, offset }, more };
@@ -231,18 +160,48 @@ export class History {
     });
   }
 
-  /** Logs of these channels, and of those that a pattern takes in, with news since `offset`. */
-  #matching(subscriptions: readonly string[], offset: number): Set<ChannelLog> {
+  /** The highest offset that is gone on these channels; with patterns, perhaps another up to `from`. */
+  #lostAfter(from: number, subscriptions: readonly string[]): number {
+    let found = this.#forgottenOffset;
+    for (const log of this.#logsNamed(subscriptions)) found = Math.max(found, log.lostOffset);
+    const hasPatterns = subscriptions.some(isPattern);
+    if (!hasPatterns || this.#lostOffset <= Math.max(found, from)) return found;
+    // The channel that lost it is still kept: if it were forgotten, a higher one would be found.
+    if (subscriptions.includes("*")) return this.#lostOffset;
+    const isWanted = matcherOf(subscriptions);
+    const isAged = from >= this.#agedOffset;
+    for (const log of isAged ? this.#losers : this.#logs.values()) {
+      if (log.lostOffset > Math.max(found, from) && isWanted(log.channel)) found = log.lostOffset;
+      else if (log.lostOffset <= this.#agedOffset) this.#losers.delete(log);
+    }
+    return found;
+  }
+
+  /** The earliest publications on these channels after `from` up to `until`, at most `limit`. */
+  #find(
+    subscriptions: readonly string[],
+    from: number,
+    until: number,
+    limit: number,
+  ): Publication[] {
+    if (!subscriptions.some(isPattern)) {
+      return gather(this.#logsNamed(subscriptions), from, until, limit);
+    }
+    const isWanted = matcherOf(subscriptions);
+    // Where little is wanted of a long time it is better to go from channel to channel. To try it
+    // for no more steps than there are channels makes the worse way at most twice as long.
+    const stepsMax = this.#logs.size + limit;
+    const query = { offset: from, until, limit, isWanted, stepsMax };
+    return this.#timeline.find(query) ??
+      gather(this.#logs.values().filter(({ channel }) => isWanted(channel)), from, until, limit);
+  }
+
+  /** The logs of those that are channels, once each. */
+  #logsNamed(subscriptions: readonly string[]): Set<ChannelLog> {
     const found = new Set<ChannelLog>();
-    const patterns = subscriptions.filter(isPattern);
     for (const name of subscriptions) {
       const log = this.#logs.get(name);
       if (log !== undefined) found.add(log);
-    }
-    if (patterns.length === 0) return found;
-    for (let log = this.#newest; log !== undefined; log = log.older) {
-      if (log.newest.offset <= offset) break;
-      if (patterns.some((pattern) => covers(pattern, log.channel))) found.add(log);
     }
     return found;
   }
@@ -272,32 +231,58 @@ export class History {
     log.newer = log.older = undefined;
   }
 
-  /** Evicts what is over the channel's own bounds; forgets the channel if nothing is left. */
-  #trim(log: ChannelLog, nowMs: number): void {
-    const { historyCount, historyBytesMax, historyAgeS } = this.#limits;
-    const before = nowMs - historyAgeS * 1000;
-    while (
-      log.count > historyCount || log.bytes > historyBytesMax ||
-      log.count > 0 && log.oldestKeptAt <= before
-    ) {
-      if (log.count === 1) return this.#forget(log);
-      this.#evict(log);
-    }
+  /** Evicts what is over the channel's own bounds. */
+  #trim(log: ChannelLog): void {
+    const { historyCount, historyBytesMax } = this.#limits;
+    while (log.count > historyCount || log.bytes > historyBytesMax) this.#evict(log);
   }
 
+  /** Lets go the oldest publication of a channel; forgets the channel if nothing is left. */
   #evict(log: ChannelLog): void {
     const publication = log.evict();
+    this.#timeline.remove(publication);
     this.#publications--;
     this.#bytes -= publication.costBytes;
+    if (log.count > 0) this.#lose(log, publication.offset);
+    else this.#drop(log, publication.offset);
     this.#onEvict?.(publication);
   }
 
+  /** Lets go all of a channel. */
   #forget(log: ChannelLog): void {
-    this.#forgottenOffset = Math.max(this.#forgottenOffset, log.newest.offset);
     while (log.count > 0) this.#evict(log);
+  }
+
+  #lose(log: ChannelLog, offset: number): void {
+    log.lostOffset = offset;
+    this.#lostOffset = Math.max(this.#lostOffset, offset);
+    if (offset > this.#agedOffset) this.#losers.add(log);
+  }
+
+  #drop(log: ChannelLog, offset: number): void {
+    this.#forgottenOffset = Math.max(this.#forgottenOffset, offset);
+    this.#losers.delete(log);
     this.#unlink(log);
     this.#logs.delete(log.channel);
   }
+}
+
+/** The earliest publications of these logs after `from` up to `until`, at most `limit`. */
+function gather(
+  logs: Iterable<ChannelLog>,
+  from: number,
+  until: number,
+  limit: number,
+): Publication[] {
+  let found: Publication[] = [];
+  for (const log of logs) {
+    found.push(...log.slice(from, until, limit));
+    if (found.length <= limit * GATHERED_PAGES) continue;
+    // What comes later than a whole page is no longer looked for in the logs that are left.
+    found = earliest(found, limit);
+    until = found.at(-1)!.offset;
+  }
+  return earliest(found, limit);
 }
 
 /** Puts publications in order, and returns the first `count`. */

@@ -6,6 +6,7 @@ import {
   isChannel,
   isPattern,
   isSubscription,
+  matcherOf,
   subscriptionsOf,
 } from "../../lib/core/channel.ts";
 import { random, randomInteger, randomText } from "../support/random.ts";
@@ -159,4 +160,17 @@ Deno.test("covers() tells whether a pattern takes in all that another does", () 
     }
   }
   for (const channel of channels) assertEquals(covers(channel, `${channel}.*`), false, channel);
+});
+
+Deno.test("matcherOf() tells what covers() does of any of the subscriptions", () => {
+  const channels = ["a", "a.", "a.b", "a.b.c", "a:b", "ab", "b"];
+  for (
+    const subscriptions of [[], ["a"], ["a.*"], ["a", "a.b.*"], ["a:*", "b", "a."], ["*", "a"]]
+  ) {
+    const isWanted = matcherOf(subscriptions);
+    for (const channel of channels) {
+      const expected = subscriptions.some((subscription) => covers(subscription, channel));
+      assertEquals(isWanted(channel), expected, `${subscriptions} and ${channel}`);
+    }
+  }
 });

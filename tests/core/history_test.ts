@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { HistoryPage, HistoryQuery } from "../../lib/core/engine.ts";
 import { History, type HistoryLimits } from "../../lib/core/history.ts";
 import { Publication } from "../../lib/core/publication.ts";
@@ -155,6 +155,35 @@ Deno.test("History.read() merges many channels page by page without losing one",
   }
   found.push(...page.offsets);
   assertEquals(found, Array.from({ length: 3000 }, (_, at) => at + 1));
+});
+
+Deno.test("History.read() of a pattern costs what it finds, not what there is", () => {
+  const count = 1000;
+  let looks = 0;
+  const historyOfCounted = (channelOf: (offset: number) => string) => {
+    const history = historyOf("");
+    for (let offset = 1; offset <= count; offset++) {
+      const counted = Object.defineProperty(publication(offset, channelOf(offset)), "offset", {
+        get: () => (looks++, offset),
+      });
+      history.append(counted, 0);
+    }
+    return history;
+  };
+  const looksFor = (history: History, pattern: string) => {
+    looks = 0;
+    let page = read(history, [pattern], 0, { limit: 8 });
+    while (page.more) page = read(history, [pattern], page.next, { limit: 8 });
+    return looks;
+  };
+  const wide = historyOfCounted((offset) => `c.${offset % 2}.${offset}`);
+  for (const pattern of ["*", "c.*", "c.1.*", "none.*"]) {
+    const found = looksFor(wide, pattern);
+    assert(found < 20 * count, `${found} looks for ${pattern} at ${count} channels`);
+  }
+  const chatty = historyOfCounted((offset) => offset === count ? "rare.a" : "chatty");
+  const found = looksFor(chatty, "rare.*");
+  assert(found < count / 10, `${found} looks for one publication behind a chatty channel`);
 });
 
 Deno.test("History.read() since a place of another log reads all there is, and says so", () => {

@@ -21,15 +21,14 @@ export class HistoryModel {
   append(publication: Publication): void {
     this.kept.push(publication);
     this.#offset = publication.offset;
-    this.#trim(publication.channel, publication.time);
+    this.#trim(publication.channel);
+    this.expire(publication.time);
     while (bytes(this.kept) > this.#limits.historyTotalBytesMax) this.#forget(this.#channels()[0]!);
   }
 
   expire(nowMs: number): void {
-    for (const channel of this.#channels()) {
-      if (!this.#isOld(this.#of(channel).at(-1)!, nowMs)) return;
-      this.#forget(channel);
-    }
+    const before = nowMs - this.#limits.historyAgeS * 1000;
+    while (this.kept.length > 0 && this.kept[0]!.time <= before) this.#evict(this.kept[0]!.channel);
   }
 
   read({ channels, since, until = Infinity, limit }: HistoryQuery, nowMs: number): HistoryPage {
@@ -38,17 +37,18 @@ export class HistoryModel {
       since.epoch === this.#epoch && since.offset <= this.#offset;
     const from = isOurs ? since?.offset ?? 0 : 0;
     const end = Math.min(until, this.#offset);
-    const read = this.#channels().filter((channel) =>
-      channels.includes(channel) ||
-      this.#of(channel).at(-1)!.offset > from && channels.some((name) => covers(name, channel))
-    );
-    for (const channel of read) this.#trim(channel, nowMs);
+    const isRead = (channel: string) => channels.some((name) => covers(name, channel));
     const all = this.kept.filter(({ channel, offset }) =>
-      read.includes(channel) && offset > from && offset <= end
+      isRead(channel) && offset > from && offset <= end
     );
     const publications = all.slice(0, limit);
     const more = all.length > limit;
-    const lostOffset = Math.max(this.#forgotten, ...read.map((name) => this.#lost.get(name) ?? 0));
+    const lost = this.#channels().filter(isRead).map((channel) => {
+      const offset = this.#lost.get(channel) ?? 0;
+      // Up to where a pattern is read from, nobody asks.
+      return channels.includes(channel) || offset > from ? offset : 0;
+    });
+    const lostOffset = Math.max(this.#forgotten, ...lost);
     const complete = isOurs && (since === undefined || lostOffset <= from);
     const offset = more ? publications.at(-1)!.offset : Math.max(from, end);
     return { publications, complete, lostOffset, position: { epoch: this.#epoch, offset }, more };
@@ -63,21 +63,19 @@ export class HistoryModel {
     return this.kept.filter((publication) => publication.channel === channel);
   }
 
-  #isOld(publication: Publication, nowMs: number): boolean {
-    return publication.time <= nowMs - this.#limits.historyAgeS * 1000;
+  #trim(channel: string): void {
+    const { historyCount, historyBytesMax } = this.#limits;
+    const isOver = () =>
+      this.#of(channel).length > historyCount || bytes(this.#of(channel)) > historyBytesMax;
+    while (isOver()) this.#evict(channel);
   }
 
-  #trim(channel: string, nowMs: number): void {
-    const { historyCount, historyBytesMax } = this.#limits;
-    for (;;) {
-      const own = this.#of(channel);
-      const isOver = own.length > historyCount || bytes(own) > historyBytesMax ||
-        own.some((publication, at) => at === 0 && this.#isOld(publication, nowMs));
-      if (!isOver) return;
-      if (own.length === 1) return this.#forget(channel);
-      this.kept = this.kept.filter((publication) => publication !== own[0]);
-      this.#lost.set(channel, own[0]!.offset);
-    }
+  /** Lets go the oldest of a channel. */
+  #evict(channel: string): void {
+    const [oldest, ...rest] = this.#of(channel);
+    if (rest.length === 0) return this.#forget(channel);
+    this.kept = this.kept.filter((publication) => publication !== oldest);
+    this.#lost.set(channel, oldest!.offset);
   }
 
   #forget(channel: string): void {
