@@ -237,11 +237,21 @@ export const OPTIONS = {
   }),
   ...group("Channels and history", {
     channelsPerSessionMax: integer(128, 1, 100_000, "channels that one client is on"),
-    channelsMax: integer(100_000, 1, 10_000_000, "channels that the server keeps"),
+    channelsMax: integer(
+      100_000,
+      1,
+      10_000_000,
+      "channels kept; a caller gets half of what others leave",
+    ),
     historyCount: integer(100, 0, 1_000_000, "publications kept of a channel; 0 keeps none"),
     historyAgeS: integer(3600, 1, YEAR_S, "seconds that a publication is kept"),
     historyBytesMax: integer(MIB, 1, GIB, "bytes kept of a channel"),
-    historyTotalBytesMax: integer(256 * MIB, 1, 1024 * GIB, "bytes kept of all channels"),
+    historyTotalBytesMax: integer(
+      256 * MIB,
+      1,
+      1024 * GIB,
+      "bytes kept in all; who holds most of them makes room",
+    ),
     idempotencyAgeS: integer(300, 1, 86_400, "seconds that an Idempotency-Key is remembered"),
     idempotencyKeysMax: integer(
       100_000,

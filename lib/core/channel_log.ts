@@ -1,6 +1,7 @@
+import type { Holder } from "./holders.ts";
 import type { Publication } from "./publication.ts";
 
-/** What is kept of one channel, and its neighbours in the order of last publication. */
+/** What is kept of one channel, whose it is, and its neighbours among their channels. */
 export class ChannelLog {
   readonly channel: string;
   /** Kept publications are those from `first` on; what is before is gone. */
@@ -9,6 +10,7 @@ export class ChannelLog {
   bytes = 0;
   /** The highest offset that is gone; 0 if nothing is. */
   lostOffset = 0;
+  holder: Holder | undefined;
   newer: ChannelLog | undefined;
   older: ChannelLog | undefined;
 

@@ -60,9 +60,10 @@ export interface Engine {
   /**
    * Orders the drafts, one behind the other with nothing between them, all or none. MUST resolve
    * only once they are kept as durably as this engine promises, and reject with a `Refusal`
-   * (`over-limit`, `unavailable`) if they are not.
+   * (`over-limit`, `unavailable`) if they are not. `caller` is who publishes: what history may hold is
+   * shared out among callers, so that none takes it all; undefined is held to no share of channels.
    */
-  publish(drafts: readonly Draft[]): Promise<readonly Publication[]>;
+  publish(drafts: readonly Draft[], caller?: string): Promise<readonly Publication[]>;
   /** What is kept. MUST read a consistent state: never a publication without its predecessors. */
   history(query: HistoryQuery): Promise<HistoryPage>;
   /** Channels with something kept, in the order of their names, after `after`, at most `limit`. */

@@ -1,6 +1,7 @@
 import { isPattern, matcherOf } from "./channel.ts";
 import { ChannelLog } from "./channel_log.ts";
 import type { ChannelInfo, EngineStats, HistoryPage, HistoryQuery } from "./engine.ts";
+import { Holders } from "./holders.ts";
 import { formatPosition, type Position, type Publication } from "./publication.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -23,8 +24,8 @@ const GATHERED_PAGES = 4;
 
 /**
  * What is kept of the log, by channel, within bounds of count, age and bytes. What is evicted is
- * remembered by its offset, so that a reader learns whether something is gone. Channels are linked
- * in the order of their last publication: the longest silent one makes room first.
+ * remembered by its offset, so that a reader learns whether something is gone. Where all bytes are
+ * taken, whoever holds most makes room, with the longest silent of their channels.
  *
  * A reader of few channels finds its publications in their logs, a reader of patterns in the timeline
  * of all, so that what a replay costs is what it returns and not how many channels there are.
@@ -40,8 +41,7 @@ export class History {
   readonly #timeline = new Timeline();
   /** Logs that have lost something before it was too old, and perhaps some that have not. */
   readonly #losers = new Set<ChannelLog>();
-  #newest: ChannelLog | undefined;
-  #oldest: ChannelLog | undefined;
+  readonly #holders = new Holders();
   #publications = 0;
   #bytes = 0;
   #offset: number;
@@ -95,17 +95,27 @@ export class History {
     return count;
   }
 
-  /** Keeps a publication whose offset is higher than any before, and lets go what is too much. */
-  append(publication: Publication, nowMs: number): void {
+  /** How many channels `caller` was the last to publish to. */
+  channelsOf(caller: string): number {
+    return this.#holders.channelsOf(caller);
+  }
+
+  /**
+   * Keeps a publication whose offset is higher than any before, and lets go what is too much. All
+   * that is published with no `caller` counts as one caller's.
+   */
+  append(publication: Publication, nowMs: number, caller = ""): void {
     this.#offset = publication.offset;
     const log = this.#logFor(publication.channel);
+    this.#holders.give(log, caller);
     log.append(publication);
+    this.#holders.charge(log, publication.costBytes);
     this.#timeline.append(publication, nowMs);
     this.#publications++;
     this.#bytes += publication.costBytes;
     this.#trim(log);
     this.expire(nowMs);
-    while (this.#bytes > this.#limits.historyTotalBytesMax) this.#forget(this.#oldest!);
+    while (this.#bytes > this.#limits.historyTotalBytesMax) this.#makeRoom();
   }
 
   /**
@@ -118,7 +128,7 @@ export class History {
       if (log === undefined) this.#forgottenOffset = Math.max(this.#forgottenOffset, lostOffset);
       else if (lostOffset > log.lostOffset) this.#lose(log, lostOffset);
     }
-    while (this.#logs.size > this.#limits.channelsMax) this.#forget(this.#oldest!);
+    while (this.#logs.size > this.#limits.channelsMax) this.#makeRoom();
     this.#offset = Math.max(this.#offset, offset);
   }
 
@@ -211,24 +221,8 @@ export class History {
     if (log === undefined) {
       log = new ChannelLog(channel);
       this.#logs.set(channel, log);
-    } else if (log === this.#newest) {
-      return log;
-    } else {
-      this.#unlink(log);
     }
-    log.older = this.#newest;
-    if (this.#newest !== undefined) this.#newest.newer = log;
-    this.#newest = log;
-    this.#oldest ??= log;
     return log;
-  }
-
-  #unlink(log: ChannelLog): void {
-    if (log.newer !== undefined) log.newer.older = log.older;
-    else this.#newest = log.older;
-    if (log.older !== undefined) log.older.newer = log.newer;
-    else this.#oldest = log.newer;
-    log.newer = log.older = undefined;
   }
 
   /** Evicts what is over the channel's own bounds. */
@@ -243,13 +237,15 @@ export class History {
     this.#timeline.remove(publication);
     this.#publications--;
     this.#bytes -= publication.costBytes;
+    this.#holders.charge(log, -publication.costBytes);
     if (log.count > 0) this.#lose(log, publication.offset);
     else this.#drop(log, publication.offset);
     this.#onEvict?.(publication);
   }
 
-  /** Lets go all of a channel. */
-  #forget(log: ChannelLog): void {
+  /** Forgets a channel, so that there is room for others. */
+  #makeRoom(): void {
+    const log = this.#holders.longestSilent!;
     while (log.count > 0) this.#evict(log);
   }
 
@@ -262,7 +258,7 @@ export class History {
   #drop(log: ChannelLog, offset: number): void {
     this.#forgottenOffset = Math.max(this.#forgottenOffset, offset);
     this.#losers.delete(log);
-    this.#unlink(log);
+    this.#holders.take(log);
     this.#logs.delete(log.channel);
   }
 }

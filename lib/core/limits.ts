@@ -74,6 +74,14 @@ export class Rates {
   }
 }
 
+/**
+ * What one may have of `max` where the others have `others`: half of what they leave, the last one
+ * whole. However many take all that they may, there is some left for who comes next.
+ */
+export function shareOf(max: number, others: number): number {
+  return Math.ceil((max - others) / 2);
+}
+
 /** Counts what is held at the same time, in all and for each owner. */
 export class Slots {
   readonly #max: number;

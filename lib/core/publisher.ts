@@ -25,8 +25,8 @@ export class Publisher {
   }
 
   /**
-   * Publishes all of the drafts or none, one behind the other. `caller` is who is held to the rate:
-   * a key or an address. Throws a `Refusal` that says what to do instead.
+   * Publishes all of the drafts or none, one behind the other. `caller` is who is held to the rate
+   * and to a share of what history holds: a key, a user or an address. Throws a `Refusal` that says what to do instead.
    */
   async publish(drafts: readonly Draft[], caller: string): Promise<readonly Publication[]> {
     const { engine, clock, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
@@ -45,7 +45,7 @@ export class Publisher {
       );
     }
     const startedAt = clock.monotonic();
-    const publications = await engine.publish(drafts);
+    const publications = await engine.publish(drafts, caller);
     onPublished((clock.monotonic() - startedAt) / 1000, publications.length);
     return publications;
   }

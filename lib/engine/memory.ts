@@ -6,9 +6,9 @@ import type {
   HistoryPage,
   HistoryQuery,
 } from "../core/engine.ts";
-import { Refusal } from "../core/errors.ts";
 import { History, type HistoryLimits } from "../core/history.ts";
 import { type Draft, Publication, randomEpoch } from "../core/publication.ts";
+import { checkRoom } from "./room.ts";
 
 const EXPIRE_INTERVAL_MS = 1000;
 
@@ -40,9 +40,10 @@ export class MemoryEngine implements Engine {
     return Promise.resolve();
   }
 
-  publish(drafts: readonly Draft[]): Promise<readonly Publication[]> {
+  publish(drafts: readonly Draft[], caller?: string): Promise<readonly Publication[]> {
+    const { channelsMax } = this.#limits;
     try {
-      checkRoom(this.#history, drafts, this.#limits.channelsMax);
+      checkRoom(drafts, { history: this.#history, caller, channelsMax });
     } catch (refusal) {
       return Promise.reject(refusal);
     }
@@ -52,7 +53,7 @@ export class MemoryEngine implements Engine {
       new Publication({ epoch: this.epoch, offset: ++this.#offset }, draft, time)
     );
     // All are kept before the first is delivered: whoever reads history then sees none missing.
-    for (const publication of publications) this.#history.append(publication, now);
+    for (const publication of publications) this.#history.append(publication, now, caller);
     for (const publication of publications) this.#deliver(publication);
     return Promise.resolve(publications);
   }
@@ -73,23 +74,4 @@ export class MemoryEngine implements Engine {
     this.#expiry?.cancel();
     return Promise.resolve();
   }
-}
-
-/**
- * Throws a `Refusal` if the drafts name more new channels than there is room for. `taken` are new
- * channels that have their room already.
- */
-export function checkRoom(
-  history: History,
-  drafts: readonly Draft[],
-  channelsMax: number,
-  taken: ReadonlySet<string> = new Set(),
-): void {
-  const names = drafts.map((draft) => draft.channel).filter((name) => !taken.has(name));
-  const added = history.countNew(names);
-  if (added === 0 || history.stats.channels + taken.size + added <= channelsMax) return;
-  throw new Refusal(
-    "over-limit",
-    `Cannot publish: history has its ${channelsMax} channels already`,
-  );
 }

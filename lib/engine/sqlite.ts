@@ -9,7 +9,7 @@ import type {
 import { Refusal } from "../core/errors.ts";
 import { History, type HistoryLimits } from "../core/history.ts";
 import { type Draft, Publication } from "../core/publication.ts";
-import { checkRoom } from "./memory.ts";
+import { checkRoom } from "./room.ts";
 import { type Kept, Store, type StoreSync } from "./store.ts";
 
 const EXPIRE_INTERVAL_MS = 1000;
@@ -29,6 +29,7 @@ export interface SqliteOptions {
 /** One call of `publish()` that waits for its commit. */
 interface Waiting {
   readonly drafts: readonly Draft[];
+  readonly caller: string | undefined;
   readonly resolve: (publications: readonly Publication[]) => void;
   readonly reject: (refusal: Refusal) => void;
 }
@@ -52,8 +53,8 @@ export class SqliteEngine implements Engine {
   #expiry: Timer | undefined;
   #closed = false;
   #waiting: Waiting[] = [];
-  /** Channels that what waits will begin. */
-  #taken = new Set<string>();
+  /** Channels that what waits will begin, and whose they will be. */
+  #taken = new Map<string, string | undefined>();
   /** Offsets that history has let go but the file has not, and their channels. */
   #evicted: number[] = [];
   #evictedChannels = new Set<string>();
@@ -93,13 +94,17 @@ export class SqliteEngine implements Engine {
     return Promise.resolve();
   }
 
-  publish(drafts: readonly Draft[]): Promise<readonly Publication[]> {
+  publish(drafts: readonly Draft[], caller?: string): Promise<readonly Publication[]> {
     return new Promise((resolve, reject) => {
       if (this.#closed) throw new Refusal("unavailable", "Cannot publish: the server is stopping");
-      checkRoom(this.#history, drafts, this.#limits.channelsMax, this.#taken);
-      for (const { channel } of drafts) if (!this.#history.has(channel)) this.#taken.add(channel);
+      const taken = this.#taken;
+      const { channelsMax } = this.#limits;
+      checkRoom(drafts, { history: this.#history, caller, channelsMax, taken });
+      for (const { channel } of drafts) {
+        if (!this.#history.has(channel) && !taken.has(channel)) taken.set(channel, caller);
+      }
       if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#closed || this.#flush());
-      this.#waiting.push({ drafts, resolve, reject });
+      this.#waiting.push({ drafts, caller, resolve, reject });
     });
   }
 
@@ -152,7 +157,7 @@ export class SqliteEngine implements Engine {
   #flush(): void {
     const group = this.#waiting;
     this.#waiting = [];
-    this.#taken = new Set();
+    this.#taken = new Map();
     if (group.length > 0 && this.#commit(group) !== undefined) this.#commitOneByOne(group);
     if (this.#evicted.length >= SWEPT_MIN) this.#sweep();
   }
@@ -172,9 +177,9 @@ export class SqliteEngine implements Engine {
     }
     this.#offset = offset;
     const now = this.#clock.monotonic();
-    group.forEach(({ resolve }, index) => {
+    group.forEach(({ resolve, caller }, index) => {
       const publications = published[index]!;
-      for (const publication of publications) this.#history.append(publication, now);
+      for (const publication of publications) this.#history.append(publication, now, caller);
       for (const publication of publications) this.#deliver(publication);
       resolve(publications);
     });

@@ -367,10 +367,13 @@ Deno.test("History.restore() forgets the longest silent channels beyond a bound 
 });
 
 Deno.test("History keeps and tells what a plain list would, whatever happens", () => {
-  for (let seed = 1; seed <= 60; seed++) compareWithModel(seed);
+  for (let seed = 1; seed <= 60; seed++) {
+    compareWithModel(seed, ["a"]);
+    compareWithModel(seed, ["a", "b", "c"]);
+  }
 });
 
-function compareWithModel(seed: number): void {
+function compareWithModel(seed: number, callers: string[]): void {
   const next = random(seed);
   const limits: HistoryLimits = {
     historyCount: randomInteger(next, 6),
@@ -391,8 +394,8 @@ function compareWithModel(seed: number): void {
     const choice = randomInteger(next, 9);
     if (choice < 6) {
       const added = publication(++offset, randomChoice(next, names), "x".repeat(step % 30), now);
-      history.append(added, now);
-      model.append(added);
+      history.append(added, now, randomChoice(next, callers));
+      model.append(added, callers.length > 1 ? gone : undefined);
     } else if (choice < 7) {
       history.expire(now);
       model.expire(now);

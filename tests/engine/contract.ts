@@ -147,6 +147,49 @@ export function engineContract(name: string, create: EngineFactory): void {
     assertEquals((await engine.channels("", 10)).map(({ channel }) => channel), ["c"]);
   }, { channelsMax: 2, historyAgeS: 60 });
 
+  test("gives a caller half of the channels that the others leave", async ({ engine, clock }) => {
+    const begin = async (caller: string, count: number) => {
+      const names = Array.from({ length: count }, (_, index) => `${caller}.${index}`);
+      const results = await Promise.allSettled(
+        names.map((name) => engine.publish([draft(name)], caller)),
+      );
+      return results.filter(({ status }) => status === "fulfilled").length;
+    };
+    assertEquals(await begin("flood", 100), 10);
+    assertEquals([await begin("b", 5), await begin("c", 5), await begin("d", 5)], [5, 3, 1]);
+    const drafts = [draft("flood.0"), draft("flood.10")];
+    const refusal = await assertRejects(
+      () => engine.publish(drafts, "flood"),
+      Refusal,
+      "10 of the server's 20 are yours",
+    );
+    assertEquals(refusal.type, "over-limit");
+    await engine.publish([draft("flood.0"), draft("b.0")], "flood");
+    // Who is nobody in particular may have all that is left.
+    assertEquals(await publishOn(engine, "e"), [engine.offset]);
+    clock.advance(61_000);
+    assertEquals(await begin("flood", 100), 10);
+  }, { channelsMax: 20, historyAgeS: 60 });
+
+  test("counts a channel for who published to it last", async ({ engine }) => {
+    await engine.publish([draft("a"), draft("b")], "first");
+    await assertRejects(() => engine.publish([draft("c")], "first"), Refusal);
+    await engine.publish([draft("a")], "second");
+    await engine.publish([draft("c")], "first");
+  }, { channelsMax: 4 });
+
+  test("takes bytes back from who holds most", async ({ engine }) => {
+    const publish = (caller: string, channel: string) =>
+      engine.publish([draft(channel, new Uint8Array(800))], caller);
+    await publish("key", "quiet");
+    await publish("user", "quiet.too");
+    for (let index = 0; index < 100; index++) await publish("flood", `flood.${index}`);
+    for (const channel of ["quiet", "quiet.too", "flood.99"]) {
+      assertEquals((await readAfter(engine, undefined, [channel])).publications.length, 1);
+    }
+    assertEquals(engine.stats(), { channels: 10, publications: 10, bytes: 10_000 });
+  }, { historyTotalBytesMax: 10_000, channelsMax: 1000 });
+
   test("keeps historyCount publications of each channel", async ({ engine }) => {
     await publishOn(engine, "quiet", "chatty", "chatty", "chatty", "quiet", "chatty");
     assertEquals(engine.stats().publications, 4);

@@ -18,12 +18,16 @@ export class HistoryModel {
     this.#forgotten = this.#offset = start.offset;
   }
 
-  append(publication: Publication): void {
+  /** `gone` are those that make room where it is not the longest silent channel's turn. */
+  append(publication: Publication, gone?: ReadonlySet<number>): void {
     this.kept.push(publication);
     this.#offset = publication.offset;
     this.#trim(publication.channel);
     this.expire(publication.time);
-    while (bytes(this.kept) > this.#limits.historyTotalBytesMax) this.#forget(this.#channels()[0]!);
+    while (bytes(this.kept) > this.#limits.historyTotalBytesMax) {
+      const isNext = (channel: string) => gone?.has(this.#of(channel).at(-1)!.offset) ?? true;
+      this.#forget(this.#channels().find(isNext)!);
+    }
   }
 
   expire(nowMs: number): void {

@@ -1,0 +1,113 @@
+import type { ChannelLog } from "./channel_log.ts";
+
+/** One caller, and the channels that are theirs in the order of their last publication. */
+export class Holder {
+  readonly caller: string;
+  channels = 0;
+  bytes = 0;
+  /** The power of two that `bytes` has reached; 1 if it is less. */
+  rankBytes = 1;
+  newest: ChannelLog | undefined;
+  oldest: ChannelLog | undefined;
+
+  constructor(caller: string) {
+    this.caller = caller;
+  }
+
+  add(log: ChannelLog): void {
+    log.older = this.newest;
+    if (this.newest !== undefined) this.newest.newer = log;
+    this.newest = log;
+    this.oldest ??= log;
+    this.channels++;
+  }
+
+  remove(log: ChannelLog): void {
+    if (log.newer !== undefined) log.newer.older = log.older;
+    else this.newest = log.older;
+    if (log.older !== undefined) log.older.newer = log.newer;
+    else this.oldest = log.newer;
+    log.newer = log.older = undefined;
+    this.channels--;
+  }
+}
+
+/**
+ * Whose the kept channels are, and how much they hold: a channel belongs to who published to it
+ * last. When all bytes are taken, it is from who holds most that some are taken back, so that nobody
+ * loses a quiet channel to another who floods a thousand.
+ */
+export class Holders {
+  readonly #holders = new Map<string, Holder>();
+  /** By the power of two that their bytes have reached, so that nobody has to be searched for. */
+  readonly #ranks = new Map<number, Set<Holder>>();
+  #rankBytesMax = 1;
+
+  /** How many channels are this caller's. */
+  channelsOf(caller: string): number {
+    return this.#holders.get(caller)?.channels ?? 0;
+  }
+
+  /** The longest silent channel of who holds most, or at least half as much as who does. */
+  get longestSilent(): ChannelLog | undefined {
+    for (; this.#rankBytesMax >= 1; this.#rankBytesMax /= 2) {
+      for (const { oldest } of this.#ranks.get(this.#rankBytesMax) ?? []) return oldest;
+    }
+    this.#rankBytesMax = 1;
+    return undefined;
+  }
+
+  /** Makes a channel this caller's newest, whoever's it was. */
+  give(log: ChannelLog, caller: string): void {
+    const { holder } = log;
+    if (holder?.caller === caller) {
+      if (holder.newest === log) return;
+      holder.remove(log);
+      holder.add(log);
+      return;
+    }
+    if (holder !== undefined) this.take(log);
+    log.holder = this.#holderOf(caller);
+    log.holder.add(log);
+    this.charge(log, log.bytes);
+  }
+
+  /** Takes a channel from whose it is. */
+  take(log: ChannelLog): void {
+    const holder = log.holder!;
+    holder.remove(log);
+    this.charge(log, -log.bytes);
+    log.holder = undefined;
+    if (holder.channels > 0) return;
+    this.#holders.delete(holder.caller);
+    this.#ranks.get(holder.rankBytes)?.delete(holder);
+  }
+
+  /** Notes that a channel holds so many bytes more, or fewer. */
+  charge(log: ChannelLog, bytes: number): void {
+    const holder = log.holder!;
+    holder.bytes += bytes;
+    if (holder.bytes >= holder.rankBytes && holder.bytes < holder.rankBytes * 2) return;
+    this.#ranks.get(holder.rankBytes)?.delete(holder);
+    holder.rankBytes = 2 ** Math.floor(Math.log2(Math.max(1, holder.bytes)));
+    this.#rank(holder);
+  }
+
+  #holderOf(caller: string): Holder {
+    let holder = this.#holders.get(caller);
+    if (holder === undefined) {
+      holder = new Holder(caller);
+      this.#holders.set(caller, holder);
+      this.#rank(holder);
+    }
+    return holder;
+  }
+
+  #rank(holder: Holder): void {
+    const { rankBytes } = holder;
+    const holders = this.#ranks.get(rankBytes);
+    if (holders === undefined) this.#ranks.set(rankBytes, new Set([holder]));
+    else holders.add(holder);
+    this.#rankBytesMax = Math.max(this.#rankBytesMax, rankBytes);
+  }
+}
