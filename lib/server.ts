@@ -26,7 +26,7 @@ import type { Log } from "./log.ts";
 import { HarkMetrics, Registry } from "./metrics.ts";
 import { type Renewable, renewAll } from "./renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
-import { Connections } from "./transport/connections.ts";
+import { Connections, isShared } from "./transport/connections.ts";
 import { Handshakes, isUpgrade } from "./transport/websocket.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */
@@ -74,6 +74,7 @@ export class Server {
       engine: this.#engine,
       clock,
       greeting: config.welcome,
+      isShared: (address) => isShared(address, config.trustProxy),
       deliveries: metrics.deliveries,
       deliveredBytes: metrics.deliveredBytes,
       onLeave: (session, why) => this.#connections.left(session, why),

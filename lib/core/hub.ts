@@ -4,6 +4,7 @@ import type { Engine } from "./engine.ts";
 import type { Disconnect } from "./errors.ts";
 import { DISCONNECTS, Refusal } from "./errors.ts";
 import { EXPIRY_GRACE_MS } from "./grant.ts";
+import { shareOf } from "./limits.ts";
 import { Presence } from "./presence.ts";
 import { formatPosition, type Position, type Publication } from "./publication.ts";
 import { Session } from "./session.ts";
@@ -23,8 +24,10 @@ export interface HubOptions {
   readonly greeting: string;
   readonly outboundBytesMax: number;
   readonly channelsPerSessionMax: number;
-  /** Channels and patterns with a subscriber. */
+  /** Channels and patterns with a subscriber; an address may begin half of what the others leave. */
   readonly channelsMax: number;
+  /** Tells whether many clients may have this address, so that it is held to no share. */
+  readonly isShared: (address: string) => boolean;
   readonly deliveries: Tally;
   readonly deliveredBytes: Tally;
   /** Called once for each session, after it left the hub. */
@@ -33,12 +36,24 @@ export interface HubOptions {
   readonly onError: (error: unknown) => void;
 }
 
+/** Who is subscribed to one channel or pattern, and the address of who was first. */
+class Subscribers extends Set<Session> {
+  readonly address: string;
+
+  constructor(address: string) {
+    super();
+    this.address = address;
+  }
+}
+
 /** This process's sessions by channel, and the fan-out to them. */
 export class Hub {
   readonly options: HubOptions;
   readonly presence: Presence;
   readonly #sessions = new Map<string, Session>();
-  readonly #subscribers = new Map<string, Set<Session>>();
+  readonly #subscribers = new Map<string, Subscribers>();
+  /** How many channels and patterns were begun by each address. */
+  readonly #begun = new Map<string, number>();
   #offset = 0;
 
   constructor(options: HubOptions) {
@@ -77,7 +92,7 @@ export class Hub {
     subscriptions: readonly string[],
     options: SubscribeOptions = {},
   ): Session {
-    this.checkSubscriptions(subscriptions);
+    this.checkSubscriptions(subscriptions, peer.address);
     const session = new Session(this, transport, peer);
     this.#sessions.set(session.id, session);
     session.begin(subscriptions, options);
@@ -137,19 +152,28 @@ export class Hub {
     return this.#subscribers.get(subscription) ?? [];
   }
 
-  /** Throws if a session that has the subscriptions `held` may not have these as well. */
+  /** Throws if a session of `address` that has the subscriptions `held` may not have these as well. */
   checkSubscriptions(
     subscriptions: readonly string[],
+    address: string,
     held: ReadonlyMap<string, number> = new Map(),
   ): void {
     subscriptions.forEach(checkSubscription);
     const wanted = new Set(subscriptions);
     this.#checkCount(wanted.union(held));
-    const { channelsMax } = this.options;
+    const { channelsMax, isShared } = this.options;
     const added = wanted.difference(this.#subscribers).size;
-    if (added > 0 && this.#subscribers.size + added > channelsMax) {
+    if (added === 0) return;
+    if (this.channels + added > channelsMax) {
       throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
     }
+    const own = this.#begun.get(address) ?? 0;
+    if (own + added <= shareOf(channelsMax, this.channels - own) || isShared(address)) return;
+    throw new Refusal(
+      "over-limit",
+      `Cannot subscribe: ${own} of the server's ${channelsMax} channels are your address's, and the ` +
+        "rest is for others; unsubscribe from some",
+    );
   }
 
   /** Throws if no session can have all of these subscriptions. */
@@ -172,8 +196,10 @@ export class Hub {
   join(subscription: string, session: Session): void {
     let subscribers = this.#subscribers.get(subscription);
     if (subscribers === undefined) {
-      subscribers = new Set();
+      const { address } = session.peer;
+      subscribers = new Subscribers(address);
       this.#subscribers.set(subscription, subscribers);
+      this.#begun.set(address, (this.#begun.get(address) ?? 0) + 1);
     }
     subscribers.add(session);
     this.presence.joined(subscription, session);
@@ -183,8 +209,15 @@ export class Hub {
   part(subscription: string, session: Session): void {
     const subscribers = this.#subscribers.get(subscription);
     if (!subscribers?.delete(session)) return;
-    if (subscribers.size === 0) this.#subscribers.delete(subscription);
+    if (subscribers.size === 0) this.#end(subscription, subscribers.address);
     this.presence.left(subscription, session);
+  }
+
+  #end(subscription: string, address: string): void {
+    this.#subscribers.delete(subscription);
+    const begun = this.#begun.get(address)! - 1;
+    if (begun > 0) this.#begun.set(address, begun);
+    else this.#begun.delete(address);
   }
 
   /** Forgets a session that has ended; for `Session` alone. */

@@ -134,7 +134,7 @@ export class Session {
     let found: Replayed | undefined;
     await this.#queue(async () => {
       const added = subscriptions.filter((name) => !this.subscriptions.has(name));
-      this.#hub.checkSubscriptions(added, this.subscriptions);
+      this.#hub.checkSubscriptions(added, this.peer.address, this.subscriptions);
       if (since === undefined) {
         this.#register(subscriptions, presence);
         return;

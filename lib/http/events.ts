@@ -44,7 +44,7 @@ export class EventsEndpoint {
     const { address } = exchange;
     const { grant: { user, expiresAt }, subscription } = await this.#admit(exchange);
     const { channels, since } = subscription;
-    connections.hub.checkSubscriptions(channels);
+    connections.hub.checkSubscriptions(channels, address);
     const release = connections.admit(address);
     let session: Session | undefined = undefined;
     const transport = new SseTransport({

@@ -49,7 +49,7 @@ export class SocketEndpoint {
     const refused = refuseHandshake(request);
     if (refused !== undefined) return refused;
     grant.checkReceive(subscription.channels);
-    connections.hub.checkSubscriptions(subscription.channels);
+    connections.hub.checkSubscriptions(subscription.channels, address);
     const protocol = offeredProtocols(request.headers).includes(HARK_V1) ? HARK_V1 : undefined;
     const release = connections.admit(address);
     const guest = { address, subscription, grant, protocol, release };

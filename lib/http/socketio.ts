@@ -124,7 +124,7 @@ export class SocketIoEndpoint {
     const recovered = recovery?.channels?.filter((channel) => grant.mayReceive(channel)) ?? [];
     const channels = [...new Set([...asked.channels, ...recovered])];
     const since = recovery?.since ?? asked.since;
-    this.#connections.hub.checkSubscriptions(channels);
+    this.#connections.hub.checkSubscriptions(channels, handshake.address);
     // A client of protocol 4 looks for this in its first answer, and is told nothing with it.
     if (socket.protocol === 4) socket.connect();
 
@@ -172,7 +172,9 @@ export class SocketIoEndpoint {
       });
     };
     serve("subscribe", (channels) => {
-      readInput(() => hub.checkSubscriptions(channels, session.subscriptions));
+      readInput(() =>
+        hub.checkSubscriptions(channels, session.peer.address, session.subscriptions)
+      );
       grant.checkReceive(channels);
       return session.subscribe(channels);
     });

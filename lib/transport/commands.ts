@@ -94,7 +94,9 @@ export class Commands {
 
   async #subscribe(command: Command & { type: "subscribe" }): Promise<Fields> {
     const { session, hub } = this.#options;
-    readInput(() => hub.checkSubscriptions(command.channels, session.subscriptions));
+    readInput(() =>
+      hub.checkSubscriptions(command.channels, session.peer.address, session.subscriptions)
+    );
     this.#grant.checkReceive(command.channels);
     const { channels, since } = command;
     const presence = command.presence ? channels.filter((name) => this.#grant.mayWatch(name)) : [];

@@ -29,6 +29,14 @@ const TOLD: readonly RefusalType[] = [
 const LOCAL = /^(127\.|::1$|::ffff:127\.|unix$)/;
 
 /**
+ * Tells whether many clients may have this address: those of this machine, or of a proxy on it that
+ * nobody said is there. Behind a trusted one it may be the proxy's word that is local.
+ */
+export function isShared(address: string, trustProxy: number): boolean {
+  return trustProxy === 0 && LOCAL.test(address);
+}
+
+/**
  * What all transports share: a slot for each connection, held until it is really gone, and the story
  * of each session in log and metrics.
  */
@@ -73,9 +81,7 @@ export class Connections {
     if (this.#draining) {
       throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
     }
-    // Behind a proxy it may be the proxy's word, or the proxy itself, that is local.
-    const isExempt = this.#limits.trustProxy === 0 && LOCAL.test(address);
-    const slot = this.#slots.take(address, isExempt);
+    const slot = this.#slots.take(address, isShared(address, this.#limits.trustProxy));
     if (typeof slot === "function") return slot;
     const whose = slot === "all" ? "the server has" : "your address has";
     throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);

@@ -33,6 +33,7 @@ function makeHub(makeTransport: () => Transport): Hub {
     outboundBytesMax: 1 << 20,
     channelsPerSessionMax: 8,
     channelsMax: 8,
+    isShared: () => true,
     deliveries: tally,
     deliveredBytes: tally,
     onLeave: () => {},

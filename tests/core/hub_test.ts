@@ -1,4 +1,4 @@
-import { assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
 import type { Publication } from "../../lib/core/publication.ts";
 import { FakeTransport, lineFormat } from "../support/fake_transport.ts";
@@ -157,6 +157,38 @@ Deno.test("Hub.open() counts a channel that is named twice once for the server's
   const node = new TestNode({ channelsMax: 2 });
   node.open(["a", "a", "b", "b"]);
   assertEquals(node.hub.channels, 2);
+  await node.close();
+});
+
+Deno.test("Hub lets an address begin half of the channels that the others leave", async () => {
+  const node = new TestNode({
+    channelsMax: 20,
+    channelsPerSessionMax: 20,
+    isShared: (address) => address === "::1",
+  });
+  const begin = async (address: string, prefix = address) => {
+    const { session } = node.open([], {}, undefined, undefined, address);
+    for (let count = 0;; count++) {
+      try {
+        await session.subscribe([`${prefix}:${count}`]);
+      } catch (error) {
+        assert(error instanceof Refusal);
+        return [count, error.message.split(";")[0]];
+      }
+    }
+  };
+  const refusal = (count: number) =>
+    `Cannot subscribe: ${count} of the server's 20 channels are your address's, and the rest is for others`;
+  assertEquals(await begin("a"), [10, refusal(10)]);
+  assertEquals(await begin("a", "more"), [0, refusal(10)]);
+  assertEquals(await begin("b"), [5, refusal(5)]);
+  // Where somebody is already, there is room for anyone.
+  node.open(["b:0"], {}, undefined, undefined, "a");
+  assertEquals(await begin("::1"), [5, "Cannot subscribe: the server has 20 channels"]);
+  for (const session of [...node.hub.sessions()]) {
+    if (session.peer.address !== "::1") session.lost("gone");
+  }
+  assertEquals(await begin("a"), [8, refusal(8)]);
   await node.close();
 });
 

@@ -1,4 +1,5 @@
-import { assertEquals, assertStringIncludes } from "@std/assert";
+import { assertEquals, assertRejects, assertStringIncludes } from "@std/assert";
+import { EventStream } from "../support/events.ts";
 import { startServer } from "../support/server.ts";
 import { issue, SECRET } from "../support/tokens.ts";
 
@@ -30,4 +31,24 @@ Deno.test("who may publish to few channels cannot take the room of all", async (
   assertEquals((await server.metrics()).get('hark_rejected_total{reason="over-limit"}'), 1);
   assertEquals((await publish("chat.0", token)).status, 200);
   assertEquals((await publish("news", KEY)).status, 200);
+});
+
+Deno.test("one address cannot take all the channels there may be, but who is on this machine can", async () => {
+  const options = { channelsMax: 8, publishKey: [KEY] };
+  await using server = await startServer({ ...options, trustProxy: 1 });
+  const open = (channels: string, address: string) => {
+    const query = channels.split("").map((channel) => `channel=${channel}`).join("&");
+    return EventStream.open(`${server.url}/events?${query}`, { "x-forwarded-for": address });
+  };
+  // `broadcast` is the fourth.
+  await using _mine = await open("abc", "192.0.2.1");
+  const refused = await assertRejects(() => open("d", "192.0.2.1"), Error);
+  assertStringIncludes(refused.message, "refused with 503");
+  assertStringIncludes(refused.message, "4 of the server's 8 channels are your address's");
+  await using _same = await open("abc", "192.0.2.1");
+  await using _others = await open("de", "192.0.2.2");
+
+  await using local = await startServer(options);
+  await using _all = await EventStream.open(`${local.url}/events?channel=a&channel=b&channel=c`);
+  await using _more = await EventStream.open(`${local.url}/events?channel=d&channel=e&channel=f`);
 });

@@ -57,6 +57,7 @@ export class TestNode {
       outboundBytesMax: 10_000,
       channelsPerSessionMax: 10,
       channelsMax: 100,
+      isShared: () => true,
       deliveries: this.deliveries,
       deliveredBytes: this.deliveredBytes,
       onLeave: (_session, why) => void this.left.push(why),
@@ -79,8 +80,9 @@ export class TestNode {
     options?: SubscribeOptions,
     transport?: FakeTransport,
     user?: string,
+    address = "192.0.2.1",
   ): TestClient {
-    const peer = { address: "192.0.2.1", user };
+    const peer = { address, user };
     const connection = transport ?? new FakeTransport();
     const session = this.hub.open(connection, peer, subscriptions, options);
     return { session, transport: connection };

@@ -117,6 +117,7 @@ export class Simulation {
       outboundBytesMax: this.#outboundBytesMax,
       channelsPerSessionMax: 10_000,
       channelsMax: 10_000,
+      isShared: () => true,
       deliveries: this.#deliveries,
       deliveredBytes: new Sum(),
       onLeave: ({ transport }, why) => {
