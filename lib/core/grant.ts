@@ -81,6 +81,11 @@ export class Grant {
     if (!publish.some((allowed) => covers(allowed, channel))) throw notAllowed(channel, "publish");
   }
 
+  /** Tells whether it may look after channels and sessions. */
+  get mayManage(): boolean {
+    return this.#rules.manage === undefined;
+  }
+
   /** Throws a `Refusal` unless it may look after channels and sessions. */
   checkManage(): void {
     if (this.#rules.manage !== undefined) throw this.#rules.manage;

@@ -1,6 +1,7 @@
 import type { Clock } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import { readInput, Refusal } from "./errors.ts";
+import type { Grant } from "./grant.ts";
 import { Rates } from "./limits.ts";
 import { checkDraft, dataBytes, type Draft, type Publication } from "./publication.ts";
 
@@ -14,6 +15,9 @@ export interface PublisherOptions {
   readonly onPublished: (seconds: number, count: number) => void;
 }
 
+/** Who publishes. */
+export type PublishedBy = Pick<Grant, "caller" | "mayManage">;
+
 /** The one way into the engine: checks names, sizes and rates, whoever publishes and by whatever way. */
 export class Publisher {
   readonly #options: PublisherOptions;
@@ -25,10 +29,14 @@ export class Publisher {
   }
 
   /**
-   * Publishes all of the drafts or none, one behind the other. `caller` is who is held to the rate
-   * and to a share of what history holds: a key, a user or an address. Throws a `Refusal` that says what to do instead.
+   * Publishes all of the drafts or none, one behind the other. Whoever has the grant is held to the
+   * rate, and to a share of the channels unless they may look after these. Throws a `Refusal` that
+   * says what to do instead.
    */
-  async publish(drafts: readonly Draft[], caller: string): Promise<readonly Publication[]> {
+  async publish(
+    drafts: readonly Draft[],
+    { caller, mayManage }: PublishedBy,
+  ): Promise<readonly Publication[]> {
     const { engine, clock, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
     for (const draft of drafts) {
       readInput(() => checkDraft(draft));
@@ -45,7 +53,7 @@ export class Publisher {
       );
     }
     const startedAt = clock.monotonic();
-    const publications = await engine.publish(drafts, caller);
+    const publications = await engine.publish(drafts, mayManage ? undefined : caller);
     onPublished((clock.monotonic() - startedAt) / 1000, publications.length);
     return publications;
   }

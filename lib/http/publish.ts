@@ -1,6 +1,7 @@
 import { concat } from "../codec/bytes.ts";
 import { BROADCAST } from "../core/channel.ts";
 import { readInput, Refusal } from "../core/errors.ts";
+import type { Grant } from "../core/grant.ts";
 import { Idempotency, type IdempotencyOptions } from "../core/idempotency.ts";
 import { checkDraft, type Draft, formatPosition, MESSAGE } from "../core/publication.ts";
 import type { Publisher } from "../core/publisher.ts";
@@ -59,9 +60,9 @@ export class PublishEndpoint {
     const { params, query } = exchange;
     const data = JSON.stringify({ message: params.message });
     const channel = query.get("channel") ?? BROADCAST;
-    const caller = await this.#authorize(exchange, channel);
+    const grant = await this.#authorize(exchange, channel);
     const event = query.get("event") ?? MESSAGE;
-    await this.#options.publisher.publish([{ channel, event, data }], caller);
+    await this.#options.publisher.publish([{ channel, event, data }], grant);
     return json(data);
   };
 
@@ -79,7 +80,7 @@ export class PublishEndpoint {
   readonly publish: Handler = async (exchange) => {
     const { request, params, query } = exchange;
     const channel = params.channel!;
-    const caller = await this.#authorize(exchange, channel);
+    const grant = await this.#authorize(exchange, channel);
     const event = query.get("event") ?? MESSAGE;
     readInput(() => checkDraft({ channel, event, data: "" }));
     const key = readIdempotencyKey(request.headers);
@@ -88,9 +89,13 @@ export class PublishEndpoint {
     const body = await this.#bodies.read(request, bytesMax);
     const messages = readContent(content, body, this.#options);
     const drafts = messages.map((data) => ({ channel, event, data }));
-    const publish = () => this.#publish(drafts, caller);
+    const publish = () => this.#publish(drafts, grant);
     const receipt = key === undefined ? await publish() : await this.#idempotency.once(
-      { caller, key, fingerprint: await fingerprintOf(content, channel, event, body) },
+      {
+        caller: grant.caller,
+        key,
+        fingerprint: await fingerprintOf(content, channel, event, body),
+      },
       publish,
     );
     return json(JSON.stringify(answerOf(content, channel, event, receipt)));
@@ -101,15 +106,15 @@ export class PublishEndpoint {
     this.#bodies.close();
   }
 
-  /** Who publishes, for the rate. Throws a `Refusal` if they may not. */
-  async #authorize(exchange: Exchange, channel: string): Promise<string> {
+  /** What the publisher may do. Throws a `Refusal` if that is not to publish here. */
+  async #authorize(exchange: Exchange, channel: string): Promise<Grant> {
     const grant = await this.#options.access.identify(callerOf(exchange));
     grant.checkPublish(channel);
-    return grant.caller;
+    return grant;
   }
 
-  async #publish(drafts: readonly Draft[], caller: string): Promise<Receipt> {
-    const publications = await this.#options.publisher.publish(drafts, caller);
+  async #publish(drafts: readonly Draft[], grant: Grant): Promise<Receipt> {
+    const publications = await this.#options.publisher.publish(drafts, grant);
     const { epoch, time } = publications[0]!;
     return { epoch, time, offsets: publications.map(({ offset }) => offset) };
   }

@@ -113,7 +113,7 @@ export class Commands {
 
   async #publish({ draft }: Command & { type: "publish" }) {
     this.#grant.checkPublish(draft.channel);
-    const [publication] = await this.#options.publisher.publish([draft], this.#grant.caller);
+    const [publication] = await this.#options.publisher.publish([draft], this.#grant);
     return { id: publication!.id, time: publication!.time };
   }
 
