@@ -127,10 +127,7 @@ export class Hark {
     return () => void handlers.delete(handler);
   }
 
-  /**
-   * Resolves once messages of the channel come.
-   * @param {string} channel
-   */
+  /** Resolves once messages of the channel come. @param {string} channel */
   subscribe(channel) {
     this.#channels.add(channel);
     return this.#adjust(channel, true);
@@ -184,9 +181,7 @@ export class Hark {
     this.#change("closed");
   }
 
-  /**
-   * Every message until `close()`. Throws if the server ends it, or too many wait.
-   */
+  /** Every message until `close()`. Throws if the server ends it, or too many wait. */
   async *[Symbol.asyncIterator]() {
     /** @type {Message[]} */ let unread = [];
     /** @type {(value?: unknown) => void} */ let wake = () => {};
