@@ -1,5 +1,6 @@
 /** The only module that writes to the console. */
 // deno-lint-ignore-file no-console
+import { networkOf } from "./core/address.ts";
 
 /** How lines are written: for people, or one JSON object each. */
 export type LogFormat = "text" | "json";
@@ -16,7 +17,8 @@ export type LogFields = Readonly<Record<string, string | number | boolean | unde
 /**
  * Writes one line. The message is the server's own words; what peers said belongs in the fields.
  *
- * @param peer the address that the line is about, if any; only so many lines a minute are about one
+ * @param peer the address that the line is about, if any; only so many lines a minute are about one,
+ * or about one IPv6 network
  */
 export type LogLine = (message: string, fields?: LogFields, peer?: string) => void;
 
@@ -160,8 +162,9 @@ class FloodGuard {
     // A clock that was set back begins a new minute too, rather than one that lasts for hours.
     if (Math.abs(now - this.#minuteStart) >= MINUTE_MS) this.#beginMinute(now);
     if (peer === undefined) return true;
-    const hasRoom = this.#linesByPeer.has(peer) || this.#linesByPeer.size < PEERS_MAX;
-    const counted = hasRoom ? peer : OTHER_PEERS;
+    const network = networkOf(peer);
+    const hasRoom = this.#linesByPeer.has(network) || this.#linesByPeer.size < PEERS_MAX;
+    const counted = hasRoom ? network : OTHER_PEERS;
     const lines = (this.#linesByPeer.get(counted) ?? 0) + 1;
     this.#linesByPeer.set(counted, lines);
     if (lines === this.#linesMax + 1) {

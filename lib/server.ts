@@ -1,5 +1,6 @@
 import { Keys } from "./auth/keys.ts";
 import { takesTokens, Tokens } from "./auth/tokens.ts";
+import { isShared } from "./core/address.ts";
 import { type Config, ConfigError } from "./config.ts";
 import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Engine } from "./core/engine.ts";
@@ -26,7 +27,7 @@ import type { Log } from "./log.ts";
 import { HarkMetrics, Registry } from "./metrics.ts";
 import { type Renewable, renewAll } from "./renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
-import { Connections, isShared } from "./transport/connections.ts";
+import { Connections } from "./transport/connections.ts";
 import { Handshakes, isUpgrade } from "./transport/websocket.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */

@@ -154,6 +154,18 @@ Deno.test("createLog() writes so many lines a minute about one peer, and how man
   assertEquals(lines.splice(0), ["2026-11-22T22:10:31.123Z info  about nobody"]);
 });
 
+Deno.test("createLog() counts the addresses of one IPv6 network as one peer", () => {
+  const { log, lines } = createRecorder("text", "info", 2);
+  for (const end of [1, 2, 3]) log.info("hello", { end }, `2001:db8::${end}`);
+  log.info("hello", {}, "2001:db8:0:1::1");
+  assertEquals(lines, [
+    `${TIME} info  hello end=1`,
+    `${TIME} info  hello end=2`,
+    `${TIME} warn  further lines about this peer are left out peer=2001:db8::/64`,
+    `${TIME} info  hello`,
+  ]);
+});
+
 Deno.test("createLog() counts no line below its level against a peer", () => {
   const { log, lines } = createRecorder("text", "error", 1);
   for (let at = 0; at < 5; at++) log.info("hello", {}, "10.0.0.1");

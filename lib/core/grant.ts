@@ -6,7 +6,7 @@ export type Allowance = readonly string[] | Refusal;
 
 /** What a grant is made of. */
 export interface GrantRules {
-  /** Who is held to rate and share of publishes: a key, a user or an address. Has no line break. */
+  /** Who is held to rate and share of publishes: a key, a user or a network. Has no line break. */
   readonly caller: string;
   /** The user that a token names. */
   readonly user?: string | undefined;

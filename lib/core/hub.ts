@@ -1,3 +1,4 @@
+import { networkOf } from "./address.ts";
 import { BROADCAST, checkSubscription, isPattern, subscriptionsOf } from "./channel.ts";
 import { type Clock, wait } from "./clock.ts";
 import type { Engine } from "./engine.ts";
@@ -36,13 +37,13 @@ export interface HubOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** Who is subscribed to one channel or pattern, and the address of who was first. */
+/** Who is subscribed to one channel or pattern, and the network of who was first. */
 class Subscribers extends Set<Session> {
-  readonly address: string;
+  readonly network: string;
 
-  constructor(address: string) {
+  constructor(network: string) {
     super();
-    this.address = address;
+    this.network = network;
   }
 }
 
@@ -52,7 +53,7 @@ export class Hub {
   readonly presence: Presence;
   readonly #sessions = new Map<string, Session>();
   readonly #subscribers = new Map<string, Subscribers>();
-  /** How many channels and patterns were begun by each address. */
+  /** How many channels and patterns were begun from each network. */
   readonly #begun = new Map<string, number>();
   #offset = 0;
 
@@ -167,7 +168,7 @@ export class Hub {
     if (this.channels + added > channelsMax) {
       throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
     }
-    const own = this.#begun.get(address) ?? 0;
+    const own = this.#begun.get(networkOf(address)) ?? 0;
     if (own + added <= shareOf(channelsMax, this.channels - own) || isShared(address)) return;
     throw new Refusal(
       "over-limit",
@@ -196,10 +197,10 @@ export class Hub {
   join(subscription: string, session: Session): void {
     let subscribers = this.#subscribers.get(subscription);
     if (subscribers === undefined) {
-      const { address } = session.peer;
-      subscribers = new Subscribers(address);
+      const network = networkOf(session.peer.address);
+      subscribers = new Subscribers(network);
       this.#subscribers.set(subscription, subscribers);
-      this.#begun.set(address, (this.#begun.get(address) ?? 0) + 1);
+      this.#begun.set(network, (this.#begun.get(network) ?? 0) + 1);
     }
     subscribers.add(session);
     this.presence.joined(subscription, session);
@@ -209,15 +210,15 @@ export class Hub {
   part(subscription: string, session: Session): void {
     const subscribers = this.#subscribers.get(subscription);
     if (!subscribers?.delete(session)) return;
-    if (subscribers.size === 0) this.#end(subscription, subscribers.address);
+    if (subscribers.size === 0) this.#end(subscription, subscribers.network);
     this.presence.left(subscription, session);
   }
 
-  #end(subscription: string, address: string): void {
+  #end(subscription: string, network: string): void {
     this.#subscribers.delete(subscription);
-    const begun = this.#begun.get(address)! - 1;
-    if (begun > 0) this.#begun.set(address, begun);
-    else this.#begun.delete(address);
+    const begun = this.#begun.get(network)! - 1;
+    if (begun > 0) this.#begun.set(network, begun);
+    else this.#begun.delete(network);
   }
 
   /** Forgets a session that has ended; for `Session` alone. */

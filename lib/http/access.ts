@@ -1,6 +1,7 @@
 import { bearer, type Keys } from "../auth/keys.ts";
 import type { Claims } from "../auth/claims.ts";
 import type { Tokens } from "../auth/tokens.ts";
+import { networkOf } from "../core/address.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Allowance, Grant } from "../core/grant.ts";
 import type { Origins } from "./origin.ts";
@@ -116,7 +117,7 @@ export class Access {
   #open({ headers, address }: Caller): Grant {
     const refusal = this.#options.origins.publishRefusal({ headers });
     return new Grant({
-      caller: address,
+      caller: networkOf(address),
       receive: this.#public,
       publish: refusal ?? EVERYTHING,
       manage: refusal,
@@ -125,7 +126,7 @@ export class Access {
 
   #anonymous(address: string, wrong?: Refusal): Grant {
     return new Grant({
-      caller: address,
+      caller: networkOf(address),
       receive: this.#public,
       publish: wrong ?? new Refusal("unauthorized", this.#howToPublish()),
       manage: this.#options.keys.isEmpty ? NO_KEYS : wrong ?? SEND_KEY,
@@ -144,7 +145,7 @@ export class Access {
   #bearer({ user, subscribe, publish, expiresAt }: Claims, address: string): Grant {
     const anyone = this.#public instanceof Refusal ? [] : this.#public;
     return new Grant({
-      caller: user === undefined ? address : `user ${user}`,
+      caller: user === undefined ? networkOf(address) : `user ${user}`,
       user,
       expiresAt,
       receive: [...subscribe, ...anyone],

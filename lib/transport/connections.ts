@@ -1,20 +1,12 @@
+import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
 import { wait } from "../core/clock.ts";
 import type { Hub } from "../core/hub.ts";
 import type { Disconnect } from "../core/errors.ts";
 import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
-import { Slots } from "../core/limits.ts";
 import type { Peer, Session, SubscribeOptions } from "../core/session.ts";
 import type { Transport } from "../core/transport.ts";
 import type { Log } from "../log.ts";
 import type { HarkMetrics } from "../metrics.ts";
-
-/** The bounds on connections. */
-export interface ConnectionLimits {
-  readonly connectionsMax: number;
-  readonly connectionsPerAddressMax: number;
-  /** Proxies that tell the clients' addresses. */
-  readonly trustProxy: number;
-}
 
 const RETRY_AFTER_S = 5;
 const GONE_POLL_MS = 20;
@@ -25,16 +17,6 @@ const TOLD: readonly RefusalType[] = [
   "too-many-requests",
   "unauthorized",
 ];
-/** Who is on this machine. */
-const LOCAL = /^(127\.|::1$|::ffff:127\.|unix$)/;
-
-/**
- * Tells whether many clients may have this address: those of this machine, or of a proxy on it that
- * nobody said is there. Behind a trusted one it may be the proxy's word that is local.
- */
-export function isShared(address: string, trustProxy: number): boolean {
-  return trustProxy === 0 && LOCAL.test(address);
-}
 
 /**
  * What all transports share: a slot for each connection, held until it is really gone, and the story
@@ -42,16 +24,14 @@ export function isShared(address: string, trustProxy: number): boolean {
  */
 export class Connections {
   readonly hub: Hub;
-  readonly #slots: Slots;
-  readonly #limits: ConnectionLimits;
+  readonly #slots: AddressSlots;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
   #draining = false;
 
   constructor(hub: Hub, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
     this.hub = hub;
-    this.#slots = new Slots(limits.connectionsMax, limits.connectionsPerAddressMax);
-    this.#limits = limits;
+    this.#slots = new AddressSlots(limits);
     this.#log = log;
     this.#metrics = metrics;
   }
@@ -81,7 +61,7 @@ export class Connections {
     if (this.#draining) {
       throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
     }
-    const slot = this.#slots.take(address, isShared(address, this.#limits.trustProxy));
+    const slot = this.#slots.take(address);
     if (typeof slot === "function") return slot;
     const whose = slot === "all" ? "the server has" : "your address has";
     throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);

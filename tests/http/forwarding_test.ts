@@ -65,6 +65,22 @@ Deno.test("with --trust-proxy the bounds of an address count for the clients beh
   for (const connection of open) connection[Symbol.dispose]();
 });
 
+Deno.test("with --trust-proxy the addresses of one IPv6 network have the bound of one", async () => {
+  await using server = await startServer({ trustProxy: 1, connectionsPerAddressMax: 3 });
+  const statuses: number[] = [];
+  const open: Response[] = [];
+  for (const end of ["::1", "::2", "::3", "::4:5:6:7", ":0:1::1"]) {
+    const headers = { "x-forwarded-for": `2001:db8${end}` };
+    const response = await fetch(`${server.url}/events`, { headers });
+    open.push(response);
+    statuses.push(response.status);
+  }
+  for (const { body } of open) await body?.cancel();
+  assertEquals(statuses, [200, 200, 200, 503, 200]);
+  const { address } = await server.log.find(({ message }) => message === "refused");
+  assertEquals(address, "2001:db8::4:5:6:7");
+});
+
 Deno.test("with --trust-proxy the rate of publishing is a client's own", async () => {
   await using server = await startServer({ trustProxy: 1, publishPerSecondMax: 1 });
   const publish = (address: string) =>
@@ -72,6 +88,9 @@ Deno.test("with --trust-proxy the rate of publishing is a client's own", async (
   assertEquals((await publish("192.0.2.1")).status, 200);
   assertEquals((await publish("192.0.2.1")).status, 429);
   assertEquals((await publish("192.0.2.2")).status, 200);
+  assertEquals((await publish("2001:db8::1")).status, 200);
+  assertEquals((await publish("2001:db8::2")).status, 429);
+  assertEquals((await publish("2001:db8:0:1::1")).status, 200);
 });
 
 /** Whether a page of an origin may publish, given what a proxy says of the protocol. */

@@ -1,8 +1,9 @@
 import { assertEquals, assertThrows } from "@std/assert";
+import type { ConnectionLimits } from "../../lib/core/address.ts";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
 import { createLog } from "../../lib/log.ts";
 import { HarkMetrics } from "../../lib/metrics.ts";
-import { type ConnectionLimits, Connections } from "../../lib/transport/connections.ts";
+import { Connections } from "../../lib/transport/connections.ts";
 import { acceptSocket, Handshakes, type SocketEvents } from "../../lib/transport/websocket.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { deadline, eventually } from "../support/deadline.ts";

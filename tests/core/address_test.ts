@@ -1,0 +1,50 @@
+import { assertEquals } from "@std/assert";
+import { AddressSlots, networkOf } from "../../lib/core/address.ts";
+
+Deno.test("networkOf() takes an IPv4 address as it is, and of an IPv6 address its /64", () => {
+  const cases: readonly [address: string, network: string][] = [
+    ["192.0.2.1", "192.0.2.1"],
+    ["127.0.0.1", "127.0.0.1"],
+    ["unix", "unix"],
+    ["unknown", "unknown"],
+    ["", ""],
+    ["::ffff:192.0.2.1", "192.0.2.1"],
+    ["::FFFF:192.0.2.1", "192.0.2.1"],
+    ["::ffff:c000:201", "192.0.2.1"],
+    ["0:0:0:0:0:ffff:192.0.2.1", "192.0.2.1"],
+    ["::ffff:0:192.0.2.1", "::ffff:0:192.0.2.1"],
+    ["::192.0.2.1", "::192.0.2.1"],
+    ["64:ff9b::192.0.2.1", "64:ff9b::/64"],
+    ["2001:db8::1", "2001:db8::/64"],
+    ["2001:db8:0:0:1::", "2001:db8::/64"],
+    ["2001:db8::ffff:ffff:ffff:ffff", "2001:db8::/64"],
+    ["2001:DB8:0000:0000:0000:0000:0000:0002", "2001:db8::/64"],
+    ["2001:db8:0:1::1", "2001:db8:0:1::/64"],
+    ["2001:db8:1:2:3:4:5:6", "2001:db8:1:2::/64"],
+    ["2001:db8:1::2:3:4:5", "2001:db8:1::/64"],
+    ["1:2:3:4:5:6:7::", "1:2:3:4::/64"],
+    ["::2:3:4:5:6:7:8", "0:2:3:4::/64"],
+    ["::1", "::1"],
+    ["::", "::"],
+    ["fe80::1%eth0", "fe80::/64"],
+    ["1:2:3", "1:2:3"],
+    ["1:2:3:4:5:6:7:8:9", "1:2:3:4:5:6:7:8:9"],
+    ["1::fffff", "1::fffff"],
+    ["not:an:address::", "not:an:address::"],
+  ];
+  for (const [address, network] of cases) assertEquals(networkOf(address), network, address);
+});
+
+Deno.test("AddressSlots counts the addresses of one network together", () => {
+  const slots = new AddressSlots({ connectionsMax: 9, connectionsPerAddressMax: 2, trustProxy: 0 });
+  const isTaken = (address: string) => typeof slots.take(address) === "function";
+  assertEquals(["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(isTaken), [true, true, false]);
+  assertEquals(["2001:db8:0:1::1", "192.0.2.1", "::ffff:192.0.2.1"].map(isTaken), [
+    true,
+    true,
+    true,
+  ]);
+  assertEquals([slots.take("192.0.2.1"), slots.taken], ["owner", 5]);
+  assertEquals(["::1", "::1", "::1", "::1"].map(isTaken), [true, true, true, true]);
+  assertEquals(slots.take("192.0.2.2"), "all");
+});
