@@ -106,7 +106,7 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
   });
   let port: number;
   try {
-    port = await front.listen({ host, port: options.config.port, backlog: TCP_BACKLOG });
+    port = front.listen({ hostname: host, port: options.config.port, tcpBacklog: TCP_BACKLOG });
   } catch (error) {
     await server.close();
     throw error;
@@ -117,7 +117,7 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
     renewCertificate: () => front.renew(readCredentials(tlsCert, tlsKey)),
     async close() {
       await server.close();
-      await front.close();
+      front.close();
     },
   };
 }

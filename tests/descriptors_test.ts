@@ -1,4 +1,4 @@
-import { TemporaryFolder } from "./support/certificates.ts";
+import { makeCertificate, TemporaryFolder, trusting } from "./support/certificates.ts";
 import { deadline, eventually } from "./support/deadline.ts";
 import { Target } from "./hostile/target.ts";
 
@@ -32,4 +32,18 @@ Deno.test("a server on a Unix socket serves again after it ran out of descriptor
   using client = Deno.createHttpClient({ proxy: { transport: "unix", path } });
   const connect = () => Deno.connect({ transport: "unix", path });
   await exhaust(target, connect, () => fetch("http://localhost/count", { client }));
+});
+
+Deno.test("a server with TLS serves again after it ran out of descriptors", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "localhost");
+  await using target = await Target.start({
+    args: ["--tls-cert", certificate.certFile, "--tls-key", certificate.keyFile],
+    descriptorsMax: DESCRIPTORS_MAX,
+  });
+  using client = trusting(certificate);
+  const { port } = target;
+  const connect = () =>
+    Deno.connectTls({ hostname: "localhost", port, caCerts: [certificate.cert] });
+  await exhaust(target, connect, () => fetch(`https://localhost:${port}/count`, { client }));
 });

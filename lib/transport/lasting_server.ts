@@ -9,7 +9,8 @@ export interface LastingServerOptions<Address extends Deno.Addr> {
   readonly onFailure: (error: Error) => void;
 }
 
-const RETRY_MS = 250;
+/** How long who could not listen or accept waits before it tries again. */
+export const RETRY_MS = 250;
 
 /**
  * A server that listens until it is closed. `Deno.serve` gives up as soon as it cannot take a

@@ -1,8 +1,10 @@
-import { type AddressInfo, connect, type Socket } from "node:net";
-import { createServer, type Server, type TLSSocket } from "node:tls";
-import { CertificateError } from "../core/errors.ts";
-import type { Clock } from "../core/clock.ts";
+import { connect } from "node:net";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import { type Clock, wait } from "../core/clock.ts";
 import { Deadlines } from "../core/deadlines.ts";
+import { CertificateError } from "../core/errors.ts";
+import { ConnStream } from "./conn_stream.ts";
+import { RETRY_MS } from "./lasting_server.ts";
 
 /** A certificate, with those that lead to its root after it, and its private key; both in PEM. */
 export interface Credentials {
@@ -18,15 +20,16 @@ export interface TlsFrontOptions {
   /** Connections at a time; what is more is closed at once. */
   readonly connectionsMax: number;
   readonly clock: Clock;
-  /** A client that has not finished the handshake by then is cut. */
-  readonly handshakeMs?: number;
   /** The connection of the client at `address` failed. */
   readonly onError: (error: Error, address: string) => void;
   /** The client at `address` was one too many. */
   readonly onRefused: (address: string) => void;
+  /** The process can take no connection now, and tries again. */
+  readonly onFailure: (error: Error) => void;
 }
 
 const LOOPBACK = "127.0.0.1";
+/** A client that has not finished the handshake by then is cut. */
 const HANDSHAKE_MS = 10_000;
 /** How long a client may take to read what is left when the server has ended its connection. */
 const LINGER_MS = 10_000;
@@ -48,46 +51,55 @@ export function readCredentials(certFile: string, keyFile: string): Credentials 
   }
 }
 
+/** A client's connection, from before its handshake. */
+interface Client {
+  readonly address: string;
+  /** What is under the TLS. */
+  readonly stream: ConnStream;
+  readonly socket: TLSSocket;
+}
+
 /**
  * Takes TLS connections, and hands on what is in them to a plain server on this machine. `Deno.serve`
  * could do TLS by itself, but keeps the certificate that it has begun with, ends its WebSockets when
  * it is shut down, and waits for a handshake for ever: so a certificate can only be renewed, and a
  * client that does not speak be cut, in front of it.
+ *
+ * Deno accepts the connections and Node's part of it does the TLS. A server of Node's would take none
+ * any more, and say nothing, once the process had no descriptor left. A connection of
+ * `Deno.listenTls` cannot be cut while its client reads nothing, and a new certificate would need a
+ * new listener, between which and the old one clients are refused.
  */
 export class TlsFront {
   readonly #options: TlsFrontOptions;
-  readonly #server: Server;
-  /** Connections, from before their handshake. */
-  readonly #sockets = new Set<Socket>();
-  readonly #lingering: Deadlines<Socket>;
+  readonly #clients = new Set<Client>();
+  readonly #handshaking: Deadlines<Client>;
+  readonly #lingering: Deadlines<Client>;
   /** The clients' addresses, by the port from which the plain server sees them come. */
   readonly #addresses = new Map<number, string>();
+  #context: SecureContext;
+  #listener: Deno.TcpListener | undefined;
 
   constructor(options: TlsFrontOptions) {
-    const { clock, credentials, handshakeMs = HANDSHAKE_MS } = options;
+    const { clock, credentials } = options;
     this.#options = options;
-    this.#lingering = new Deadlines(clock, LINGER_MS, (client) => client.destroy());
-    this.#server = createServer({
-      ...credentials,
-      ALPNProtocols: ["http/1.1"],
-      handshakeTimeout: handshakeMs,
+    this.#context = createSecureContext(credentials);
+    this.#handshaking = new Deadlines(clock, HANDSHAKE_MS, (client) => {
+      this.#fail(client, new Error("TLS handshake timeout"));
     });
-    this.#server.on("connection", (socket: Socket) => this.#take(socket));
-    this.#server.on("secureConnection", (client) => this.#forward(client));
-    this.#server.on("tlsClientError", (error, client) => this.#fail(client, error));
+    this.#lingering = new Deadlines(clock, LINGER_MS, cut);
   }
 
   /** Connections that are not gone. */
   get size(): number {
-    return this.#sockets.size;
+    return this.#clients.size;
   }
 
-  /** Begins to listen; resolves to the port, and rejects if the address cannot be had. */
-  listen(address: { host: string; port: number; backlog: number }): Promise<number> {
-    const { promise, resolve, reject } = Promise.withResolvers<number>();
-    this.#server.on("error", reject);
-    this.#server.listen(address, () => resolve((this.#server.address() as AddressInfo).port));
-    return promise;
+  /** Begins to listen, and returns the port. Throws if the address cannot be had. */
+  listen(options: Deno.TcpListenOptions): number {
+    const listener = this.#listener = Deno.listen(options);
+    this.#acceptAll(listener);
+    return listener.addr.port;
   }
 
   /** The client whose connection reaches the plain server from this port; undefined if it is nobody's. */
@@ -97,58 +109,91 @@ export class TlsFront {
 
   /** Shows this certificate to whoever connects from now on; connections that are open stay. */
   renew(credentials: Credentials): void {
-    this.#server.setSecureContext(credentials);
+    this.#context = createSecureContext(credentials);
   }
 
   /** Listens no more, and ends every connection. */
-  async close(): Promise<void> {
-    const { promise, resolve } = Promise.withResolvers<void>();
-    this.#server.close(() => resolve());
-    for (const socket of this.#sockets) socket.destroy();
-    await promise;
+  close(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
+    for (const client of this.#clients) cut(client);
   }
 
-  #take(socket: Socket): void {
-    if (this.#sockets.size >= this.#options.connectionsMax) {
-      this.#options.onRefused(addressOf(socket));
-      socket.destroy();
+  async #acceptAll(listener: Deno.TcpListener): Promise<void> {
+    const { clock, onFailure } = this.#options;
+    while (this.#listener === listener) {
+      try {
+        this.#take(await listener.accept());
+      } catch (error) {
+        if (this.#listener !== listener) return;
+        onFailure(error as Error);
+        await wait(clock, RETRY_MS);
+      }
+    }
+  }
+
+  #take(conn: Deno.TcpConn): void {
+    const address = conn.remoteAddr.hostname;
+    if (this.#clients.size >= this.#options.connectionsMax) {
+      this.#options.onRefused(address);
+      conn.close();
       return;
     }
-    this.#sockets.add(socket);
-    socket.on("close", () => this.#sockets.delete(socket));
+    const stream = new ConnStream(conn);
+    const socket = new TLSSocket(stream, {
+      isServer: true,
+      secureContext: this.#context,
+      ALPNProtocols: ["http/1.1"],
+    });
+    const client = { address, stream, socket };
+    this.#clients.add(client);
+    this.#handshaking.start(client);
+    for (const part of [socket, stream]) part.on("error", (error) => this.#fail(client, error));
+    socket.on("close", () => cut(client));
+    stream.on("close", () => this.#forget(client));
+    socket.on("secure", () => this.#forward(client));
   }
 
-  #forward(client: TLSSocket): void {
-    const address = addressOf(client);
+  #forget(client: Client): void {
+    this.#clients.delete(client);
+    this.#handshaking.cancel(client);
+    this.#lingering.cancel(client);
+    cut(client);
+  }
+
+  #forward(client: Client): void {
+    const { address, socket } = client;
+    this.#handshaking.cancel(client);
     const server = connect({ host: LOOPBACK, port: this.#options.target, noDelay: true });
-    client.setNoDelay(true);
-    client.on("error", (error) => this.#fail(client, error));
-    client.on("close", () => {
-      this.#lingering.cancel(client);
-      server.destroy();
-    });
+    socket.on("close", () => server.destroy());
     server.on("error", (error) => this.#fail(client, error));
-    server.on("close", () => {
-      if (client.destroyed) return;
-      this.#lingering.start(client);
-      client.end();
-      // Nobody takes what still comes, but the end of it has to be seen.
-      client.resume();
-    });
+    server.on("close", () => this.#end(client));
     server.on("connect", () => {
       const port = server.localPort!;
       this.#addresses.set(port, address);
       server.on("close", () => this.#addresses.delete(port));
-      client.pipe(server).pipe(client);
+      socket.pipe(server).pipe(socket);
     });
   }
 
-  #fail(client: Socket, error: Error): void {
-    this.#options.onError(error, addressOf(client));
-    client.destroy();
+  /** Lets a client read what is left; the server is gone. */
+  #end(client: Client): void {
+    if (!this.#clients.has(client)) return;
+    this.#lingering.start(client);
+    client.socket.end();
+    // Nobody takes what still comes, but the end of it has to be seen.
+    client.socket.resume();
+  }
+
+  #fail(client: Client, error: Error): void {
+    if (!this.#clients.has(client)) return;
+    this.#clients.delete(client);
+    this.#options.onError(error, client.address);
+    cut(client);
   }
 }
 
-function addressOf({ remoteAddress }: Socket): string {
-  return remoteAddress ?? "unknown";
+function cut({ socket, stream }: Client): void {
+  socket.destroy();
+  stream.destroy();
 }

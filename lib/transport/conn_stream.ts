@@ -1,0 +1,52 @@
+import { Duplex } from "node:stream";
+
+/** How much of what a client has sent is taken at once. */
+const READ_BYTES = 4096;
+
+type Done = (error?: Error | null) => void;
+
+/** A TCP connection as one of Node's streams, for what takes nothing else. */
+export class ConnStream extends Duplex {
+  readonly #conn: Deno.TcpConn;
+  readonly #buffer = new Uint8Array(READ_BYTES);
+
+  constructor(conn: Deno.TcpConn) {
+    super({ allowHalfOpen: false });
+    this.#conn = conn;
+  }
+
+  /** As soon as it is looked at: a client that is gone already fails the stream, not who made it. */
+  override _construct(done: Done): void {
+    try {
+      this.#conn.setNoDelay(true);
+      done();
+    } catch (error) {
+      done(error as Error);
+    }
+  }
+
+  override _read(): void {
+    this.#conn.read(this.#buffer).then(
+      (length) => this.push(length === null ? null : this.#buffer.slice(0, length)),
+      (error) => this.destroy(error),
+    );
+  }
+
+  override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
+    writeAll(this.#conn, chunk).then(() => done(), done);
+  }
+
+  override _final(done: Done): void {
+    this.#conn.closeWrite().then(() => done(), done);
+  }
+
+  /** Cuts the connection, whatever still waits to be read or written. */
+  override _destroy(error: Error | null, done: Done): void {
+    this.#conn.close();
+    done(error);
+  }
+}
+
+async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
+  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+}
