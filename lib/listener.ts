@@ -1,4 +1,5 @@
 import type { Config } from "./config.ts";
+import { AddressSlots, type ConnectionLimits } from "./core/address.ts";
 import type { Clock } from "./core/clock.ts";
 import { CertificateError } from "./core/errors.ts";
 import { problem } from "./http/problem.ts";
@@ -91,7 +92,7 @@ function serveTcp(
 async function listenTls(options: ListenerOptions): Promise<Listener> {
   // Only now, because most servers have a proxy for it and start faster without.
   const { readCredentials, TlsFront } = await import("./transport/tls.ts");
-  const { host, tlsCert, tlsKey, connectionsMax } = options.config;
+  const { host, tlsCert, tlsKey } = options.config;
   const credentials = readCredentials(tlsCert, tlsKey);
   const server = serveTcp({ hostname: LOOPBACK, port: 0 }, options, (request, { port }) => {
     const address = front.addressOf(port);
@@ -102,7 +103,7 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
     ...options,
     credentials,
     target: server.address.port,
-    connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
+    slots: new AddressSlots(connectionLimits(options.config)),
   });
   let port: number;
   try {
@@ -119,6 +120,19 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
       await server.close();
       front.close();
     },
+  };
+}
+
+/** What of all connections, with requests on them or without, is let in. */
+function connectionLimits(config: Config): ConnectionLimits {
+  const { connectionsMax, connectionsPerAddressMax, trustProxy } = config;
+  return {
+    connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
+    // Whoever connects is a proxy where one is trusted, and brings the clients of many addresses.
+    connectionsPerAddressMax: trustProxy > 0
+      ? Infinity
+      : CONNECTIONS_PER_SESSION * connectionsPerAddressMax,
+    trustProxy,
   };
 }
 

@@ -72,6 +72,21 @@ Deno.test("with a certificate, a page of the server's own is one that came by ht
   }
 });
 
+Deno.test("a proxy that comes by TLS may have the connections of many addresses", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "a");
+  const { certFile: tlsCert, keyFile: tlsKey } = certificate;
+  const bounds = { trustProxy: 1, connectionsPerAddressMax: 1 };
+  await using server = await startServer({ tlsCert, tlsKey, ...bounds });
+  using client = trusting(certificate);
+  const open: Client[] = [];
+  for (const address of ["192.0.2.1", "192.0.2.2", "192.0.2.3", "192.0.2.4"]) {
+    const headers = { "x-forwarded-for": address };
+    open.push(await Client.open(`wss://localhost:${server.port}/ws`, { client, headers }));
+  }
+  for (const socket of open) await socket[Symbol.asyncDispose]();
+});
+
 Deno.test("the plain server behind TLS answers nobody but its front", async () => {
   await using folder = new TemporaryFolder();
   const { certFile: tlsCert, keyFile: tlsKey } = await makeCertificate(folder.path, "a");

@@ -9,6 +9,7 @@ type Done = (error?: Error | null) => void;
 export class ConnStream extends Duplex {
   readonly #conn: Deno.TcpConn;
   readonly #buffer = new Uint8Array(READ_BYTES);
+  #sentBytes = 0;
 
   constructor(conn: Deno.TcpConn) {
     super({ allowHalfOpen: false });
@@ -25,6 +26,11 @@ export class ConnStream extends Duplex {
     }
   }
 
+  /** What the system has taken of what was written. */
+  get sentBytes(): number {
+    return this.#sentBytes;
+  }
+
   override _read(): void {
     this.#conn.read(this.#buffer).then(
       (length) => this.push(length === null ? null : this.#buffer.slice(0, length)),
@@ -33,7 +39,7 @@ export class ConnStream extends Duplex {
   }
 
   override _write(chunk: Uint8Array, _encoding: string, done: Done): void {
-    writeAll(this.#conn, chunk).then(() => done(), done);
+    this.#writeAll(chunk).then(() => done(), done);
   }
 
   override _final(done: Done): void {
@@ -45,8 +51,12 @@ export class ConnStream extends Duplex {
     this.#conn.close();
     done(error);
   }
-}
 
-async function writeAll(conn: Deno.TcpConn, bytes: Uint8Array): Promise<void> {
-  for (let at = 0; at < bytes.length;) at += await conn.write(bytes.subarray(at));
+  async #writeAll(bytes: Uint8Array): Promise<void> {
+    for (let at = 0; at < bytes.length;) {
+      const length = await this.#conn.write(bytes.subarray(at));
+      this.#sentBytes += length;
+      at += length;
+    }
+  }
 }

@@ -1,5 +1,6 @@
 import { connect } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import type { AddressSlots } from "../core/address.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { Deadlines } from "../core/deadlines.ts";
 import { CertificateError } from "../core/errors.ts";
@@ -17,8 +18,8 @@ export interface TlsFrontOptions {
   readonly credentials: Credentials;
   /** The plain server's port on 127.0.0.1. */
   readonly target: number;
-  /** Connections at a time; what is more is closed at once. */
-  readonly connectionsMax: number;
+  /** For each connection one; what has none is closed at once. */
+  readonly slots: AddressSlots;
   readonly clock: Clock;
   /** The connection of the client at `address` failed. */
   readonly onError: (error: Error, address: string) => void;
@@ -31,6 +32,10 @@ export interface TlsFrontOptions {
 const LOOPBACK = "127.0.0.1";
 /** A client that has not finished the handshake by then is cut. */
 const HANDSHAKE_MS = 10_000;
+/** So is one that has, and sends nothing. */
+const FIRST_BYTE_MS = 10_000;
+/** And one that reads nothing of what waits for it. */
+const STALLED_MS = 30_000;
 /** How long a client may take to read what is left when the server has ended its connection. */
 const LINGER_MS = 10_000;
 
@@ -57,6 +62,8 @@ interface Client {
   /** What is under the TLS. */
   readonly stream: ConnStream;
   readonly socket: TLSSocket;
+  /** How much had been sent when it was seen to wait. */
+  sentBytes: number;
 }
 
 /**
@@ -74,6 +81,8 @@ export class TlsFront {
   readonly #options: TlsFrontOptions;
   readonly #clients = new Set<Client>();
   readonly #handshaking: Deadlines<Client>;
+  readonly #silent: Deadlines<Client>;
+  readonly #stalled: Deadlines<Client>;
   readonly #lingering: Deadlines<Client>;
   /** The clients' addresses, by the port from which the plain server sees them come. */
   readonly #addresses = new Map<number, string>();
@@ -86,6 +95,13 @@ export class TlsFront {
     this.#context = createSecureContext(credentials);
     this.#handshaking = new Deadlines(clock, HANDSHAKE_MS, (client) => {
       this.#fail(client, new Error("TLS handshake timeout"));
+    });
+    this.#silent = new Deadlines(clock, FIRST_BYTE_MS, (client) => {
+      this.#fail(client, new Error(`no request within ${FIRST_BYTE_MS / 1000} s`));
+    });
+    this.#stalled = new Deadlines(clock, STALLED_MS, (client) => {
+      if (client.stream.sentBytes > client.sentBytes) this.#awaitReading(client);
+      else this.#fail(client, new Error(`nothing taken for ${STALLED_MS / 1000} s`));
     });
     this.#lingering = new Deadlines(clock, LINGER_MS, cut);
   }
@@ -134,7 +150,8 @@ export class TlsFront {
 
   #take(conn: Deno.TcpConn): void {
     const address = conn.remoteAddr.hostname;
-    if (this.#clients.size >= this.#options.connectionsMax) {
+    const release = this.#options.slots.take(address);
+    if (typeof release === "string") {
       this.#options.onRefused(address);
       conn.close();
       return;
@@ -145,25 +162,30 @@ export class TlsFront {
       secureContext: this.#context,
       ALPNProtocols: ["http/1.1"],
     });
-    const client = { address, stream, socket };
+    const client: Client = { address, stream, socket, sentBytes: 0 };
     this.#clients.add(client);
     this.#handshaking.start(client);
     for (const part of [socket, stream]) part.on("error", (error) => this.#fail(client, error));
     socket.on("close", () => cut(client));
-    stream.on("close", () => this.#forget(client));
+    stream.on("close", () => {
+      release();
+      this.#forget(client);
+    });
     socket.on("secure", () => this.#forward(client));
   }
 
   #forget(client: Client): void {
     this.#clients.delete(client);
-    this.#handshaking.cancel(client);
-    this.#lingering.cancel(client);
+    for (const deadlines of [this.#handshaking, this.#silent, this.#stalled, this.#lingering]) {
+      deadlines.cancel(client);
+    }
     cut(client);
   }
 
   #forward(client: Client): void {
     const { address, socket } = client;
     this.#handshaking.cancel(client);
+    this.#silent.start(client);
     const server = connect({ host: LOOPBACK, port: this.#options.target, noDelay: true });
     socket.on("close", () => server.destroy());
     server.on("error", (error) => this.#fail(client, error));
@@ -172,8 +194,18 @@ export class TlsFront {
       const port = server.localPort!;
       this.#addresses.set(port, address);
       server.on("close", () => this.#addresses.delete(port));
+      socket.once("data", () => this.#silent.cancel(client));
+      // While the client has enough to read, no more of it is taken, and so its end is not seen either.
+      server.on("pause", () => this.#awaitReading(client));
+      socket.on("drain", () => this.#stalled.cancel(client));
       socket.pipe(server).pipe(socket);
     });
+  }
+
+  /** Lets a client read something of what waits for it. */
+  #awaitReading(client: Client): void {
+    client.sentBytes = client.stream.sentBytes;
+    this.#stalled.start(client);
   }
 
   /** Lets a client read what is left; the server is gone. */

@@ -1,99 +1,12 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { Buffer } from "node:buffer";
 import { CertificateError } from "../../lib/core/errors.ts";
 import { readCredentials, TlsFront } from "../../lib/transport/tls.ts";
-import type { TlsFrontOptions } from "../../lib/transport/tls.ts";
-import {
-  makeCertificate,
-  shows,
-  TemporaryFolder,
-  type TestCertificate,
-} from "../support/certificates.ts";
+import { makeCertificate, shows, TemporaryFolder } from "../support/certificates.ts";
 import { deadline, eventually } from "../support/deadline.ts";
-import { FakeClock } from "../support/fake_clock.ts";
-import { Inbox } from "../support/inbox.ts";
+import { Behind, readText, readToEnd, slots } from "../support/tls.ts";
 
 const encoder = new TextEncoder();
-const decoder = new TextDecoder();
-
-/** A TLS front before a plain TCP server that the test plays. */
-class Behind implements AsyncDisposable {
-  readonly clock = new FakeClock();
-  readonly errors: Inbox<[message: string, address: string]> = new Inbox();
-  readonly refused: Inbox<string> = new Inbox();
-  readonly front: TlsFront;
-  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  #port = 0;
-
-  static open(
-    credentials: TestCertificate,
-    options: Partial<TlsFrontOptions> = {},
-  ): Behind {
-    const behind = new Behind(credentials, options);
-    behind.#port = behind.front.listen({ hostname: "127.0.0.1", port: 0 });
-    return behind;
-  }
-
-  private constructor(credentials: TestCertificate, options: Partial<TlsFrontOptions>) {
-    this.front = new TlsFront({
-      credentials,
-      target: this.#listener.addr.port,
-      connectionsMax: 100,
-      clock: this.clock,
-      onError: ({ message }, address) => this.errors.push([message, address]),
-      onRefused: (address) => this.refused.push(address),
-      onFailure() {},
-      ...options,
-    });
-  }
-
-  get port(): number {
-    return this.#port;
-  }
-
-  /** Connects by TLS. */
-  async connect({ cert }: TestCertificate, alpnProtocols?: string[]): Promise<Deno.TlsConn> {
-    const options = { hostname: "localhost", port: this.port, caCerts: [cert] };
-    return await Deno.connectTls({ ...options, ...(alpnProtocols && { alpnProtocols }) });
-  }
-
-  /** Connects by TCP, and says something that is not TLS. */
-  async connectPlain(text = ""): Promise<Deno.TcpConn> {
-    const client = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
-    if (text !== "") await client.write(encoder.encode(text));
-    return client;
-  }
-
-  /** The next connection that reaches the plain server. */
-  accept(): Promise<Deno.TcpConn> {
-    return deadline(this.#listener.accept());
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    this.front.close();
-    await eventually(() => this.front.size, (size) => size === 0);
-    this.#listener.close();
-  }
-}
-
-async function readText(connection: Deno.Conn): Promise<string | null> {
-  const buffer = new Uint8Array(100);
-  const length = await deadline(connection.read(buffer));
-  return length === null ? null : decoder.decode(buffer.subarray(0, length));
-}
-
-/** Reads up to the end, whichever way it comes, and returns how many bytes there were. */
-async function readToEnd(connection: Deno.Conn): Promise<number> {
-  const buffer = new Uint8Array(65_536);
-  let bytes = 0;
-  try {
-    for (let length; (length = await deadline(connection.read(buffer))) !== null;) bytes += length;
-  } catch (error) {
-    const { ConnectionReset, UnexpectedEof } = Deno.errors;
-    if (!(error instanceof ConnectionReset || error instanceof UnexpectedEof)) throw error;
-  }
-  return bytes;
-}
 
 Deno.test("a TlsFront hands on what comes, both ways, and the end of it", async () => {
   await using folder = new TemporaryFolder();
@@ -167,74 +80,6 @@ Deno.test("TlsFront.renew() shows the new certificate, and leaves connections as
   assertEquals(await readText(client), "still here");
 });
 
-Deno.test("a TlsFront cuts who does not finish the handshake in time", async () => {
-  await using folder = new TemporaryFolder();
-  const certificate = await makeCertificate(folder.path, "a");
-  await using behind = Behind.open(certificate);
-  for (const start of ["", "\x16\x03\x01\x02\x00\x01"]) {
-    using client = await behind.connectPlain(start);
-    await eventually(() => behind.front.size, (size) => size === 1);
-    await behind.clock.pass(9_999);
-    assertEquals(behind.front.size, 1);
-    await behind.clock.pass(1);
-    assertEquals(await readToEnd(client), 0);
-    assertEquals(await behind.errors.next(), ["TLS handshake timeout", "127.0.0.1"]);
-  }
-  await eventually(() => behind.front.size, (size) => size === 0);
-});
-
-Deno.test("a TlsFront cuts who speaks no TLS, and serves the others", async () => {
-  await using folder = new TemporaryFolder();
-  const certificate = await makeCertificate(folder.path, "a");
-  await using behind = Behind.open(certificate);
-  const garbage = [
-    "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
-    "\x16\x03\x01\xff\xff",
-    "\0".repeat(99),
-  ];
-  for (const text of garbage) {
-    using client = await behind.connectPlain(text);
-    await readToEnd(client);
-    await behind.errors.next();
-    assert(await shows(behind.port, certificate));
-  }
-  const reset = await behind.connectPlain("\x16\x03");
-  reset.close();
-  await eventually(() => behind.front.size, (size) => size === 0);
-});
-
-Deno.test("a TlsFront has so many connections, and closes one more at once", async () => {
-  await using folder = new TemporaryFolder();
-  const certificate = await makeCertificate(folder.path, "a");
-  await using behind = Behind.open(certificate, { connectionsMax: 1 });
-  const first = await behind.connect(certificate);
-  await first.handshake();
-  using server = await behind.accept();
-  using second = await behind.connectPlain();
-  assertEquals([await readToEnd(second), await behind.refused.next()], [0, "127.0.0.1"]);
-  first.close();
-  assertEquals(await readText(server), null);
-  await eventually(() => behind.front.size, (size) => size === 0);
-  assert(await shows(behind.port, certificate));
-});
-
-Deno.test("a TlsFront cuts who does not leave ten seconds after the server has", async () => {
-  await using folder = new TemporaryFolder();
-  const certificate = await makeCertificate(folder.path, "a");
-  await using behind = Behind.open(certificate);
-  using client = await behind.connect(certificate);
-  await client.handshake();
-  const server = await behind.accept();
-  const { port } = server.remoteAddr;
-  await eventually(() => behind.front.addressOf(port), (address) => address !== undefined);
-  server.close();
-  await eventually(() => behind.front.addressOf(port), (address) => address === undefined);
-  await behind.clock.pass(9_999);
-  assertEquals(behind.front.size, 1);
-  await behind.clock.pass(1);
-  await eventually(() => behind.front.size, (size) => size === 0);
-});
-
 Deno.test("a TlsFront that is closed takes every connection with it", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
@@ -253,7 +98,7 @@ Deno.test("TlsFront.listen() throws if the address is taken", async () => {
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
   const { port, clock } = behind;
-  const bounds = { target: 1, connectionsMax: 1, clock };
+  const bounds = { target: 1, slots: slots(), clock };
   const options = {
     credentials: certificate,
     ...bounds,

@@ -1,0 +1,102 @@
+import { AddressSlots, type ConnectionLimits } from "../../lib/core/address.ts";
+import { TlsFront, type TlsFrontOptions } from "../../lib/transport/tls.ts";
+import type { TestCertificate } from "./certificates.ts";
+import { deadline, eventually } from "./deadline.ts";
+import { FakeClock } from "./fake_clock.ts";
+import { Inbox } from "./inbox.ts";
+
+/** Slots that exempt nobody. */
+export function slots(limits: Partial<ConnectionLimits> = {}): AddressSlots {
+  const bounds = { connectionsMax: 100, connectionsPerAddressMax: 100, trustProxy: 1 };
+  return new AddressSlots({ ...bounds, ...limits });
+}
+
+/** A TLS front before a plain TCP server that the test plays. */
+export class Behind implements AsyncDisposable {
+  readonly clock = new FakeClock();
+  readonly errors: Inbox<[message: string, address: string]> = new Inbox();
+  readonly refused: Inbox<string> = new Inbox();
+  readonly front: TlsFront;
+  readonly #listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  #port = 0;
+
+  static open(
+    credentials: TestCertificate,
+    options: Partial<TlsFrontOptions> = {},
+  ): Behind {
+    const behind = new Behind(credentials, options);
+    behind.#port = behind.front.listen({ hostname: "127.0.0.1", port: 0 });
+    return behind;
+  }
+
+  private constructor(credentials: TestCertificate, options: Partial<TlsFrontOptions>) {
+    this.front = new TlsFront({
+      credentials,
+      target: this.#listener.addr.port,
+      slots: slots(),
+      clock: this.clock,
+      onError: ({ message }, address) => this.errors.push([message, address]),
+      onRefused: (address) => this.refused.push(address),
+      onFailure() {},
+      ...options,
+    });
+  }
+
+  get port(): number {
+    return this.#port;
+  }
+
+  /** Connects by TLS. */
+  async connect({ cert }: TestCertificate, alpnProtocols?: string[]): Promise<Deno.TlsConn> {
+    const options = { hostname: "localhost", port: this.port, caCerts: [cert] };
+    return await Deno.connectTls({ ...options, ...(alpnProtocols && { alpnProtocols }) });
+  }
+
+  /** Connects by TCP, and says something that is not TLS. */
+  async connectPlain(text = ""): Promise<Deno.TcpConn> {
+    const client = await Deno.connect({ hostname: "127.0.0.1", port: this.port });
+    if (text !== "") await client.write(new TextEncoder().encode(text));
+    return client;
+  }
+
+  /** The next connection that reaches the plain server. */
+  accept(): Promise<Deno.TcpConn> {
+    return deadline(this.#listener.accept());
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.front.close();
+    await eventually(() => this.front.size, (size) => size === 0);
+    this.#listener.close();
+  }
+}
+
+/** Reads some text; null at the end. */
+export async function readText(connection: Deno.Conn): Promise<string | null> {
+  const buffer = new Uint8Array(100);
+  const length = await deadline(connection.read(buffer));
+  return length === null ? null : new TextDecoder().decode(buffer.subarray(0, length));
+}
+
+/** Reads up to the end, whichever way it comes, and returns how many bytes there were. */
+export async function readToEnd(connection: Deno.Conn): Promise<number> {
+  const buffer = new Uint8Array(65_536);
+  let bytes = 0;
+  try {
+    for (let length; (length = await deadline(connection.read(buffer))) !== null;) bytes += length;
+  } catch (error) {
+    const { ConnectionReset, UnexpectedEof } = Deno.errors;
+    if (!(error instanceof ConnectionReset || error instanceof UnexpectedEof)) throw error;
+  }
+  return bytes;
+}
+
+/** Writes until every buffer on the way is full, and returns how many bytes that were. */
+export async function fill(connection: Deno.Conn): Promise<number> {
+  const chunk = new Uint8Array(65_536);
+  for (let bytes = 0;;) {
+    const length = await deadline(connection.write(chunk), 200).catch(() => undefined);
+    if (length === undefined) return bytes;
+    bytes += length;
+  }
+}

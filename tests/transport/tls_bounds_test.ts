@@ -1,0 +1,121 @@
+import { assert, assertEquals } from "@std/assert";
+import { makeCertificate, shows, TemporaryFolder } from "../support/certificates.ts";
+import { eventually } from "../support/deadline.ts";
+import { Behind, fill, readText, readToEnd, slots } from "../support/tls.ts";
+
+const encoder = new TextEncoder();
+
+Deno.test("a TlsFront cuts who does not finish the handshake in time", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "a");
+  await using behind = Behind.open(certificate);
+  for (const start of ["", "\x16\x03\x01\x02\x00\x01"]) {
+    using client = await behind.connectPlain(start);
+    await eventually(() => behind.front.size, (size) => size === 1);
+    await behind.clock.pass(9_999);
+    assertEquals(behind.front.size, 1);
+    await behind.clock.pass(1);
+    assertEquals(await readToEnd(client), 0);
+    assertEquals(await behind.errors.next(), ["TLS handshake timeout", "127.0.0.1"]);
+  }
+  await eventually(() => behind.front.size, (size) => size === 0);
+});
+
+Deno.test("a TlsFront cuts who speaks no TLS, and serves the others", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "a");
+  await using behind = Behind.open(certificate);
+  const garbage = [
+    "GET / HTTP/1.1\r\nHost: localhost\r\n\r\n",
+    "\x16\x03\x01\xff\xff",
+    "\0".repeat(99),
+  ];
+  for (const text of garbage) {
+    using client = await behind.connectPlain(text);
+    await readToEnd(client);
+    await behind.errors.next();
+    assert(await shows(behind.port, certificate));
+  }
+  const reset = await behind.connectPlain("\x16\x03");
+  reset.close();
+  await eventually(() => behind.front.size, (size) => size === 0);
+});
+
+for (const bound of ["connectionsMax", "connectionsPerAddressMax"]) {
+  Deno.test(`a TlsFront has ${bound} connections, and closes one more at once`, async () => {
+    await using folder = new TemporaryFolder();
+    const certificate = await makeCertificate(folder.path, "a");
+    await using behind = Behind.open(certificate, { slots: slots({ [bound]: 1 }) });
+    const first = await behind.connect(certificate);
+    await first.handshake();
+    using server = await behind.accept();
+    using second = await behind.connectPlain();
+    assertEquals([await readToEnd(second), await behind.refused.next()], [0, "127.0.0.1"]);
+    first.close();
+    assertEquals(await readText(server), null);
+    await eventually(() => behind.front.size, (size) => size === 0);
+    assert(await shows(behind.port, certificate));
+  });
+}
+
+Deno.test("a TlsFront cuts who sends nothing ten seconds after the handshake", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "a");
+  await using behind = Behind.open(certificate);
+  await behind.clock.pass(5_000);
+  using silent = await behind.connect(certificate);
+  await silent.handshake();
+  using server = await behind.accept();
+  using speaking = await behind.connect(certificate);
+  await speaking.handshake();
+  using another = await behind.accept();
+  await speaking.write(encoder.encode("G"));
+  assertEquals(await readText(another), "G");
+  await behind.clock.pass(9_999);
+  assertEquals(behind.front.size, 2);
+  await behind.clock.pass(1);
+  assertEquals(await behind.errors.next(), ["no request within 10 s", "127.0.0.1"]);
+  assertEquals([await readToEnd(silent), await readText(server)], [0, null]);
+  await behind.clock.pass(3_600_000);
+  assertEquals(behind.front.size, 1);
+});
+
+Deno.test("a TlsFront cuts who does not leave ten seconds after the server has", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "a");
+  await using behind = Behind.open(certificate);
+  using client = await behind.connect(certificate);
+  await client.handshake();
+  const server = await behind.accept();
+  const { port } = server.remoteAddr;
+  await eventually(() => behind.front.addressOf(port), (address) => address !== undefined);
+  server.close();
+  await eventually(() => behind.front.addressOf(port), (address) => address === undefined);
+  await behind.clock.pass(9_999);
+  assertEquals(behind.front.size, 1);
+  await behind.clock.pass(1);
+  await eventually(() => behind.front.size, (size) => size === 0);
+});
+
+Deno.test("a TlsFront cuts who takes nothing of what waits for thirty seconds", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "a");
+  await using behind = Behind.open(certificate);
+  using client = await behind.connect(certificate);
+  await client.write(encoder.encode("GET"));
+  using server = await behind.accept();
+  const first = await fill(server);
+  await behind.clock.pass(29_999);
+  for (let left = first; left > 0;) left -= await client.read(new Uint8Array(left)) ?? left;
+  await behind.clock.pass(3_600_000);
+  assertEquals(behind.front.size, 1);
+  const second = await fill(server);
+  await behind.clock.pass(29_999);
+  assertEquals(behind.front.size, 1);
+  // What was on its way when it began to wait counts as taken.
+  await behind.clock.pass(30_001);
+  assertEquals(await behind.errors.next(), ["nothing taken for 30 s", "127.0.0.1"]);
+  await eventually(() => behind.front.size, (size) => size === 0);
+  assertEquals(await readToEnd(server), "GET".length);
+  assert(await readToEnd(client) < second);
+});
