@@ -41,6 +41,11 @@ export class ListenError extends Error {
 
 const TCP_BACKLOG = 4096;
 const LOOPBACK = "127.0.0.1";
+/**
+ * The address that Deno gives for a client which has reset its connection already. A WebSocket made
+ * of it would have no event, and hold its slot until its handshake had lasted too long.
+ */
+const GONE = "0.0.0.0";
 /** Clients hold more connections open than they have sessions: for their other requests. */
 const CONNECTIONS_PER_SESSION = 2;
 
@@ -62,7 +67,8 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
 function listenTcp(options: ListenerOptions): Listener {
   const { host: hostname, port } = options.config;
   const server = serveTcp({ hostname, port }, options, (request, { hostname }) => {
-    return options.handle(request, hostname);
+    if (hostname !== GONE) return options.handle(request, hostname);
+    return problem(400, "bad-request", "The connection was reset before the request was looked at");
   });
   const { address } = server;
   return {
