@@ -107,6 +107,7 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
   });
   const front = new TlsFront({
     ...options,
+    handshakeTimeoutMs: options.config.handshakeTimeoutMs,
     credentials,
     target: server.address.port,
     slots: new AddressSlots(connectionLimits(options.config)),

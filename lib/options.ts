@@ -294,7 +294,12 @@ export const OPTIONS = {
       1_000_000,
       "of one address; loopback is exempt but behind a proxy",
     ),
-    handshakeTimeoutMs: integer(10_000, 100, HOUR_MS, "milliseconds for a handshake"),
+    handshakeTimeoutMs: integer(
+      10_000,
+      100,
+      HOUR_MS,
+      "milliseconds for a handshake of WebSocket or TLS",
+    ),
     bodyTimeoutMs: integer(30_000, 100, HOUR_MS, "milliseconds for the body of a request"),
   }),
   ...group("Log", {

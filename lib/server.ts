@@ -150,6 +150,7 @@ export class Server {
       clock: this.#clock,
       handle: (request, address) => this.#handle(request, address),
       onError: ({ message }, address) => {
+        this.#metrics.rejected.with("connection-failed").inc();
         this.#log.debug("connection failed", { address, error: message }, address);
       },
       onRefused: (address) => {

@@ -21,6 +21,8 @@ export interface TlsFrontOptions {
   /** For each connection one; what has none is closed at once. */
   readonly slots: AddressSlots;
   readonly clock: Clock;
+  /** A client that has not finished the handshake by then is cut, and so is one that then is silent. */
+  readonly handshakeTimeoutMs: number;
   /** The connection of the client at `address` failed. */
   readonly onError: (error: Error, address: string) => void;
   /** The client at `address` was one too many. */
@@ -30,11 +32,7 @@ export interface TlsFrontOptions {
 }
 
 const LOOPBACK = "127.0.0.1";
-/** A client that has not finished the handshake by then is cut. */
-const HANDSHAKE_MS = 10_000;
-/** So is one that has, and sends nothing. */
-const FIRST_BYTE_MS = 10_000;
-/** And one that reads nothing of what waits for it. */
+/** A client that reads nothing of what waits for it is cut by then. */
 const STALLED_MS = 30_000;
 /** How long a client may take to read what is left when the server has ended its connection. */
 const LINGER_MS = 10_000;
@@ -90,14 +88,14 @@ export class TlsFront {
   #listener: Deno.TcpListener | undefined;
 
   constructor(options: TlsFrontOptions) {
-    const { clock, credentials } = options;
+    const { clock, credentials, handshakeTimeoutMs } = options;
     this.#options = options;
     this.#context = createSecureContext(credentials);
-    this.#handshaking = new Deadlines(clock, HANDSHAKE_MS, (client) => {
+    this.#handshaking = new Deadlines(clock, handshakeTimeoutMs, (client) => {
       this.#fail(client, new Error("TLS handshake timeout"));
     });
-    this.#silent = new Deadlines(clock, FIRST_BYTE_MS, (client) => {
-      this.#fail(client, new Error(`no request within ${FIRST_BYTE_MS / 1000} s`));
+    this.#silent = new Deadlines(clock, handshakeTimeoutMs, (client) => {
+      this.#fail(client, new Error(`no request within ${handshakeTimeoutMs / 1000} s`));
     });
     this.#stalled = new Deadlines(clock, STALLED_MS, (client) => {
       if (client.stream.sentBytes > client.sentBytes) this.#awaitReading(client);

@@ -35,6 +35,7 @@ export class Behind implements AsyncDisposable {
       target: this.#listener.addr.port,
       slots: slots(),
       clock: this.clock,
+      handshakeTimeoutMs: 10_000,
       onError: ({ message }, address) => this.errors.push([message, address]),
       onRefused: (address) => this.refused.push(address),
       onFailure() {},

@@ -98,7 +98,7 @@ Deno.test("TlsFront.listen() throws if the address is taken", async () => {
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
   const { port, clock } = behind;
-  const bounds = { target: 1, slots: slots(), clock };
+  const bounds = { target: 1, slots: slots(), clock, handshakeTimeoutMs: 10_000 };
   const options = {
     credentials: certificate,
     ...bounds,
