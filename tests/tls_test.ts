@@ -53,6 +53,9 @@ Deno.test("with a certificate, every transport is served by https and wss, and n
   assertEquals(address, "127.0.0.1");
   const plain = await deadline(fetch(`http://${host}/count`).then((it) => it.text(), String));
   assertMatch(plain, /error|reset|invalid/i);
+  await server.log.find(({ message }) => message === "connection failed");
+  const metrics = await (await fetch(`https://${host}/metrics`, { client })).text();
+  assertMatch(metrics, /^hark_rejected_total\{reason="connection-failed"\} 1$/m);
   await socket[Symbol.asyncDispose]();
   await events[Symbol.asyncDispose]();
 });
