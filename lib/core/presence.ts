@@ -20,8 +20,8 @@ interface Change {
 
 /**
  * Tells those who watch a channel who comes and goes: at the end of the turn if all was quiet, else
- * once in a while, and nothing of who has come and gone in between. A channel that nobody watches
- * costs one look-up. Only who is subscribed to the channel by its name is present on it.
+ * once in a while. Who has come and gone in between is among those that joined and, which counts
+ * after that, those that left. A channel that nobody watches costs one look-up. Only who is subscribed to the channel by its name is present on it.
  */
 export class Presence {
   readonly #clock: Clock;
@@ -51,14 +51,16 @@ export class Presence {
   joined(channel: string, session: Session): void {
     const change = this.#change(channel);
     if (change === undefined) return;
-    if (!change.left.delete(session)) change.joined.add(session);
+    change.left.delete(session);
+    change.joined.add(session);
   }
 
   left(channel: string, session: Session): void {
     this.unwatch(channel, session);
     const change = this.#change(channel);
     if (change === undefined) return;
-    if (!change.joined.delete(session)) change.left.add(session);
+    // Who has just come stays in `joined`: a watcher that listed the channel meanwhile has seen it.
+    change.left.add(session);
   }
 
   /** Tells `session` no more who comes to and leaves `channel`. */
@@ -117,8 +119,13 @@ export class Presence {
 function* parts(channel: string, change: Change): Iterable<PresenceChange> {
   const joined = Array.from(change.joined, (session) => session.presenceEntry);
   const left = Array.from(change.left, (session) => session.presenceEntry);
-  for (let from = 0; from < Math.max(joined.length, left.length); from += ENTRIES_MAX) {
+  // Who left comes after all who joined, as some are among both.
+  for (let from = 0; from < joined.length + left.length; from += ENTRIES_MAX) {
     const to = from + ENTRIES_MAX;
-    yield { channel, joined: joined.slice(from, to), left: left.slice(from, to) };
+    yield {
+      channel,
+      joined: joined.slice(from, to),
+      left: left.slice(Math.max(0, from - joined.length), Math.max(0, to - joined.length)),
+    };
   }
 }

@@ -31,7 +31,7 @@ export interface PresenceEntry {
   readonly joined: number;
 }
 
-/** Who came to and left a channel within one turn. */
+/** Who came to a channel and, of these and of others, who left it. */
 export interface PresenceChange {
   readonly channel: string;
   readonly joined: readonly PresenceEntry[];
