@@ -130,8 +130,13 @@ export class Commands {
     const renewed = this.#renewed.then(() => this.#renew(token));
     this.#renewed = renewed.catch(() => {}); // Whoever asked is told.
     await renewed;
-    if (!this.#grant.mayWatch(BROADCAST)) hub.presence.unwatch(BROADCAST, session);
+    const retainPresence = () => {
+      if (!this.#grant.mayWatch(BROADCAST)) hub.presence.unwatch(BROADCAST, session);
+    };
+    retainPresence();
     const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));
+    // What was asked for before may have waited for a replay.
+    retainPresence();
     return { expiresInMs: session.expiresInMs, removed: removed.length > 0 ? removed : undefined };
   }
 

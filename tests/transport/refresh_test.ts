@@ -93,3 +93,17 @@ Deno.test("what a token allows counts from when it is read, for the commands tha
   assertEquals(node.hub.count("c"), 0);
   await node.close();
 });
+
+Deno.test("who is on broadcast is told no more, though it was asked for behind a replay", async () => {
+  const { node, send, read } = await setUp();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  node.beforeHistory = () => released;
+  send({ type: "subscribe", channels: ["c"], since: `${node.engine.epoch}-0`, ref: 1 });
+  send({ type: "subscribe", channels: ["broadcast"], presence: true, ref: 2 });
+  send({ type: "refresh", token: "less", ref: 3 });
+  await read("less", grant({ receive: ["a"] }));
+  release();
+  await node.clock.settle();
+  assertEquals(node.hub.presence.watched, 0);
+  await node.close();
+});
