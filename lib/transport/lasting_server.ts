@@ -20,6 +20,8 @@ export const RETRY_MS = 250;
 export class LastingServer<Address extends Deno.Addr> {
   readonly #options: LastingServerOptions<Address>;
   #http: Deno.HttpServer<Address>;
+  /** Those that gave up; what was connected to them still is. */
+  readonly #former: Deno.HttpServer<Address>[] = [];
   #isClosed = false;
 
   /** Listens. Throws what `serve` throws. */
@@ -37,7 +39,7 @@ export class LastingServer<Address extends Deno.Addr> {
   /** Listens no more. Resolves once every request is answered. */
   async close(): Promise<void> {
     this.#isClosed = true;
-    await this.#http.shutdown();
+    await Promise.all([...this.#former, this.#http].map((http) => http.shutdown()));
   }
 
   #watch(): void {
@@ -51,7 +53,9 @@ export class LastingServer<Address extends Deno.Addr> {
       await wait(clock, RETRY_MS);
       if (this.#isClosed) return;
       try {
-        this.#http = serve(this.address);
+        const http = serve(this.address);
+        this.#former.push(this.#http);
+        this.#http = http;
         error = undefined;
       } catch (again) {
         error = again as Error;
