@@ -172,8 +172,8 @@ export class Hub {
     if (own + added <= shareOf(channelsMax, this.channels - own) || isShared(address)) return;
     throw new Refusal(
       "over-limit",
-      `Cannot subscribe: ${own} of the server's ${channelsMax} channels are your address's, and the ` +
-        "rest is for others; unsubscribe from some",
+      `Cannot subscribe: ${own} of the server's ${channelsMax} channels were begun from your ` +
+        "address, and the rest is for others; use those, or wait until they are over",
     );
   }
 

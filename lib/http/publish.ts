@@ -1,4 +1,5 @@
 import { concat } from "../codec/bytes.ts";
+import { networkOf } from "../core/address.ts";
 import { BROADCAST } from "../core/channel.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
@@ -93,7 +94,7 @@ export class PublishEndpoint {
     const receipt = key === undefined ? await publish() : await this.#idempotency.once(
       {
         caller: grant.caller,
-        key,
+        key: ownKey(exchange, grant, key),
         fingerprint: await fingerprintOf(content, channel, event, body),
       },
       publish,
@@ -127,6 +128,11 @@ function readIdempotencyKey(headers: Headers): string | undefined {
     "bad-request",
     "Cannot use this Idempotency-Key: expected 1 to 255 characters of printable ASCII",
   );
+}
+
+/** The key, apart from the same of another address, where these are held to one rate. */
+function ownKey({ address }: Exchange, { caller }: Grant, key: string): string {
+  return caller === networkOf(address) ? `${address} ${key}` : key;
 }
 
 // Neither a channel nor an event has a line break, so that no two requests have the same beginning.

@@ -178,7 +178,7 @@ Deno.test("Hub lets an address begin half of the channels that the others leave"
     }
   };
   const refusal = (count: number) =>
-    `Cannot subscribe: ${count} of the server's 20 channels are your address's, and the rest is for others`;
+    `Cannot subscribe: ${count} of the server's 20 channels were begun from your address, and the rest is for others`;
   assertEquals(await begin("a"), [10, refusal(10)]);
   assertEquals(await begin("a", "more"), [0, refusal(10)]);
   assertEquals(await begin("b"), [5, refusal(5)]);

@@ -49,11 +49,33 @@ Deno.test("one address cannot take all the channels there may be, but who is on 
   await using _mine = await open("abc", "192.0.2.1");
   const refused = await assertRejects(() => open("d", "192.0.2.1"), Error);
   assertStringIncludes(refused.message, "refused with 503");
-  assertStringIncludes(refused.message, "4 of the server's 8 channels are your address's");
+  assertStringIncludes(
+    refused.message,
+    "4 of the server's 8 channels were begun from your address",
+  );
   await using _same = await open("abc", "192.0.2.1");
   await using _others = await open("de", "192.0.2.2");
 
   await using local = await startServer(options);
   await using _all = await EventStream.open(`${local.url}/events?channel=a&channel=b&channel=c`);
   await using _more = await EventStream.open(`${local.url}/events?channel=d&channel=e&channel=f`);
+});
+
+Deno.test("an Idempotency-Key is an address's own, though its network shares one rate", async () => {
+  await using server = await startServer({ trustProxy: 1 });
+  const publish = async (address: string) => {
+    const headers = { "x-forwarded-for": address, "idempotency-key": "the same" };
+    const { status, body } = await server.fetch("/channels/a", {
+      method: "POST",
+      headers,
+      body: "x",
+    });
+    assertEquals(status, 200, body);
+    return JSON.parse(body).id;
+  };
+  const first = await publish("2001:db8::1");
+  const second = await publish("2001:db8::2");
+  assertEquals(await publish("2001:db8::1"), first);
+  assertEquals(await publish("2001:db8::2"), second);
+  assertEquals(first === second, false);
 });
