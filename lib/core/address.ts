@@ -8,7 +8,7 @@ const LOCAL = /^(127\.|::1$|::ffff:127\.|unix$)/;
 
 /**
  * What counts as one client where addresses are counted: an IPv4 address by itself, also one that is
- * mapped into IPv6; of any other IPv6 address its /64, as everybody has at least that many addresses
+ * mapped into IPv6 or translated to it; of any other IPv6 address its /64, as everybody has at least that many addresses
  * to choose from. What is no IPv6 address, such as `unix`, stays as it is. A key, not to be shown in
  * the place of the address.
  */
@@ -17,7 +17,10 @@ export function networkOf(address: string): string {
   const groups = groupsOf(address);
   if (groups === undefined) return address;
   const [g0, g1, g2, g3, g4, g5, high = 0, low = 0] = groups;
-  if ([g0, g1, g2, g3, g4].every((group) => group === 0) && g5 === 0xffff) {
+  const isMapped = [g0, g1, g2, g3, g4].every((group) => group === 0) && g5 === 0xffff;
+  // RFC 6052, section 2.1: where a translator puts the address of each of its clients.
+  const isTranslated = g0 === 0x64 && g1 === 0xff9b && [g2, g3, g4, g5].every((group) => !group);
+  if (isMapped || isTranslated) {
     return [high >> 8, high & 0xff, low >> 8, low & 0xff].join(".");
   }
   const network = groups.slice(0, NETWORK_GROUPS).map((group) => group.toString(16)).join(":");
