@@ -65,9 +65,9 @@ async function listen(server: Server): Promise<{ url: string }> {
 
 /** SIGHUP means to read files again, as from `systemctl reload`; or that the terminal was closed. */
 function renewOnSignal(server: Server, stop: (signal: Deno.Signal) => void): void {
-  const hadTerminal = Deno.stdin.isTerminal();
+  const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
   Deno.addSignalListener("SIGHUP", () => {
-    if (hadTerminal && !Deno.stdin.isTerminal()) stop("SIGHUP");
+    if (terminals.some((stream) => !stream.isTerminal())) stop("SIGHUP");
     else server.renew();
   });
 }

@@ -77,7 +77,8 @@ export async function isWritableFolder(path: string): Promise<boolean> {
   try {
     if (!(await Deno.stat(path)).isDirectory) return false;
   } catch (error) {
-    if (error instanceof Deno.errors.NotFound || error instanceof Deno.errors.NotADirectory) {
+    const { NotFound, NotADirectory, PermissionDenied } = Deno.errors;
+    if ([NotFound, NotADirectory, PermissionDenied].some((type) => error instanceof type)) {
       return false;
     }
     throw error;
@@ -101,12 +102,13 @@ const HEAD_BYTES = 105;
 /** The beginning of a file that can be read and written; undefined if there is none. */
 async function readHead(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
+    // Opening what is no file, such as a pipe, may wait for ever.
+    if (!(await Deno.stat(file)).isFile) throw new Error(OUT_OF_REACH);
     using opened = await Deno.open(file, { read: true, write: true });
     const head = new Uint8Array(HEAD_BYTES);
     return head.subarray(0, await opened.read(head) ?? 0);
   } catch (error) {
     if (error instanceof Deno.errors.NotFound) return undefined;
-    if (error instanceof Deno.errors.IsADirectory) throw new Error(OUT_OF_REACH);
     if (error instanceof Deno.errors.PermissionDenied) throw new Error(READ_ONLY);
     throw error;
   }

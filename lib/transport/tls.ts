@@ -33,7 +33,7 @@ export interface TlsFrontOptions {
 
 const LOOPBACK = "127.0.0.1";
 /** A client that reads nothing of what waits for it is cut by then. */
-const STALLED_MS = 30_000;
+const STALLED_MS = 120_000;
 /** How long a client may take to read what is left when the server has ended its connection. */
 const LINGER_MS = 10_000;
 
