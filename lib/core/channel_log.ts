@@ -4,6 +4,8 @@ import type { Publication } from "./publication.ts";
 /** What is kept of one channel, whose it is, and its neighbours among their channels. */
 export class ChannelLog {
   readonly channel: string;
+  /** Who has begun it, and has it counted against their share. */
+  readonly beganBy: string;
   /** Kept publications are those from `first` on; what is before is gone. */
   entries: Publication[] = [];
   first = 0;
@@ -14,8 +16,9 @@ export class ChannelLog {
   newer: ChannelLog | undefined;
   older: ChannelLog | undefined;
 
-  constructor(channel: string) {
+  constructor(channel: string, beganBy: string) {
     this.channel = channel;
+    this.beganBy = beganBy;
   }
 
   get count(): number {

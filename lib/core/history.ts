@@ -2,6 +2,7 @@ import { isPattern, matcherOf } from "./channel.ts";
 import { ChannelLog } from "./channel_log.ts";
 import type { ChannelInfo, EngineStats, HistoryPage, HistoryQuery } from "./engine.ts";
 import { Holders } from "./holders.ts";
+import { Counts } from "./limits.ts";
 import { formatPosition, type Position, type Publication } from "./publication.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -42,6 +43,8 @@ export class History {
   /** Logs that have lost something before it was too old, and perhaps some that have not. */
   readonly #losers = new Set<ChannelLog>();
   readonly #holders = new Holders();
+  /** How many channels each caller has begun. */
+  readonly #begun = new Counts();
   #publications = 0;
   #bytes = 0;
   #offset: number;
@@ -95,9 +98,9 @@ export class History {
     return count;
   }
 
-  /** How many channels `caller` was the last to publish to. */
+  /** How many channels `caller` has begun. */
   channelsOf(caller: string): number {
-    return this.#holders.channelsOf(caller);
+    return this.#begun.of(caller);
   }
 
   /**
@@ -106,7 +109,7 @@ export class History {
    */
   append(publication: Publication, nowMs: number, caller = ""): void {
     this.#offset = publication.offset;
-    const log = this.#logFor(publication.channel);
+    const log = this.#logFor(publication.channel, caller);
     this.#holders.give(log, caller);
     log.append(publication);
     this.#holders.charge(log, publication.costBytes);
@@ -216,11 +219,12 @@ export class History {
     return found;
   }
 
-  #logFor(channel: string): ChannelLog {
+  #logFor(channel: string, caller: string): ChannelLog {
     let log = this.#logs.get(channel);
     if (log === undefined) {
-      log = new ChannelLog(channel);
+      log = new ChannelLog(channel, caller);
       this.#logs.set(channel, log);
+      this.#begun.add(caller);
     }
     return log;
   }
@@ -260,6 +264,7 @@ export class History {
     this.#losers.delete(log);
     this.#holders.take(log);
     this.#logs.delete(log.channel);
+    this.#begun.remove(log.beganBy);
   }
 }
 

@@ -43,11 +43,6 @@ export class Holders {
   readonly #ranks = new Map<number, Set<Holder>>();
   #rankBytesMax = 1;
 
-  /** How many channels are this caller's. */
-  channelsOf(caller: string): number {
-    return this.#holders.get(caller)?.channels ?? 0;
-  }
-
   /** The longest silent channel of who holds most, or at least half as much as who does. */
   get longestSilent(): ChannelLog | undefined {
     for (; this.#rankBytesMax >= 1; this.#rankBytesMax /= 2) {

@@ -5,7 +5,7 @@ import type { Engine } from "./engine.ts";
 import type { Disconnect } from "./errors.ts";
 import { DISCONNECTS, Refusal } from "./errors.ts";
 import { EXPIRY_GRACE_MS } from "./grant.ts";
-import { shareOf } from "./limits.ts";
+import { Counts, shareOf } from "./limits.ts";
 import { Presence } from "./presence.ts";
 import { formatPosition, type Position, type Publication } from "./publication.ts";
 import { Session } from "./session.ts";
@@ -54,7 +54,7 @@ export class Hub {
   readonly #sessions = new Map<string, Session>();
   readonly #subscribers = new Map<string, Subscribers>();
   /** How many channels and patterns were begun from each network. */
-  readonly #begun = new Map<string, number>();
+  readonly #begun = new Counts();
   #offset = 0;
 
   constructor(options: HubOptions) {
@@ -168,7 +168,7 @@ export class Hub {
     if (this.channels + added > channelsMax) {
       throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
     }
-    const own = this.#begun.get(networkOf(address)) ?? 0;
+    const own = this.#begun.of(networkOf(address));
     if (own + added <= shareOf(channelsMax, this.channels - own) || isShared(address)) return;
     throw new Refusal(
       "over-limit",
@@ -200,7 +200,7 @@ export class Hub {
       const network = networkOf(session.peer.address);
       subscribers = new Subscribers(network);
       this.#subscribers.set(subscription, subscribers);
-      this.#begun.set(network, (this.#begun.get(network) ?? 0) + 1);
+      this.#begun.add(network);
     }
     subscribers.add(session);
     this.presence.joined(subscription, session);
@@ -216,9 +216,7 @@ export class Hub {
 
   #end(subscription: string, network: string): void {
     this.#subscribers.delete(subscription);
-    const begun = this.#begun.get(network)! - 1;
-    if (begun > 0) this.#begun.set(network, begun);
-    else this.#begun.delete(network);
+    this.#begun.remove(network);
   }
 
   /** Forgets a session that has ended; for `Session` alone. */

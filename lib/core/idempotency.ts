@@ -1,5 +1,6 @@
 import type { Clock } from "./clock.ts";
 import { Refusal } from "./errors.ts";
+import { Counts } from "./limits.ts";
 
 /** What remembering keys needs, and its bounds. */
 export interface IdempotencyOptions {
@@ -46,7 +47,7 @@ export class Idempotency<Result> {
   readonly #running = new Map<string, Running>();
   /** In the order in which they are forgotten. */
   readonly #done = new Map<string, Done<Result>>();
-  readonly #keysByCaller = new Map<string, number>();
+  readonly #keysByCaller = new Counts();
 
   constructor(options: IdempotencyOptions) {
     this.#options = options;
@@ -94,7 +95,7 @@ export class Idempotency<Result> {
       this.#done.set(name, { caller, fingerprint, result, forgetAt });
       return result;
     } catch (error) {
-      this.#giveBack(caller);
+      this.#keysByCaller.remove(caller);
       throw error;
     } finally {
       this.#running.delete(name);
@@ -104,7 +105,7 @@ export class Idempotency<Result> {
 
   #take(caller: string): void {
     const { idempotencyKeysMax } = this.#options;
-    const taken = this.#keysByCaller.get(caller) ?? 0;
+    const taken = this.#keysByCaller.of(caller);
     if (this.size >= idempotencyKeysMax || taken >= Math.ceil(idempotencyKeysMax / 2)) {
       throw new Refusal(
         "over-limit",
@@ -112,13 +113,7 @@ export class Idempotency<Result> {
         this.#retryAfterS(),
       );
     }
-    this.#keysByCaller.set(caller, taken + 1);
-  }
-
-  #giveBack(caller: string): void {
-    const taken = this.#keysByCaller.get(caller)!;
-    if (taken === 1) this.#keysByCaller.delete(caller);
-    else this.#keysByCaller.set(caller, taken - 1);
+    this.#keysByCaller.add(caller);
   }
 
   #forgetOld(): void {
@@ -126,7 +121,7 @@ export class Idempotency<Result> {
     for (const [name, { caller, forgetAt }] of this.#done) {
       if (forgetAt > now) return;
       this.#done.delete(name);
-      this.#giveBack(caller);
+      this.#keysByCaller.remove(caller);
     }
   }
 

@@ -74,9 +74,29 @@ export class Rates {
   }
 }
 
+/** How many of something each owner has; who has none takes no room. */
+export class Counts {
+  readonly #counts = new Map<string, number>();
+
+  of(owner: string): number {
+    return this.#counts.get(owner) ?? 0;
+  }
+
+  add(owner: string): void {
+    this.#counts.set(owner, this.of(owner) + 1);
+  }
+
+  /** Takes one from an owner, who MUST have one. */
+  remove(owner: string): void {
+    const left = this.of(owner) - 1;
+    if (left === 0) this.#counts.delete(owner);
+    else this.#counts.set(owner, left);
+  }
+}
+
 /**
  * What one may have of `max` where the others have `others`: half of what they leave, the last one
- * whole. However many take all that they may, there is some left for who comes next.
+ * whole. So each that takes all it may halves what is left for who comes next.
  */
 export function shareOf(max: number, others: number): number {
   return Math.ceil((max - others) / 2);
@@ -86,7 +106,7 @@ export function shareOf(max: number, others: number): number {
 export class Slots {
   readonly #max: number;
   readonly #perOwnerMax: number;
-  readonly #owners = new Map<string, number>();
+  readonly #owners = new Counts();
   #taken = 0;
 
   constructor(max: number, perOwnerMax: number) {
@@ -104,10 +124,9 @@ export class Slots {
    */
   take(owner: string, exempt = false): (() => void) | "all" | "owner" {
     if (this.#taken >= this.#max) return "all";
-    const held = this.#owners.get(owner) ?? 0;
-    if (!exempt && held >= this.#perOwnerMax) return "owner";
+    if (!exempt && this.#owners.of(owner) >= this.#perOwnerMax) return "owner";
     this.#taken++;
-    this.#owners.set(owner, held + 1);
+    this.#owners.add(owner);
     let given = false;
     return () => {
       if (given) return;
@@ -118,8 +137,6 @@ export class Slots {
 
   #giveBack(owner: string): void {
     this.#taken--;
-    const held = this.#owners.get(owner)! - 1;
-    if (held === 0) this.#owners.delete(owner);
-    else this.#owners.set(owner, held);
+    this.#owners.remove(owner);
   }
 }

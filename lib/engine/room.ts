@@ -1,7 +1,31 @@
 import { Refusal } from "../core/errors.ts";
 import type { History } from "../core/history.ts";
-import { shareOf } from "../core/limits.ts";
+import { Counts, shareOf } from "../core/limits.ts";
 import type { Draft } from "../core/publication.ts";
+
+/** New channels that have their room, though nothing is kept of them yet, and who begins them. */
+export class TakenRoom {
+  readonly #channels = new Set<string>();
+  readonly #begun = new Counts();
+
+  get size(): number {
+    return this.#channels.size;
+  }
+
+  has(channel: string): boolean {
+    return this.#channels.has(channel);
+  }
+
+  /** How many are this caller's. */
+  channelsOf(caller: string): number {
+    return this.#begun.of(caller);
+  }
+
+  add(channel: string, caller: string | undefined): void {
+    this.#channels.add(channel);
+    if (caller !== undefined) this.#begun.add(caller);
+  }
+}
 
 /** Who wants room for new channels, and how much there is. */
 export interface RoomOptions {
@@ -9,17 +33,16 @@ export interface RoomOptions {
   /** Who publishes; undefined for nobody in particular, who is held to no share. */
   readonly caller: string | undefined;
   readonly channelsMax: number;
-  /** New channels that have their room already, and whose they will be. */
-  readonly taken?: ReadonlyMap<string, string | undefined>;
+  readonly taken?: TakenRoom;
 }
 
 /**
  * Throws a `Refusal` if the drafts name more new channels than there is room for, in all or for their
- * caller, who may have half of what the others leave: so nobody can lock the others out.
+ * caller, who may have begun half of what the others leave: so nobody alone can lock the others out.
  */
 export function checkRoom(
   drafts: readonly Draft[],
-  { history, caller, channelsMax, taken = new Map() }: RoomOptions,
+  { history, caller, channelsMax, taken = new TakenRoom() }: RoomOptions,
 ): void {
   const names = drafts.map((draft) => draft.channel).filter((name) => !taken.has(name));
   const added = history.countNew(names);
@@ -32,8 +55,7 @@ export function checkRoom(
     );
   }
   if (caller === undefined) return;
-  const waiting = taken.values().filter((owner) => owner === caller);
-  const own = history.channelsOf(caller) + waiting.reduce((count) => count + 1, 0);
+  const own = history.channelsOf(caller) + taken.channelsOf(caller);
   if (own + added <= shareOf(channelsMax, total - own)) return;
   throw new Refusal(
     "over-limit",

@@ -9,7 +9,7 @@ import type {
 import { Refusal } from "../core/errors.ts";
 import { History, type HistoryLimits } from "../core/history.ts";
 import { type Draft, Publication } from "../core/publication.ts";
-import { checkRoom } from "./room.ts";
+import { checkRoom, TakenRoom } from "./room.ts";
 import { type Kept, Store, type StoreSync } from "./store.ts";
 
 const EXPIRE_INTERVAL_MS = 1000;
@@ -54,7 +54,7 @@ export class SqliteEngine implements Engine {
   #closed = false;
   #waiting: Waiting[] = [];
   /** Channels that what waits will begin, and whose they will be. */
-  #taken = new Map<string, string | undefined>();
+  #taken = new TakenRoom();
   /** Offsets that history has let go but the file has not, and their channels. */
   #evicted: number[] = [];
   #evictedChannels = new Set<string>();
@@ -101,7 +101,7 @@ export class SqliteEngine implements Engine {
       const { channelsMax } = this.#limits;
       checkRoom(drafts, { history: this.#history, caller, channelsMax, taken });
       for (const { channel } of drafts) {
-        if (!this.#history.has(channel) && !taken.has(channel)) taken.set(channel, caller);
+        if (!this.#history.has(channel) && !taken.has(channel)) taken.add(channel, caller);
       }
       if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#closed || this.#flush());
       this.#waiting.push({ drafts, caller, resolve, reject });
@@ -157,7 +157,7 @@ export class SqliteEngine implements Engine {
   #flush(): void {
     const group = this.#waiting;
     this.#waiting = [];
-    this.#taken = new Map();
+    this.#taken = new TakenRoom();
     if (group.length > 0 && this.#commit(group) !== undefined) this.#commitOneByOne(group);
     if (this.#evicted.length >= SWEPT_MIN) this.#sweep();
   }

@@ -33,10 +33,6 @@ class Model {
   }
 
   check(callers: readonly string[]): void {
-    for (const caller of callers) {
-      const own = this.owned.filter((other) => other.caller === caller);
-      assertEquals(this.holders.channelsOf(caller), own.length);
-    }
     const { longestSilent } = this.holders;
     const found = this.owned.find(({ log }) => log === longestSilent);
     assertEquals(longestSilent === undefined, this.owned.length === 0);
@@ -47,13 +43,13 @@ class Model {
   }
 }
 
-Deno.test("Holders tells whose channels are how many, and the longest silent of who holds most", () => {
+Deno.test("Holders tells the longest silent channel of who holds most", () => {
   const callers = ["", "a", "b", "c"];
   for (let seed = 1; seed <= 20; seed++) {
     const next = random(seed);
     const model = new Model();
     const channels = ["a", "b", "c", "d", "e", "f", "g", "h"];
-    const logs = channels.map((channel) => new ChannelLog(channel));
+    const logs = channels.map((channel) => new ChannelLog(channel, ""));
     for (let step = 0; step < 500; step++) {
       const log = randomChoice(next, logs);
       // Now they grow more, now they shrink more.

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { Rate, Rates, Slots } from "../../lib/core/limits.ts";
+import { Counts, Rate, Rates, Slots } from "../../lib/core/limits.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { random, randomInteger } from "../support/random.ts";
 
@@ -126,4 +126,12 @@ Deno.test("Slots holds exempt owners to the number in all alone", () => {
 
 Deno.test("Slots that may have none give none", () => {
   assertEquals([new Slots(0, 1).take("a"), new Slots(1, 0).take("a")], ["all", "owner"]);
+});
+
+Deno.test("Counts tells how many an owner has, and forgets who has none", () => {
+  const counts = new Counts();
+  for (const owner of ["a", "b", "a"]) counts.add(owner);
+  assertEquals(["a", "b", "c"].map((owner) => counts.of(owner)), [2, 1, 0]);
+  for (const owner of ["a", "b"]) counts.remove(owner);
+  assertEquals(["a", "b"].map((owner) => counts.of(owner)), [1, 0]);
 });

@@ -171,11 +171,25 @@ export function engineContract(name: string, create: EngineFactory): void {
     assertEquals(await begin("flood", 100), 10);
   }, { channelsMax: 20, historyAgeS: 60 });
 
-  test("counts a channel for who published to it last", async ({ engine }) => {
+  test("counts a channel for who began it, whoever publishes to it", async ({ engine, clock }) => {
     await engine.publish([draft("a"), draft("b")], "first");
+    await engine.publish([draft("a"), draft("b")], "second");
     await assertRejects(() => engine.publish([draft("c")], "first"), Refusal);
-    await engine.publish([draft("a")], "second");
-    await engine.publish([draft("c")], "first");
+    await engine.publish([draft("c")], "second");
+    clock.advance(61_000);
+    await engine.publish([draft("d"), draft("e")], "first");
+  }, { channelsMax: 4, historyAgeS: 60 });
+
+  test("counts what is published in one turn, too", async ({ engine }) => {
+    const begin = (caller: string, channel: string) => engine.publish([draft(channel)], caller);
+    const results = await Promise.allSettled([
+      ...[begin("first", "a"), begin("first", "b"), begin("first", "c")],
+      ...[begin("second", "a"), begin("second", "d"), begin("second", "e")],
+    ]);
+    assertEquals(results.map(({ status }) => status === "fulfilled"), [
+      ...[true, true, false],
+      ...[true, true, false],
+    ]);
   }, { channelsMax: 4 });
 
   test("takes bytes back from who holds most", async ({ engine }) => {
