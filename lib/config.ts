@@ -8,6 +8,7 @@ import {
   type Config,
   flagName,
   type Option,
+  OPTION_ROWS,
   type OptionKey,
   OPTIONS,
   variableName,
@@ -68,9 +69,8 @@ interface Flag {
 
 type GivenByKey = ReadonlyMap<OptionKey, Given>;
 
-const ROWS = Object.entries(OPTIONS) as [OptionKey, (typeof OPTIONS)[OptionKey]][];
-const KEYS_BY_VARIABLE = new Map(ROWS.map(([key]) => [variableName(key), key]));
-const FLAGS: ReadonlyMap<string, Flag> = new Map(ROWS.flatMap(([key, { type }]) => {
+const KEYS_BY_VARIABLE = new Map(OPTION_ROWS.map(([key]) => [variableName(key), key]));
+const FLAGS: ReadonlyMap<string, Flag> = new Map(OPTION_ROWS.flatMap(([key, { type }]) => {
   const flag = { key, isSwitch: type === "boolean", isNegated: false };
   const flags: [string, Flag][] = [[`--${flagName(key)}`, flag]];
   if (flag.isSwitch) flags.push([`--no-${flagName(key)}`, { ...flag, isNegated: true }]);
@@ -108,7 +108,7 @@ function readOptions(args: readonly string[], env: Readonly<Record<string, strin
   const values: Record<string, unknown> = {};
   const found: Record<string, Source> = {};
   const wrong = new Set<OptionKey>();
-  for (const [key, option] of ROWS) {
+  for (const [key, option] of OPTION_ROWS) {
     values[key] = option.default;
     found[key] = "default";
     const candidates = [["environment", fromEnvironment], ["flag", fromFlags]] as const;

@@ -3,9 +3,14 @@
 import type { Attempt, Config, Sources } from "./config.ts";
 import { withoutSecrets } from "./core/url.ts";
 import { printable } from "./log.ts";
-import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "./options.ts";
-
-const ROWS = Object.entries(OPTIONS) as [OptionKey, (typeof OPTIONS)[OptionKey]][];
+import {
+  flagName,
+  type Option,
+  OPTION_ROWS,
+  type OptionKey,
+  OPTIONS,
+  variableName,
+} from "./options.ts";
 
 /** A flag as the help shows it: `--port N`, `--open`, `--no-socketio`. */
 function usage(key: OptionKey): string {
@@ -37,10 +42,10 @@ export function shownSource(key: OptionKey, sources: Sources): string {
 
 /** The options as `--help` shows them, by group, with their values; without the last newline. */
 export function helpText({ config, sources, wrong }: Attempt): string {
-  const width = Math.max(...ROWS.map(([key]) => usage(key).length));
+  const width = Math.max(...OPTION_ROWS.map(([key]) => usage(key).length));
   const line = (flag: string, help: string) => `  ${flag.padEnd(width)}  ${help}`;
   const lines = ["Usage: hark [options]"];
-  for (const [name, rows] of Map.groupBy(ROWS, ([, { group }]) => group)) {
+  for (const [name, rows] of Map.groupBy(OPTION_ROWS, ([, { group }]) => group)) {
     lines.push("", `${name}:`);
     for (const [key, { help }] of rows) {
       const value = wrong.has(key) ? "wrong, see below" : shownValue(key, config);
@@ -69,7 +74,7 @@ export function problemsText({ problems }: Attempt): string {
 /** The options as README's Markdown table, aligned as `deno fmt` would; without the last newline. */
 export function optionsTable(): string {
   const code = (text: string) => text === "" ? "" : `\`${text}\``;
-  const rows = ROWS.map(([key, { help }]) => [
+  const rows = OPTION_ROWS.map(([key, { help }]) => [
     code(usage(key)),
     code(variableName(key)),
     code(defaultText(key)),

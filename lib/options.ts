@@ -312,6 +312,12 @@ export const OPTIONS = {
 /** The name of an option in code, such as `outboundBytesMax`. */
 export type OptionKey = keyof typeof OPTIONS;
 
+/** The table's rows, in its order. */
+export const OPTION_ROWS = Object.entries(OPTIONS) as [
+  OptionKey,
+  (typeof OPTIONS)[OptionKey],
+][];
+
 type ValueOf<Row> = Row extends Option<infer T> ? T : never;
 
 /** Every option's value. */

@@ -3,6 +3,7 @@ import { isRemote, Jwks } from "../auth/jwks.ts";
 import type { Config } from "../config.ts";
 import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
+import { checkStoreFile, isWritableFolder, StoreError } from "../engine/store_file.ts";
 import { UsageError } from "./arguments.ts";
 
 /** What was seen when a start was tried. */
@@ -10,8 +11,6 @@ export interface Trial {
   /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
   readonly certificateEndsAt: number | undefined;
 }
-
-// What needs TLS or SQLite is loaded only where it is used: every command starts faster without.
 
 /**
  * Tries what a server does before it listens, with the same code where that changes nothing: no file
@@ -37,12 +36,13 @@ export async function tryStart(config: Config, clock: Clock): Promise<Trial> {
 }
 
 function isProblem(error: unknown): error is Error {
-  const known = [CertificateError, SyntaxError, UsageError, Deno.errors.NotCapable];
+  const known = [CertificateError, StoreError, SyntaxError, UsageError, Deno.errors.NotCapable];
   return known.some((type) => error instanceof type);
 }
 
 async function tryCertificate({ tlsCert, tlsKey }: Config): Promise<number | undefined> {
   if (tlsCert === "") return undefined;
+  // Only now, because every command starts faster without.
   const { readCredentials } = await import("../transport/tls.ts");
   const { cert } = readCredentials(tlsCert, tlsKey);
   const { X509Certificate } = await import("node:crypto");
@@ -57,19 +57,13 @@ async function tryTokenKeys({ tokenJwks: source }: Config, clock: Clock): Promis
 
 async function tryStore({ store }: Config): Promise<void> {
   if (store === "") return;
-  const { checkStoreFile, StoreError } = await import("../engine/store_file.ts");
-  try {
-    await checkStoreFile(store);
-  } catch (error) {
-    throw error instanceof StoreError ? new UsageError(error.message) : error;
-  }
+  await checkStoreFile(store);
 }
 
 /** Any other address was read with the options; whether it is free, only listening tells. */
 async function trySocket({ listen }: Config): Promise<void> {
   if (listen === "") return;
   const path = listen.replace("unix:", "");
-  const { isWritableFolder } = await import("../engine/store_file.ts");
   let why: string | undefined;
   if (!await isWritableFolder(dirname(path))) {
     why = "its folder must exist, and this user must have the right to write there";

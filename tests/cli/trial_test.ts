@@ -46,6 +46,7 @@ const TRIED: readonly [args: string, problem: RegExp | undefined][] = [
   ["--store FOLDER/none/x.db", /^Cannot open the store FOLDER\/none\/x.db: its folder must exist/],
   ["--store FOLDER/text/x.db", /^Cannot open the store FOLDER\/text\/x.db: /],
   ["--store FOLDER", /^Cannot open the store FOLDER: its folder must exist/],
+  ["--store FOLDER/pipe", /^Cannot open the store FOLDER\/pipe: /],
   ["--store FOLDER/text", /^Cannot open the store FOLDER\/text: it is not an SQLite database/],
   ["--store FOLDER/other.db", /^Cannot open the store .*: it is a database of another program/],
   ["--store FOLDER/later.db", /^Cannot open the store .*: expected a store of version 1, got 2/],
@@ -64,6 +65,7 @@ async function prepare(folder: string): Promise<void> {
   await writeKeys(`${folder}/keys.json`);
   await Deno.writeTextFile(`${folder}/text`, "x".repeat(1000));
   await Deno.writeTextFile(`${folder}/empty`, "");
+  await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output();
   Store.open(`${folder}/used.db`, "normal").store.close();
   const databases = {
     empty: "CREATE TABLE x (y); DROP TABLE x",
