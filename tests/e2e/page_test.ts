@@ -121,6 +121,8 @@ pageTest("listens to channels and leaves them", async (page, hark) => {
 });
 
 pageTest("holds still while it is paused, and keeps 500 rows", async (page, hark) => {
+  // Shown a frame later than connected: with the pause before it, it would count as new.
+  await page.waitFor(`${rows("Welcome to my server")} === 1`);
   await page.evaluate(click("#pause"));
   await hark.publish("broadcast", "one");
   await hark.publish("broadcast", "two");
