@@ -1,5 +1,5 @@
 import { isSubscription } from "../core/channel.ts";
-import { EXPIRY_GRACE_MS } from "../core/grant.ts";
+import { isOver } from "../core/grant.ts";
 import { type Fields, refuseToken } from "./jwt.ts";
 
 /** What a token lets its bearer do. */
@@ -42,7 +42,7 @@ const CONTROLS = /\p{Cc}/u;
 export function readClaims(claims: Fields, expected: Expectations, nowMs: number): Claims {
   const expiresAt = readTime(claims, "exp");
   if (expiresAt === undefined) throw refuseToken("it has no exp, and never to end is not allowed");
-  if (expiresAt + EXPIRY_GRACE_MS <= nowMs) throw refuseToken("it has expired");
+  if (isOver(expiresAt, nowMs)) throw refuseToken("it has expired");
   for (const name of ["nbf", "iat"]) {
     const from = readTime(claims, name) ?? 0;
     if (from > nowMs + LEEWAY_MS) throw refuseToken(`it is not valid yet, by its ${name}`);

@@ -2,46 +2,55 @@ import { Slots } from "./limits.ts";
 
 const GROUPS = 8;
 const NETWORK_GROUPS = 4;
-const DOTTED_END = /:(\d+)\.(\d+)\.(\d+)\.(\d+)$/;
+const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
+/** RFC 6052, section 2.1: where a translator puts the address of each of its clients. */
+const TRANSLATED = /^64:ff9b::(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/;
 /** Who is on this machine. */
 const LOCAL = /^(127\.|::1$|::ffff:127\.|unix$)/;
 
 /**
+ * The canonical form of an IPv6 address (RFC 5952); an IPv4 address in its own form if that is what
+ * it stands for. Undefined if the text is none.
+ */
+export function parseIPv6(text: string): string | undefined {
+  if (!/^[0-9a-f:.]{2,45}$/i.test(text)) return undefined;
+  const address = URL.parse(`http://[${text}]`)?.hostname.slice(1, -1);
+  return address && (embeddedIPv4(MAPPED, address) ?? address);
+}
+
+/**
  * What counts as one client where addresses are counted: an IPv4 address by itself, also one that is
- * mapped into IPv6 or translated to it; of any other IPv6 address its /64, as everybody has at least that many addresses
- * to choose from. What is no IPv6 address, such as `unix`, stays as it is. A key, not to be shown in
- * the place of the address.
+ * mapped into IPv6 or translated to it; of any other IPv6 address its /64, as everybody has at least
+ * that many addresses to choose from. What is no IPv6 address, such as `unix`, stays as it is. A key,
+ * not to be shown in the place of the address.
  */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
-  const groups = groupsOf(address);
-  if (groups === undefined) return address;
-  const [g0, g1, g2, g3, g4, g5, high = 0, low = 0] = groups;
-  const isMapped = [g0, g1, g2, g3, g4].every((group) => group === 0) && g5 === 0xffff;
-  // RFC 6052, section 2.1: where a translator puts the address of each of its clients.
-  const isTranslated = g0 === 0x64 && g1 === 0xff9b && [g2, g3, g4, g5].every((group) => !group);
-  if (isMapped || isTranslated) {
-    return [high >> 8, high & 0xff, low >> 8, low & 0xff].join(".");
-  }
-  const network = groups.slice(0, NETWORK_GROUPS).map((group) => group.toString(16)).join(":");
+  const [withoutZone = ""] = address.split("%");
+  const canonical = parseIPv6(withoutZone);
+  if (canonical === undefined) return address;
+  const ipv4 = canonical.includes(":") ? embeddedIPv4(TRANSLATED, canonical) : canonical;
+  if (ipv4 !== undefined) return ipv4;
+  const network = groupsOf(canonical).slice(0, NETWORK_GROUPS).join(":");
   // Where loopback is, and nobody's network.
   if (network === "0:0:0:0") return address;
   return `${network.replace(/(:0)+$/, "")}::/64`;
 }
 
-/** The numbers between the colons; undefined if the text is no IPv6 address. */
-function groupsOf(address: string): readonly number[] | undefined {
-  const [text = ""] = address.split("%");
-  const hexadecimal = text.replace(DOTTED_END, (_, ...bytes: string[]) => {
-    const [a = 0, b = 0, c = 0, d = 0] = bytes.slice(0, 4).map(Number);
-    return `:${(a * 256 + b).toString(16)}:${(c * 256 + d).toString(16)}`;
+/** The IPv4 address in the last two groups, where `pattern` finds them. */
+function embeddedIPv4(pattern: RegExp, address: string): string | undefined {
+  const [, high = "0", low] = pattern.exec(address) ?? [];
+  if (low === undefined) return undefined;
+  const bits = parseInt(high, 16) * 0x10000 + parseInt(low, 16);
+  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
+}
+
+/** All groups of a canonical address. */
+function groupsOf(canonical: string): readonly string[] {
+  const [head = [], tail = []] = canonical.split("::").map((half) => {
+    return half === "" ? [] : half.split(":");
   });
-  const [head = [], tail] = hexadecimal.split("::").map((half) => {
-    return half === "" ? [] : half.split(":").map((group) => parseInt(group, 16));
-  });
-  const left = tail === undefined ? 0 : GROUPS - head.length - tail.length;
-  const groups = [...head, ...Array<number>(Math.max(0, left)).fill(0), ...tail ?? []];
-  return groups.length === GROUPS && groups.every((group) => group <= 0xffff) ? groups : undefined;
+  return [...head, ...Array(GROUPS - head.length - tail.length).fill("0"), ...tail];
 }
 
 /**

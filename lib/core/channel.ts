@@ -56,17 +56,18 @@ export function subscriptionsOf(channel: string): string[] {
  */
 export function covers(subscription: string, channel: string): boolean {
   if (!isPattern(subscription)) return subscription === channel;
-  const prefix = subscription.slice(0, -1);
-  return channel.length > prefix.length && channel.startsWith(prefix);
+  return isBelow(subscription.slice(0, -1), channel);
 }
 
 /** Makes what tells whether any of these valid subscriptions takes in a channel, for many channels. */
 export function matcherOf(subscriptions: readonly string[]): (channel: string) => boolean {
   const names = new Set(subscriptions.filter((subscription) => !isPattern(subscription)));
   const prefixes = subscriptions.filter(isPattern).map((pattern) => pattern.slice(0, -1));
-  return (channel) =>
-    prefixes.some((prefix) => channel.length > prefix.length && channel.startsWith(prefix)) ||
-    names.has(channel);
+  return (channel) => prefixes.some((prefix) => isBelow(prefix, channel)) || names.has(channel);
+}
+
+function isBelow(prefix: string, channel: string): boolean {
+  return channel.length > prefix.length && channel.startsWith(prefix);
 }
 
 function show(text: string): string {

@@ -22,6 +22,11 @@ export interface GrantRules {
 /** How long a client may take to show a new token after the one it has has expired. */
 export const EXPIRY_GRACE_MS = 10_000;
 
+/** Tells whether a token that expires then has, and the time to show another is over too. */
+export function isOver(expiresAt: number | undefined, nowMs: number): boolean {
+  return expiresAt !== undefined && expiresAt + EXPIRY_GRACE_MS <= nowMs;
+}
+
 /** What one client may do, and until when. */
 export class Grant {
   readonly caller: string;
@@ -35,11 +40,6 @@ export class Grant {
     this.user = rules.user;
     this.expiresAt = rules.expiresAt;
     this.#rules = rules;
-  }
-
-  /** Tells whether its token has expired, and the time to show another is over too. */
-  isOver(nowMs: number): boolean {
-    return this.expiresAt !== undefined && this.expiresAt + EXPIRY_GRACE_MS <= nowMs;
   }
 
   /** Tells whether a channel, or all that a pattern takes in, may be received. */

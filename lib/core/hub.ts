@@ -4,7 +4,7 @@ import { type Clock, wait } from "./clock.ts";
 import type { Engine } from "./engine.ts";
 import type { Disconnect } from "./errors.ts";
 import { DISCONNECTS, Refusal } from "./errors.ts";
-import { EXPIRY_GRACE_MS } from "./grant.ts";
+import { isOver } from "./grant.ts";
 import { Counts, shareOf } from "./limits.ts";
 import { Presence } from "./presence.ts";
 import { formatPosition, type Position, type Publication } from "./publication.ts";
@@ -234,11 +234,9 @@ export class Hub {
 
   /** Ends every session whose token has expired and was not renewed in time. */
   endExpired(): void {
-    const due = this.options.clock.now() - EXPIRY_GRACE_MS;
+    const now = this.options.clock.now();
     for (const session of this.#sessions.values()) {
-      if (session.expiresAt !== undefined && session.expiresAt <= due) {
-        session.end(DISCONNECTS.expired);
-      }
+      if (isOver(session.expiresAt, now)) session.end(DISCONNECTS.expired);
     }
   }
 

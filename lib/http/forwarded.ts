@@ -1,3 +1,5 @@
+import { parseIPv6 } from "../core/address.ts";
+
 /** The scheme by which a client reached the server. */
 export type Protocol = "http" | "https";
 
@@ -124,18 +126,6 @@ function parseNode(text: string): string | undefined {
 function parseAddress(text: string): string | undefined {
   const address = text.trim();
   return parseNode(address) ?? parseIPv6(address);
-}
-
-const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
-
-/** The canonical form (RFC 5952); an IPv4 address in its own form if that is what it stands for. */
-function parseIPv6(text: string): string | undefined {
-  if (!/^[0-9a-f:.]{2,45}$/i.test(text)) return undefined;
-  const address = URL.parse(`http://[${text}]`)?.hostname.slice(1, -1);
-  const [, high, low] = MAPPED.exec(address ?? "") ?? [];
-  if (high === undefined || low === undefined) return address;
-  const bits = parseInt(high, 16) * 0x10000 + parseInt(low, 16);
-  return [24, 16, 8, 0].map((shift) => (bits >>> shift) & 0xff).join(".");
 }
 
 function parseProtocol(text: string): Protocol | undefined {

@@ -1,6 +1,6 @@
 import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
-import { Grant } from "../core/grant.ts";
+import { Grant, isOver } from "../core/grant.ts";
 import type { Handshake } from "../socketio/server.ts";
 import { type Access, callerOf } from "./access.ts";
 import type { Exchange } from "./router.ts";
@@ -30,8 +30,8 @@ export class HandshakeGrants {
   find(handshake: Handshake): Grant | Promise<Grant> {
     const { headers, query, address, auth: { token } } = handshake;
     const known = this.#grants.get(query);
-    const isOver = known instanceof Grant && known.isOver(this.#clock.now());
-    if (known === undefined || isOver || token !== undefined) {
+    const hasExpired = known instanceof Grant && isOver(known.expiresAt, this.#clock.now());
+    if (known === undefined || hasExpired || token !== undefined) {
       return this.#access.identify({ headers, query, address, token });
     }
     if (known instanceof Refusal) throw known;

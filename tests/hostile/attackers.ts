@@ -81,8 +81,8 @@ export function closeOf(connection: RawConnection): Promise<{ code: number; reas
 }
 
 /** Shakes hands for long polling; returns the path of the session. */
-export async function openPolling(target: Target): Promise<string> {
-  const { status, body } = await target.fetch(POLLING);
+export async function openPolling(target: Target, query = ""): Promise<string> {
+  const { status, body } = await target.fetch(POLLING + query);
   assertEquals(status, 200, body);
   return `${POLLING}&sid=${JSON.parse(body.slice(1)).sid}`;
 }

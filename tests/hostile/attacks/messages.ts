@@ -24,8 +24,7 @@ const WAYS_TO_RECEIVE: readonly Open[] = [
     await connection.send(OPCODES.text, "40");
   },
   async (_crowd, target) => {
-    const { body } = await target.fetch("/socket.io/?EIO=4&transport=polling&channel=flood");
-    const path = `/socket.io/?EIO=4&transport=polling&sid=${JSON.parse(body.slice(1)).sid}`;
+    const path = await openPolling(target, "&channel=flood");
     assertEquals((await target.fetch(path, { method: "POST", body: "40" })).body, "ok");
   },
 ];
