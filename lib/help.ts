@@ -1,4 +1,4 @@
-/** What the options are and mean, for people: the help, and README's table. */
+/** What the options are and mean, for people. */
 
 import type { Attempt, Config, Sources } from "./config.ts";
 import { withoutSecrets } from "./core/url.ts";
@@ -13,15 +13,10 @@ import {
 } from "./options.ts";
 
 /** A flag as the help shows it: `--port N`, `--open`, `--no-socketio`. */
-function usage(key: OptionKey): string {
+export function usage(key: OptionKey): string {
   const option: Option<unknown> = OPTIONS[key];
   const negation = option.default === true ? "no-" : "";
   return `--${negation}${flagName(key)} ${option.metavar}`.trim();
-}
-
-function defaultText(key: OptionKey): string {
-  const { default: value }: Option<unknown> = OPTIONS[key];
-  return Array.isArray(value) ? value.join(",") : String(value);
 }
 
 /** An option's value as it may be shown: no secret, and nothing that commands a terminal. */
@@ -69,20 +64,4 @@ export function helpText({ config, sources, wrong }: Attempt): string {
 export function problemsText({ problems }: Attempt): string {
   if (problems.length === 0) return "";
   return ["A server would not start with these flags and variables:", ...problems].join("\n  ");
-}
-
-/** The options as README's Markdown table, aligned as `deno fmt` would; without the last newline. */
-export function optionsTable(): string {
-  const code = (text: string) => text === "" ? "" : `\`${text}\``;
-  const rows = OPTION_ROWS.map(([key, { help }]) => [
-    code(usage(key)),
-    code(variableName(key)),
-    code(defaultText(key)),
-    help,
-  ]);
-  const table = [["Flag", "Variable", "Default", "Meaning"], ...rows];
-  const widths = [0, 1, 2, 3].map((column) => Math.max(...table.map((row) => row[column]!.length)));
-  const lines = table.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)));
-  lines.splice(1, 0, widths.map((width) => "-".repeat(width)));
-  return lines.map((cells) => `| ${cells.join(" | ")} |`).join("\n");
 }

@@ -1,7 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseConfig } from "../lib/config.ts";
-import { helpText, optionsTable, problemsText } from "../lib/help.ts";
+import { helpText, problemsText } from "../lib/help.ts";
 import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "../lib/options.ts";
+import { optionsTable } from "./support/readme.ts";
 
 const KEYS = Object.keys(OPTIONS) as OptionKey[];
 

@@ -10,12 +10,13 @@ import { EXPIRY_GRACE_MS } from "../../lib/core/grant.ts";
 import { CALLERS_MAX } from "../../lib/core/limits.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/core/presence.ts";
 import { STALLED_MS } from "../../lib/core/session.ts";
-import { optionsTable } from "../../lib/help.ts";
+import { usage } from "../../lib/help.ts";
 import { LIMIT_MAX } from "../../lib/http/channels.ts";
 import { LARGEST_BATCHES, LARGEST_PER_BATCH } from "../../lib/http/publish.ts";
 import { NAMES_MAX } from "../../lib/http/sessions.ts";
 import { LARGEST_POSTS } from "../../lib/http/socketio.ts";
 import { PEERS_MAX } from "../../lib/log.ts";
+import { OPTION_ROWS, variableName } from "../../lib/options.ts";
 import { HarkMetrics } from "../../lib/metrics.ts";
 import { GOODBYE_MS, HANDSHAKE_CHARS_MAX } from "../../lib/transport/engineio.ts";
 
@@ -41,6 +42,18 @@ export function withPart(readme: string, name: string, part: string): string {
 
 function between(name: string): RegExp {
   return new RegExp(`(<!-- ${name} -->\n\n)(.*?)(\n\n<!-- /${name} -->)`, "s");
+}
+
+/** Every option. */
+export function optionsTable(): string {
+  const code = (text: string) => text === "" ? "" : `\`${text}\``;
+  const rows = OPTION_ROWS.map(([key, { default: value, help }]) => [
+    code(usage(key)),
+    code(variableName(key)),
+    code(Array.isArray(value) ? value.join(",") : String(value)),
+    help,
+  ]);
+  return markdownTable([["Flag", "Variable", "Default", "Meaning"], ...rows]);
 }
 
 /** Bounds that are no options. */
