@@ -1,11 +1,11 @@
-import { ConfigError, parseConfig } from "./lib/config.ts";
+import { ConfigError, parseConfig } from "./lib/config/config.ts";
 import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
-import { StoreError } from "./lib/engine/store_file.ts";
-import { helpText, problemsText } from "./lib/help.ts";
-import { createLog, type Log, print, printLine } from "./lib/log.ts";
-import { ListenError } from "./lib/listener.ts";
+import { StoreError } from "./lib/broker/sqlite/store_file.ts";
+import { helpText, problemsText } from "./lib/config/help.ts";
+import { createLog, type Log, print, printLine } from "./lib/observe/log.ts";
+import { ListenError } from "./lib/net/listener.ts";
 import { Server } from "./lib/server.ts";
 import denoJson from "./deno.json" with { type: "json" };
 

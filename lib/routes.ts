@@ -1,11 +1,11 @@
-import type { ChannelsEndpoint } from "./http/channels.ts";
-import type { EventsEndpoint } from "./http/events.ts";
-import type { PublishEndpoint } from "./http/publish.ts";
+import type { ChannelsEndpoint } from "./api/channels.ts";
+import type { EventsEndpoint } from "./protocols/sse/endpoint.ts";
+import type { PublishEndpoint } from "./api/publish.ts";
 import type { Handler, Route } from "./http/router.ts";
-import type { SessionsEndpoint } from "./http/sessions.ts";
-import type { SocketEndpoint } from "./http/socket.ts";
-import type { SocketIoEndpoint } from "./http/socketio.ts";
-import { CORS } from "./transport/cors.ts";
+import type { SessionsEndpoint } from "./api/sessions.ts";
+import type { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
+import type { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
+import { CORS } from "./http/cors.ts";
 
 /** What answers. */
 export interface Endpoints {

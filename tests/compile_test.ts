@@ -39,8 +39,8 @@ Deno.test("the compiled program holds the file of every worker", async () => {
   }
   assertEquals(missing, []);
   assertEquals(
-    workersOf("lib/engine/a.ts", 'new Worker(new URL("./b.ts", import.meta.url))'),
-    ["lib/engine/b.ts"],
+    workersOf("lib/broker/a.ts", 'new Worker(new URL("./b.ts", import.meta.url))'),
+    ["lib/broker/b.ts"],
   );
 });
 

@@ -1,30 +1,36 @@
 import { assertEquals } from "@std/assert";
 import { type Import, listFiles, readImports, ROOT } from "./support/modules.ts";
 
+const BASE = ["core", "config", "observe"];
+const MIDDLE = ["hub", "http", "auth", "broker", ...BASE];
+
 /** What each layer may import beside itself. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   core: [],
-  codec: ["core"],
-  leaf: ["core"],
-  auth: ["leaf", "core"],
-  engine: ["leaf", "codec", "core"],
-  transport: ["leaf", "codec", "core"],
-  socketio: ["transport", "leaf", "codec", "core"],
-  http: ["auth", "socketio", "transport", "leaf", "codec", "core"],
-  cli: ["auth", "transport", "engine", "leaf", "codec", "core"],
-  server: ["auth", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
-  main: ["cli", "server", "http", "socketio", "transport", "engine", "leaf", "codec", "core"],
+  config: ["core", "observe"],
+  observe: ["core"],
+  broker: BASE,
+  auth: BASE,
+  hub: ["broker", ...BASE],
+  http: ["hub", "auth", "broker", ...BASE],
+  api: MIDDLE,
+  protocols: MIDDLE,
+  net: MIDDLE,
+  cli: ["protocols", "net", ...MIDDLE],
+  server: ["api", "protocols", "net", ...MIDDLE],
+  main: ["cli", "server", "api", "protocols", "net", ...MIDDLE],
 };
 
-const PURE = ["core", "codec"];
-const LEAVES = ["config", "help", "log", "metrics", "options"];
-const GET_LEAVES_PASSED_IN = ["auth", "engine", "transport", "socketio", "http"];
+/** Files that meet neither a socket nor the system. */
+const PURE = /^lib\/(core\/|protocols\/\w+\/(codec\d?|encoder|decoder|attachments)\.ts$)/;
+const GIVEN = ["config", "observe"];
+const GET_GIVEN = ["auth", "broker", "hub", "http", "api", "protocols"];
 
 /** What only some files may name. */
 const RESERVED: readonly { name: RegExp; mayUse: (path: string) => boolean }[] = [
   { name: /\bDeno\.(args|env|exit)\b/, mayUse: (path) => path === "main.ts" },
-  { name: /\bconsole\./, mayUse: (path) => path === "lib/log.ts" },
-  { name: /\b(Deno|Response|WebSocket)\b/, mayUse: (path) => !PURE.includes(layerOf(path) ?? "") },
+  { name: /\bconsole\./, mayUse: (path) => path === "lib/observe/log.ts" },
+  { name: /\b(Deno|Response|WebSocket)\b/, mayUse: (path) => !PURE.test(path) },
 ];
 
 /** The layer of a file, or undefined if it is not the program's own or belongs nowhere. */
@@ -32,9 +38,7 @@ function layerOf(path: string): string | undefined {
   if (path === "main.ts") return "main";
   const [, folder] = path.match(/^lib\/([^/]+)\/.+\.ts$/) ?? [];
   if (folder !== undefined) return folder in LAYERS ? folder : undefined;
-  const [, name] = path.match(/^lib\/([^/]+)\.ts$/) ?? [];
-  if (name === undefined) return undefined;
-  return LEAVES.includes(name) ? "leaf" : "server";
+  return /^lib\/[^/]+\.ts$/.test(path) ? "server" : undefined;
 }
 
 /** What is wrong with one import of a file of the program, if anything. */
@@ -42,7 +46,7 @@ function importProblem(path: string, { specifier, target, typeOnly }: Import): s
   const from = layerOf(path);
   if (from === undefined) return `${path} belongs to no layer`;
   if (specifier.startsWith("@std/") || target.startsWith("node:")) {
-    return PURE.includes(from) ? `${path} is pure, yet imports ${specifier}` : undefined;
+    return PURE.test(path) ? `${path} is pure, yet imports ${specifier}` : undefined;
   }
   if (path === "main.ts" && target === "deno.json") return undefined;
 
@@ -51,7 +55,7 @@ function importProblem(path: string, { specifier, target, typeOnly }: Import): s
   if (to !== from && !LAYERS[from]?.includes(to)) {
     return `${path} imports ${target}, which is above`;
   }
-  if (to === "leaf" && !typeOnly && GET_LEAVES_PASSED_IN.includes(from)) {
+  if (GIVEN.includes(to) && !typeOnly && GET_GIVEN.includes(from)) {
     return `${path} imports ${target} at run time: pass it in, import its type`;
   }
   return undefined;
@@ -76,7 +80,7 @@ async function programFiles(): Promise<string[]> {
   return ["main.ts", ...files.filter((path) => !path.startsWith("lib/std/"))];
 }
 
-Deno.test("imports point down: main, server, transports and engines, codecs, core", async () => {
+Deno.test("imports point down: main, server, protocols, hub, broker, core", async () => {
   const files = await programFiles();
   const imports = await readImports(files);
   assertEquals(files.filter((path) => layerOf(path) === undefined || !imports.has(path)), []);
@@ -109,16 +113,17 @@ Deno.test("no package from npm and no URL is imported outside tests/interop", as
 });
 
 const wrongImports: [path: string, target: string, typeOnly: boolean, problem: string][] = [
-  ["lib/core/hub.ts", "lib/codec/sse.ts", true, "which is above"],
-  ["lib/codec/sse.ts", "lib/transport/sse.ts", true, "which is above"],
-  ["lib/engine/redis.ts", "lib/transport/sse.ts", false, "which is above"],
-  ["lib/transport/sse.ts", "lib/http/router.ts", true, "which is above"],
-  ["lib/transport/sse.ts", "lib/server.ts", false, "which is above"],
+  ["lib/core/clock.ts", "lib/hub/hub.ts", true, "which is above"],
+  ["lib/protocols/sse/codec.ts", "lib/server.ts", true, "which is above"],
+  ["lib/broker/memory.ts", "lib/hub/hub.ts", false, "which is above"],
+  ["lib/hub/hub.ts", "lib/http/router.ts", true, "which is above"],
+  ["lib/protocols/sse/transport.ts", "lib/api/publish.ts", false, "which is above"],
   ["lib/server.ts", "main.ts", false, "which is above"],
   ["lib/auth/keys.ts", "lib/http/origin.ts", true, "which is above"],
-  ["lib/transport/sse.ts", "lib/log.ts", false, "at run time"],
-  ["lib/core/hub.ts", "node:util", false, "is pure"],
-  ["lib/elsewhere/a.ts", "lib/core/hub.ts", false, "belongs to no layer"],
+  ["lib/protocols/sse/transport.ts", "lib/observe/log.ts", false, "at run time"],
+  ["lib/core/clock.ts", "node:util", false, "is pure"],
+  ["lib/protocols/sse/codec.ts", "node:util", false, "is pure"],
+  ["lib/elsewhere/a.ts", "lib/core/clock.ts", false, "belongs to no layer"],
   ["lib/http/router.ts", "tests/support/modules.ts", true, "no part of the program"],
   ["lib/server.ts", "npm:ws", false, "no part of the program"],
   ["lib/server.ts", "deno.json", false, "no part of the program"],
@@ -133,13 +138,13 @@ Deno.test("an import that points up, sideways or out is reported", () => {
 
 Deno.test("a reserved name is reported where it is code, and not where it is text", () => {
   const source = 'const port = Deno.env.get("PORT"); console.log(port);';
-  assertEquals(nameProblems("lib/core/hub.ts", source), [
-    "lib/core/hub.ts uses Deno.env",
-    "lib/core/hub.ts uses console.",
-    "lib/core/hub.ts uses Deno",
+  assertEquals(nameProblems("lib/core/clock.ts", source), [
+    "lib/core/clock.ts uses Deno.env",
+    "lib/core/clock.ts uses console.",
+    "lib/core/clock.ts uses Deno",
   ]);
-  assertEquals(nameProblems("lib/log.ts", "console.log(1)"), []);
+  assertEquals(nameProblems("lib/observe/log.ts", "console.log(1)"), []);
   assertEquals(nameProblems("main.ts", "Deno.exit(1)"), []);
   const texts = '/** A Response. */ const a = "WebSocket"; // Deno\nconst b = `console.`;';
-  assertEquals(nameProblems("lib/core/hub.ts", texts), []);
+  assertEquals(nameProblems("lib/core/clock.ts", texts), []);
 });

@@ -1,7 +1,7 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import denoJson from "../deno.json" with { type: "json" };
-import { Store } from "../lib/engine/store.ts";
-import { flagName, type OptionKey, OPTIONS } from "../lib/options.ts";
+import { Store } from "../lib/broker/sqlite/store.ts";
+import { flagName, type OptionKey, OPTIONS } from "../lib/config/options.ts";
 import { TemporaryFolder } from "./support/certificates.ts";
 import { deadline, eventually } from "./support/deadline.ts";
 import { HANDSHAKE, RawConnection, request } from "./support/raw.ts";

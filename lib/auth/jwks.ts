@@ -1,6 +1,6 @@
 import type { Clock, Timer } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
-import { withoutSecrets } from "../core/url.ts";
+import { withoutSecrets } from "../core/redact.ts";
 import { readKeys } from "./jwk.ts";
 import { refuseToken, type TokenKey } from "./jwt.ts";
 

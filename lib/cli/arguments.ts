@@ -1,4 +1,4 @@
-import { printable } from "../log.ts";
+import { printable } from "../observe/log.ts";
 
 /** Which flags a command has, without their dashes; `--help` and `-h` every one has. */
 export interface Syntax {

@@ -1,11 +1,11 @@
-import { ConfigError, parseConfig } from "../config.ts";
-import { shownSource, shownValue } from "../help.ts";
-import { printable } from "../log.ts";
-import { flagName, type OptionKey, OPTIONS } from "../options.ts";
-import { type Setup, whatIsUnwise, whoMayDoWhat } from "./advice.ts";
+import { ConfigError, parseConfig } from "../config/config.ts";
+import { shownSource, shownValue } from "../config/help.ts";
+import { printable } from "../observe/log.ts";
+import { flagName, type OptionKey, OPTIONS } from "../config/options.ts";
+import { type Setup, whatIsUnwise, whoMayDoWhat } from "../config/advice.ts";
 import { UsageError } from "./arguments.ts";
 import type { Command, Shell } from "./command.ts";
-import { tryStart } from "./trial.ts";
+import { tryStart } from "./dry_run.ts";
 
 /** `hark check`: tells what the server would do with these flags and variables, and starts nothing. */
 export const checkCommand: Command = {

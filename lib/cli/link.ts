@@ -1,4 +1,4 @@
-import { HARK_V1 } from "../codec/hark.ts";
+import { HARK_V1 } from "../protocols/hark/codec.ts";
 import { type Clock, every, type Timer } from "../core/clock.ts";
 import { parseExactly } from "./exact_json.ts";
 import type { Target } from "./target.ts";

@@ -1,6 +1,6 @@
 import { type Clock, wait } from "../core/clock.ts";
-import { withoutSecrets } from "../core/url.ts";
-import { printable } from "../log.ts";
+import { withoutSecrets } from "../core/redact.ts";
+import { printable } from "../observe/log.ts";
 import { backoffMs } from "./backoff.ts";
 import { Failure } from "./command.ts";
 import type { Target } from "./target.ts";

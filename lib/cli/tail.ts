@@ -1,7 +1,7 @@
 import { checkSubscription, covers } from "../core/channel.ts";
 import { wait } from "../core/clock.ts";
 import { parsePosition } from "../core/publication.ts";
-import { printable } from "../log.ts";
+import { printable } from "../observe/log.ts";
 import { UsageError } from "./arguments.ts";
 import { backoffMs } from "./backoff.ts";
 import { type Command, Failure, type Shell } from "./command.ts";

@@ -1,4 +1,4 @@
-import { parseJson } from "../codec/json.ts";
+import { parseJson } from "../core/json.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Data, dataBytes } from "../core/publication.ts";
 

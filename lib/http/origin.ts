@@ -1,5 +1,5 @@
 import { Refusal } from "../core/errors.ts";
-import { addCors, type CorsPolicy } from "../transport/cors.ts";
+import { addCors, type CorsPolicy } from "./cors.ts";
 import type { Protocol } from "./forwarded.ts";
 
 /** Which hosts and origins a server answers to. */

@@ -1,5 +1,5 @@
 import { Refusal } from "../core/errors.ts";
-import type { CorsPolicy } from "../transport/cors.ts";
+import type { CorsPolicy } from "./cors.ts";
 import { problem } from "./problem.ts";
 
 /** One request, taken apart before anything is done with it. */

@@ -1,7 +1,7 @@
-import { hark } from "../../lib/codec/hark.ts";
-import { plain } from "../../lib/codec/plain.ts";
-import { socketioFormat } from "../../lib/codec/socketio_format.ts";
-import { sse } from "../../lib/codec/sse.ts";
+import { hark } from "../../lib/protocols/hark/codec.ts";
+import { plain } from "../../lib/protocols/plain/codec.ts";
+import { socketioFormat } from "../../lib/protocols/socketio/encoder.ts";
+import { sse } from "../../lib/protocols/sse/codec.ts";
 import { Publication } from "../../lib/core/publication.ts";
 
 // What encoding one publication costs in each format.

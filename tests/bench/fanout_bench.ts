@@ -1,11 +1,11 @@
-import { hark, joinEvents } from "../../lib/codec/hark.ts";
-import { plain } from "../../lib/codec/plain.ts";
+import { hark, joinEvents } from "../../lib/protocols/hark/codec.ts";
+import { plain } from "../../lib/protocols/plain/codec.ts";
 import { BROADCAST } from "../../lib/core/channel.ts";
-import { Hub } from "../../lib/core/hub.ts";
+import { Hub } from "../../lib/hub/hub.ts";
 import { Publication } from "../../lib/core/publication.ts";
 import type { Format, Transport } from "../../lib/core/transport.ts";
-import { BatchingTransport, Turn } from "../../lib/core/turn.ts";
-import { MemoryEngine } from "../../lib/engine/memory.ts";
+import { BatchingTransport, Turn } from "../../lib/hub/batching.ts";
+import { MemoryEngine } from "../../lib/broker/memory.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 // What the hub itself costs for a thousand clients, with a transport that does nothing.

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { flagName, type OptionKey, OPTIONS } from "../../lib/options.ts";
+import { flagName, type OptionKey, OPTIONS } from "../../lib/config/options.ts";
 import { makeCertificate, TemporaryFolder } from "../support/certificates.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { run } from "../support/shell.ts";

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { DISCONNECTS } from "../../lib/core/errors.ts";
-import type { Session, SubscribeOptions } from "../../lib/core/session.ts";
+import type { Session, SubscribeOptions } from "../../lib/hub/session.ts";
 import type { Welcome } from "../../lib/core/transport.ts";
 import { FakeTransport } from "../support/fake_transport.ts";
 import { TestNode } from "../support/node.ts";

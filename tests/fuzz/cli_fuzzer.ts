@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { Failure } from "../../lib/cli/command.ts";
 import { readLines } from "../../lib/cli/lines.ts";
-import { hark, joinEvents } from "../../lib/codec/hark.ts";
+import { hark, joinEvents } from "../../lib/protocols/hark/codec.ts";
 import { parsePosition, Publication } from "../../lib/core/publication.ts";
-import { printable } from "../../lib/log.ts";
+import { printable } from "../../lib/observe/log.ts";
 import type { Dice } from "../support/dice.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { CommandRun } from "../support/shell.ts";

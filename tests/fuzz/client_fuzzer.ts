@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
-import { hark as harkFormat, joinEvents } from "../../lib/codec/hark.ts";
-import { HEARTBEAT, joinChunks, retryLine, sse } from "../../lib/codec/sse.ts";
+import { hark as harkFormat, joinEvents } from "../../lib/protocols/hark/codec.ts";
+import { HEARTBEAT, joinChunks, retryLine, sse } from "../../lib/protocols/sse/codec.ts";
 import { checkDraft, parsePosition, Publication } from "../../lib/core/publication.ts";
 import type { Frame, Welcome } from "../../lib/core/transport.ts";
 import { connect, type Hark, type Message } from "../../static/client.js";

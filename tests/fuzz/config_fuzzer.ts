@@ -1,8 +1,14 @@
 import { assert, assertEquals } from "@std/assert";
 import { checkCommand } from "../../lib/cli/check.ts";
 import { runCommand } from "../../lib/cli/command.ts";
-import { type Config, ConfigError, parseConfig } from "../../lib/config.ts";
-import { flagName, type Option, type OptionKey, OPTIONS, variableName } from "../../lib/options.ts";
+import { type Config, ConfigError, parseConfig } from "../../lib/config/config.ts";
+import {
+  flagName,
+  type Option,
+  type OptionKey,
+  OPTIONS,
+  variableName,
+} from "../../lib/config/options.ts";
 import type { Dice } from "../support/dice.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import type { Fuzzer } from "./fuzzer.ts";

@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { DEPTH_MAX, parseJson } from "../../lib/codec/json.ts";
+import { DEPTH_MAX, parseJson } from "../../lib/core/json.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { dataBytes } from "../../lib/core/publication.ts";
 import { type Content, contentOf, readContent } from "../../lib/http/content.ts";

@@ -5,9 +5,9 @@ import {
   type EngineCodec,
   type Packet,
   PACKET_TYPES,
-} from "../../lib/codec/engineio.ts";
-import { decodeJsonpBody, encodeJsonp, engineio3 } from "../../lib/codec/engineio3.ts";
-import { engineio4 } from "../../lib/codec/engineio4.ts";
+} from "../../lib/protocols/engineio/codec.ts";
+import { decodeJsonpBody, encodeJsonp, engineio3 } from "../../lib/protocols/engineio/codec3.ts";
+import { engineio4 } from "../../lib/protocols/engineio/codec4.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer, Show } from "./fuzzer.ts";
 import { someBytes, someJson, someText } from "./grammar.ts";

@@ -8,7 +8,7 @@ import {
   hark,
   joinEvents,
   type Ref,
-} from "../../lib/codec/hark.ts";
+} from "../../lib/protocols/hark/codec.ts";
 import { formatPosition, parsePosition, Publication } from "../../lib/core/publication.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer } from "./fuzzer.ts";

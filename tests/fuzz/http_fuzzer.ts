@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { HARK_V1 } from "../../lib/codec/hark.ts";
+import { HARK_V1 } from "../../lib/protocols/hark/codec.ts";
 import { deadline } from "../support/deadline.ts";
 import type { Dice } from "../support/dice.ts";
 import { HANDSHAKE, RawConnection } from "../support/raw.ts";

@@ -1,5 +1,5 @@
 import { parseArguments, UsageError } from "../../lib/cli/arguments.ts";
-import { print } from "../../lib/log.ts";
+import { print } from "../../lib/observe/log.ts";
 import { type Fuzzer, roundSeeds, runRound } from "./fuzzer.ts";
 import { FUZZERS } from "./fuzzers.ts";
 

@@ -11,10 +11,10 @@ import {
 } from "../../lib/core/channel.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { formatPosition, parsePosition } from "../../lib/core/publication.ts";
-import { readLimit } from "../../lib/http/channels.ts";
+import { readLimit } from "../../lib/api/channels.ts";
 import { decodeSegment, type Match, type Route, Router } from "../../lib/http/router.ts";
 import { readSubscription } from "../../lib/http/subscription.ts";
-import { CORS } from "../../lib/transport/cors.ts";
+import { CORS } from "../../lib/http/cors.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { someChannel, somePosition, someSubscription, someText } from "./grammar.ts";
 import { mutateText } from "./mutator.ts";

@@ -1,4 +1,4 @@
-import { HARK_V1 } from "../../lib/codec/hark.ts";
+import { HARK_V1 } from "../../lib/protocols/hark/codec.ts";
 
 /** A WebSocket of which a test says what comes on it. */
 export class ScriptedSocket {

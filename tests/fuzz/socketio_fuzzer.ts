@@ -1,13 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Bytes } from "../../lib/codec/engineio.ts";
+import type { Bytes } from "../../lib/protocols/engineio/codec.ts";
 import {
   encodeSocketPacket,
   escapeNonAscii,
   isReservedEvent,
   type JsonObject,
   type SocketPacket,
-} from "../../lib/codec/socketio.ts";
-import { SocketDecoder } from "../../lib/codec/socketio_decoder.ts";
+} from "../../lib/protocols/socketio/codec.ts";
+import { SocketDecoder } from "../../lib/protocols/socketio/decoder.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { nested, several, someBytes, someText, someValue } from "./grammar.ts";

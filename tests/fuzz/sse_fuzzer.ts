@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { HEARTBEAT, joinChunks, retryLine, sse } from "../../lib/codec/sse.ts";
+import { HEARTBEAT, joinChunks, retryLine, sse } from "../../lib/protocols/sse/codec.ts";
 import { checkDraft, parsePosition, Publication } from "../../lib/core/publication.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { someBytes, someChannel, someJson, somePosition, someText } from "./grammar.ts";

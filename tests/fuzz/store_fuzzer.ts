@@ -1,9 +1,9 @@
 import { assert, assertEquals } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import { Publication, randomEpoch } from "../../lib/core/publication.ts";
-import { SqliteEngine } from "../../lib/engine/sqlite.ts";
-import { Store, StoreError } from "../../lib/engine/store.ts";
-import { ROOMY } from "../engine/helpers.ts";
+import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { Store, StoreError } from "../../lib/broker/sqlite/store.ts";
+import { ROOMY } from "../broker/helpers.ts";
 import { TemporaryFolder } from "../support/certificates.ts";
 import type { Dice } from "../support/dice.ts";
 import { FakeClock } from "../support/fake_clock.ts";

@@ -4,9 +4,9 @@
  * time pass (`pass <milliseconds>`) or asks what every object has (`prototype`), and is answered with
  * a line that begins with `done`.
  */
-import { parseConfig } from "../../lib/config.ts";
+import { parseConfig } from "../../lib/config/config.ts";
 import { type Clock, systemClock } from "../../lib/core/clock.ts";
-import { createLog, print } from "../../lib/log.ts";
+import { createLog, print } from "../../lib/observe/log.ts";
 import { Server } from "../../lib/server.ts";
 
 const COMMANDS: Readonly<Record<string, (argument: string) => unknown>> = {

@@ -1,5 +1,5 @@
 /** Carries out every attack and prints what it did as a Markdown table: `deno task abuse`. */
-import { print } from "../../lib/log.ts";
+import { print } from "../../lib/observe/log.ts";
 import { carryOut, mib, type Outcome } from "./attack.ts";
 import { ATTACKS } from "./attacks.ts";
 

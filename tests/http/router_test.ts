@@ -8,7 +8,7 @@ import {
   Router,
   withoutBody,
 } from "../../lib/http/router.ts";
-import { CORS } from "../../lib/transport/cors.ts";
+import { CORS } from "../../lib/http/cors.ts";
 
 const cors = CORS.allowed;
 

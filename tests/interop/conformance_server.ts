@@ -10,13 +10,13 @@
  * `message-with-ack`. The time-outs are short, so that a suite can wait for them.
  */
 
-import { MESSAGE_DIGIT } from "../../lib/codec/socketio_format.ts";
+import { MESSAGE_DIGIT } from "../../lib/protocols/socketio/encoder.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { BodyReader } from "../../lib/http/body.ts";
-import { type Ack, type ServerSocket, SocketServer } from "../../lib/socketio/server.ts";
-import type { EngineSocket } from "../../lib/transport/engine_socket.ts";
-import { EngineServer } from "../../lib/transport/engineio.ts";
-import { Handshakes } from "../../lib/transport/websocket.ts";
+import { type Ack, type ServerSocket, SocketServer } from "../../lib/protocols/socketio/server.ts";
+import type { EngineSocket } from "../../lib/protocols/engineio/session.ts";
+import { EngineServer } from "../../lib/protocols/engineio/server.ts";
+import { Handshakes } from "../../lib/protocols/websocket/transport.ts";
 
 const GREETING_MS = 20;
 

@@ -1,4 +1,4 @@
-import type { Credentials } from "../../lib/transport/tls.ts";
+import type { Credentials } from "../../lib/net/tls.ts";
 
 /** A certificate for localhost that is its own root, in files and out of them. */
 export interface TestCertificate extends Credentials {

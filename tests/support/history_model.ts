@@ -1,6 +1,6 @@
 import { covers } from "../../lib/core/channel.ts";
-import type { HistoryPage, HistoryQuery } from "../../lib/core/engine.ts";
-import type { HistoryLimits } from "../../lib/core/history.ts";
+import type { HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
+import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Position, Publication } from "../../lib/core/publication.ts";
 
 /** What `History` must keep and tell, in the plainest way: one list, searched from end to end. */

@@ -1,9 +1,9 @@
-import type { Engine } from "../../lib/core/engine.ts";
-import type { HistoryLimits } from "../../lib/core/history.ts";
-import { Hub, type HubOptions } from "../../lib/core/hub.ts";
+import type { Engine } from "../../lib/broker/broker.ts";
+import type { HistoryLimits } from "../../lib/broker/history/history.ts";
+import { Hub, type HubOptions } from "../../lib/hub/hub.ts";
 import type { Publication } from "../../lib/core/publication.ts";
-import type { Session, SubscribeOptions } from "../../lib/core/session.ts";
-import { MemoryEngine } from "../../lib/engine/memory.ts";
+import type { Session, SubscribeOptions } from "../../lib/hub/session.ts";
+import { MemoryEngine } from "../../lib/broker/memory.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FakeTransport } from "./fake_transport.ts";
 

@@ -1,5 +1,5 @@
 import { covers } from "../../lib/core/channel.ts";
-import type { HistoryPage } from "../../lib/core/engine.ts";
+import type { HistoryPage } from "../../lib/broker/broker.ts";
 import type { Publication } from "../../lib/core/publication.ts";
 
 /** A replay that a session is told to make. */

@@ -2,23 +2,23 @@ import { PATTERNS_MAX, USER_CHARS_MAX } from "../../lib/auth/claims.ts";
 import { KEYS_MAX } from "../../lib/auth/jwk.ts";
 import { JWKS_BYTES_MAX, JWKS_TIMEOUT_MS } from "../../lib/auth/jwks.ts";
 import { TOKEN_CHARS_MAX } from "../../lib/auth/jwt.ts";
-import { ATTACHMENTS_MAX } from "../../lib/codec/attachments.ts";
-import { DEPTH_MAX } from "../../lib/codec/json.ts";
-import { CONNECT_CHARS_MAX } from "../../lib/codec/socketio_decoder.ts";
+import { ATTACHMENTS_MAX } from "../../lib/protocols/socketio/attachments.ts";
+import { DEPTH_MAX } from "../../lib/core/json.ts";
+import { CONNECT_CHARS_MAX } from "../../lib/protocols/socketio/decoder.ts";
 import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
 import { EXPIRY_GRACE_MS } from "../../lib/core/grant.ts";
 import { CALLERS_MAX } from "../../lib/core/limits.ts";
-import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/core/presence.ts";
-import { STALLED_MS } from "../../lib/core/session.ts";
-import { usage } from "../../lib/help.ts";
-import { LIMIT_MAX } from "../../lib/http/channels.ts";
-import { LARGEST_BATCHES, LARGEST_PER_BATCH } from "../../lib/http/publish.ts";
-import { NAMES_MAX } from "../../lib/http/sessions.ts";
-import { LARGEST_POSTS } from "../../lib/http/socketio.ts";
-import { PEERS_MAX } from "../../lib/log.ts";
-import { OPTION_ROWS, variableName } from "../../lib/options.ts";
-import { HarkMetrics } from "../../lib/metrics.ts";
-import { GOODBYE_MS, HANDSHAKE_CHARS_MAX } from "../../lib/transport/engineio.ts";
+import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
+import { STALLED_MS } from "../../lib/hub/session.ts";
+import { usage } from "../../lib/config/help.ts";
+import { LIMIT_MAX } from "../../lib/api/channels.ts";
+import { LARGEST_BATCHES, LARGEST_PER_BATCH } from "../../lib/api/publish.ts";
+import { NAMES_MAX } from "../../lib/api/sessions.ts";
+import { LARGEST_POSTS } from "../../lib/protocols/socketio/endpoint.ts";
+import { PEERS_MAX } from "../../lib/observe/log.ts";
+import { OPTION_ROWS, variableName } from "../../lib/config/options.ts";
+import { HarkMetrics } from "../../lib/observe/metrics.ts";
+import { GOODBYE_MS, HANDSHAKE_CHARS_MAX } from "../../lib/protocols/engineio/server.ts";
 
 /** The parts of README.md that are made of the code, by the name in their `<!-- name -->` marks. */
 export function readmeParts(): ReadonlyMap<string, string> {

@@ -1,6 +1,6 @@
-import { type Config, parseConfig } from "../../lib/config.ts";
+import { type Config, parseConfig } from "../../lib/config/config.ts";
 import type { Clock } from "../../lib/core/clock.ts";
-import { createLog } from "../../lib/log.ts";
+import { createLog } from "../../lib/observe/log.ts";
 import { Server } from "../../lib/server.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";

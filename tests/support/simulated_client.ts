@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
-import type { Hub } from "../../lib/core/hub.ts";
+import type { Hub } from "../../lib/hub/hub.ts";
 import { parsePosition } from "../../lib/core/publication.ts";
-import type { Session } from "../../lib/core/session.ts";
+import type { Session } from "../../lib/hub/session.ts";
 import type { Format, Frame, Transport } from "../../lib/core/transport.ts";
 import { Oracle } from "./oracle.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { every, type Timer } from "../../lib/core/clock.ts";
-import type { Engine, HistoryPage, HistoryQuery } from "../../lib/core/engine.ts";
-import type { HistoryLimits } from "../../lib/core/history.ts";
+import type { Engine, HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
+import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Draft, Position, Publication } from "../../lib/core/publication.ts";
 import type { FakeClock } from "./fake_clock.ts";
 import { HistoryModel } from "./history_model.ts";

@@ -1,6 +1,6 @@
 import { covers } from "../../lib/core/channel.ts";
 import { type Clock, wait } from "../../lib/core/clock.ts";
-import type { HistoryPage, HistoryQuery } from "../../lib/core/engine.ts";
+import type { HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
 import type { Position } from "../../lib/core/publication.ts";
 import type { Dice } from "./dice.ts";
 import type { Replay } from "./oracle.ts";

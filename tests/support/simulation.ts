@@ -1,8 +1,8 @@
 import { assertEquals } from "@std/assert";
-import type { HistoryLimits } from "../../lib/core/history.ts";
-import { Hub } from "../../lib/core/hub.ts";
+import type { HistoryLimits } from "../../lib/broker/history/history.ts";
+import { Hub } from "../../lib/hub/hub.ts";
 import { parsePosition, type Position, type Publication } from "../../lib/core/publication.ts";
-import { BatchingTransport, Turn } from "../../lib/core/turn.ts";
+import { BatchingTransport, Turn } from "../../lib/hub/batching.ts";
 import { Dice } from "./dice.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Sum } from "./node.ts";

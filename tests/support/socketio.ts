@@ -3,7 +3,7 @@ import {
   type ServerSocket,
   SocketServer,
   type SocketServerOptions,
-} from "../../lib/socketio/server.ts";
+} from "../../lib/protocols/socketio/server.ts";
 import { EngineHost, type EngineHostOptions, SocketClock } from "./engine.ts";
 import { Inbox } from "./inbox.ts";
 import type { Client } from "./socket.ts";

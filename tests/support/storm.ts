@@ -1,4 +1,4 @@
-import { HARK_V1 } from "../../lib/codec/hark.ts";
+import { HARK_V1 } from "../../lib/protocols/hark/codec.ts";
 import { RawConnection } from "./raw.ts";
 
 /** A reconnect storm: who comes back, and to how much. */

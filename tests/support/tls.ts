@@ -1,5 +1,5 @@
 import { AddressSlots, type ConnectionLimits } from "../../lib/core/address.ts";
-import { TlsFront, type TlsFrontOptions } from "../../lib/transport/tls.ts";
+import { TlsFront, type TlsFrontOptions } from "../../lib/net/tls.ts";
 import type { TestCertificate } from "./certificates.ts";
 import { deadline, eventually } from "./deadline.ts";
 import { FakeClock } from "./fake_clock.ts";

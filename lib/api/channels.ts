@@ -1,0 +1,146 @@
+import { checkChannel } from "../core/channel.ts";
+import type { ChannelInfo, Engine } from "../broker/broker.ts";
+import { readInput, Refusal } from "../core/errors.ts";
+import type { Grant } from "../core/grant.ts";
+import type { Hub } from "../hub/hub.ts";
+import {
+  dataBytes,
+  formatPosition,
+  parsePosition,
+  type Position,
+  type Publication,
+} from "../core/publication.ts";
+import { type Access, callerOf } from "../http/access.ts";
+import { json } from "../http/problem.ts";
+import type { Exchange, Handler } from "../http/router.ts";
+
+/** What telling about channels needs, and its bounds. */
+export interface ChannelsOptions {
+  readonly engine: Pick<Engine, "history" | "channels">;
+  readonly hub: Hub;
+  /** Entries in one answer about presence. */
+  readonly presenceMax: number;
+  /** Bytes of data in one page of history, unless its first message alone has more. */
+  readonly outboundBytesMax: number;
+  readonly access: Access;
+}
+
+/** Of `?limit=`. */
+export const LIMIT_MAX = 1000;
+const LIMIT = 100;
+
+/** Answers what is on a channel, who is there, and which channels there are. */
+export class ChannelsEndpoint {
+  readonly #options: ChannelsOptions;
+
+  constructor(options: ChannelsOptions) {
+    this.#options = options;
+  }
+
+  /**
+   * `GET /channels/:channel?since=&limit=`: what is kept after `since`, oldest first, from the oldest
+   * on without it. `complete` is false if something after `since` is gone; `next` is the `since` of
+   * the next page, which can be had now if there is `more`.
+   */
+  readonly history: Handler = async (exchange) => {
+    const { channel, grant } = await this.#readChannel(exchange);
+    grant.checkReceive([channel]);
+    const { query } = exchange;
+    const since = readSince(query);
+    const limit = readLimit(query);
+    const page = await this.#options.engine.history({ channels: [channel], since, limit });
+    const fitting = this.#fitting(page.publications);
+    const isCut = fitting.length < page.publications.length;
+    const next = formatPosition(isCut ? fitting.at(-1)! : page.position);
+    const more = page.more || isCut;
+    return json(
+      `{"channel":"${channel}","publications":[${fitting.map(encode).join(",")}],` +
+        `"complete":${page.complete},"next":"${next}","more":${more}}`,
+    );
+  };
+
+  /**
+   * `GET /channels?after=&limit=`: every channel that somebody is on by its name or that has a
+   * history, in the order of the names. For those who hold a key.
+   */
+  readonly list: Handler = async (exchange) => {
+    const { engine, hub, access } = this.#options;
+    (await access.identify(callerOf(exchange))).checkManage();
+    const { query } = exchange;
+    const after = readAfter(query);
+    const limit = readLimit(query);
+    const kept = await engine.channels(after, limit + 1);
+    const silent = Array.from(hub.channelNames()).filter((name) => name > after).sort();
+    const found = merge(kept, silent.slice(0, limit + 1));
+    const channels = found.slice(0, limit).map(({ channel, publications, last }) => {
+      return { channel, sessions: hub.count(channel), publications, last };
+    });
+    const next = channels.at(-1)?.channel ?? after;
+    return json(JSON.stringify({ channels, next, more: found.length > limit }));
+  };
+
+  /** `GET /channels/:channel/presence`: who is on the channel by its name. */
+  readonly presence: Handler = async (exchange) => {
+    const { hub, presenceMax } = this.#options;
+    const { channel, grant } = await this.#readChannel(exchange);
+    grant.checkWatch(channel);
+    return json(JSON.stringify({ channel, ...hub.present(channel, presenceMax) }));
+  };
+
+  /** The channel of a request, and what its sender may do. */
+  async #readChannel(exchange: Exchange): Promise<{ channel: string; grant: Grant }> {
+    const channel = readInput(() => checkChannel(exchange.params.channel!));
+    return { channel, grant: await this.#options.access.identify(callerOf(exchange)) };
+  }
+
+  /** As many of the first as one answer may hold, at least one. */
+  #fitting(publications: readonly Publication[]): readonly Publication[] {
+    let bytes = 0;
+    const end = publications.findIndex(({ data }, index) => {
+      bytes += dataBytes(data);
+      return index > 0 && bytes > this.#options.outboundBytesMax;
+    });
+    return end < 0 ? publications : publications.slice(0, end);
+  }
+}
+
+interface Listed extends Omit<ChannelInfo, "last"> {
+  readonly last: string | null;
+}
+
+/** Both lists in one, in the order of the names; what is in both once, as the first has it. */
+function merge(kept: readonly ChannelInfo[], names: readonly string[]): Listed[] {
+  const found = new Map<string, Listed>();
+  for (const channel of names) found.set(channel, { channel, publications: 0, last: null });
+  for (const info of kept) found.set(info.channel, info);
+  return Array.from(found.values()).sort((a, b) => a.channel < b.channel ? -1 : 1);
+}
+
+function encode({ id, channel, event, data, time }: Publication): string {
+  const head = `{"id":"${id}","channel":"${channel}","event":${JSON.stringify(event)}`;
+  const body = typeof data === "string" ? `"data":${data}` : `"base64":"${data.toBase64()}"`;
+  return `${head},${body},"time":${time}}`;
+}
+
+function readSince(query: URLSearchParams): Position | undefined {
+  const since = query.get("since");
+  return since ? readInput(() => parsePosition(since)) : undefined;
+}
+
+function readAfter(query: URLSearchParams): string {
+  const after = query.get("after");
+  return after ? readInput(() => checkChannel(after)) : "";
+}
+
+/** Reads `limit`, how many entries a page has. Throws a `Refusal` that says what is wrong. */
+export function readLimit(query: URLSearchParams): number {
+  const text = query.get("limit");
+  if (text === null) return LIMIT;
+  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
+  if (limit >= 1 && limit <= LIMIT_MAX) return limit;
+  const got = JSON.stringify(text.slice(0, 80));
+  throw new Refusal(
+    "bad-request",
+    `Cannot read limit: expected an integer from 1 to ${LIMIT_MAX}, got ${got}`,
+  );
+}

@@ -1,0 +1,156 @@
+import { concat } from "../core/bytes.ts";
+import { networkOf } from "../core/address.ts";
+import { BROADCAST } from "../core/channel.ts";
+import { readInput, Refusal } from "../core/errors.ts";
+import type { Grant } from "../core/grant.ts";
+import { Idempotency, type IdempotencyOptions } from "../broker/idempotency.ts";
+import { checkDraft, type Draft, formatPosition, MESSAGE } from "../core/publication.ts";
+import type { Publisher } from "../broker/publisher.ts";
+import { type Access, callerOf } from "../http/access.ts";
+import { BodyReader } from "../http/body.ts";
+import { type Content, type ContentLimits, contentOf, readContent } from "../http/content.ts";
+import { json } from "../http/problem.ts";
+import type { Exchange, Handler } from "../http/router.ts";
+
+/** What publishing over HTTP needs, and the bounds it keeps. */
+export interface PublishOptions extends ContentLimits, IdempotencyOptions {
+  readonly publisher: Publisher;
+  readonly access: Access;
+  /** Milliseconds that a body may take. */
+  readonly bodyTimeoutMs: number;
+}
+
+/** Where in the log the messages of one request are: all that its answer is made of. */
+interface Receipt {
+  readonly epoch: string;
+  readonly offsets: readonly number[];
+  /** When they were ordered, in milliseconds since 1970. */
+  readonly time: number;
+}
+
+/** A body of several messages may have the bytes of so many of the largest. */
+export const LARGEST_PER_BATCH = 16;
+/** All the bodies that are being read may together have the bytes of so many of the largest. */
+export const LARGEST_BATCHES = 64;
+
+const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+
+/** Answers requests that publish. */
+export class PublishEndpoint {
+  readonly #options: PublishOptions;
+  readonly #batchBytesMax: number;
+  readonly #bodies: BodyReader;
+  readonly #idempotency: Idempotency<Receipt>;
+
+  constructor(options: PublishOptions) {
+    const { clock, publishBytesMax, bodyTimeoutMs: timeoutMs } = options;
+    this.#options = options;
+    this.#batchBytesMax = LARGEST_PER_BATCH * publishBytesMax;
+    const bytesMax = LARGEST_BATCHES * this.#batchBytesMax;
+    this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax });
+    this.#idempotency = new Idempotency(options);
+  }
+
+  /** What publishers take up now. */
+  get stats(): { idempotencyKeys: number; bodyBytes: number } {
+    return { idempotencyKeys: this.#idempotency.size, bodyBytes: this.#bodies.heldBytes };
+  }
+
+  /** `/broadcast/:message`: publishes `{"message":"…"}` and answers the same. */
+  readonly broadcast: Handler = async (exchange) => {
+    const { params, query } = exchange;
+    const data = JSON.stringify({ message: params.message });
+    const channel = query.get("channel") ?? BROADCAST;
+    const grant = await this.#authorize(exchange, channel);
+    const event = query.get("event") ?? MESSAGE;
+    await this.#options.publisher.publish([{ channel, event, data }], grant);
+    return json(data);
+  };
+
+  /** What `broadcast` would answer, with nothing published. */
+  readonly broadcastHead: Handler = async (exchange) => {
+    await this.#authorize(exchange, exchange.query.get("channel") ?? BROADCAST);
+    return json(JSON.stringify({ message: exchange.params.message }));
+  };
+
+  /**
+   * `POST /channels/:channel`: publishes the body and answers `{"id","channel","event","time"}`, or
+   * `{"publications":[…]}` of these if each line of the body is a message. With an
+   * `Idempotency-Key`, a repeated request is answered again and not carried out.
+   */
+  readonly publish: Handler = async (exchange) => {
+    const { request, params, query } = exchange;
+    const channel = params.channel!;
+    const grant = await this.#authorize(exchange, channel);
+    const event = query.get("event") ?? MESSAGE;
+    readInput(() => checkDraft({ channel, event, data: "" }));
+    const key = readIdempotencyKey(request.headers);
+    const content = contentOf(request.headers);
+    const bytesMax = content === "lines" ? this.#batchBytesMax : this.#options.publishBytesMax;
+    const body = await this.#bodies.read(request, bytesMax);
+    const messages = readContent(content, body, this.#options);
+    const drafts = messages.map((data) => ({ channel, event, data }));
+    const publish = () => this.#publish(drafts, grant);
+    const receipt = key === undefined ? await publish() : await this.#idempotency.once(
+      {
+        caller: grant.caller,
+        key: ownKey(exchange, grant, key),
+        fingerprint: await fingerprintOf(content, channel, event, body),
+      },
+      publish,
+    );
+    return json(JSON.stringify(answerOf(content, channel, event, receipt)));
+  };
+
+  /** Gives up the requests whose bodies have not come whole, so that stopping waits for none. */
+  close(): void {
+    this.#bodies.close();
+  }
+
+  /** What the publisher may do. Throws a `Refusal` if that is not to publish here. */
+  async #authorize(exchange: Exchange, channel: string): Promise<Grant> {
+    const grant = await this.#options.access.identify(callerOf(exchange));
+    grant.checkPublish(channel);
+    return grant;
+  }
+
+  async #publish(drafts: readonly Draft[], grant: Grant): Promise<Receipt> {
+    const publications = await this.#options.publisher.publish(drafts, grant);
+    const { epoch, time } = publications[0]!;
+    return { epoch, time, offsets: publications.map(({ offset }) => offset) };
+  }
+}
+
+function readIdempotencyKey(headers: Headers): string | undefined {
+  const key = headers.get("idempotency-key") ?? undefined;
+  if (key === undefined || IDEMPOTENCY_KEY.test(key)) return key;
+  throw new Refusal(
+    "bad-request",
+    "Cannot use this Idempotency-Key: expected 1 to 255 characters of printable ASCII",
+  );
+}
+
+/** The key, apart from the same of another address, where these are held to one rate. */
+function ownKey({ address }: Exchange, { caller }: Grant, key: string): string {
+  return caller === networkOf(address) ? `${address} ${key}` : key;
+}
+
+// Neither a channel nor an event has a line break, so that no two requests have the same beginning.
+async function fingerprintOf(
+  content: Content,
+  channel: string,
+  event: string,
+  body: Uint8Array<ArrayBuffer>,
+): Promise<string> {
+  const head = new TextEncoder().encode(`${content}\n${channel}\n${event}\n`);
+  const digest = await crypto.subtle.digest("SHA-256", concat([head, body]));
+  return new Uint8Array(digest).toBase64();
+}
+
+function answerOf(content: Content, channel: string, event: string, receipt: Receipt) {
+  const { epoch, offsets, time } = receipt;
+  const publications = offsets.map((offset) => {
+    return { id: formatPosition({ epoch, offset }), channel, event, time };
+  });
+  return content === "lines" ? { publications } : publications[0];
+}

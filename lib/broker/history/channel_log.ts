@@ -1,0 +1,70 @@
+import type { Holder } from "./eviction.ts";
+import type { Publication } from "../../core/publication.ts";
+
+/** What is kept of one channel, whose it is, and its neighbours among their channels. */
+export class ChannelLog {
+  readonly channel: string;
+  /** Who has begun it, and has it counted against their share. */
+  readonly beganBy: string;
+  /** Kept publications are those from `first` on; what is before is gone. */
+  entries: Publication[] = [];
+  first = 0;
+  bytes = 0;
+  /** The highest offset that is gone; 0 if nothing is. */
+  lostOffset = 0;
+  holder: Holder | undefined;
+  newer: ChannelLog | undefined;
+  older: ChannelLog | undefined;
+
+  constructor(channel: string, beganBy: string) {
+    this.channel = channel;
+    this.beganBy = beganBy;
+  }
+
+  get count(): number {
+    return this.entries.length - this.first;
+  }
+
+  get oldest(): Publication {
+    return this.entries[this.first]!;
+  }
+
+  get newest(): Publication {
+    return this.entries.at(-1)!;
+  }
+
+  append(publication: Publication): void {
+    this.entries.push(publication);
+    this.bytes += publication.costBytes;
+  }
+
+  /** Drops the oldest publication and returns it. */
+  evict(): Publication {
+    const publication = this.oldest;
+    this.bytes -= publication.costBytes;
+    this.first++;
+    // Compacted only when half is gone, so that evicting stays cheap whatever the length.
+    if (this.first * 2 >= this.entries.length) {
+      this.entries = this.entries.slice(this.first);
+      this.first = 0;
+    }
+    return publication;
+  }
+
+  /** What comes after `offset` up to `until`, at most `limit`. */
+  slice(offset: number, until: number, limit: number): Publication[] {
+    const from = this.#indexAfter(offset);
+    return this.entries.slice(from, Math.min(this.#indexAfter(until), from + limit));
+  }
+
+  #indexAfter(offset: number): number {
+    let low = this.first;
+    let high = this.entries.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.entries[middle]!.offset <= offset) low = middle + 1;
+      else high = middle;
+    }
+    return low;
+  }
+}

@@ -1,0 +1,292 @@
+import { isPattern, matcherOf } from "../../core/channel.ts";
+import { ChannelLog } from "./channel_log.ts";
+import type { ChannelInfo, EngineStats, HistoryPage, HistoryQuery } from "../broker.ts";
+import { Holders } from "./eviction.ts";
+import { Counts } from "../../core/limits.ts";
+import { formatPosition, type Position, type Publication } from "../../core/publication.ts";
+import { Timeline } from "./timeline.ts";
+
+/** What history may hold. */
+export interface HistoryLimits {
+  /** Publications of one channel; 0 keeps nothing. */
+  readonly historyCount: number;
+  /** How long a publication is kept, in seconds. */
+  readonly historyAgeS: number;
+  /** Bytes of one channel. */
+  readonly historyBytesMax: number;
+  /** Bytes of all channels. */
+  readonly historyTotalBytesMax: number;
+  /** Channels with something kept. */
+  readonly channelsMax: number;
+}
+
+// How many pages of one read are gathered before they are cut to one.
+const GATHERED_PAGES = 4;
+
+/**
+ * What is kept of the log, by channel, within bounds of count, age and bytes. What is evicted is
+ * remembered by its offset, so that a reader learns whether something is gone. Where all bytes are
+ * taken, whoever holds most makes room, with the longest silent of their channels.
+ *
+ * A reader of few channels finds its publications in their logs, a reader of patterns in the timeline
+ * of all, so that what a replay costs is what it returns and not how many channels there are.
+ *
+ * Every `nowMs` MUST be of one clock that never goes back, or what is kept would vanish or stay when
+ * the wall clock is set.
+ */
+export class History {
+  readonly #epoch: string;
+  readonly #limits: HistoryLimits;
+  readonly #onEvict: ((publication: Publication) => void) | undefined;
+  readonly #logs = new Map<string, ChannelLog>();
+  readonly #timeline = new Timeline();
+  /** Logs that have lost something before it was too old, and perhaps some that have not. */
+  readonly #losers = new Set<ChannelLog>();
+  readonly #holders = new Holders();
+  /** How many channels each caller has begun. */
+  readonly #begun = new Counts();
+  #publications = 0;
+  #bytes = 0;
+  #offset: number;
+  /** The highest offset of any channel that was forgotten altogether. */
+  #forgottenOffset: number;
+  /** The highest offset that is gone for its age: all that is kept came after it. */
+  #agedOffset = 0;
+  /** The highest offset that a channel has lost which had more; whose that is, is not remembered. */
+  #lostOffset = 0;
+
+  /** `onEvict` learns of every publication that is let go. */
+  constructor(
+    start: Position,
+    limits: HistoryLimits,
+    onEvict?: (publication: Publication) => void,
+  ) {
+    this.#epoch = start.epoch;
+    this.#offset = start.offset;
+    this.#forgottenOffset = start.offset;
+    this.#limits = limits;
+    this.#onEvict = onEvict;
+  }
+
+  get stats(): EngineStats {
+    return { channels: this.#logs.size, publications: this.#publications, bytes: this.#bytes };
+  }
+
+  get isEmpty(): boolean {
+    return this.#logs.size === 0;
+  }
+
+  /** The highest offset of any channel that was forgotten altogether. */
+  get forgottenOffset(): number {
+    return this.#forgottenOffset;
+  }
+
+  /** Whether something is kept of `channel`. */
+  has(channel: string): boolean {
+    return this.#logs.has(channel);
+  }
+
+  /** The highest offset of `channel` that is gone; 0 if nothing is, or if nothing of it is kept. */
+  lostOffset(channel: string): number {
+    return this.#logs.get(channel)?.lostOffset ?? 0;
+  }
+
+  /** How many of these channels would be new. */
+  countNew(channels: Iterable<string>): number {
+    let count = 0;
+    for (const channel of new Set(channels)) if (!this.#logs.has(channel)) count++;
+    return count;
+  }
+
+  /** How many channels `caller` has begun. */
+  channelsOf(caller: string): number {
+    return this.#begun.of(caller);
+  }
+
+  /**
+   * Keeps a publication whose offset is higher than any before, and lets go what is too much. All
+   * that is published with no `caller` counts as one caller's.
+   */
+  append(publication: Publication, nowMs: number, caller = ""): void {
+    this.#offset = publication.offset;
+    const log = this.#logFor(publication.channel, caller);
+    this.#holders.give(log, caller);
+    log.append(publication);
+    this.#holders.charge(log, publication.costBytes);
+    this.#timeline.append(publication, nowMs);
+    this.#publications++;
+    this.#bytes += publication.costBytes;
+    this.#trim(log);
+    this.expire(nowMs);
+    while (this.#bytes > this.#limits.historyTotalBytesMax) this.#makeRoom();
+  }
+
+  /**
+   * Takes over what an earlier run knew, once all that it had kept is appended: what it had lost of
+   * each channel, and the highest offset it gave.
+   */
+  restore(lostOffsets: Iterable<readonly [channel: string, offset: number]>, offset: number): void {
+    for (const [channel, lostOffset] of lostOffsets) {
+      const log = this.#logs.get(channel);
+      if (log === undefined) this.#forgottenOffset = Math.max(this.#forgottenOffset, lostOffset);
+      else if (lostOffset > log.lostOffset) this.#lose(log, lostOffset);
+    }
+    while (this.#logs.size > this.#limits.channelsMax) this.#makeRoom();
+    this.#offset = Math.max(this.#offset, offset);
+  }
+
+  /** Lets go what is too old at `nowMs`. */
+  expire(nowMs: number): void {
+    const before = nowMs - this.#limits.historyAgeS * 1000;
+    for (;;) {
+      const publication = this.#timeline.oldestKeptSince(before);
+      if (publication === undefined) return;
+      this.#agedOffset = publication.offset;
+      this.#evict(this.#logs.get(publication.channel)!);
+    }
+  }
+
+  /** Reads as `Engine.history()` does. */
+  read(query: HistoryQuery, nowMs: number): HistoryPage {
+    this.expire(nowMs);
+    const { channels, since, limit } = query;
+    const until = Math.min(query.until ?? this.#offset, this.#offset);
+    const isOfThisLog = since === undefined ||
+      since.epoch === this.#epoch && since.offset <= this.#offset;
+    const from = since !== undefined && isOfThisLog ? since.offset : 0;
+    const lostOffset = this.#lostAfter(from, channels);
+    const found = this.#find(channels, from, until, limit + 1);
+    const more = found.length > limit;
+    const publications = found.slice(0, limit);
+    const offset = more ? publications.at(-1)!.offset : Math.max(from, until);
+    const complete = isOfThisLog && (since === undefined || lostOffset <= from);
+    return { publications, complete, lostOffset, position: { epoch: this.#epoch, offset }, more };
+  }
+
+  /** Lists as `Engine.channels()` does. */
+  channels(after: string, limit: number, nowMs: number): ChannelInfo[] {
+    this.expire(nowMs);
+    const names = Array.from(this.#logs.keys()).filter((name) => name > after).sort();
+    return names.slice(0, limit).map((channel) => {
+      const log = this.#logs.get(channel)!;
+      return { channel, publications: log.count, last: formatPosition(log.newest) };
+    });
+  }
+
+  /** The highest offset that is gone on these channels; with patterns, perhaps another up to `from`. */
+  #lostAfter(from: number, subscriptions: readonly string[]): number {
+    let found = this.#forgottenOffset;
+    for (const log of this.#logsNamed(subscriptions)) found = Math.max(found, log.lostOffset);
+    const hasPatterns = subscriptions.some(isPattern);
+    if (!hasPatterns || this.#lostOffset <= Math.max(found, from)) return found;
+    // The channel that lost it is still kept: if it were forgotten, a higher one would be found.
+    if (subscriptions.includes("*")) return this.#lostOffset;
+    const isWanted = matcherOf(subscriptions);
+    const isAged = from >= this.#agedOffset;
+    for (const log of isAged ? this.#losers : this.#logs.values()) {
+      if (log.lostOffset > Math.max(found, from) && isWanted(log.channel)) found = log.lostOffset;
+      else if (log.lostOffset <= this.#agedOffset) this.#losers.delete(log);
+    }
+    return found;
+  }
+
+  /** The earliest publications on these channels after `from` up to `until`, at most `limit`. */
+  #find(
+    subscriptions: readonly string[],
+    from: number,
+    until: number,
+    limit: number,
+  ): Publication[] {
+    if (!subscriptions.some(isPattern)) {
+      return gather(this.#logsNamed(subscriptions), from, until, limit);
+    }
+    const isWanted = matcherOf(subscriptions);
+    // Where little is wanted of a long time it is better to go from channel to channel. To try it
+    // for no more steps than there are channels makes the worse way at most twice as long.
+    const stepsMax = this.#logs.size + limit;
+    const query = { offset: from, until, limit, isWanted, stepsMax };
+    return this.#timeline.find(query) ??
+      gather(this.#logs.values().filter(({ channel }) => isWanted(channel)), from, until, limit);
+  }
+
+  /** The logs of those that are channels, once each. */
+  #logsNamed(subscriptions: readonly string[]): Set<ChannelLog> {
+    const found = new Set<ChannelLog>();
+    for (const name of subscriptions) {
+      const log = this.#logs.get(name);
+      if (log !== undefined) found.add(log);
+    }
+    return found;
+  }
+
+  #logFor(channel: string, caller: string): ChannelLog {
+    let log = this.#logs.get(channel);
+    if (log === undefined) {
+      log = new ChannelLog(channel, caller);
+      this.#logs.set(channel, log);
+      this.#begun.add(caller);
+    }
+    return log;
+  }
+
+  /** Evicts what is over the channel's own bounds. */
+  #trim(log: ChannelLog): void {
+    const { historyCount, historyBytesMax } = this.#limits;
+    while (log.count > historyCount || log.bytes > historyBytesMax) this.#evict(log);
+  }
+
+  /** Lets go the oldest publication of a channel; forgets the channel if nothing is left. */
+  #evict(log: ChannelLog): void {
+    const publication = log.evict();
+    this.#timeline.remove(publication);
+    this.#publications--;
+    this.#bytes -= publication.costBytes;
+    this.#holders.charge(log, -publication.costBytes);
+    if (log.count > 0) this.#lose(log, publication.offset);
+    else this.#drop(log, publication.offset);
+    this.#onEvict?.(publication);
+  }
+
+  /** Forgets a channel, so that there is room for others. */
+  #makeRoom(): void {
+    const log = this.#holders.longestSilent!;
+    while (log.count > 0) this.#evict(log);
+  }
+
+  #lose(log: ChannelLog, offset: number): void {
+    log.lostOffset = offset;
+    this.#lostOffset = Math.max(this.#lostOffset, offset);
+    if (offset > this.#agedOffset) this.#losers.add(log);
+  }
+
+  #drop(log: ChannelLog, offset: number): void {
+    this.#forgottenOffset = Math.max(this.#forgottenOffset, offset);
+    this.#losers.delete(log);
+    this.#holders.take(log);
+    this.#logs.delete(log.channel);
+    this.#begun.remove(log.beganBy);
+  }
+}
+
+/** The earliest publications of these logs after `from` up to `until`, at most `limit`. */
+function gather(
+  logs: Iterable<ChannelLog>,
+  from: number,
+  until: number,
+  limit: number,
+): Publication[] {
+  let found: Publication[] = [];
+  for (const log of logs) {
+    found.push(...log.slice(from, until, limit));
+    if (found.length <= limit * GATHERED_PAGES) continue;
+    // What comes later than a whole page is no longer looked for in the logs that are left.
+    found = earliest(found, limit);
+    until = found.at(-1)!.offset;
+  }
+  return earliest(found, limit);
+}
+
+/** Puts publications in order, and returns the first `count`. */
+function earliest(publications: Publication[], count: number): Publication[] {
+  return publications.sort((a, b) => a.offset - b.offset).slice(0, count);
+}

@@ -1,0 +1,134 @@
+import type { Clock } from "../core/clock.ts";
+import { Refusal } from "../core/errors.ts";
+import { Counts } from "../core/limits.ts";
+
+/** What remembering keys needs, and its bounds. */
+export interface IdempotencyOptions {
+  readonly clock: Clock;
+  /** How long a key is remembered after its request was carried out, in seconds. */
+  readonly idempotencyAgeS: number;
+  /** Keys remembered; of one caller at most half of it, so that none can lock the others out. */
+  readonly idempotencyKeysMax: number;
+}
+
+/** A request that can be told from any other. */
+export interface KeyedRequest {
+  /** Who sends it: the same key of another caller is another key. */
+  readonly caller: string;
+  /** 1 to 255 characters of printable ASCII. */
+  readonly key: string;
+  /** The same for two requests only if they ask for the same. */
+  readonly fingerprint: string;
+}
+
+interface Running {
+  readonly fingerprint: string;
+  /** Resolves when it is over, however it went. */
+  readonly over: Promise<void>;
+}
+
+interface Done<Result> {
+  readonly caller: string;
+  readonly fingerprint: string;
+  readonly result: Result;
+  readonly forgetAt: number;
+}
+
+/**
+ * Carries a request out once, however often it is sent under its key (the HTTP header
+ * `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
+ *
+ * A key that was taken is kept for its whole time, as long as the process lives. Where there is no room for another, the new
+ * request is refused: it was not carried out, and its caller knows. Forgetting an old key instead
+ * would silently turn a late retry into a second publication.
+ */
+export class Idempotency<Result> {
+  readonly #options: IdempotencyOptions;
+  readonly #running = new Map<string, Running>();
+  /** In the order in which they are forgotten. */
+  readonly #done = new Map<string, Done<Result>>();
+  readonly #keysByCaller = new Counts();
+
+  constructor(options: IdempotencyOptions) {
+    this.#options = options;
+  }
+
+  /** Keys remembered, of requests under way and carried out. */
+  get size(): number {
+    return this.#running.size + this.#done.size;
+  }
+
+  /**
+   * Calls `act` and remembers its result; for a request that was carried out before, returns that
+   * result instead. One that is under way is waited for. If `act` fails, the key is free again.
+   * Throws what `act` throws, and a `Refusal`: `conflict` if the key stands for another request,
+   * `over-limit` if no more keys can be remembered.
+   */
+  async once(request: KeyedRequest, act: () => Promise<Result>): Promise<Result> {
+    // No caller's name has a line break, so that no two of these are the same.
+    const name = `${request.caller}\n${request.key}`;
+    for (;;) {
+      this.#forgetOld();
+      const done = this.#done.get(name);
+      const known = done ?? this.#running.get(name);
+      if (known === undefined) return await this.#run(name, request, act);
+      if (known.fingerprint !== request.fingerprint) {
+        throw new Refusal(
+          "conflict",
+          "This Idempotency-Key stands for another request: send each request under a key of its own",
+        );
+      }
+      if (done !== undefined) return done.result;
+      await this.#running.get(name)?.over;
+    }
+  }
+
+  async #run(name: string, request: KeyedRequest, act: () => Promise<Result>): Promise<Result> {
+    const { caller, fingerprint } = request;
+    this.#take(caller);
+    const { promise: over, resolve: end } = Promise.withResolvers<void>();
+    this.#running.set(name, { fingerprint, over });
+    try {
+      const result = await act();
+      const { clock, idempotencyAgeS } = this.#options;
+      const forgetAt = clock.monotonic() + idempotencyAgeS * 1000;
+      this.#done.set(name, { caller, fingerprint, result, forgetAt });
+      return result;
+    } catch (error) {
+      this.#keysByCaller.remove(caller);
+      throw error;
+    } finally {
+      this.#running.delete(name);
+      end();
+    }
+  }
+
+  #take(caller: string): void {
+    const { idempotencyKeysMax } = this.#options;
+    const taken = this.#keysByCaller.of(caller);
+    if (this.size >= idempotencyKeysMax || taken >= Math.ceil(idempotencyKeysMax / 2)) {
+      throw new Refusal(
+        "over-limit",
+        "Cannot remember another Idempotency-Key: send several messages in one request, or wait",
+        this.#retryAfterS(),
+      );
+    }
+    this.#keysByCaller.add(caller);
+  }
+
+  #forgetOld(): void {
+    const now = this.#options.clock.monotonic();
+    for (const [name, { caller, forgetAt }] of this.#done) {
+      if (forgetAt > now) return;
+      this.#done.delete(name);
+      this.#keysByCaller.remove(caller);
+    }
+  }
+
+  #retryAfterS(): number {
+    for (const { forgetAt } of this.#done.values()) {
+      return Math.max(1, Math.ceil((forgetAt - this.#options.clock.monotonic()) / 1000));
+    }
+    return 1;
+  }
+}

@@ -1,0 +1,81 @@
+import { dirname } from "node:path";
+import { isRemote, Jwks } from "../auth/jwks.ts";
+import type { Config } from "../config/config.ts";
+import type { Clock } from "../core/clock.ts";
+import { CertificateError } from "../core/errors.ts";
+import { checkStoreFile, isWritableFolder, StoreError } from "../broker/sqlite/store_file.ts";
+import { UsageError } from "./arguments.ts";
+
+/** What was seen when a start was tried. */
+export interface Trial {
+  /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
+  readonly certificateEndsAt: number | undefined;
+}
+
+/**
+ * Tries what a server does before it listens, with the same code where that changes nothing: no file
+ * is made or written. Rejects with a `UsageError` that has every reason for which it would not start.
+ */
+export async function tryStart(config: Config, clock: Clock): Promise<Trial> {
+  const problems: string[] = [];
+  const attempt = async <T>(task: () => Promise<T>): Promise<T | undefined> => {
+    try {
+      return await task();
+    } catch (error) {
+      if (!isProblem(error)) throw error;
+      problems.push(error.message);
+      return undefined;
+    }
+  };
+  const certificateEndsAt = await attempt(() => tryCertificate(config));
+  await attempt(() => tryTokenKeys(config, clock));
+  await attempt(() => tryStore(config));
+  await attempt(() => trySocket(config));
+  if (problems.length > 0) throw new UsageError(problems.join("\n"));
+  return { certificateEndsAt };
+}
+
+function isProblem(error: unknown): error is Error {
+  const known = [CertificateError, StoreError, SyntaxError, UsageError, Deno.errors.NotCapable];
+  return known.some((type) => error instanceof type);
+}
+
+async function tryCertificate({ tlsCert, tlsKey }: Config): Promise<number | undefined> {
+  if (tlsCert === "") return undefined;
+  // Only now, because every command starts faster without.
+  const { readCredentials } = await import("../net/tls.ts");
+  const { cert } = readCredentials(tlsCert, tlsKey);
+  const { X509Certificate } = await import("node:crypto");
+  return Date.parse(new X509Certificate(cert).validTo);
+}
+
+/** Keys that are elsewhere are not asked for: a server starts without them too. */
+async function tryTokenKeys({ tokenJwks: source }: Config, clock: Clock): Promise<void> {
+  if (source === "" || isRemote(source)) return;
+  await new Jwks({ source, clock, fetch, onFailure: () => {} }).start();
+}
+
+async function tryStore({ store }: Config): Promise<void> {
+  if (store === "") return;
+  await checkStoreFile(store);
+}
+
+/** Any other address was read with the options; whether it is free, only listening tells. */
+async function trySocket({ listen }: Config): Promise<void> {
+  if (listen === "") return;
+  const path = listen.replace("unix:", "");
+  let why: string | undefined;
+  if (!await isWritableFolder(dirname(path))) {
+    why = "its folder must exist, and this user must have the right to write there";
+  } else if (await isOther(path)) why = "there is a file of that name, which is no socket";
+  if (why !== undefined) throw new UsageError(`Cannot listen on ${listen}: ${why}`);
+}
+
+async function isOther(path: string): Promise<boolean> {
+  try {
+    return !(await Deno.lstat(path)).isSocket;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}

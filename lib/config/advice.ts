@@ -1,0 +1,164 @@
+import { type Config, isLoopback, type Sources } from "./config.ts";
+
+/** What a configuration is judged by. */
+export interface Setup {
+  readonly config: Config;
+  readonly sources: Sources;
+  /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
+  readonly certificateEndsAt?: number | undefined;
+  /** Milliseconds since 1970. */
+  readonly now: number;
+}
+
+const KEY_CHARS_MIN = 16;
+const DAY_MS = 86_400_000;
+const CERTIFICATE_DAYS_MIN = 14;
+
+/** Who may do what with a server that is set up like this: a subject and a sentence each. */
+export function whoMayDoWhat({ config }: Setup): [subject: string, what: string][] {
+  const { publishKey, origins, socketio, trustProxy } = config;
+  const keys = publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
+  const hasKeys = publishKey.length > 0;
+  const publishers = [
+    ...hasKeys ? [`who shows ${keys}`] : [],
+    ...takesTokens(config) ? ["who shows a token, to the channels that it names"] : [],
+  ];
+  const isOpen = publishers.length === 0;
+  return [
+    ["reach it", whoReaches(config)],
+    ["publish", isOpen ? "anyone, but for pages of other sites" : publishers.join("; ")],
+    ["receive", whoReceives(config)],
+    [
+      "look after it",
+      hasKeys
+        ? `who shows ${keys}: /channels, /sessions`
+        : isOpen
+        ? "anyone, but for pages of other sites: /channels, /sessions"
+        : "nobody: /channels and /sessions take a key",
+    ],
+    ["watch it", "anyone who reaches it: /metrics, /count, /healthz, /readyz"],
+    ["be a trusted page", ["those of its own", ...origins].join(", ")],
+    ["use Socket.IO", socketio ? "anyone who may receive" : "nobody"],
+    [
+      "say who a client is",
+      trustProxy === 0
+        ? "nobody"
+        : `the last ${trustProxy} before it in X-Forwarded-For or Forwarded`,
+    ],
+  ];
+}
+
+function whoReaches({ listen, host, port, tlsCert }: Config): string {
+  if (listen !== "") return `who may write to the file ${listen.replace("unix:", "")}`;
+  const how = `port ${port}, by ${tlsCert === "" ? "http" : "https"}`;
+  return isLoopback(host)
+    ? `programs of this machine: ${host}, ${how}`
+    : `whoever has a way to ${host}, ${how}`;
+}
+
+function whoReceives(config: Config): string {
+  const { public: channels } = config;
+  const named = channels.length === 0 ? undefined : `anyone: ${channels.join(", ")}`;
+  if (!takesTokens(config)) return named ?? "anyone: every channel";
+  const bearers = "who shows a token: the channels that it names";
+  return named === undefined ? bearers : `${named}; ${bearers}`;
+}
+
+/** What is unwise about it: a sentence each, that says what to do. Holds no secret. */
+export function whatIsUnwise(setup: Setup): string[] {
+  return [
+    ...unwiseExposure(setup),
+    ...unwiseSecrets(setup),
+    ...unwiseTls(setup),
+    ...unwiseBounds(setup),
+  ];
+}
+
+function unwiseExposure({ config }: Setup): string[] {
+  const { listen, host, trustProxy, publicHost, origins } = config;
+  const found: string[] = [];
+  const isOpen = config.publishKey.length === 0 && !takesTokens(config);
+  const isBehindProxy = listen !== "" || trustProxy > 0 || publicHost.length > 0;
+  if (isOpen && !isLoopback(host)) {
+    found.push(`anyone with a way to ${host} may publish: set a key with HARK_PUBLISH_KEYS`);
+  } else if (isOpen && isBehindProxy) {
+    found.push("anyone whom the proxy lets through may publish: set a key with HARK_PUBLISH_KEYS");
+  }
+  if (config.open && !isOpen) found.push("--open does nothing where there are keys: leave it out");
+  if (listen !== "" && trustProxy === 0) {
+    found.push(
+      "all clients behind the socket count as one: give --trust-proxy 1 if a proxy is there",
+    );
+  }
+  if (listen === "" && trustProxy > 0 && !isLoopback(host)) {
+    found.push(
+      "who gets past the proxy can claim any address: listen on 127.0.0.1 or a Unix socket, or see " +
+        "that nobody else reaches the port",
+    );
+  }
+  for (const origin of origins) {
+    const { protocol, hostname } = new URL(origin);
+    if (protocol !== "http:" || isLoopback(hostname)) continue;
+    found.push(`pages of ${origin} may be changed on their way: serve them by https`);
+  }
+  return found;
+}
+
+function unwiseSecrets({ config, sources }: Setup): string[] {
+  const { publishKey, tokenJwks, tokenAudience } = config;
+  const found: string[] = [];
+  if (publishKey.some((key) => key.length < KEY_CHARS_MIN)) {
+    found.push(
+      `a key with fewer than ${KEY_CHARS_MIN} characters can be guessed: make one with ` +
+        "openssl rand -hex 24",
+    );
+  }
+  if (sources.publishKey === "flag") {
+    found.push("--publish-key is seen by all users of this machine: use HARK_PUBLISH_KEYS");
+  }
+  if (sources.tokenSecret === "flag") {
+    found.push("--token-secret is seen by all users of this machine: use HARK_TOKEN_SECRET");
+  }
+  if (takesTokens(config) && config.public.includes("*")) {
+    found.push("tokens guard no channel as long as anyone may receive all: narrow --public");
+  }
+  if (tokenJwks !== "" && tokenAudience === "") {
+    found.push("tokens that were issued for other services count here too: set --token-audience");
+  }
+  return found;
+}
+
+function unwiseTls({ config, certificateEndsAt, now }: Setup): string[] {
+  const { listen, host, tlsCert, trustProxy } = config;
+  const isReached = listen === "" && !isLoopback(host);
+  if (isReached && tlsCert === "" && trustProxy === 0) {
+    return [
+      "keys, tokens and messages can be read on their way: give --tls-cert and --tls-key, or put a " +
+      "proxy with TLS in front",
+    ];
+  }
+  if (certificateEndsAt === undefined) return [];
+  const days = Math.floor((certificateEndsAt - now) / DAY_MS);
+  if (days >= CERTIFICATE_DAYS_MIN) return [];
+  const end = new Date(certificateEndsAt).toISOString().slice(0, 10);
+  return [
+    `the certificate ${days < 0 ? "has ended" : "ends"} on ${end}: renew it, and send SIGHUP`,
+  ];
+}
+
+function unwiseBounds({ config }: Setup): string[] {
+  const { idleTimeoutS, connectionsMax, connectionsPerAddressMax, host, listen } = config;
+  const found: string[] = [];
+  if (idleTimeoutS === 0) {
+    found.push("clients that are lost without a word are never missed: set --idle-timeout-s");
+  }
+  const isReached = listen !== "" || !isLoopback(host) || config.trustProxy > 0;
+  if (isReached && connectionsPerAddressMax >= connectionsMax) {
+    found.push("one address may take every connection: lower --connections-per-address-max");
+  }
+  return found;
+}
+
+function takesTokens({ tokenSecret, tokenJwks }: Config): boolean {
+  return tokenSecret !== "" || tokenJwks !== "";
+}

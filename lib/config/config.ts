@@ -1,0 +1,278 @@
+/**
+ * What the server is told on its command line and in its environment, read by the one table in
+ * options.ts. Pure: arguments and environment are passed in.
+ */
+
+import { withoutSecrets } from "../core/redact.ts";
+import {
+  type Config,
+  flagName,
+  type Option,
+  OPTION_ROWS,
+  type OptionKey,
+  OPTIONS,
+  variableName,
+} from "./options.ts";
+
+export { type Config, type Option, type OptionKey, OPTIONS } from "./options.ts";
+
+/** Where a value came from. */
+export type Source = "flag" | "environment" | "default";
+
+/** Where each value came from. */
+export type Sources = { readonly [Key in OptionKey]: Source };
+
+/** Every option as it was told, and where each value comes from. */
+export interface Settings {
+  readonly config: Config;
+  readonly sources: Sources;
+}
+
+/** What was told though some of it may be wrong. */
+export interface Attempt extends Settings {
+  /** Those whose text means no value: their source is what gave it, their value the default. */
+  readonly wrong: ReadonlySet<OptionKey>;
+  /** One sentence each; none if a server may start. Holds no secret. */
+  readonly problems: readonly string[];
+}
+
+/** What the command line asks for. */
+export type ParsedConfig =
+  | { readonly kind: "run" } & Settings
+  | { readonly kind: "help" } & Attempt
+  | { readonly kind: "version" };
+
+/** Everything that is wrong with a command line and its environment. Holds no secret. */
+export class ConfigError extends Error {
+  override readonly name = "ConfigError";
+  /** One sentence each. */
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(["Cannot read the options:", ...problems].join("\n  "));
+    this.problems = problems;
+  }
+}
+
+/** The text given for an option, and under which name. */
+interface Given {
+  readonly text: string;
+  readonly name: string;
+}
+
+/** What a flag's name means. A switch needs no value; negated, it takes none. */
+interface Flag {
+  readonly key: OptionKey;
+  readonly isSwitch: boolean;
+  readonly isNegated: boolean;
+}
+
+type GivenByKey = ReadonlyMap<OptionKey, Given>;
+
+const KEYS_BY_VARIABLE = new Map(OPTION_ROWS.map(([key]) => [variableName(key), key]));
+const FLAGS: ReadonlyMap<string, Flag> = new Map(OPTION_ROWS.flatMap(([key, { type }]) => {
+  const flag = { key, isSwitch: type === "boolean", isNegated: false };
+  const flags: [string, Flag][] = [[`--${flagName(key)}`, flag]];
+  if (flag.isSwitch) flags.push([`--no-${flagName(key)}`, { ...flag, isNegated: true }]);
+  return flags;
+}));
+
+/** Flags that ask for something else than a server. */
+const isHelp = (arg: string) => arg === "--help" || arg === "-h";
+const isVersion = (arg: string) => arg === "--version";
+
+/**
+ * Reads the options. A flag wins over its variable, a variable over the default; a list given twice
+ * as a flag is joined, of any other flag the last one counts.
+ *
+ * @param args the arguments after the command, such as `["--port", "80"]`
+ * @param env every variable there is; those that do not begin with `HARK_` are left alone
+ * @throws {ConfigError} with everything that is wrong at once, unless help is asked for
+ */
+export function parseConfig(
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): ParsedConfig {
+  const options = args.filter((arg) => !isHelp(arg) && !isVersion(arg));
+  if (args.some(isHelp)) return { kind: "help", ...readOptions(options, env) };
+  if (args.some(isVersion)) return { kind: "version" };
+  const { config, sources, problems } = readOptions(options, env);
+  if (problems.length > 0) throw new ConfigError(problems);
+  return { kind: "run", config, sources };
+}
+
+function readOptions(args: readonly string[], env: Readonly<Record<string, string>>): Attempt {
+  const problems: string[] = [];
+  const fromFlags = readFlags(args, problems);
+  const fromEnvironment = readEnvironment(env, problems);
+  const values: Record<string, unknown> = {};
+  const found: Record<string, Source> = {};
+  const wrong = new Set<OptionKey>();
+  for (const [key, option] of OPTION_ROWS) {
+    values[key] = option.default;
+    found[key] = "default";
+    const candidates = [["environment", fromEnvironment], ["flag", fromFlags]] as const;
+    for (const [source, texts] of candidates) {
+      const given = texts.get(key);
+      if (!given) continue;
+      const value = readValue(option, given, problems);
+      values[key] = value ?? option.default;
+      found[key] = source;
+      if (value === undefined) wrong.add(key);
+      else wrong.delete(key);
+    }
+  }
+  // The table gives each value its type, so that what its rows made of the text is a Config.
+  const config = values as Config;
+  const sources = found as Sources;
+  checkTokens(config, sources, problems);
+  checkListening(config, sources, problems);
+  checkExposure(config, sources, problems);
+  return { config, sources, wrong, problems };
+}
+
+function readFlags(args: readonly string[], problems: string[]): GivenByKey {
+  const given = new Map<OptionKey, Given>();
+  // A stray argument behind such a flag may be part of a secret, and is not shown.
+  let unsure: string | undefined;
+  /** A secret's flag, if what follows it begins as a flag does: it may be the secret still. */
+  let unmet: string | undefined;
+  for (let at = 0; at < args.length; at++) {
+    const arg = args[at]!;
+    if (!arg.startsWith("-")) {
+      problems.push(
+        `unexpected argument ${unsure ? `after ${unsure}` : quote(withoutSecrets(arg))}`,
+      );
+      continue;
+    }
+    const equals = arg.indexOf("=");
+    const name = equals < 0 ? arg : arg.slice(0, equals);
+    const flag = FLAGS.get(name);
+    if (!flag) {
+      const shown = unmet ? `after ${unmet}` : quote(name) + suggest(name, FLAGS.keys());
+      problems.push(`unknown flag ${shown}`);
+      unsure = unmet ?? quote(name);
+      continue;
+    }
+    const { secret, mayHoldSecret, metavar, type }: Option<unknown> = OPTIONS[flag.key];
+    unsure = secret || mayHoldSecret ? name : undefined;
+    unmet = undefined;
+    let text = equals < 0 ? undefined : arg.slice(equals + 1);
+    if (flag.isNegated && text !== undefined) {
+      problems.push(`${name} takes no value`);
+      continue;
+    }
+    if (flag.isSwitch) text ??= String(!flag.isNegated);
+    else if (text === undefined && !args[at + 1]?.startsWith("--")) text = args[++at];
+    if (text === undefined) {
+      problems.push(`${name} needs a value: ${name}=${metavar}`);
+      unmet = unsure;
+      continue;
+    }
+    const before = type === "list" ? given.get(flag.key) : undefined;
+    given.set(flag.key, { text: before ? `${before.text},${text}` : text, name });
+  }
+  return given;
+}
+
+function readEnvironment(env: Readonly<Record<string, string>>, problems: string[]): GivenByKey {
+  const given = new Map<OptionKey, Given>();
+  for (const [name, text] of Object.entries(env)) {
+    if (!name.startsWith("HARK_")) continue;
+    const key = KEYS_BY_VARIABLE.get(name);
+    if (key) given.set(key, { text, name });
+    else problems.push(`unknown variable ${quote(name)}${suggest(name, KEYS_BY_VARIABLE.keys())}`);
+  }
+  return given;
+}
+
+/** Undefined if the text means no value, which is then a problem. */
+function readValue(option: Option<unknown>, { name, text }: Given, problems: string[]): unknown {
+  const value = option.parse(text);
+  if (value !== undefined) return value;
+  const shown = option.type === "list" ? listWithoutSecrets(text) : withoutSecrets(text);
+  const got = option.secret ? "" : `, got ${quote(shown)}`;
+  problems.push(`${name}: expected ${option.expected}${got}`);
+  return undefined;
+}
+
+/** The items up to the first that holds a secret: what follows it may still be part of that. */
+function listWithoutSecrets(text: string): string {
+  const items = text.split(",");
+  const at = items.findIndex((item) => withoutSecrets(item) !== item);
+  return at < 0 ? text : [...items.slice(0, at), withoutSecrets(items[at]!), "…"].join(",");
+}
+
+/** What is expected of tokens is in vain where none are taken, which nobody means. */
+function checkTokens(
+  config: Config,
+  { tokenSecret, tokenJwks }: Sources,
+  problems: string[],
+): void {
+  const sources = [tokenSecret, tokenJwks].filter((source) => source !== "default");
+  if (sources.length === 2) {
+    problems.push("tokens are signed with one or the other: give --token-secret or --token-jwks");
+  }
+  for (const key of ["tokenAudience", "tokenIssuer"] as const) {
+    if (config[key] === "" || sources.length > 0) continue;
+    problems.push(`--${flagName(key)} needs --token-secret or --token-jwks`);
+  }
+}
+
+function checkListening(config: Config, { host, port }: Sources, problems: string[]): void {
+  const { listen, tlsCert, tlsKey } = config;
+  if ((tlsCert === "") !== (tlsKey === "")) {
+    problems.push("a certificate is of no use without its key: give --tls-cert and --tls-key");
+  }
+  if (listen === "") return;
+  if (host !== "default" || port !== "default") {
+    problems.push("--listen takes the place of an address: give it, or --host and --port");
+  }
+  if (tlsCert !== "") {
+    problems.push("nobody speaks TLS on a Unix socket: give --listen, or --tls-cert and --tls-key");
+  }
+}
+
+/** Listening to the network with nobody checking who publishes is a mistake, or has to be meant. */
+function checkExposure(config: Config, sources: Sources, problems: string[]): void {
+  const keyed = ["publishKey", "tokenSecret", "tokenJwks"] as const;
+  const isKeyed = keyed.some((key) => sources[key] !== "default");
+  if (config.open || isKeyed || isLoopback(config.host)) return;
+  problems.push(
+    `anyone who reaches ${config.host} could publish: set a key with --publish-key KEY, ` +
+      "or mean it with --open",
+  );
+}
+
+/** Whether an address or host name is this machine's own and no other can reach it. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(host);
+}
+
+/** A text for an error: on one line, and not endless. */
+function quote(text: string): string {
+  return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
+}
+
+function suggest(name: string, names: Iterable<string>): string {
+  const [nearest] = [...names]
+    .map((candidate) => ({ candidate, edits: editDistance(name, candidate) }))
+    .filter(({ edits }) => edits <= Math.min(3, name.length / 3))
+    .sort((a, b) => a.edits - b.edits);
+  return nearest ? `, did you mean ${nearest.candidate}?` : "";
+}
+
+/** How many characters to insert, delete or replace (Levenshtein); `Infinity` if plainly many. */
+function editDistance(from: string, to: string): number {
+  if (Math.abs(from.length - to.length) > 3) return Infinity;
+  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
+  for (const [line, character] of [...from].entries()) {
+    const next = [line + 1];
+    for (let column = 1; column <= to.length; column++) {
+      const replaced = row[column - 1]! + (character === to[column - 1] ? 0 : 1);
+      next.push(Math.min(replaced, row[column]! + 1, next[column - 1]! + 1));
+    }
+    row = next;
+  }
+  return row.at(-1)!;
+}

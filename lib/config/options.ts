@@ -1,0 +1,335 @@
+/** Every option of the server, in one table. What is made of it stands in config.ts. */
+
+import { isSubscription } from "../core/channel.ts";
+
+type Kind = "string" | "integer" | "boolean" | "list" | "choice";
+
+/** One row of the table. */
+export interface Option<T> {
+  readonly type: Kind;
+  readonly default: T;
+  /** What stands for the value in the help; empty for a switch. */
+  readonly metavar: string;
+  readonly help: string;
+  /** What a right value is, for the sentence "expected …". */
+  readonly expected: string;
+  /** The value that `text` means, or `undefined` if it means none. */
+  readonly parse: (text: string) => T | undefined;
+  /** The variable's name, where it is not the flag's. */
+  readonly env?: string;
+  /** A secret is never shown, in no error and no help. */
+  readonly secret?: boolean;
+  /** It may be a URL with a secret in it, of which only the rest is shown. */
+  readonly mayHoldSecret?: boolean;
+}
+
+type Grouped<Rows> = { readonly [Key in keyof Rows]: Rows[Key] & { readonly group: string } };
+
+function group<Rows extends Record<string, Option<unknown>>>(name: string, rows: Rows) {
+  const grouped = Object.entries(rows).map(([key, row]) => [key, { ...row, group: name }]);
+  return Object.fromEntries(grouped) as Grouped<Rows>;
+}
+
+function text(
+  value: string,
+  metavar: string,
+  help: string,
+  expected = "text",
+  isRight = (_text: string) => true,
+): Option<string> {
+  const parse = (text: string) => isRight(text) ? text : undefined;
+  return { type: "string", default: value, metavar, help, expected, parse };
+}
+
+function integer(value: number, min: number, max: number, help: string): Option<number> {
+  const parse = (text: string) => {
+    const number = /^\d{1,15}$/.test(text) ? Number(text) : NaN;
+    return number >= min && number <= max ? number : undefined;
+  };
+  const expected = `an integer from ${min} to ${max}`;
+  return { type: "integer", default: value, metavar: "N", help, expected, parse };
+}
+
+const BOOLEANS: ReadonlyMap<string, boolean> = new Map([
+  ["true", true],
+  ["1", true],
+  ["false", false],
+  ["0", false],
+]);
+
+function boolean(value: boolean, help: string): Option<boolean> {
+  const parse = (text: string) => BOOLEANS.get(text);
+  return { type: "boolean", default: value, metavar: "", help, expected: "true or false", parse };
+}
+
+function choice<const T extends string>(
+  value: NoInfer<T>,
+  choices: readonly T[],
+  metavar: string,
+  help: string,
+): Option<T> {
+  const expected = choices.join(", ").replace(/, (?=[^,]*$)/, " or ");
+  const parse = (text: string) => choices.find((choice) => choice === text);
+  return { type: "choice", default: value, metavar, help: `${help}: ${expected}`, expected, parse };
+}
+
+function list(
+  metavar: string,
+  help: string,
+  expected: string,
+  isRight: (item: string) => boolean,
+): Option<readonly string[]> {
+  const parse = (text: string) => {
+    const items = text.split(",").map((item) => item.trim());
+    return items.every(isRight) ? items : undefined;
+  };
+  return { type: "list", default: [], metavar, help, expected, parse };
+}
+
+function isHostName(text: string): boolean {
+  return URL.parse(`http://${text}`)?.hostname === text;
+}
+
+function isListenAddress(text: string): boolean {
+  const isIPv6 = /^[0-9a-f:.]+$/i.test(text) && URL.canParse(`http://[${text}]`);
+  return isIPv6 || (isHostName(text) && !text.startsWith("["));
+}
+
+/** What a path may have is what the system's address of a socket holds. */
+function isUnixAddress(text: string): boolean {
+  const [, path] = /^unix:(.+)$/s.exec(text) ?? [];
+  return path !== undefined && isFileName(path) && new TextEncoder().encode(path).length <= 107;
+}
+
+function isOrigin(text: string): boolean {
+  return /^https?:/.test(text) && URL.parse(text)?.origin === text;
+}
+
+function isKeySource(text: string): boolean {
+  if (!/^([a-z][a-z0-9+.-]*:\/\/|https?:)/i.test(text)) return text !== "" && isFileName(text);
+  return text.startsWith("https://") && URL.canParse(text);
+}
+
+/** RFC 7518 section 3.2: HS256 wants as many bytes as its hash has. */
+const isSecret = (text: string) => new TextEncoder().encode(text).length >= 32;
+const isKey = (text: string) => /^[\x21-\x7e]+$/.test(text);
+const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
+const isFileName = (text: string) => !text.includes("\0");
+
+const HOUR_MS = 3_600_000;
+const YEAR_S = 31_536_000;
+const MIB = 1024 ** 2;
+const GIB = 1024 ** 3;
+
+/** Every option: its default, its bounds and what it means. Flag and variable follow from the key. */
+export const OPTIONS = {
+  ...group("Listening", {
+    host: text(
+      "127.0.0.1",
+      "ADDRESS",
+      "address to listen on",
+      "an IP address or a lower-case host name, with no port",
+      isListenAddress,
+    ),
+    port: integer(3000, 0, 65_535, "port to listen on; 0 takes a free one"),
+    listen: text(
+      "",
+      "unix:PATH",
+      "Unix socket to listen on, in place of address and port",
+      "unix: and a path of at most 107 bytes, such as unix:/run/hark.sock",
+      isUnixAddress,
+    ),
+    tlsCert: text(
+      "",
+      "FILE",
+      "certificate (PEM) for https and wss; read again on SIGHUP",
+      "a file name",
+      isFileName,
+    ),
+    tlsKey: text("", "FILE", "private key of the certificate (PEM)", "a file name", isFileName),
+    trustProxy: integer(0, 0, 10, "proxies in front that tell the client's address"),
+    publicHost: list(
+      "NAME",
+      "host name the server is reached by, beside its own",
+      "lower-case host names with no scheme, port or path, such as push.example.com",
+      isHostName,
+    ),
+    open: boolean(false, "let anyone publish who can reach the server"),
+    origins: list(
+      "ORIGIN",
+      "origin of the pages that may connect, beside the server's own",
+      "origins with no path, such as https://example.com",
+      isOrigin,
+    ),
+    publishKey: {
+      ...list(
+        "KEY",
+        "key that a publisher must show; no key, no check",
+        "keys of printable ASCII with no space or comma",
+        isKey,
+      ),
+      env: "HARK_PUBLISH_KEYS",
+      secret: true,
+    },
+    drainS: integer(5, 0, 600, "seconds that clients get to leave when the server stops"),
+  }),
+  ...group("Tokens", {
+    tokenSecret: {
+      ...text(
+        "",
+        "SECRET",
+        "secret that tokens are signed with (HS256)",
+        "32 bytes or more",
+        isSecret,
+      ),
+      secret: true,
+    },
+    tokenJwks: {
+      ...text(
+        "",
+        "SOURCE",
+        "file or https URL with the keys that tokens are signed with",
+        "a file name, or a URL that begins with https://",
+        isKeySource,
+      ),
+      mayHoldSecret: true,
+    },
+    tokenAudience: text("", "TEXT", "what has to be among a token's aud"),
+    tokenIssuer: text("", "TEXT", "what a token's iss has to be"),
+    public: list(
+      "CHANNEL",
+      "what anyone may receive; if not given, all where no token is needed",
+      'channels (1 to 128 of A-Z a-z 0-9 _ . : @ -), "*" or patterns ending in ".*" or ":*"',
+      isSubscription,
+    ),
+  }),
+  ...group("Messages", {
+    welcome: text("Welcome to my server", "TEXT", "first message to each client; empty for none"),
+    publishBytesMax: integer(65_536, 1, 64 * MIB, "bytes of one publication"),
+    publishPerSecondMax: integer(1000, 1, 1_000_000, "publications a second of one key or address"),
+  }),
+  ...group("Socket.IO", {
+    socketio: boolean(true, "serve Socket.IO; the flag turns it off"),
+    socketioPath: text(
+      "/socket.io/",
+      "PATH",
+      "where Socket.IO is served",
+      "a path that begins and ends with /, such as /socket.io/",
+      isMountPath,
+    ),
+    pingIntervalMs: integer(25_000, 10, HOUR_MS, "milliseconds from ping to ping"),
+    pingTimeoutMs: integer(
+      20_000,
+      10,
+      HOUR_MS,
+      "milliseconds that a client may take to answer one",
+    ),
+    pollingBytesMax: integer(1_000_000, 1024, 64 * MIB, "bytes of one long-polling request"),
+    upgradeTimeoutMs: integer(10_000, 10, HOUR_MS, "milliseconds for polling to become WebSocket"),
+    connectTimeoutMs: integer(45_000, 10, HOUR_MS, "milliseconds to join a first namespace"),
+    namespacesMax: integer(16, 1, 1000, "namespaces that one client is in, each a session"),
+    handshakesMax: integer(
+      2000,
+      1,
+      1_000_000,
+      "polling sessions whose client has not come back yet",
+    ),
+  }),
+  ...group("Channels and history", {
+    channelsPerSessionMax: integer(128, 1, 100_000, "channels that one client is on"),
+    channelsMax: integer(
+      100_000,
+      1,
+      10_000_000,
+      "channels kept; a caller gets half of what others leave",
+    ),
+    historyCount: integer(100, 0, 1_000_000, "publications kept of a channel; 0 keeps none"),
+    historyAgeS: integer(3600, 1, YEAR_S, "seconds that a publication is kept"),
+    historyBytesMax: integer(MIB, 1, GIB, "bytes kept of a channel"),
+    historyTotalBytesMax: integer(
+      256 * MIB,
+      1,
+      1024 * GIB,
+      "bytes kept in all; who holds most of them makes room",
+    ),
+    idempotencyAgeS: integer(300, 1, 86_400, "seconds that an Idempotency-Key is remembered"),
+    idempotencyKeysMax: integer(
+      100_000,
+      1,
+      1_000_000,
+      "Idempotency-Keys remembered; a caller gets half",
+    ),
+    presenceMax: integer(1000, 1, 100_000, "entries in one answer about presence"),
+    store: text(
+      "",
+      "FILE",
+      "SQLite file that outlives a restart; empty keeps it all in memory",
+      "a file name",
+      isFileName,
+    ),
+    storeSync: choice("normal", ["normal", "full"], "MODE", "how hard the file is synced"),
+  }),
+  ...group("Bounds of a session", {
+    idleTimeoutS: integer(
+      60,
+      0,
+      86_400,
+      "seconds of silence before a socket is closed; 0 for never",
+    ),
+    outboundBytesMax: integer(MIB, 1024, GIB, "unsent bytes before a client is too slow"),
+    inboundBytesMax: integer(65_536, 1024, 64 * MIB, "bytes of one frame from a client"),
+    inboundPerSecondMax: integer(50, 1, 100_000, "frames a second from one client"),
+    sseHeartbeatMs: integer(
+      15_000,
+      100,
+      HOUR_MS,
+      "milliseconds from comment to comment on /events",
+    ),
+  }),
+  ...group("Connections", {
+    connectionsMax: integer(20_000, 1, 1_000_000, "connections at a time"),
+    connectionsPerAddressMax: integer(
+      200,
+      1,
+      1_000_000,
+      "of one address; loopback is exempt but behind a proxy",
+    ),
+    handshakeTimeoutMs: integer(
+      10_000,
+      100,
+      HOUR_MS,
+      "milliseconds for a handshake of WebSocket or TLS",
+    ),
+    bodyTimeoutMs: integer(30_000, 100, HOUR_MS, "milliseconds for the body of a request"),
+  }),
+  ...group("Log", {
+    log: choice("text", ["text", "json"], "FORMAT", "how lines are written"),
+    logLevel: choice("info", ["debug", "info", "warn", "error"], "LEVEL", "least level written"),
+    logLinesPerAddressMax: integer(60, 1, 100_000, "lines a minute about one address"),
+  }),
+} as const;
+
+/** The name of an option in code, such as `outboundBytesMax`. */
+export type OptionKey = keyof typeof OPTIONS;
+
+/** The table's rows, in its order. */
+export const OPTION_ROWS = Object.entries(OPTIONS) as [
+  OptionKey,
+  (typeof OPTIONS)[OptionKey],
+][];
+
+type ValueOf<Row> = Row extends Option<infer T> ? T : never;
+
+/** Every option's value. */
+export type Config = { readonly [Key in OptionKey]: ValueOf<(typeof OPTIONS)[Key]> };
+
+/** An option's name on the command line, without the dashes: `outbound-bytes-max`. */
+export function flagName(key: OptionKey): string {
+  return key.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`);
+}
+
+/** An option's name in the environment: `HARK_OUTBOUND_BYTES_MAX`. */
+export function variableName(key: OptionKey): string {
+  const { env }: Option<unknown> = OPTIONS[key];
+  return env ?? `HARK_${flagName(key).toUpperCase().replaceAll("-", "_")}`;
+}

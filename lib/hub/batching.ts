@@ -1,0 +1,117 @@
+import type { Clock } from "../core/clock.ts";
+import { frameBytes } from "../core/publication.ts";
+import type { Disconnect } from "../core/errors.ts";
+import type { Format, Frame, Transport } from "../core/transport.ts";
+
+/** Puts what was queued in one turn into one frame. */
+export type Join = (frames: readonly Frame[]) => Frame;
+
+/**
+ * What was queued, as a chain. Sessions that are sent the same frames in the same order share every
+ * link, and so the joined frame too: it is made once for all of them.
+ */
+class Queued {
+  readonly frame: Frame;
+  readonly bytes: number;
+  readonly #before: Queued | undefined;
+  #next: Queued | undefined;
+  #joined: Frame | undefined;
+
+  constructor(frame: Frame, before?: Queued) {
+    this.frame = frame;
+    this.#before = before;
+    this.bytes = frameBytes(frame) + (before?.bytes ?? 0);
+  }
+
+  then(frame: Frame): Queued {
+    if (this.#next?.frame !== frame) this.#next = new Queued(frame, this);
+    return this.#next!;
+  }
+
+  joined(join: Join): Frame {
+    return this.#joined ??= join(Queued.#frames(this));
+  }
+
+  static #frames(last: Queued): Frame[] {
+    const frames: Frame[] = [];
+    for (let link: Queued | undefined = last; link !== undefined; link = link.#before) {
+      frames.push(link.frame);
+    }
+    return frames.reverse();
+  }
+}
+
+/** Collects the transports that have something queued, and flushes them at the end of the turn. */
+export class Turn {
+  readonly #clock: Clock;
+  readonly #waiting: BatchingTransport[] = [];
+  /** Where the last chain of each kind began. */
+  readonly #firsts = new Map<Join, Queued>();
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+  }
+
+  /** The beginning of a chain, shared with those of its kind who began with the same frame. */
+  begin(frame: Frame, join: Join, transport: BatchingTransport): Queued {
+    if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#flush());
+    this.#waiting.push(transport);
+    let first = this.#firsts.get(join);
+    if (first?.frame !== frame) {
+      first = new Queued(frame);
+      this.#firsts.set(join, first);
+    }
+    return first;
+  }
+
+  #flush(): void {
+    this.#firsts.clear();
+    for (const transport of this.#waiting.splice(0)) transport.flush();
+  }
+}
+
+/** A transport that writes what is queued in one turn as one frame. */
+export class BatchingTransport implements Transport {
+  readonly #inner: Transport;
+  readonly #join: Join;
+  readonly #turn: Turn;
+  #queued: Queued | undefined;
+  /** What the inner transport had unsent when the queue began; asking it costs a call each time. */
+  #innerBytes = 0;
+
+  constructor(inner: Transport, join: Join, turn: Turn) {
+    this.#inner = inner;
+    this.#join = join;
+    this.#turn = turn;
+  }
+
+  get name(): string {
+    return this.#inner.name;
+  }
+
+  get format(): Format {
+    return this.#inner.format;
+  }
+
+  get bufferedBytes(): number {
+    if (this.#queued === undefined) return this.#inner.bufferedBytes;
+    return this.#innerBytes + this.#queued.bytes;
+  }
+
+  write(frame: Frame): void {
+    if (this.#queued === undefined) this.#innerBytes = this.#inner.bufferedBytes;
+    this.#queued = this.#queued?.then(frame) ?? this.#turn.begin(frame, this.#join, this);
+  }
+
+  /** Writes what is queued. */
+  flush(): void {
+    const queued = this.#queued;
+    this.#queued = undefined;
+    if (queued !== undefined) this.#inner.write(queued.joined(this.#join));
+  }
+
+  close(reason: Disconnect): void {
+    this.flush();
+    this.#inner.close(reason);
+  }
+}

@@ -1,0 +1,127 @@
+import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
+import { wait } from "../core/clock.ts";
+import type { Hub } from "./hub.ts";
+import type { Disconnect } from "../core/errors.ts";
+import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
+import type { Peer, Session, SubscribeOptions } from "./session.ts";
+import type { Transport } from "../core/transport.ts";
+import type { Log } from "../observe/log.ts";
+import type { HarkMetrics } from "../observe/metrics.ts";
+
+const RETRY_AFTER_S = 5;
+const GONE_POLL_MS = 20;
+/** Refusals that somebody has to know of: a bound was hit, or a key or token does not count. */
+const TOLD: readonly RefusalType[] = [
+  "over-limit",
+  "too-large",
+  "too-many-requests",
+  "unauthorized",
+];
+
+/**
+ * What all transports share: a slot for each connection, held until it is really gone, and the story
+ * of each session in log and metrics.
+ */
+export class Connections {
+  readonly hub: Hub;
+  readonly #slots: AddressSlots;
+  readonly #log: Log;
+  readonly #metrics: HarkMetrics;
+  #draining = false;
+
+  constructor(hub: Hub, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
+    this.hub = hub;
+    this.#slots = new AddressSlots(limits);
+    this.#log = log;
+    this.#metrics = metrics;
+  }
+
+  /** Connections that have a slot. */
+  get taken(): number {
+    return this.#slots.taken;
+  }
+
+  /** From now on every new connection is refused. */
+  stopAdmitting(): void {
+    this.#draining = true;
+  }
+
+  /** Resolves when every connection is gone, or after `ms` milliseconds. */
+  async gone(ms: number): Promise<void> {
+    const { clock } = this.hub.options;
+    const deadline = clock.monotonic() + ms;
+    while (this.#slots.taken > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
+  }
+
+  /**
+   * Takes a slot for a connection from `address`. Returns what gives it back, to be called when the
+   * connection is gone. Throws a `Refusal` that says when to try again.
+   */
+  admit(address: string): () => void {
+    if (this.#draining) {
+      throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
+    }
+    const slot = this.#slots.take(address);
+    if (typeof slot === "function") return slot;
+    const whose = slot === "all" ? "the server has" : "your address has";
+    throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);
+  }
+
+  /** Opens a session and tells it. Throws as `Hub.open()` does. */
+  open(
+    transport: Transport,
+    peer: Peer,
+    subscriptions: readonly string[],
+    options: SubscribeOptions,
+  ): Session {
+    const session = this.hub.open(transport, peer, subscriptions, options);
+    const { address } = peer;
+    this.#metrics.connections.inc();
+    this.#metrics.sessions.with(transport.name).inc();
+    const fields = { id: session.id, transport: transport.name, address };
+    this.#log.info("new connection", fields, address);
+    return session;
+  }
+
+  /** Tells that a session has left the hub; to be given to the hub as `onLeave`. */
+  left(session: Session, why: string): void {
+    const { id, transport, peer, ageMs } = session;
+    this.#metrics.sessions.with(transport.name).dec();
+    this.#metrics.disconnects.with(why.replaceAll(" ", "_")).inc();
+    if (why === DISCONNECTS.slow.name) this.#metrics.slowDisconnects.inc();
+    const seconds = Math.round(ageMs / 100) / 10;
+    const level = why === DISCONNECTS.slow.name ? "warn" : "info";
+    this.#log[level]("client disconnected", { id, why, seconds }, peer.address);
+  }
+
+  /** Tells that a request or a command was turned down; `why` holds nothing of a key or token. */
+  refused(type: RefusalType, why: string, address: string): void {
+    this.#metrics.rejected.with(type).inc();
+    if (TOLD.includes(type)) this.#log.warn("refused", { address, why }, address);
+  }
+
+  /** Tells that a client broke a bound, or that our own handler failed with `error`. */
+  fault(reason: Disconnect, address: string, error?: unknown): void {
+    if (error === undefined) {
+      this.#metrics.rejected.with(reason.name).inc();
+      this.#log.warn("client cut", { address, why: reason.reason }, address);
+    } else {
+      this.#log.error("handler failed", { address, error: String(error) }, address);
+    }
+  }
+
+  /** Tells that a handler failed; whose connection it was lives on. */
+  failed(error: unknown): void {
+    this.#log.error("handler failed", { error: String(error) });
+  }
+
+  /** A connection was told to close and is not gone yet. */
+  closing(): void {
+    this.#metrics.closingSessions.inc();
+  }
+
+  /** A connection that was told to close is gone. */
+  closed(): void {
+    this.#metrics.closingSessions.dec();
+  }
+}

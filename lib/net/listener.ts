@@ -1,0 +1,176 @@
+import type { Config } from "../config/config.ts";
+import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
+import type { Clock } from "../core/clock.ts";
+import { CertificateError } from "../core/errors.ts";
+import { problem } from "../http/problem.ts";
+import { LastingServer } from "./resilient_server.ts";
+
+/** Where a server listens. */
+export interface Listener {
+  /** How to name it: `http://localhost:3000`, `https://0.0.0.0:443`, `unix:/run/hark.sock`. */
+  readonly url: string;
+  /** 0 for a Unix socket. */
+  readonly port: number;
+  /**
+   * Reads certificate and key again, for whoever connects from now on. Throws a `CertificateError` if
+   * they cannot be used, and leaves it at the old ones. Undefined if there is none.
+   */
+  readonly renewCertificate?: () => void;
+  /** Lets go of the address. Resolves once every request is answered. */
+  close(): Promise<void>;
+}
+
+/** What a listener is made with. */
+export interface ListenerOptions {
+  readonly config: Config;
+  readonly clock: Clock;
+  /** Answers a request that comes from an address, which is `unix` behind a Unix socket. */
+  readonly handle: (request: Request, address: string) => Response | Promise<Response>;
+  /** A connection failed before a request could be made of it. */
+  readonly onError: (error: Error, address: string) => void;
+  /** There were too many connections for that of the client at `address`. */
+  readonly onRefused: (address: string) => void;
+  /** The process can take no connection now, and tries again. */
+  readonly onFailure: (error: Error) => void;
+}
+
+/** An address that cannot be listened on: taken, not this machine's, not allowed, or with no certificate. */
+export class ListenError extends Error {
+  override readonly name = "ListenError";
+}
+
+const TCP_BACKLOG = 4096;
+const LOOPBACK = "127.0.0.1";
+/**
+ * The address that Deno gives for a client which has reset its connection already. A WebSocket made
+ * of it would have no event, and hold its slot until its handshake had lasted too long.
+ */
+const GONE = "0.0.0.0";
+/** Clients hold more connections open than they have sessions: for their other requests. */
+const CONNECTIONS_PER_SESSION = 2;
+
+const onListen = () => {};
+
+/** Listens as configured. Throws a `ListenError`. */
+export async function listen(options: ListenerOptions): Promise<Listener> {
+  const { listen, tlsCert, host, port } = options.config;
+  try {
+    if (listen !== "") return await listenUnix(listen.replace("unix:", ""), options);
+    return tlsCert === "" ? listenTcp(options) : await listenTls(options);
+  } catch (error) {
+    if (error instanceof CertificateError) throw new ListenError(error.message);
+    const where = listen === "" ? `${host}, port ${port}` : listen;
+    throw new ListenError(`Cannot listen on ${where}: ${(error as Error).message}`);
+  }
+}
+
+function listenTcp(options: ListenerOptions): Listener {
+  const { host: hostname, port } = options.config;
+  const server = serveTcp({ hostname, port }, options, (request, { hostname }) => {
+    if (hostname !== GONE) return options.handle(request, hostname);
+    return problem(400, "bad-request", "The connection was reset before the request was looked at");
+  });
+  const { address } = server;
+  return {
+    url: `http://${displayHost(address.hostname)}:${address.port}`,
+    port: address.port,
+    close: () => server.close(),
+  };
+}
+
+/** Answers HTTP on a TCP port; once it has one of its own, it keeps that. */
+function serveTcp(
+  { hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">,
+  { clock, onFailure }: ListenerOptions,
+  handle: (request: Request, from: Deno.NetAddr) => Response | Promise<Response>,
+): LastingServer<Deno.NetAddr> {
+  return new LastingServer({
+    clock,
+    onFailure,
+    serve: (last) =>
+      Deno.serve(
+        { hostname, port: last?.port ?? port, tcpBacklog: TCP_BACKLOG, onListen },
+        (request, { remoteAddr }) => handle(request, remoteAddr),
+      ),
+  });
+}
+
+async function listenTls(options: ListenerOptions): Promise<Listener> {
+  // Only now, because most servers have a proxy for it and start faster without.
+  const { readCredentials, TlsFront } = await import("./tls.ts");
+  const { host, tlsCert, tlsKey } = options.config;
+  const credentials = readCredentials(tlsCert, tlsKey);
+  const server = serveTcp({ hostname: LOOPBACK, port: 0 }, options, (request, { port }) => {
+    const address = front.addressOf(port);
+    if (address !== undefined) return options.handle(request, address);
+    return problem(421, "misdirected", "This port is the server's own: use the one it names");
+  });
+  const front = new TlsFront({
+    ...options,
+    handshakeTimeoutMs: options.config.handshakeTimeoutMs,
+    credentials,
+    target: server.address.port,
+    slots: new AddressSlots(connectionLimits(options.config)),
+  });
+  let port: number;
+  try {
+    port = front.listen({ hostname: host, port: options.config.port, tcpBacklog: TCP_BACKLOG });
+  } catch (error) {
+    await server.close();
+    throw error;
+  }
+  return {
+    url: `https://${displayHost(host)}:${port}`,
+    port,
+    renewCertificate: () => front.renew(readCredentials(tlsCert, tlsKey)),
+    async close() {
+      await server.close();
+      front.close();
+    },
+  };
+}
+
+/** What of all connections, with requests on them or without, is let in. */
+function connectionLimits(config: Config): ConnectionLimits {
+  const { connectionsMax, connectionsPerAddressMax, trustProxy } = config;
+  return {
+    connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
+    // Whoever connects is a proxy where one is trusted, and brings the clients of many addresses.
+    connectionsPerAddressMax: trustProxy > 0
+      ? Infinity
+      : CONNECTIONS_PER_SESSION * connectionsPerAddressMax,
+    trustProxy,
+  };
+}
+
+async function listenUnix(path: string, options: ListenerOptions): Promise<Listener> {
+  await removeStaleSocket(path);
+  const server = new LastingServer<Deno.UnixAddr>({
+    ...options,
+    serve: () => Deno.serve({ path, onListen }, (request) => options.handle(request, "unix")),
+  });
+  return {
+    url: `unix:${path}`,
+    port: 0,
+    close: () => server.close(),
+  };
+}
+
+/** Removes the file of a socket on which nobody listens any more. Throws if it is anything else. */
+async function removeStaleSocket(path: string): Promise<void> {
+  try {
+    const { isSocket } = await Deno.lstat(path);
+    if (!isSocket) throw new Error("there is a file of that name, which is no socket");
+    (await Deno.connect({ transport: "unix", path })).close();
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return;
+    if (!(error instanceof Deno.errors.ConnectionRefused)) throw error;
+    return await Deno.remove(path);
+  }
+  throw new Error("another process listens there");
+}
+
+function displayHost(host: string): string {
+  if (host === "127.0.0.1" || host === "::1") return "localhost";
+  return host.includes(":") ? `[${host}]` : host;
+}

@@ -1,0 +1,229 @@
+import { connect } from "node:net";
+import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
+import type { AddressSlots } from "../core/address.ts";
+import { type Clock, wait } from "../core/clock.ts";
+import { Deadlines } from "../core/deadlines.ts";
+import { CertificateError } from "../core/errors.ts";
+import { ConnStream } from "./conn_stream.ts";
+import { RETRY_MS } from "./resilient_server.ts";
+
+/** A certificate, with those that lead to its root after it, and its private key; both in PEM. */
+export interface Credentials {
+  readonly cert: string;
+  readonly key: string;
+}
+
+/** What a `TlsFront` needs, and the bounds it keeps. */
+export interface TlsFrontOptions {
+  readonly credentials: Credentials;
+  /** The plain server's port on 127.0.0.1. */
+  readonly target: number;
+  /** For each connection one; what has none is closed at once. */
+  readonly slots: AddressSlots;
+  readonly clock: Clock;
+  /** A client that has not finished the handshake by then is cut, and so is one that then is silent. */
+  readonly handshakeTimeoutMs: number;
+  /** The connection of the client at `address` failed. */
+  readonly onError: (error: Error, address: string) => void;
+  /** The client at `address` was one too many. */
+  readonly onRefused: (address: string) => void;
+  /** The process can take no connection now, and tries again. */
+  readonly onFailure: (error: Error) => void;
+}
+
+const LOOPBACK = "127.0.0.1";
+/** A client that reads nothing of what waits for it is cut by then. */
+const STALLED_MS = 120_000;
+/** How long a client may take to read what is left when the server has ended its connection. */
+const LINGER_MS = 10_000;
+
+/** Reads two files, and throws a `CertificateError` if they cannot be used with each other. */
+export function readCredentials(certFile: string, keyFile: string): Credentials {
+  try {
+    const credentials = {
+      cert: Deno.readTextFileSync(certFile),
+      key: Deno.readTextFileSync(keyFile),
+    };
+    // What checks them is listening with them.
+    Deno.listenTls({ hostname: LOOPBACK, port: 0, ...credentials }).close();
+    return credentials;
+  } catch (error) {
+    const { message } = error as Error;
+    const why = message.includes("KeyMismatch") ? "they do not belong together" : message;
+    throw new CertificateError(`Cannot use certificate ${certFile} with key ${keyFile}: ${why}`);
+  }
+}
+
+/** A client's connection, from before its handshake. */
+interface Client {
+  readonly address: string;
+  /** What is under the TLS. */
+  readonly stream: ConnStream;
+  readonly socket: TLSSocket;
+  /** How much had been sent when it was seen to wait. */
+  sentBytes: number;
+}
+
+/**
+ * Takes TLS connections, and hands on what is in them to a plain server on this machine. `Deno.serve`
+ * could do TLS by itself, but keeps the certificate that it has begun with, ends its WebSockets when
+ * it is shut down, and waits for a handshake for ever: so a certificate can only be renewed, and a
+ * client that does not speak be cut, in front of it.
+ *
+ * Deno accepts the connections and Node's part of it does the TLS. A server of Node's would take none
+ * any more, and say nothing, once the process had no descriptor left. A connection of
+ * `Deno.listenTls` cannot be cut while its client reads nothing, and a new certificate would need a
+ * new listener, between which and the old one clients are refused.
+ */
+export class TlsFront {
+  readonly #options: TlsFrontOptions;
+  readonly #clients = new Set<Client>();
+  readonly #handshaking: Deadlines<Client>;
+  readonly #silent: Deadlines<Client>;
+  readonly #stalled: Deadlines<Client>;
+  readonly #lingering: Deadlines<Client>;
+  /** The clients' addresses, by the port from which the plain server sees them come. */
+  readonly #addresses = new Map<number, string>();
+  #context: SecureContext;
+  #listener: Deno.TcpListener | undefined;
+
+  constructor(options: TlsFrontOptions) {
+    const { clock, credentials, handshakeTimeoutMs } = options;
+    this.#options = options;
+    this.#context = createSecureContext(credentials);
+    this.#handshaking = new Deadlines(clock, handshakeTimeoutMs, (client) => {
+      this.#fail(client, new Error("TLS handshake timeout"));
+    });
+    this.#silent = new Deadlines(clock, handshakeTimeoutMs, (client) => {
+      this.#fail(client, new Error(`no request within ${handshakeTimeoutMs / 1000} s`));
+    });
+    this.#stalled = new Deadlines(clock, STALLED_MS, (client) => {
+      if (client.stream.sentBytes > client.sentBytes) this.#awaitReading(client);
+      else this.#fail(client, new Error(`nothing taken for ${STALLED_MS / 1000} s`));
+    });
+    this.#lingering = new Deadlines(clock, LINGER_MS, cut);
+  }
+
+  /** Connections that are not gone. */
+  get size(): number {
+    return this.#clients.size;
+  }
+
+  /** Begins to listen, and returns the port. Throws if the address cannot be had. */
+  listen(options: Deno.TcpListenOptions): number {
+    const listener = this.#listener = Deno.listen(options);
+    this.#acceptAll(listener);
+    return listener.addr.port;
+  }
+
+  /** The client whose connection reaches the plain server from this port; undefined if it is nobody's. */
+  addressOf(port: number): string | undefined {
+    return this.#addresses.get(port);
+  }
+
+  /** Shows this certificate to whoever connects from now on; connections that are open stay. */
+  renew(credentials: Credentials): void {
+    this.#context = createSecureContext(credentials);
+  }
+
+  /** Listens no more, and ends every connection. */
+  close(): void {
+    this.#listener?.close();
+    this.#listener = undefined;
+    for (const client of this.#clients) cut(client);
+  }
+
+  async #acceptAll(listener: Deno.TcpListener): Promise<void> {
+    const { clock, onFailure } = this.#options;
+    while (this.#listener === listener) {
+      try {
+        this.#take(await listener.accept());
+      } catch (error) {
+        if (this.#listener !== listener) return;
+        onFailure(error as Error);
+        await wait(clock, RETRY_MS);
+      }
+    }
+  }
+
+  #take(conn: Deno.TcpConn): void {
+    const address = conn.remoteAddr.hostname;
+    const release = this.#options.slots.take(address);
+    if (typeof release === "string") {
+      this.#options.onRefused(address);
+      conn.close();
+      return;
+    }
+    const stream = new ConnStream(conn);
+    const socket = new TLSSocket(stream, {
+      isServer: true,
+      secureContext: this.#context,
+      ALPNProtocols: ["http/1.1"],
+    });
+    const client: Client = { address, stream, socket, sentBytes: 0 };
+    this.#clients.add(client);
+    this.#handshaking.start(client);
+    for (const part of [socket, stream]) part.on("error", (error) => this.#fail(client, error));
+    socket.on("close", () => cut(client));
+    stream.on("close", () => {
+      release();
+      this.#forget(client);
+    });
+    socket.on("secure", () => this.#forward(client));
+  }
+
+  #forget(client: Client): void {
+    this.#clients.delete(client);
+    for (const deadlines of [this.#handshaking, this.#silent, this.#stalled, this.#lingering]) {
+      deadlines.cancel(client);
+    }
+    cut(client);
+  }
+
+  #forward(client: Client): void {
+    const { address, socket } = client;
+    this.#handshaking.cancel(client);
+    this.#silent.start(client);
+    const server = connect({ host: LOOPBACK, port: this.#options.target, noDelay: true });
+    socket.on("close", () => server.destroy());
+    server.on("error", (error) => this.#fail(client, error));
+    server.on("close", () => this.#end(client));
+    server.on("connect", () => {
+      const port = server.localPort!;
+      this.#addresses.set(port, address);
+      server.on("close", () => this.#addresses.delete(port));
+      socket.once("data", () => this.#silent.cancel(client));
+      // While the client has enough to read, no more of it is taken, and so its end is not seen either.
+      server.on("pause", () => this.#awaitReading(client));
+      socket.on("drain", () => this.#stalled.cancel(client));
+      socket.pipe(server).pipe(socket);
+    });
+  }
+
+  /** Lets a client read something of what waits for it. */
+  #awaitReading(client: Client): void {
+    client.sentBytes = client.stream.sentBytes;
+    this.#stalled.start(client);
+  }
+
+  /** Lets a client read what is left; the server is gone. */
+  #end(client: Client): void {
+    if (!this.#clients.has(client)) return;
+    this.#lingering.start(client);
+    client.socket.end();
+    // Nobody takes what still comes, but the end of it has to be seen.
+    client.socket.resume();
+  }
+
+  #fail(client: Client, error: Error): void {
+    if (!this.#clients.has(client)) return;
+    this.#clients.delete(client);
+    this.#options.onError(error, client.address);
+    cut(client);
+  }
+}
+
+function cut({ socket, stream }: Client): void {
+  socket.destroy();
+  stream.destroy();
+}

@@ -1,0 +1,197 @@
+import { concat } from "../../core/bytes.ts";
+import {
+  type Bytes,
+  checkPacket,
+  checkPackets,
+  decodeBase64,
+  type Decoded,
+  decodeText,
+  decodeUtf8,
+  encodeText,
+  type EngineCodec,
+  failure,
+  type Packet,
+  PACKET_TYPES,
+  success,
+  typeDigit,
+} from "./codec.ts";
+
+/**
+ * Engine.IO protocol 3, of socket.io-client 1 and 2: packets in a polling body have their lengths
+ * before them, and bytes are `b4` and base64, or follow the byte 4.
+ *
+ * A payload is text unless bytes are among its packets and `base64` is false. Text lengths count
+ * UTF-16 code units, lengths in a binary payload count bytes.
+ *
+ * See https://github.com/socketio/engine.io-protocol/tree/v3.
+ */
+export const engineio3: EngineCodec = {
+  version: 3,
+
+  encodeFrame(packet, options) {
+    checkPacket(packet);
+    if (typeof packet.data === "string" || options?.base64) return encodeAsText(packet);
+    return concat([Uint8Array.of(MESSAGE), packet.data]);
+  },
+
+  decodeFrame(frame) {
+    return typeof frame === "string" ? decodeTextPacket(frame) : decodeBinaryPacket(frame);
+  },
+
+  encodePayload(packets, { base64 }) {
+    checkPackets(packets);
+    if (!base64 && packets.some(({ data }) => typeof data !== "string")) {
+      return concat(packets.flatMap(encodeBinaryParts));
+    }
+    return packets.map(encodeAsText).map((text) => `${text.length}:${text}`).join("");
+  },
+
+  decodePayload(body) {
+    if (body.length === 0) return failure("payload is empty, expected at least one packet");
+    return typeof body === "string" ? decodeTextPayload(body) : decodeBinaryPayload(body);
+  },
+};
+
+/**
+ * The answer to a JSONP poll: a script that hands `payload` to the callback of that number.
+ *
+ * Only the digits of `index`, the request's `j`, are used, so that it cannot bring in script.
+ */
+export function encodeJsonp(index: string, payload: string): string {
+  const script = JSON.stringify(payload)
+    .replaceAll("\u2028", "\\u2028")
+    .replaceAll("\u2029", "\\u2029");
+  return `___eio[${index.replace(/[^0-9]/g, "")}](${script});`;
+}
+
+/**
+ * The payload in the form that a JSONP client posts, its field `d`.
+ *
+ * Browsers turn newlines in a form into CR LF, so clients write a newline as `\n`, and what was
+ * `\n` as `\\n`.
+ */
+export function decodeJsonpBody(form: string): Decoded<string> {
+  const [, field] = /(?:^|&)d=([^&]*)/.exec(form) ?? [];
+  if (field === undefined) return failure("form has no field d");
+  try {
+    const text = decodeURIComponent(field.replaceAll("+", " "));
+    return success(text.replace(/(\\?)\\n/g, (_, escape) => escape === "" ? "\n" : "\\n"));
+  } catch (error) {
+    if (!(error instanceof URIError)) throw error;
+    return failure("form field d is not valid percent-encoded UTF-8");
+  }
+}
+
+const MESSAGE = typeDigit("message");
+const STRING = 0;
+const BINARY = 1;
+const LENGTH_DIGITS_MAX = 10;
+
+const encoder = new TextEncoder();
+
+function encodeAsText({ type, data }: Packet): string {
+  return typeof data === "string" ? encodeText(type, data) : `b${MESSAGE}${data.toBase64()}`;
+}
+
+function decodeTextPacket(text: string): Decoded<Packet> {
+  if (!text.startsWith("b")) return decodeText(text);
+  if (text[1] !== String(MESSAGE)) return failure("base64 packet is not a message");
+  return decodeBase64(text.slice(2));
+}
+
+function decodeBinaryPacket(bytes: Bytes): Decoded<Packet> {
+  const [type] = bytes;
+  if (type === undefined) return failure("binary packet is empty, expected a type byte");
+  if (PACKET_TYPES[type] !== "message") return failure("binary packet is not a message");
+  return success({ type: "message", data: bytes.subarray(1) });
+}
+
+function decodeTextPayload(body: string): Decoded<Packet[]> {
+  const packets: Packet[] = [];
+  for (let at = 0; at < body.length;) {
+    const place = locate(TEXT_LENGTH, (index) => body.charCodeAt(index), at, body.length);
+    if (!place.ok) return place;
+    const packet = decodeTextPacket(body.slice(place.value.start, place.value.end));
+    if (!packet.ok) return packet;
+    packets.push(undoDoubleUtf8(packet.value));
+    at = place.value.end;
+  }
+  return success(packets);
+}
+
+function decodeBinaryPayload(body: Bytes): Decoded<Packet[]> {
+  const packets: Packet[] = [];
+  for (let at = 0; at < body.length;) {
+    const kind = body[at];
+    if (kind !== STRING && kind !== BINARY) return failure("packet kind is neither 0 nor 1");
+    const place = locate(BINARY_LENGTH, (index) => body[index], at + 1, body.length);
+    if (!place.ok) return place;
+    const { start, end } = place.value;
+    // Bytes are copied, so as not to keep the whole body alive.
+    const packet = kind === STRING
+      ? decodeUtf8Packet(body.subarray(start, end))
+      : decodeBinaryPacket(body.slice(start, end));
+    if (!packet.ok) return packet;
+    packets.push(packet.value);
+    at = end;
+  }
+  return success(packets);
+}
+
+function decodeUtf8Packet(bytes: Bytes): Decoded<Packet> {
+  const text = decodeUtf8(bytes);
+  return text.ok ? decodeTextPacket(text.value) : text;
+}
+
+/** How the decimal length before a packet is written. */
+interface LengthNotation {
+  readonly zero: number;
+  readonly terminator: number;
+}
+
+const TEXT_LENGTH: LengthNotation = { zero: "0".charCodeAt(0), terminator: ":".charCodeAt(0) };
+const BINARY_LENGTH: LengthNotation = { zero: 0, terminator: 0xff };
+
+/** Where the packet lies whose length is written at `at`, in a body of `size` units. */
+function locate(
+  { zero, terminator }: LengthNotation,
+  unitAt: (index: number) => number | undefined,
+  at: number,
+  size: number,
+): Decoded<{ start: number; end: number }> {
+  let length = 0;
+  for (let digits = 0; digits <= LENGTH_DIGITS_MAX; digits++) {
+    const unit = unitAt(at + digits) ?? NaN;
+    if (unit === terminator && digits > 0) {
+      const start = at + digits + 1;
+      if (length > size - start) return failure("packet is shorter than its length");
+      return success({ start, end: start + length });
+    }
+    const digit = unit - zero;
+    if (!(digit >= 0 && digit <= 9)) break;
+    length = length * 10 + digit;
+  }
+  return failure(`packet length is not 1 to ${LENGTH_DIGITS_MAX} digits and their end mark`);
+}
+
+/**
+ * Clients before socket.io-client 2 encode text as UTF-8 and then once more. A text that is nothing
+ * but bytes, some of them not ASCII, and that reads as UTF-8, is taken to be theirs.
+ */
+function undoDoubleUtf8(packet: Packet): Packet {
+  const { type, data } = packet;
+  if (typeof data !== "string" || !/^[\0-\xff]*$/.test(data) || !/[\x80-\xff]/.test(data)) {
+    return packet;
+  }
+  const once = decodeUtf8(Uint8Array.from(data, (character) => character.charCodeAt(0)));
+  return once.ok ? { type, data: once.value } : packet;
+}
+
+function encodeBinaryParts(packet: Packet): Bytes[] {
+  const frame = engineio3.encodeFrame(packet);
+  const [kind, body] = typeof frame === "string"
+    ? [STRING, encoder.encode(frame)]
+    : [BINARY, frame];
+  const digits = Array.from(String(body.length), Number);
+  return [Uint8Array.of(kind, ...digits, BINARY_LENGTH.terminator), body];
+}

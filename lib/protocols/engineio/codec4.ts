@@ -1,0 +1,71 @@
+import {
+  checkPacket,
+  checkPackets,
+  decodeBase64,
+  type Decoded,
+  decodeText,
+  encodeText,
+  type EngineCodec,
+  failure,
+  type Packet,
+  success,
+} from "./codec.ts";
+
+/**
+ * Engine.IO protocol 4, of socket.io-client 3 and later: packets in a polling body are joined by
+ * U+001E, and bytes are `b` and base64 with no type digit, or a WebSocket frame as they are.
+ *
+ * See https://github.com/socketio/engine.io-protocol.
+ */
+export const engineio4: EngineCodec = {
+  version: 4,
+
+  encodeFrame(packet, options) {
+    checkPacket(packet);
+    if (typeof packet.data === "string" || options?.base64) return encodeAsText(packet);
+    return packet.data;
+  },
+
+  decodeFrame(frame) {
+    return typeof frame === "string"
+      ? decodeTextPacket(frame)
+      : success({ type: "message", data: frame });
+  },
+
+  encodePayload(packets) {
+    checkPackets(packets);
+    return packets.map(encodePayloadPacket).join(SEPARATOR);
+  },
+
+  decodePayload(body) {
+    if (typeof body !== "string") return failure("payload is binary, expected text");
+    const packets: Packet[] = [];
+    for (let start = 0; start <= body.length;) {
+      const separator = body.indexOf(SEPARATOR, start);
+      const end = separator === -1 ? body.length : separator;
+      const packet = decodeTextPacket(body.slice(start, end));
+      if (!packet.ok) return packet;
+      packets.push(packet.value);
+      start = end + 1;
+    }
+    return success(packets);
+  },
+};
+
+const SEPARATOR = "\x1e";
+
+function encodeAsText({ type, data }: Packet): string {
+  return typeof data === "string" ? encodeText(type, data) : `b${data.toBase64()}`;
+}
+
+function decodeTextPacket(text: string): Decoded<Packet> {
+  return text.startsWith("b") ? decodeBase64(text.slice(1)) : decodeText(text);
+}
+
+function encodePayloadPacket(packet: Packet): string {
+  const text = encodeAsText(packet);
+  if (text.includes(SEPARATOR)) {
+    throw new TypeError("Cannot encode payload: a packet contains U+001E, which separates packets");
+  }
+  return text;
+}

@@ -1,0 +1,40 @@
+import type { Clock } from "../../core/clock.ts";
+import { Deadlines } from "../../core/deadlines.ts";
+import type { EngineSocket } from "./session.ts";
+
+/** How long clients may be silent. */
+export interface HeartbeatLimits {
+  readonly clock: Clock;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+/**
+ * When each session is to be asked whether its client is there, and to be given up. In version 3 the
+ * client pings, in version 4 the server.
+ */
+export class Heartbeats {
+  readonly #pings: Deadlines<EngineSocket>;
+  readonly #silences: Deadlines<EngineSocket>;
+
+  constructor({ clock, pingIntervalMs, pingTimeoutMs }: HeartbeatLimits) {
+    this.#pings = new Deadlines(clock, pingIntervalMs, (socket) => socket.ping());
+    // A late ping makes it no longer: by then the client has given up too.
+    this.#silences = new Deadlines(
+      clock,
+      pingIntervalMs + pingTimeoutMs,
+      (socket) => socket.timeOut(),
+    );
+  }
+
+  /** Begins, or begins anew because the client has said that it is there. */
+  start(socket: EngineSocket): void {
+    this.#silences.start(socket);
+    if (socket.codec.version === 4) this.#pings.start(socket);
+  }
+
+  stop(socket: EngineSocket): void {
+    this.#silences.cancel(socket);
+    this.#pings.cancel(socket);
+  }
+}

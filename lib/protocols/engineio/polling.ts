@@ -1,0 +1,162 @@
+import {
+  type Bytes,
+  type Decoded,
+  decodeText,
+  decodeUtf8,
+  type EngineCodec,
+  type Packet,
+} from "./codec.ts";
+import { decodeJsonpBody, encodeJsonp } from "./codec3.ts";
+import { frameBytes } from "../../core/publication.ts";
+
+/** What leaves: an encoded text packet, or the bytes of a message. */
+export type Part = string | Bytes;
+
+/** How a client wants a request answered. */
+export interface PollingStyle {
+  readonly codec: EngineCodec;
+  /** The callback's number if the client polls by JSONP (Engine.IO 3). */
+  readonly jsonp: string | undefined;
+  /** True if the client takes text only. */
+  readonly base64: boolean;
+}
+
+/** Reads the style of a request with `query`; `base64` if its session's first one asked for that. */
+export function pollingStyle(
+  { codec, base64 }: Pick<PollingStyle, "codec" | "base64">,
+  query: URLSearchParams,
+): PollingStyle {
+  const jsonp = codec.version === 3 ? query.get("j") ?? undefined : undefined;
+  return { codec, jsonp, base64: base64 || jsonp !== undefined };
+}
+
+/** The answer to a poll. */
+export function pollAnswer(
+  { codec, jsonp, base64 }: PollingStyle,
+  packets: readonly Packet[],
+): Response {
+  const payload = codec.encodePayload(packets, { base64 });
+  if (typeof payload !== "string") return answer(payload, "application/octet-stream");
+  if (jsonp === undefined) return answer(payload, "text/plain; charset=UTF-8");
+  return answer(encodeJsonp(jsonp, payload), "text/javascript; charset=UTF-8");
+}
+
+/** The answer to a post whose packets were taken. */
+export function postAnswer(): Response {
+  return answer("ok", "text/html");
+}
+
+/** Reads the packets that a client has posted; `type` is the request's `Content-Type`. */
+export function decodePost(
+  { codec, jsonp }: PollingStyle,
+  type: string | null,
+  body: Bytes,
+): Decoded<Packet[]> {
+  if (type === "application/octet-stream") return codec.decodePayload(body);
+  const text = decodeUtf8(body);
+  if (!text.ok) return text;
+  if (jsonp === undefined) return codec.decodePayload(text.value);
+  const field = decodeJsonpBody(text.value);
+  return field.ok ? codec.decodePayload(field.value) : field;
+}
+
+function answer(body: string | Bytes, contentType: string): Response {
+  const headers = { "content-type": contentType, "cache-control": "no-store" };
+  return new Response(body, { status: 200, headers });
+}
+
+/** A poll that waits for packets. */
+interface OpenPoll {
+  readonly style: PollingStyle;
+  readonly resolve: (response: Response | undefined) => void;
+}
+
+/** The polls of one session: the one that is open, and what waits for the next. */
+export class Polls {
+  readonly #release: () => void;
+  #open: OpenPoll | undefined;
+  #queue: Part[] = [];
+  #queuedBytes = 0;
+  #flushing = false;
+
+  /** `release` is called once the session polls no more. */
+  constructor(release: () => void) {
+    this.#release = release;
+  }
+
+  /** Bytes that no poll has taken yet. */
+  get queuedBytes(): number {
+    return this.#queuedBytes;
+  }
+
+  /** True while a poll is open. */
+  get isOpen(): boolean {
+    return this.#open !== undefined;
+  }
+
+  /** Sends a part with the next answer. What is sent in one go leaves in one answer. */
+  write(part: Part): void {
+    this.#queue.push(part);
+    this.#queuedBytes += frameBytes(part);
+    if (this.#flushing) return;
+    this.#flushing = true;
+    queueMicrotask(() => {
+      this.#flushing = false;
+      this.#flush();
+    });
+  }
+
+  /**
+   * Opens a poll, which MUST be the only one. Resolves once there is something to send, with
+   * undefined if the session goes on without it. `onAbort` is called if the client lets go of it.
+   */
+  open(
+    style: PollingStyle,
+    signal: AbortSignal,
+    onAbort: () => void,
+  ): Promise<Response | undefined> {
+    const { promise, resolve } = Promise.withResolvers<Response | undefined>();
+    const poll = this.#open = { style, resolve };
+    const abort = () => {
+      if (this.#open === poll) onAbort();
+    };
+    signal.addEventListener("abort", abort);
+    if (signal.aborted) abort();
+    else this.#flush();
+    return promise;
+  }
+
+  /** Ends the open poll, if there is one, with what waits and `last`. */
+  end(...last: Packet[]): void {
+    const poll = this.#open;
+    this.#open = undefined;
+    poll?.resolve(pollAnswer(poll.style, [...this.take().map(toPacket), ...last]));
+  }
+
+  /** Ends the open poll with nothing; no other MUST be opened. */
+  close(): void {
+    this.#open?.resolve(undefined);
+    this.#open = undefined;
+    this.#release();
+  }
+
+  /** Takes what waits. */
+  take(): Part[] {
+    const parts = this.#queue;
+    this.#queue = [];
+    this.#queuedBytes = 0;
+    return parts;
+  }
+
+  #flush(): void {
+    if (this.#queue.length > 0) this.end();
+  }
+}
+
+/** Reads a part again, for answers in which it is encoded with others. */
+export function toPacket(part: Part): Packet {
+  if (typeof part !== "string") return { type: "message", data: part };
+  const packet = decodeText(part);
+  if (!packet.ok) throw new TypeError(`Cannot send a part: ${packet.reason}`);
+  return packet.value;
+}

@@ -1,0 +1,273 @@
+import type { EngineCodec, Packet } from "./codec.ts";
+import { engineio3 } from "./codec3.ts";
+import { engineio4 } from "./codec4.ts";
+import { Deadlines } from "../../core/deadlines.ts";
+import { because, type Disconnect, DISCONNECTS, Refusal } from "../../core/errors.ts";
+import { addCors, CORS } from "../../http/cors.ts";
+import {
+  type EngineHandshake,
+  type EngineLimits,
+  type EngineOwner,
+  EngineSocket,
+} from "./session.ts";
+import { EngineWebSocket, type EngineWebSocketListener } from "./websocket.ts";
+import { Heartbeats } from "./heartbeats.ts";
+import { pollAnswer, pollingStyle, Polls } from "./polling.ts";
+import {
+  acceptSocket,
+  handshakeFault,
+  type Handshakes,
+  isUpgrade,
+  type Socket,
+  type SocketOptions,
+} from "../websocket/transport.ts";
+
+/** What an Engine.IO server needs, and the bounds it keeps. */
+export interface EngineServerOptions extends EngineLimits, EngineWebSocketListener {
+  readonly handshakes: Handshakes;
+  /** Polling sessions whose client has not come back yet, and ended ones that are remembered. */
+  readonly handshakesMax: number;
+  /** Whether a client may connect at all. */
+  readonly allows: (exchange: EngineRequest) => boolean;
+  /** Takes a slot for a connection; returns what gives it back, or throws a `Refusal`. */
+  readonly admit: (address: string) => () => void;
+  /** A session has begun; MUST set its `events` before it returns. */
+  readonly onConnection: (session: EngineSocket) => void;
+}
+
+/** One HTTP request to the server. */
+export interface EngineRequest {
+  readonly request: Request;
+  readonly query: URLSearchParams;
+  readonly address: string;
+}
+
+/** The errors of the protocol: their codes and texts are what clients know them by. */
+const ERRORS = {
+  transport: { code: 0, message: "Transport unknown" },
+  sid: { code: 1, message: "Session ID unknown" },
+  method: { code: 2, message: "Bad handshake method" },
+  request: { code: 3, message: "Bad request" },
+  forbidden: { code: 4, message: "Forbidden" },
+  version: { code: 5, message: "Unsupported protocol version" },
+} as const;
+
+type EngineError = (typeof ERRORS)[keyof typeof ERRORS];
+
+/** What the next poll of an ended session is told. */
+interface Goodbye {
+  readonly codec: EngineCodec;
+  readonly base64: boolean;
+  readonly packets: readonly Packet[];
+}
+
+const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
+  ["3", engineio3],
+  ["4", engineio4],
+]);
+/** How long an ended session is remembered, for its client to be told. */
+export const GOODBYE_MS = 30_000;
+/** Of URL and headers of the first request, which are kept as long as the session. */
+export const HANDSHAKE_CHARS_MAX = 16_384;
+
+/** An Engine.IO server, versions 3 and 4: polling, WebSocket and the way from one to the other. */
+export class EngineServer implements EngineOwner {
+  readonly #options: EngineServerOptions;
+  readonly #socketOptions: SocketOptions;
+  readonly #heartbeats: Heartbeats;
+  readonly #sessions = new Map<string, EngineSocket>();
+  /** Sessions whose client has not shown yet that it has the sid. */
+  readonly #unconfirmed = new Set<EngineSocket>();
+  readonly #goodbyes = new Map<string, Goodbye>();
+  readonly #goodbyesDue: Deadlines<string>;
+
+  constructor(options: EngineServerOptions) {
+    const { clock, handshakes, pollingBytesMax, inboundPerSecondMax } = options;
+    this.#options = options;
+    this.#heartbeats = new Heartbeats(options);
+    this.#goodbyesDue = new Deadlines(clock, GOODBYE_MS, (sid) => this.#goodbyes.delete(sid));
+    this.#socketOptions = {
+      clock,
+      handshakes,
+      idleTimeoutS: 0, // the protocol has pings of its own
+      inboundBytesMax: pollingBytesMax,
+      inboundPerSecondMax,
+    };
+  }
+
+  /** Sessions that are not over. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** Polling sessions whose client has not come back yet. */
+  get handshakes(): number {
+    return this.#unconfirmed.size;
+  }
+
+  /** Answers one request of whatever method. Throws a `Refusal` of what is over a bound. */
+  async handle(exchange: EngineRequest): Promise<Response> {
+    const { request } = exchange;
+    if (request.method === "OPTIONS") return withCors(request, new Response(null, { status: 204 }));
+    const isSocket = isUpgrade(request);
+    const error = this.#check(exchange, isSocket);
+    if (isSocket) return error === undefined ? this.#openSocket(exchange) : refuseText(error);
+    const answer = error === undefined ? await this.#answer(exchange) : refuse(error);
+    return withCors(request, answer ?? refuse(ERRORS.request));
+  }
+
+  /** Ends every session. */
+  close(): void {
+    for (const session of this.#sessions.values()) session.close(DISCONNECTS.shutdown);
+    for (const sid of this.#goodbyes.keys()) this.#takeGoodbye(sid);
+  }
+
+  ended(session: EngineSocket, packets: readonly Packet[] | undefined): void {
+    const { id, codec, base64 } = session;
+    this.#sessions.delete(id);
+    this.#unconfirmed.delete(session);
+    if (packets === undefined || this.#goodbyes.size >= this.#options.handshakesMax) return;
+    this.#goodbyes.set(id, { codec, base64, packets });
+    this.#goodbyesDue.start(id);
+  }
+
+  fault(reason: Disconnect, session: EngineSocket): void {
+    this.#options.onFault(reason, session.handshake.address);
+  }
+
+  /** Why a request cannot be answered, whatever its session says; undefined if it can. */
+  #check(exchange: EngineRequest, isSocket: boolean): EngineError | undefined {
+    const { request, query } = exchange;
+    const transport = query.get("transport");
+    const sid = query.get("sid");
+    if (transport !== "polling" && transport !== "websocket") return ERRORS.transport;
+    if (sid !== null && !this.#sessions.has(sid)) {
+      const isPoll = transport === "polling" && request.method === "GET" && !isSocket;
+      return isPoll && this.#goodbyes.has(sid) ? undefined : ERRORS.sid;
+    }
+    if (sid === null && request.method !== "GET") return ERRORS.method;
+    if (isSocket !== (transport === "websocket")) return ERRORS.request;
+    if (isSocket && handshakeFault(request) !== undefined) return ERRORS.request;
+    if (sid !== null) return undefined;
+    if (!CODECS.has(query.get("EIO"))) return ERRORS.version;
+    return this.#options.allows(exchange) ? undefined : ERRORS.forbidden;
+  }
+
+  /** Answers a checked request that is no WebSocket's. Undefined if its session cannot take it. */
+  async #answer(exchange: EngineRequest): Promise<Response | undefined> {
+    const { request, query } = exchange;
+    const sid = query.get("sid");
+    if (sid === null) return await this.#openPolling(exchange);
+    const session = this.#sessions.get(sid);
+    if (session === undefined) {
+      const goodbye = this.#takeGoodbye(sid);
+      return pollAnswer(pollingStyle(goodbye, query), goodbye.packets);
+    }
+    this.#unconfirmed.delete(session);
+    if (request.method === "GET") return await session.poll(query, request.signal);
+    if (request.method === "POST") return await session.post(query, request);
+    return undefined;
+  }
+
+  async #openPolling(exchange: EngineRequest): Promise<Response | undefined> {
+    const handshake = readHandshake(exchange);
+    this.#makeRoom();
+    const session = this.#begin(handshake, new Polls(this.#options.admit(exchange.address)));
+    if (this.#sessions.has(session.id)) this.#unconfirmed.add(session);
+    // The first answer is that of a poll: there is something to send already.
+    return await session.poll(exchange.query, exchange.request.signal);
+  }
+
+  #openSocket(exchange: EngineRequest): Response {
+    const session = this.#sessions.get(exchange.query.get("sid") ?? "");
+    if (session === undefined) {
+      const handshake = readHandshake(exchange);
+      return this.#accept(exchange, (socket) => this.#begin(handshake, socket));
+    }
+    this.#unconfirmed.delete(session);
+    return this.#accept(exchange, (socket) => {
+      session.probe(socket);
+      return session;
+    });
+  }
+
+  #accept(
+    { request, address }: EngineRequest,
+    begin: (socket: Socket) => EngineSocket,
+  ): Response {
+    const release = this.#options.admit(address);
+    const events = new EngineWebSocket(address, release, this.#options, begin);
+    return acceptSocket(request, undefined, this.#socketOptions, events);
+  }
+
+  #begin(handshake: EngineHandshake, carrier: Polls | Socket): EngineSocket {
+    const session = new EngineSocket({
+      codec: CODECS.get(handshake.query.get("EIO"))!,
+      handshake,
+      limits: this.#options,
+      heartbeats: this.#heartbeats,
+      owner: this,
+      carrier,
+    });
+    this.#sessions.set(session.id, session);
+    this.#options.onConnection(session);
+    return session;
+  }
+
+  #takeGoodbye(sid: string): Goodbye {
+    const goodbye = this.#goodbyes.get(sid)!;
+    this.#goodbyes.delete(sid);
+    this.#goodbyesDue.cancel(sid);
+    return goodbye;
+  }
+
+  /**
+   * Ends the session whose client has been expected for the longest. A client comes back at once, so
+   * that a flood has to fill all the room in that time to keep anybody out.
+   */
+  #makeRoom(): void {
+    if (this.#unconfirmed.size < this.#options.handshakesMax) return;
+    const [oldest] = this.#unconfirmed;
+    oldest!.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
+  }
+}
+
+/**
+ * What a session remembers of its first request. Throws a `Refusal` if that is too much for each of
+ * many to keep.
+ */
+function readHandshake({ request, query, address }: EngineRequest): EngineHandshake {
+  // The request can't be read later: a text is kept, which takes a fifth of the headers' space.
+  const lines = Array.from(request.headers, ([name, value]) => `${name}:${value}`).join("\n");
+  if (request.url.length + lines.length > HANDSHAKE_CHARS_MAX) {
+    const message =
+      `Cannot connect: URL and headers have more than ${HANDSHAKE_CHARS_MAX} characters`;
+    throw new Refusal("too-large", message);
+  }
+  return {
+    address,
+    query,
+    get headers() {
+      return new Headers(lines.split("\n").map(splitHeader));
+    },
+  };
+}
+
+function splitHeader(line: string): [name: string, value: string] {
+  const colon = line.indexOf(":");
+  return [line.slice(0, colon), line.slice(colon + 1)];
+}
+
+function refuse(error: EngineError): Response {
+  return Response.json(error, { status: error === ERRORS.forbidden ? 403 : 400 });
+}
+
+/** How a WebSocket request is refused. */
+function refuseText({ message }: EngineError): Response {
+  return new Response(message, { status: 400, headers: { "content-type": "text/html" } });
+}
+
+function withCors(request: Request, response: Response): Response {
+  addCors(CORS.engineio, request, response.headers, false);
+  return response;
+}

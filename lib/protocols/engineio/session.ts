@@ -1,0 +1,304 @@
+import { type Bytes, type Decoded, type EngineCodec, failure, type Packet } from "./codec.ts";
+import { type Disconnect, DISCONNECTS, Refusal } from "../../core/errors.ts";
+import { Rate } from "../../core/limits.ts";
+import type { HeartbeatLimits, Heartbeats } from "./heartbeats.ts";
+import {
+  decodePost,
+  type Part,
+  type PollingStyle,
+  pollingStyle,
+  Polls,
+  postAnswer,
+  toPacket,
+} from "./polling.ts";
+import { Upgrade } from "./upgrade.ts";
+import type { Message, Socket } from "../websocket/transport.ts";
+
+export type { Part } from "./polling.ts";
+
+/** The bounds of an Engine.IO session. */
+export interface EngineLimits extends HeartbeatLimits {
+  readonly upgradeTimeoutMs: number;
+  /** Bytes of one polling body, or of one WebSocket frame. */
+  readonly pollingBytesMax: number;
+  /** Unsent bytes. */
+  readonly outboundBytesMax: number;
+  /** Packets a second from the client. */
+  readonly inboundPerSecondMax: number;
+  /** Reads a body whole, or throws a `Refusal`: `too-large` if it has more than `bytesMax` bytes. */
+  readonly readBody: (request: Request, bytesMax: number) => Promise<Bytes>;
+}
+
+/** What is known of the client's first request. */
+export interface EngineHandshake {
+  readonly address: string;
+  readonly query: URLSearchParams;
+  readonly headers: Headers;
+}
+
+/** What happens on an Engine.IO session. */
+export interface EngineEvents {
+  onMessage(data: string | Bytes): void;
+  /** The session is over; called exactly once. */
+  onClose(why: string): void;
+}
+
+/** What its server needs to know of a session. */
+export interface EngineOwner {
+  /** The session is over. A poll that still comes gets `goodbye`, if there is one. */
+  ended(socket: EngineSocket, goodbye: readonly Packet[] | undefined): void;
+  /** The client broke a bound or the protocol. */
+  fault(reason: Disconnect, socket: EngineSocket): void;
+}
+
+/** What a session is made of. */
+export interface EngineSocketParts {
+  readonly codec: EngineCodec;
+  readonly handshake: EngineHandshake;
+  readonly limits: EngineLimits;
+  readonly heartbeats: Heartbeats;
+  readonly owner: EngineOwner;
+  /** What the session begins on. */
+  readonly carrier: Polls | Socket;
+}
+
+const NOOP: Packet = { type: "noop", data: "" };
+const CLOSE: Packet = { type: "close", data: "" };
+const UNHEARD: EngineEvents = { onMessage: () => {}, onClose: () => {} };
+const NORMAL = { code: 1000, reason: "" };
+const UPGRADE_TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade took too long" };
+
+/** One Engine.IO session: on polling, on WebSocket, or on its way from one to the other. */
+export class EngineSocket {
+  readonly id: string = randomSid();
+  readonly codec: EngineCodec;
+  readonly handshake: EngineHandshake;
+  /** To be set by whoever takes the connection, at once. */
+  events: EngineEvents = UNHEARD;
+  readonly #limits: EngineLimits;
+  readonly #heartbeats: Heartbeats;
+  readonly #owner: EngineOwner;
+  /** What carries the session: a WebSocket, or else polls. */
+  #socket: Socket | undefined;
+  #polls: Polls | undefined;
+  #upgrade: Upgrade | undefined;
+  #isPosting = false;
+  /** Of packets that are posted; frames are counted where they arrive. */
+  #rate: Rate | undefined;
+  #closed = false;
+
+  constructor({ codec, handshake, limits, heartbeats, owner, carrier }: EngineSocketParts) {
+    this.codec = codec;
+    this.handshake = handshake;
+    this.#limits = limits;
+    this.#heartbeats = heartbeats;
+    this.#owner = owner;
+    if (carrier instanceof Polls) this.#polls = carrier;
+    else this.#socket = carrier;
+    heartbeats.start(this);
+    this.write(`0${this.#openJson()}`);
+  }
+
+  /** True if the client takes text only. */
+  get base64(): boolean {
+    return this.handshake.query.get("b64") === "1";
+  }
+
+  /** Bytes accepted but not yet on the network. */
+  get bufferedBytes(): number {
+    return this.#socket?.bufferedBytes ?? this.#polls?.queuedBytes ?? 0;
+  }
+
+  /** Sends a part; ends the session if too much is unsent. After `close()` it does nothing. */
+  write(part: Part): void {
+    if (this.#closed) return;
+    if (this.bufferedBytes > this.#limits.outboundBytesMax) this.close(DISCONNECTS.slow);
+    else if (this.#socket !== undefined) this.#socket.send(this.#frame(part));
+    else this.#polls?.write(part);
+  }
+
+  /**
+   * Ends the session from this side. The client is told on its open poll or, within some time, on its
+   * next one, after what is queued unless it is slow. Idempotent.
+   */
+  close(reason: Disconnect): void {
+    if (this.#closed) return;
+    const polls = this.#polls;
+    const socket = this.#socket;
+    if (reason.name === DISCONNECTS.slow.name) polls?.take();
+    const goodbye = polls?.isOpen === false ? [...polls.take().map(toPacket), CLOSE] : undefined;
+    polls?.end(CLOSE);
+    this.#end(reason.name, goodbye);
+    socket?.close(reason);
+  }
+
+  /** Ends the session at once because the client broke a bound or the protocol. Idempotent. */
+  fail(reason: Disconnect): void {
+    if (this.#closed) return;
+    this.#owner.fault(reason, this);
+    this.#leave(reason, CLOSE);
+  }
+
+  /** Answers a poll once there is something to send. Undefined if it must not be made. */
+  async poll(query: URLSearchParams, signal: AbortSignal): Promise<Response | undefined> {
+    if (this.#polls?.isOpen) this.fail(DISCONNECTS.protocol);
+    return await this.#polls?.open(
+      pollingStyle(this, query),
+      signal,
+      () => this.#end("connection lost"),
+    );
+  }
+
+  /** Takes a post of packets. Undefined if it must not be made, is malformed or more than may come. */
+  async post(query: URLSearchParams, request: Request): Promise<Response | undefined> {
+    if (this.#isPosting) this.fail(DISCONNECTS.protocol);
+    if (this.#polls === undefined) return undefined;
+    this.#isPosting = true;
+    const packets = await this.#readPost(request, pollingStyle(this, query));
+    this.#isPosting = false;
+    if (packets instanceof Response) return packets;
+    if (this.#closed) return undefined;
+    if (!packets.ok) {
+      this.fail(DISCONNECTS.protocol);
+      return undefined;
+    }
+    return packets.value.every((packet) => this.#receivePosted(packet)) ? postAnswer() : undefined;
+  }
+
+  /** A WebSocket that wants to take over has opened; it is closed unless the session can use it. */
+  probe(socket: Socket): void {
+    if (this.#polls === undefined || this.#upgrade !== undefined) return socket.close(NORMAL);
+    const { clock, upgradeTimeoutMs } = this.#limits;
+    this.#upgrade = new Upgrade(socket, {
+      clock,
+      upgradeTimeoutMs,
+      endPoll: () => this.#polls?.end(NOOP),
+      onDone: () => this.#switchTo(socket),
+      onLate: () => this.#owner.fault(UPGRADE_TIMEOUT, this),
+      onFailed: () => this.#upgrade = undefined,
+    });
+  }
+
+  /** A frame has come on a WebSocket of this session. */
+  receiveFrame(socket: Socket, frame: Message): void {
+    const packet = this.codec.decodeFrame(frame);
+    if (socket === this.#socket) {
+      if (packet.ok) this.#receive(packet.value);
+      else this.fail(DISCONNECTS.protocol);
+    } else if (socket === this.#upgrade?.socket) {
+      if (packet.ok) this.#upgrade.receive(packet.value);
+      else this.#upgrade.fail();
+    }
+  }
+
+  /** The client broke a bound on a WebSocket of this session, which is about to be closed. */
+  socketFault(socket: Socket, reason: Disconnect): void {
+    if (socket === this.#socket) this.close(reason);
+    else if (socket === this.#upgrade?.socket) this.#upgrade.fail();
+  }
+
+  /** A WebSocket of this session is over. */
+  socketClosed(socket: Socket, why: string): void {
+    if (socket === this.#socket) this.#end(why);
+    else if (socket === this.#upgrade?.socket) this.#upgrade.ended();
+  }
+
+  /** Asks the client whether it is there. For `Heartbeats` alone. */
+  ping(): void {
+    this.write("2");
+  }
+
+  /** Ends a session whose client has not said in time that it is there. For `Heartbeats` alone. */
+  timeOut(): void {
+    this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" }, CLOSE);
+  }
+
+  async #readPost(request: Request, style: PollingStyle): Promise<Decoded<Packet[]> | Response> {
+    const { readBody, pollingBytesMax } = this.#limits;
+    const type = request.headers.get("content-type");
+    try {
+      return decodePost(style, type, await readBody(request, pollingBytesMax));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      if (error.type !== "too-large") return failure(error.message);
+      this.fail(DISCONNECTS.limit);
+      return new Response(null, { status: 413 });
+    }
+  }
+
+  /** Takes a packet, unless it is one too many: then nothing after it counts. */
+  #receivePosted(packet: Packet): boolean {
+    const { clock, inboundPerSecondMax } = this.#limits;
+    this.#rate ??= new Rate(inboundPerSecondMax, clock.monotonic());
+    const isTaken = this.#rate.take(clock.monotonic());
+    if (isTaken) this.#receive(packet);
+    else this.fail(DISCONNECTS.limit);
+    return isTaken;
+  }
+
+  #receive({ type, data }: Packet): void {
+    if (this.#closed) return;
+    switch (type) {
+      case "message":
+        return this.events.onMessage(data);
+      case "close":
+        return this.#leave({ name: "client closed", code: 1000, reason: "" }, NOOP);
+      case "ping":
+        if (this.codec.version === 4) return this.fail(DISCONNECTS.protocol);
+        this.#heartbeats.start(this);
+        return this.write(`3${data}`);
+      case "pong":
+        if (this.codec.version === 3) return this.fail(DISCONNECTS.protocol);
+        return this.#heartbeats.start(this);
+    }
+  }
+
+  #switchTo(socket: Socket): void {
+    const parts = this.#polls!.take();
+    this.#polls!.close();
+    this.#polls = undefined;
+    this.#upgrade = undefined;
+    this.#socket = socket;
+    for (const part of parts) socket.send(this.#frame(part));
+  }
+
+  #frame(part: Part): Message {
+    if (typeof part === "string") return part;
+    return this.codec.encodeFrame({ type: "message", data: part }, this);
+  }
+
+  /** Ends the session at once: of polls, only one that is open is told. */
+  #leave(reason: Disconnect, last: Packet): void {
+    const socket = this.#socket;
+    this.#polls?.end(last);
+    this.#end(reason.name);
+    socket?.close(reason);
+  }
+
+  #end(why: string, goodbye?: readonly Packet[]): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#heartbeats.stop(this);
+    this.#upgrade?.fail();
+    this.#polls?.close();
+    this.#polls = undefined;
+    this.#owner.ended(this, goodbye);
+    this.events.onClose(why);
+  }
+
+  #openJson(): string {
+    const { pingIntervalMs, pingTimeoutMs, pollingBytesMax } = this.#limits;
+    return JSON.stringify({
+      sid: this.id,
+      upgrades: this.#socket === undefined ? ["websocket"] : [],
+      pingInterval: pingIntervalMs,
+      pingTimeout: pingTimeoutMs,
+      maxPayload: pollingBytesMax,
+    });
+  }
+}
+
+function randomSid(): string {
+  const bytes = crypto.getRandomValues(new Uint8Array(16));
+  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
+}

@@ -1,0 +1,77 @@
+import type { Packet } from "./codec.ts";
+import { type Clock, every, type Timer } from "../../core/clock.ts";
+import type { Socket } from "../websocket/transport.ts";
+
+/** What an upgrade needs of its session. */
+export interface UpgradeOptions {
+  readonly clock: Clock;
+  readonly upgradeTimeoutMs: number;
+  /** The client waits for its open poll to end. */
+  readonly endPoll: () => void;
+  /** The client has changed over. */
+  readonly onDone: () => void;
+  /** The client has not in time; `onFailed` follows. */
+  readonly onLate: () => void;
+  /** The client has not, and stays where it is. */
+  readonly onFailed: () => void;
+}
+
+const NOOP_INTERVAL_MS = 100;
+
+/**
+ * A WebSocket that wants to take over a session from polling: the client sends `2probe`, gets
+ * `3probe`, lets its polls end, and sends `5`. Anything else, or too long a wait, ends this WebSocket
+ * and nothing more.
+ */
+export class Upgrade {
+  readonly socket: Socket;
+  readonly #options: UpgradeOptions;
+  readonly #timeout: Timer;
+  #noops: Timer | undefined;
+
+  constructor(socket: Socket, options: UpgradeOptions) {
+    this.socket = socket;
+    this.#options = options;
+    const { clock, upgradeTimeoutMs, onLate } = options;
+    this.#timeout = clock.after(upgradeTimeoutMs, () => {
+      onLate();
+      this.fail();
+    });
+  }
+
+  /** Takes a packet of the client. */
+  receive({ type, data }: Packet): void {
+    const isProbed = this.#noops !== undefined;
+    if (type === "ping" && data === "probe" && !isProbed) this.#answerProbe();
+    else if (type === "upgrade" && isProbed) this.#finish();
+    else this.fail();
+  }
+
+  /** Ends the WebSocket. */
+  fail(): void {
+    this.ended();
+    this.socket.close({ code: 1000, reason: "" });
+  }
+
+  /** The WebSocket is gone. */
+  ended(): void {
+    this.#stop();
+    this.#options.onFailed();
+  }
+
+  #answerProbe(): void {
+    const { clock, endPoll } = this.#options;
+    this.socket.send("3probe");
+    this.#noops = every(clock, NOOP_INTERVAL_MS, endPoll);
+  }
+
+  #finish(): void {
+    this.#stop();
+    this.#options.onDone();
+  }
+
+  #stop(): void {
+    this.#timeout.cancel();
+    this.#noops?.cancel();
+  }
+}

@@ -1,0 +1,159 @@
+import { type Command, CommandError, decodeCommand, encodeError, encodeOk } from "./codec.ts";
+import { BROADCAST, checkChannel } from "../../core/channel.ts";
+import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../../core/errors.ts";
+import type { Grant } from "../../core/grant.ts";
+import type { Hub } from "../../hub/hub.ts";
+import type { Publisher } from "../../broker/publisher.ts";
+import type { Session } from "../../hub/session.ts";
+
+/** What a client's commands need. */
+export interface CommandsOptions {
+  readonly hub: Hub;
+  readonly session: Session;
+  readonly publisher: Publisher;
+  /** Entries in one answer about presence. */
+  readonly presenceMax: number;
+  /** Commands that wait at a time, such as those behind a replay that the client does not read. */
+  readonly waitingMax: number;
+  /** What the client may do to begin with. */
+  readonly grant: Grant;
+  /** What a token lets its bearer do; throws a `Refusal` if it does not count. */
+  readonly readToken: (token: string) => Promise<Grant>;
+  /** Called for each command that is turned down. */
+  readonly onRefused: (type: RefusalType, why: string) => void;
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+/** Carries out the commands of one `hark.v1` client and replies to each. */
+export class Commands {
+  readonly #options: CommandsOptions;
+  #waiting = 0;
+  #grant: Grant;
+  /** Resolves when the last token is read: tokens count in the order in which they come. */
+  #renewed: Promise<unknown> = Promise.resolve();
+
+  constructor(options: CommandsOptions) {
+    this.#options = options;
+    this.#grant = options.grant;
+  }
+
+  /** Takes one frame. What is wrong with it is told to the client, which stays connected. */
+  receive(message: string | Uint8Array): void {
+    const { session, hub, waitingMax } = this.#options;
+    if (typeof message !== "string") {
+      session.end({ ...DISCONNECTS.protocol, reason: "protocol error: expected a text frame" });
+      return;
+    }
+    let command: Command;
+    try {
+      command = decodeCommand(message);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      this.#refuse(error.ref, "bad-request", error.message);
+      return;
+    }
+    if (this.#waiting >= waitingMax) {
+      const { type, message } = tooManyWaiting(waitingMax);
+      return this.#refuse(command.ref, type, message);
+    }
+    this.#waiting++;
+    this.#carryOut(command).then(
+      (fields) => {
+        this.#waiting--;
+        session.write(encodeOk(command.ref, fields));
+      },
+      (error) => {
+        this.#waiting--;
+        if (error instanceof Refusal) this.#refuse(command.ref, error.type, error.message);
+        else hub.failed(session, error);
+      },
+    );
+  }
+
+  #refuse(ref: Command["ref"], type: RefusalType, why: string): void {
+    const { session, onRefused } = this.#options;
+    onRefused(type, why);
+    session.write(encodeError(ref, type, why));
+  }
+
+  #carryOut(command: Command): Promise<Fields> {
+    switch (command.type) {
+      case "subscribe":
+        return this.#subscribe(command);
+      case "unsubscribe":
+        return this.#unsubscribe(command.channels);
+      case "publish":
+        return this.#publish(command);
+      case "presence":
+        return this.#presence(command.channel);
+      case "refresh":
+        return this.#refresh(command.token);
+    }
+  }
+
+  async #subscribe(command: Command & { type: "subscribe" }): Promise<Fields> {
+    const { session, hub } = this.#options;
+    readInput(() =>
+      hub.checkSubscriptions(command.channels, session.peer.address, session.subscriptions)
+    );
+    this.#grant.checkReceive(command.channels);
+    const { channels, since } = command;
+    const presence = command.presence ? channels.filter((name) => this.#grant.mayWatch(name)) : [];
+    const replayed = await session.subscribe(channels, { since, presence });
+    return { position: hub.positionId, ...replayed };
+  }
+
+  async #unsubscribe(channels: readonly string[]): Promise<Fields> {
+    const { session, hub } = this.#options;
+    readInput(() => hub.checkNames(channels));
+    await session.unsubscribe(channels);
+    return {};
+  }
+
+  async #publish({ draft }: Command & { type: "publish" }) {
+    this.#grant.checkPublish(draft.channel);
+    const [publication] = await this.#options.publisher.publish([draft], this.#grant);
+    return { id: publication!.id, time: publication!.time };
+  }
+
+  // deno-lint-ignore require-await -- a throw in here becomes a refusal like that of the others
+  async #presence(channel: string) {
+    const { hub, presenceMax } = this.#options;
+    readInput(() => checkChannel(channel));
+    this.#grant.checkWatch(channel);
+    return hub.present(channel, presenceMax);
+  }
+
+  async #refresh(token: string): Promise<Fields> {
+    const { session, hub } = this.#options;
+    const renewed = this.#renewed.then(() => this.#renew(token));
+    this.#renewed = renewed.catch(() => {}); // Whoever asked is told.
+    await renewed;
+    const retainPresence = () => {
+      if (!this.#grant.mayWatch(BROADCAST)) hub.presence.unwatch(BROADCAST, session);
+    };
+    retainPresence();
+    const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));
+    // What was asked for before may have waited for a replay.
+    retainPresence();
+    return { expiresInMs: session.expiresInMs, removed: removed.length > 0 ? removed : undefined };
+  }
+
+  /** Puts what a new token allows in the place of what the old one did. */
+  async #renew(token: string): Promise<void> {
+    const { session, readToken } = this.#options;
+    const grant = await readToken(token);
+    if (grant.user !== session.peer.user) {
+      throw new Refusal("forbidden", "Cannot refresh with the token of another user: connect anew");
+    }
+    this.#grant = grant;
+    session.expiresAt = grant.expiresAt;
+  }
+}
+
+/** The refusal of a command while so many others of its client wait. */
+export function tooManyWaiting(waitingMax: number): Refusal {
+  const message = `Cannot take more than ${waitingMax} commands at a time: wait for the replies`;
+  return new Refusal("too-many-requests", message);
+}

@@ -1,0 +1,158 @@
+import { attachBytes, ATTACHMENTS_MAX, hasPlaceholders } from "./attachments.ts";
+import { type Bytes, type Decoded, failure, success } from "../engineio/codec.ts";
+import { DEPTH_MAX, parseJson } from "../../core/json.ts";
+import {
+  BINARY_EVENT,
+  HEADER,
+  isReservedEvent,
+  type JsonObject,
+  NAMESPACE,
+  SOCKET_TYPES,
+  type SocketPacket,
+} from "./codec.ts";
+
+/**
+ * Puts a connection's messages together to packets.
+ *
+ * Protocol 4 is spoken over Engine.IO 3, protocol 5 over Engine.IO 4. After a failure the messages
+ * no longer make sense, and the connection MUST be closed. Never throws, and holds at most one
+ * packet, with at most `attachmentBytesMax` bytes of attachments.
+ *
+ * See https://github.com/socketio/socket.io-protocol.
+ */
+export class SocketDecoder {
+  readonly #protocol: 4 | 5;
+  readonly #attachmentBytesMax: number;
+  #awaiting: { parts: Parts; data: unknown; attachments: Bytes[]; bytes: number } | undefined;
+
+  constructor(protocol: 4 | 5, attachmentBytesMax = Infinity) {
+    this.#protocol = protocol;
+    this.#attachmentBytesMax = attachmentBytesMax;
+  }
+
+  /** Takes one message; the packet that it completes, or undefined while attachments are due. */
+  add(message: string | Bytes): Decoded<SocketPacket | undefined> {
+    return typeof message === "string" ? this.#addText(message) : this.#addAttachment(message);
+  }
+
+  #addText(text: string): Decoded<SocketPacket | undefined> {
+    if (this.#awaiting !== undefined) return failure("text message while attachments are due");
+    const split = splitPacket(text, this.#protocol);
+    if (!split.ok) return split;
+    const parts = split.value;
+    const data = decodeJson(parts.json);
+    if (!data.ok) return data;
+    const packet = makePacket(parts, data.value);
+    if (!packet.ok || parts.attachments === undefined) return packet;
+    if (!hasPlaceholders(data.value, parts.attachments)) {
+      return failure("placeholders do not name each attachment exactly once");
+    }
+    if (parts.attachments === 0) return packet;
+    this.#awaiting = { parts, data: data.value, attachments: [], bytes: 0 };
+    return success(undefined);
+  }
+
+  #addAttachment(bytes: Bytes): Decoded<SocketPacket | undefined> {
+    if (this.#awaiting === undefined) return failure("binary message while no attachment is due");
+    const { parts, data, attachments } = this.#awaiting;
+    this.#awaiting.bytes += bytes.length;
+    if (this.#awaiting.bytes > this.#attachmentBytesMax) {
+      return failure(`attachments have more than ${this.#attachmentBytesMax} bytes`);
+    }
+    attachments.push(bytes);
+    if (attachments.length !== parts.attachments) return success(undefined);
+    this.#awaiting = undefined;
+    return makePacket(parts, attachBytes(data, attachments));
+  }
+}
+
+/** Characters of a packet that asks to join: what it says is kept as long as the client is in. */
+export const CONNECT_CHARS_MAX = 16_384;
+
+/** A packet as it is written: what stands before its JSON, and the JSON, empty if there is none. */
+interface Parts {
+  readonly type: SocketPacket["type"];
+  /** How many attachments follow; undefined if the type is not binary. */
+  readonly attachments: number | undefined;
+  readonly namespace: string;
+  readonly query: string | undefined;
+  readonly id: number | undefined;
+  readonly json: string;
+}
+
+function splitPacket(text: string, protocol: 4 | 5): Decoded<Parts> {
+  const [header = "", digit, count, name = "/", idText = ""] = HEADER.exec(text) ?? [];
+  const type = SOCKET_TYPES[Number(digit)];
+  if (type === undefined) return failure("packet does not start with a type digit from 0 to 6");
+
+  if (type === "connect" && text.length > CONNECT_CHARS_MAX) {
+    return failure(`connect packet has more than ${CONNECT_CHARS_MAX} characters`);
+  }
+  const attachments = count === undefined ? undefined : Number(count);
+  if ((attachments !== undefined) !== (Number(digit) >= BINARY_EVENT)) {
+    return failure("an attachment count belongs to binary packets, and only to them");
+  }
+  // Clients of protocol 4 may call a packet binary although nothing in it turns out to be.
+  const attachmentsMin = protocol === 4 ? 0 : 1;
+  if (
+    attachments !== undefined && (attachments < attachmentsMin || attachments > ATTACHMENTS_MAX)
+  ) {
+    return failure(`attachment count is not from ${attachmentsMin} to ${ATTACHMENTS_MAX}`);
+  }
+
+  if (!NAMESPACE.test(name)) return failure("namespace contains a control character");
+  const queryMark = protocol === 4 ? name.indexOf("?") : -1;
+  const namespace = queryMark === -1 ? name : name.slice(0, queryMark);
+  const query = queryMark === -1 ? undefined : name.slice(queryMark + 1);
+
+  const id = idText === "" ? undefined : Number(idText);
+  if (id !== undefined && !Number.isSafeInteger(id)) return failure("ack id is too large");
+  return success({ type, attachments, namespace, query, id, json: text.slice(header.length) });
+}
+
+function decodeJson(json: string): Decoded<unknown> {
+  if (json === "") return success(undefined);
+  try {
+    return success(parseJson(json));
+  } catch (error) {
+    if (error instanceof RangeError) return failure(`data is nested deeper than ${DEPTH_MAX}`);
+    if (!(error instanceof SyntaxError)) throw error;
+    return failure("data is not valid JSON");
+  }
+}
+
+function makePacket({ type, namespace, query, id }: Parts, data: unknown): Decoded<SocketPacket> {
+  if (id !== undefined && type !== "event" && type !== "ack") return failure(`${type} has an id`);
+  switch (type) {
+    case "connect":
+      if (data !== undefined && !isJsonObject(data)) return failure("connect data is no object");
+      return success({
+        type,
+        namespace,
+        ...(query === undefined ? {} : { query }),
+        ...(data === undefined ? {} : { data }),
+      });
+    case "disconnect":
+      return data === undefined ? success({ type, namespace }) : failure("disconnect has data");
+    case "event":
+      if (!isEventData(data)) return failure("event is no array that starts with a free name");
+      return success({ type, namespace, ...(id === undefined ? {} : { id }), data });
+    case "ack":
+      if (id === undefined) return failure("ack has no id");
+      if (!Array.isArray(data)) return failure("ack data is no array");
+      return success({ type, namespace, id, data });
+    case "connect_error":
+      if (typeof data !== "string" && !isJsonObject(data)) {
+        return failure("connect_error data is neither text nor object");
+      }
+      return success({ type, namespace, data });
+  }
+}
+
+function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
+}
+
+function isEventData(value: unknown): value is [string, ...unknown[]] {
+  return Array.isArray(value) && typeof value[0] === "string" && !isReservedEvent(value[0]);
+}

@@ -1,0 +1,244 @@
+import { socketioFormat } from "./encoder.ts";
+import { isChannel } from "../../core/channel.ts";
+import { type Disconnect, readInput, Refusal } from "../../core/errors.ts";
+import { Grant } from "../../core/grant.ts";
+import type { Session } from "../../hub/session.ts";
+import type { Format, Frame, Transport } from "../../core/transport.ts";
+import { type Ack, ConnectError, type ServerSocket, SocketServer } from "./server.ts";
+import { tooManyWaiting } from "../hark/commands.ts";
+import type { Connections } from "../../hub/connections.ts";
+import { EngineServer, type EngineServerOptions } from "../engineio/server.ts";
+import type { Access } from "../../http/access.ts";
+import { BodyReader } from "../../http/body.ts";
+import { HandshakeGrants } from "./handshakes.ts";
+import { newPid, Recoveries } from "./recoveries.ts";
+import type { Handler } from "../../http/router.ts";
+import { readSubscription } from "../../http/subscription.ts";
+
+type EngineLimits = Omit<EngineServerOptions, `on${string}` | "admit" | "allows" | "readBody">;
+
+/** What the Socket.IO endpoint needs, and the bounds it keeps. */
+export interface SocketIoOptions extends EngineLimits {
+  readonly connections: Connections;
+  readonly access: Access;
+  readonly connectTimeoutMs: number;
+  /** Milliseconds that the body of a post may take. */
+  readonly bodyTimeoutMs: number;
+  readonly namespacesMax: number;
+  /** Also how many subscriptions are remembered of clients that may come back. */
+  readonly channelsMax: number;
+}
+
+/** Posts of the largest size that can be read at a time. */
+export const LARGEST_POSTS = 64;
+
+/** Answers Socket.IO: namespace `/` is everybody's, `/news` is the channel `news`. */
+export class SocketIoEndpoint {
+  readonly #connections: Connections;
+  readonly #engine: EngineServer;
+  readonly #bodies: BodyReader;
+  readonly #formats = new Formats();
+  readonly #recoveries: Recoveries;
+  readonly #grants: HandshakeGrants;
+  /** Commands of one client that wait at a time. */
+  readonly #waitingMax: number;
+
+  constructor(options: SocketIoOptions) {
+    const { connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
+    this.#waitingMax = options.inboundPerSecondMax;
+    this.#bodies = new BodyReader({
+      clock,
+      timeoutMs,
+      bytesMax: LARGEST_POSTS * pollingBytesMax,
+    });
+    this.#connections = connections;
+    this.#grants = new HandshakeGrants(options.access, clock);
+    this.#recoveries = new Recoveries(options.channelsMax);
+    const io = new SocketServer({
+      clock,
+      connectTimeoutMs: options.connectTimeoutMs,
+      namespacesMax: options.namespacesMax,
+      attachmentBytesMax: pollingBytesMax,
+      onError: (error) => connections.failed(error),
+      onLimit: (why, address) => connections.refused("over-limit", why, address),
+    });
+    io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#admit(socket));
+    this.#engine = new EngineServer({
+      ...options,
+      readBody: (request, bytesMax) => this.#bodies.read(request, bytesMax),
+      allows: () => true,
+      admit: (address) => connections.admit(address),
+      onConnection: (socket) => io.attach(socket),
+      onFault: (reason, address, error) => connections.fault(reason, address, error),
+      onClosing: () => connections.closing(),
+      onClosed: () => connections.closed(),
+    });
+  }
+
+  /** What clients take up now. */
+  get stats(): { sessions: number; handshakes: number; bodyBytes: number } {
+    const { size: sessions, handshakes } = this.#engine;
+    return { sessions, handshakes, bodyBytes: this.#bodies.heldBytes };
+  }
+
+  /** Answers one request, whatever its method. */
+  readonly handle: Handler = async (exchange) => {
+    if (!exchange.query.has("sid")) await this.#grants.read(exchange);
+    return await this.#engine.handle(exchange);
+  };
+
+  /** Ends every connection. */
+  close(): void {
+    this.#engine.close();
+    this.#bodies.close();
+  }
+
+  #admit(socket: ServerSocket): void | Promise<void> {
+    const refuse = (error: unknown): never => {
+      if (!(error instanceof Refusal)) throw error;
+      this.#refused(error, socket);
+      throw new ConnectError(error.message, { code: error.type });
+    };
+    try {
+      const grant = this.#grants.find(socket.handshake);
+      if (grant instanceof Grant) return this.#open(socket, grant);
+      return grant.then((grant) => socket.ended ? undefined : this.#open(socket, grant))
+        .catch(refuse);
+    } catch (error) {
+      refuse(error);
+    }
+  }
+
+  #refused({ type, message }: Refusal, { handshake }: ServerSocket): void {
+    this.#connections.refused(type, message, handshake.address);
+  }
+
+  /** Makes a session of a socket; what it returns resolves when the client has been let in. */
+  #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
+    const { namespace, handshake } = socket;
+    const recovery = this.#recoveries.read(handshake);
+    const asked = namespace === "/"
+      ? readSubscription(handshake.query)
+      : { channels: [namespace.slice(1)], since: undefined };
+    grant.checkReceive(asked.channels);
+    const recovered = recovery?.channels?.filter((channel) => grant.mayReceive(channel)) ?? [];
+    const channels = [...new Set([...asked.channels, ...recovered])];
+    const since = recovery?.since ?? asked.since;
+    this.#connections.hub.checkSubscriptions(channels, handshake.address);
+    // A client of protocol 4 looks for this in its first answer, and is told nothing with it.
+    if (socket.protocol === 4) socket.connect();
+
+    const { promise, resolve } = Promise.withResolvers<void>();
+    let pid = "";
+    const transport = new SocketIoTransport(socket, this.#formats.take(socket));
+    const peer = { address: handshake.address, user: grant.user, expiresAt: grant.expiresAt };
+    const session = this.#connections.open(transport, peer, channels, {
+      since,
+      onWelcome: ({ position, recovered }, { subscriptions }) => {
+        const isRecovered = recovered === true && recovery?.channels !== undefined;
+        pid = isRecovered ? recovery.pid : newPid(position);
+        if (socket.protocol === 5) this.#recoveries.remember(pid, subscriptions);
+        socket.connect({ pid });
+        resolve();
+      },
+    });
+    socket.onDisconnect((why) => {
+      session.lost(why);
+      this.#recoveries.left(pid, session.subscriptions);
+      this.#formats.giveBack(socket);
+    });
+    this.#serveCommands(socket, session, grant);
+    return since === undefined ? undefined : promise;
+  }
+
+  #serveCommands(socket: ServerSocket, session: Session, grant: Grant): void {
+    const { hub } = this.#connections;
+    let waiting = 0;
+    const serve = (event: string, carryOut: (channels: string[]) => Promise<unknown>) => {
+      socket.on(event, async (channels: unknown, ack: unknown) => {
+        const reply = typeof ack === "function" ? ack as Ack : () => {};
+        waiting++;
+        try {
+          if (waiting > this.#waitingMax) throw tooManyWaiting(this.#waitingMax);
+          await carryOut(readChannels(channels));
+          reply({ ok: true });
+        } catch (error) {
+          if (!(error instanceof Refusal)) throw error;
+          this.#refused(error, socket);
+          reply({ ok: false, error: { code: error.type, message: error.message } });
+        } finally {
+          waiting--;
+        }
+      });
+    };
+    serve("subscribe", (channels) => {
+      readInput(() =>
+        hub.checkSubscriptions(channels, session.peer.address, session.subscriptions)
+      );
+      grant.checkReceive(channels);
+      return session.subscribe(channels);
+    });
+    serve("unsubscribe", (channels) => {
+      readInput(() => hub.checkNames(channels));
+      return session.unsubscribe(channels);
+    });
+  }
+}
+
+function readChannels(given: unknown): string[] {
+  const channels = Array.isArray(given) ? given : [given];
+  if (channels.every((name) => typeof name === "string")) return [...new Set(channels)];
+  throw new Refusal("bad-request", "Expected a channel or a list of channels");
+}
+
+/** A session's frames as Socket.IO packets of one namespace. */
+class SocketIoTransport implements Transport {
+  readonly name = "socketio";
+  readonly format: Format;
+  readonly #socket: ServerSocket;
+
+  constructor(socket: ServerSocket, format: Format) {
+    this.#socket = socket;
+    this.format = format;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedBytes;
+  }
+
+  write(frame: Frame): void {
+    if (typeof frame === "string" || frame instanceof Uint8Array) this.#socket.write(frame);
+    else for (const part of frame) this.#socket.write(part);
+  }
+
+  // A client that is told to disconnect stays away; one whose connection closes comes back.
+  close(reason: Disconnect): void {
+    if (reason.code >= 4500) this.#socket.disconnect();
+    this.#socket.drop(reason);
+  }
+}
+
+/** One format for each namespace and protocol in use, so that all its clients share the bytes. */
+class Formats {
+  readonly #formats = new Map<string, { readonly format: Format; users: number }>();
+
+  take(socket: ServerSocket): Format {
+    const { namespace, protocol } = socket;
+    let shared = this.#formats.get(key(socket));
+    if (shared === undefined) {
+      shared = { format: socketioFormat(namespace, protocol), users: 0 };
+      this.#formats.set(key(socket), shared);
+    }
+    shared.users++;
+    return shared.format;
+  }
+
+  giveBack(socket: ServerSocket): void {
+    const shared = this.#formats.get(key(socket));
+    if (shared !== undefined && --shared.users === 0) this.#formats.delete(key(socket));
+  }
+}
+
+function key({ namespace, protocol }: ServerSocket): string {
+  return `${protocol}${namespace}`;
+}

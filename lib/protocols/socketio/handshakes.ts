@@ -1,0 +1,50 @@
+import type { Clock } from "../../core/clock.ts";
+import { Refusal } from "../../core/errors.ts";
+import { Grant, isOver } from "../../core/grant.ts";
+import type { Handshake } from "./server.ts";
+import { type Access, callerOf } from "../../http/access.ts";
+import type { Exchange } from "../../http/router.ts";
+
+/**
+ * What Socket.IO clients may do. The request with which a connection begins is looked at before it is
+ * answered, so that a namespace which shows no token of its own can be joined at once: a client of
+ * protocol 4 looks for that in the first answer.
+ */
+export class HandshakeGrants {
+  readonly #access: Access;
+  readonly #clock: Clock;
+  /** By the query of the first request, which lives as long as its connection. */
+  readonly #grants = new WeakMap<URLSearchParams, Grant | Refusal>();
+
+  constructor(access: Access, clock: Clock) {
+    this.#access = access;
+    this.#clock = clock;
+  }
+
+  /** Looks at the first request of a connection. */
+  async read(exchange: Exchange): Promise<void> {
+    this.#grants.set(exchange.query, await this.#identify(exchange));
+  }
+
+  /** What a client may do in a namespace. Throws, or rejects with, a `Refusal` if it may not join. */
+  find(handshake: Handshake): Grant | Promise<Grant> {
+    const { headers, query, address, auth: { token } } = handshake;
+    const known = this.#grants.get(query);
+    const hasExpired = known instanceof Grant && isOver(known.expiresAt, this.#clock.now());
+    if (known === undefined || hasExpired || token !== undefined) {
+      return this.#access.identify({ headers, query, address, token });
+    }
+    if (known instanceof Refusal) throw known;
+    return known;
+  }
+
+  async #identify(exchange: Exchange): Promise<Grant | Refusal> {
+    try {
+      return await this.#access.identify(callerOf(exchange));
+    } catch (error) {
+      // Told when a namespace is joined, where the client hears the reason.
+      if (error instanceof Refusal) return error;
+      throw error;
+    }
+  }
+}

@@ -1,0 +1,226 @@
+import {
+  encodeSocketPacket,
+  escapeNonAscii,
+  type EventPacket,
+  type JsonObject,
+  type SocketPacket,
+} from "./codec.ts";
+import { MESSAGE_DIGIT } from "./encoder.ts";
+import type { Clock, Timer } from "../../core/clock.ts";
+import { type Disconnect, DISCONNECTS } from "../../core/errors.ts";
+import type { Part } from "../engineio/session.ts";
+
+/** What is known of a socket's client when it joins. */
+export interface Handshake {
+  /** What the client gave as `auth`; empty in protocol 4, which has none. */
+  readonly auth: JsonObject;
+  /** The query of the connection's first request, and in protocol 4 that of the namespace. */
+  readonly query: URLSearchParams;
+  /** The client's address. */
+  readonly address: string;
+  /** The headers of the connection's first request. */
+  readonly headers: Headers;
+}
+
+/** Answers an event; only the first call counts. */
+export type Ack = (...args: unknown[]) => void;
+
+/**
+ * Takes an event's arguments; if the client wants an answer, the last one is an `Ack`. What it throws
+ * is reported and harms nobody.
+ */
+// deno-lint-ignore no-explicit-any -- what a client sends can be anything: handlers must look
+export type EventHandler = (...args: any[]) => void | Promise<void>;
+
+/** What a socket needs of its connection. */
+export interface SocketLink {
+  readonly clock: Clock;
+  /** 4 for Engine.IO 3, 5 for Engine.IO 4. */
+  readonly protocol: 4 | 5;
+  readonly bufferedBytes: number;
+  write(part: Part): void;
+  /** The socket has left its namespace. */
+  left(socket: ServerSocket): void;
+  /** Closes the whole connection. */
+  close(reason: Disconnect): void;
+  onError(error: unknown): void;
+}
+
+/** Acks that one client may owe at a time. */
+const ACKS_MAX = 1000;
+
+interface PendingAck {
+  readonly resolve: (args: readonly unknown[]) => void;
+  readonly reject: (error: Error) => void;
+  readonly timer: Timer;
+}
+
+/** One client in one namespace. */
+export class ServerSocket {
+  readonly id: string;
+  readonly namespace: string;
+  readonly handshake: Handshake;
+  readonly #link: SocketLink;
+  readonly #handlers = new Map<string, EventHandler>();
+  readonly #pendingAcks = new Map<number, PendingAck>();
+  #nextAckId = 0;
+  #connected = false;
+  /** Why it has ended; undefined if it has not. */
+  #endedBy: string | undefined;
+  #onDisconnect: ((why: string) => void) | undefined;
+
+  constructor(id: string, namespace: string, handshake: Handshake, link: SocketLink) {
+    this.id = id;
+    this.namespace = namespace;
+    this.handshake = handshake;
+    this.#link = link;
+  }
+
+  /** 4 or 5: what the client speaks. */
+  get protocol(): 4 | 5 {
+    return this.#link.protocol;
+  }
+
+  /** Bytes accepted but not yet on the network. */
+  get bufferedBytes(): number {
+    return this.#link.bufferedBytes;
+  }
+
+  get connected(): boolean {
+    return this.#connected && !this.ended;
+  }
+
+  /** True once the socket has left, or its connection is gone. */
+  get ended(): boolean {
+    return this.#endedBy !== undefined;
+  }
+
+  /**
+   * Tells the client that it is in, with `data` beside its `sid` (protocol 5). Called by itself after
+   * the namespace's middleware; called earlier, it lets what is sent next follow. Idempotent.
+   */
+  connect(data: JsonObject = {}): void {
+    if (this.#connected || this.ended) return;
+    this.#connected = true;
+    const { namespace, id } = this;
+    if (this.protocol === 5) this.#send({ type: "connect", namespace, data: { sid: id, ...data } });
+    else this.#send({ type: "connect", namespace });
+  }
+
+  /** Handles an event; a second handler takes the place of the first. */
+  on(event: string, handler: EventHandler): this {
+    this.#handlers.set(event, handler);
+    return this;
+  }
+
+  /** Called once, when the socket has left or its connection is gone; at once if it has already. */
+  onDisconnect(handler: (why: string) => void): this {
+    this.#onDisconnect = handler;
+    if (this.#endedBy !== undefined) handler(this.#endedBy);
+    return this;
+  }
+
+  /** Sends an event; its arguments are JSON values, and bytes anywhere among them. */
+  emit(event: string, ...args: unknown[]): void {
+    this.#send({ type: "event", namespace: this.namespace, data: [event, ...args] });
+  }
+
+  /**
+   * Sends an event and resolves with what the client answers. Rejects with a `TimeoutError` after
+   * `timeoutMs`, and with an `Error` if the client leaves or owes too many answers already.
+   */
+  emitWithAck(timeoutMs: number, event: string, ...args: unknown[]): Promise<readonly unknown[]> {
+    const { promise, resolve, reject } = Promise.withResolvers<readonly unknown[]>();
+    if (this.ended || this.#pendingAcks.size >= ACKS_MAX) {
+      reject(
+        new Error(`Cannot ask the client: ${this.ended ? "it has left" : "it owes answers"}`),
+      );
+      return promise;
+    }
+    const id = this.#nextAckId++;
+    const timer = this.#link.clock.after(timeoutMs, () => {
+      this.#pendingAcks.delete(id);
+      reject(new DOMException(`No answer within ${timeoutMs} ms`, "TimeoutError"));
+    });
+    this.#pendingAcks.set(id, { resolve, reject, timer });
+    this.#send({ type: "event", namespace: this.namespace, id, data: [event, ...args] });
+    return promise;
+  }
+
+  /** Writes what is encoded already: text packets of Engine.IO, and the bytes that belong to them. */
+  write(part: Part): void {
+    if (!this.ended) this.#link.write(part);
+  }
+
+  /** Sends the client out of the namespace, which it takes for good; or with `close`, away. */
+  disconnect(close = false): void {
+    if (this.ended) return;
+    if (this.#connected) this.#send({ type: "disconnect", namespace: this.namespace });
+    this.end("server disconnect");
+    if (close) this.#link.close(DISCONNECTS.forbidden);
+  }
+
+  /** Closes the whole connection without a word, after which the client comes back by itself. */
+  drop(reason: Disconnect): void {
+    this.#link.close(reason);
+  }
+
+  /** Takes a packet of the client. For the connection alone. */
+  receive(packet: SocketPacket): void {
+    switch (packet.type) {
+      case "event":
+        return this.#receiveEvent(packet);
+      case "ack": {
+        const pending = this.#pendingAcks.get(packet.id);
+        this.#pendingAcks.delete(packet.id);
+        pending?.timer.cancel();
+        return pending?.resolve(packet.data);
+      }
+      case "disconnect":
+        return this.end("client disconnect");
+    }
+  }
+
+  /** Ends the socket without a word to the client. For the connection alone. Idempotent. */
+  end(why: string): void {
+    if (this.ended) return;
+    this.#endedBy = why;
+    for (const { timer, reject } of this.#pendingAcks.values()) {
+      timer.cancel();
+      reject(new Error("The client has left"));
+    }
+    this.#pendingAcks.clear();
+    this.#link.left(this);
+    this.#onDisconnect?.(why);
+  }
+
+  #receiveEvent({ id, data }: EventPacket): void {
+    const [event, ...args] = data;
+    const handler = this.#handlers.get(event);
+    if (handler === undefined) return;
+    if (id !== undefined) args.push(this.#ack(id));
+    const run = async () => await handler(...args);
+    run().catch((error) => this.#link.onError(error));
+  }
+
+  #ack(id: number): Ack {
+    let answered = false;
+    return (...args) => {
+      if (answered || this.ended) return;
+      answered = true;
+      this.#send({ type: "ack", namespace: this.namespace, id, data: args });
+    };
+  }
+
+  #send(packet: SocketPacket): void {
+    if (this.ended) return;
+    for (const part of encodeParts(packet, this.protocol)) this.#link.write(part);
+  }
+}
+
+/** A packet as parts of Engine.IO: the text packet, and the bytes that belong to it. */
+export function encodeParts(packet: SocketPacket, protocol: 4 | 5): Part[] {
+  const { text, attachments } = encodeSocketPacket(packet);
+  // Clients of protocol 4 cannot all read anything but ASCII.
+  return [MESSAGE_DIGIT + (protocol === 4 ? escapeNonAscii(text) : text), ...attachments];
+}

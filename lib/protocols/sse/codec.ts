@@ -1,0 +1,54 @@
+import type { Publication } from "../../core/publication.ts";
+import type { Format, Frame } from "../../core/transport.ts";
+import { concat } from "../../core/bytes.ts";
+
+const LINE_END = /\r\n|\r|\n/;
+const encoder = new TextEncoder();
+
+/** What a stream says now and then so that nobody in between takes it for dead. */
+export const HEARTBEAT: Uint8Array<ArrayBuffer> = encoder.encode(":\n\n");
+
+/**
+ * Server-sent events (WHATWG HTML, section 9.2): each message is an event with its id, its name and
+ * its data as JSON; bytes travel as `{"base64":"…"}`. The first block only tells the id to resume
+ * from, which raises no event.
+ */
+export const sse: Format = {
+  message(publication) {
+    const { id, event } = publication;
+    return encoder.encode(`id: ${id}\nevent: ${event}\n${dataLines(dataText(publication))}\n`);
+  },
+
+  welcome({ position, greeting, recovered, since }) {
+    const comment = greeting === "" ? "" : commentLines(greeting);
+    const id = `id: ${position}\n`;
+    if (recovered !== false) return encoder.encode(`${comment}${id}\n`);
+    const gap = JSON.stringify({ since, oldest: position });
+    return encoder.encode(`${comment}${id}event: gap\n${dataLines(gap)}\n`);
+  },
+
+  presence: () => undefined,
+};
+
+/** Several events as one chunk. */
+export function joinChunks(chunks: readonly Frame[]): Frame {
+  return chunks.length === 1 ? chunks[0]! : concat(chunks as readonly Uint8Array<ArrayBuffer>[]);
+}
+
+/** The line that tells a client how long to wait before it comes back. */
+export function retryLine(ms: number): Uint8Array<ArrayBuffer> {
+  return encoder.encode(`retry: ${Math.round(ms)}\n\n`);
+}
+
+function dataText({ data }: Publication): string {
+  return typeof data === "string" ? data : JSON.stringify({ base64: data.toBase64() });
+}
+
+// A line break inside the data would end the field, and what follows could pose as another.
+function dataLines(text: string): string {
+  return text.split(LINE_END).map((line) => `data: ${line}\n`).join("");
+}
+
+function commentLines(text: string): string {
+  return text.split(LINE_END).map((line) => `: ${line}\n`).join("");
+}

@@ -1,0 +1,93 @@
+import { HEARTBEAT, joinChunks, retryLine } from "./codec.ts";
+import { type Clock, every, type Timer } from "../../core/clock.ts";
+import type { Grant } from "../../core/grant.ts";
+import type { Session } from "../../hub/session.ts";
+import { BatchingTransport, type Turn } from "../../hub/batching.ts";
+import type { Connections } from "../../hub/connections.ts";
+import { SseTransport } from "./transport.ts";
+import { type Access, callerOf } from "../../http/access.ts";
+import type { Exchange, Handler } from "../../http/router.ts";
+import { readSubscription, type Subscription } from "../../http/subscription.ts";
+
+/** What the SSE endpoint needs. */
+export interface EventsOptions {
+  readonly connections: Connections;
+  readonly access: Access;
+  readonly clock: Clock;
+  readonly turn: Turn;
+  readonly sseHeartbeatMs: number;
+}
+
+const RETRY_MIN_MS = 1000;
+const RETRY_SPREAD_MS = 2000;
+const HEADERS: Readonly<Record<string, string>> = {
+  "content-type": "text/event-stream",
+  "cache-control": "no-store",
+  // Keeps nginx, and what follows its lead, from holding events back.
+  "x-accel-buffering": "no",
+};
+
+/** Answers `/events`: server-sent events. */
+export class EventsEndpoint {
+  readonly #options: EventsOptions;
+  readonly #sessions = new Set<Session>();
+  readonly #heartbeat: Timer;
+
+  constructor(options: EventsOptions) {
+    this.#options = options;
+    this.#heartbeat = every(options.clock, options.sseHeartbeatMs, () => this.#beat());
+  }
+
+  /** Opens a stream. Throws a `Refusal` before anything is opened. */
+  readonly open: Handler = async (exchange) => {
+    const { connections, turn } = this.#options;
+    const { address } = exchange;
+    const { grant: { user, expiresAt }, subscription } = await this.#admit(exchange);
+    const { channels, since } = subscription;
+    connections.hub.checkSubscriptions(channels, address);
+    const release = connections.admit(address);
+    let session: Session | undefined = undefined;
+    const transport = new SseTransport({
+      closing: () => connections.closing(),
+      close: (told) => {
+        release();
+        if (told) connections.closed();
+        if (session === undefined) return;
+        session.lost("client closed");
+        this.#sessions.delete(session);
+      },
+    });
+    // Spread, so that those who are cut together do not come back together.
+    transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
+    const batching = new BatchingTransport(transport, joinChunks, turn);
+    session = connections.open(batching, { address, user, expiresAt }, channels, { since });
+    this.#sessions.add(session);
+    return new Response(transport.stream, { headers: HEADERS });
+  };
+
+  /** What `open` would answer, with nothing opened. */
+  readonly head: Handler = async (exchange) => {
+    await this.#admit(exchange);
+    return new Response(null, { headers: HEADERS });
+  };
+
+  /** Reads what is asked for. Throws a `Refusal` if it is malformed, or not allowed. */
+  async #admit(exchange: Exchange): Promise<{ grant: Grant; subscription: Subscription }> {
+    const { request, query } = exchange;
+    const subscription = readSubscription(query, request.headers.get("last-event-id"));
+    const grant = await this.#options.access.identify(callerOf(exchange));
+    grant.checkReceive(subscription.channels);
+    return { grant, subscription };
+  }
+
+  /** Stops the heartbeat. */
+  close(): void {
+    this.#heartbeat.cancel();
+  }
+
+  #beat(): void {
+    for (const session of this.#sessions) {
+      if (!session.write(HEARTBEAT)) this.#sessions.delete(session);
+    }
+  }
+}

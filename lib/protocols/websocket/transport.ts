@@ -1,0 +1,227 @@
+import type { Clock } from "../../core/clock.ts";
+import { Deadlines } from "../../core/deadlines.ts";
+import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
+import { Rate } from "../../core/limits.ts";
+import { frameBytes } from "../../core/publication.ts";
+import type { Format, Frame, Transport } from "../../core/transport.ts";
+
+/** What a client sends in one frame. */
+export type Message = string | Uint8Array<ArrayBuffer>;
+
+/** Sockets whose handshake is not done: a connection that is lost in it is told by no event. */
+export class Handshakes extends Deadlines<Socket> {
+  /** `onLate` is called for each that is not done within `timeoutMs`. */
+  constructor(clock: Clock, timeoutMs: number, onLate: () => void) {
+    super(clock, timeoutMs, (socket) => {
+      onLate();
+      socket.end("handshake failed");
+    });
+  }
+}
+
+/** How a socket is accepted, and the bounds on what its client sends. */
+export interface SocketOptions {
+  readonly clock: Clock;
+  readonly handshakes: Handshakes;
+  /** Silence after which the socket is closed, in seconds; 0 for never. */
+  readonly idleTimeoutS: number;
+  /** Bytes of one frame from the client. */
+  readonly inboundBytesMax: number;
+  /** Frames a second from the client. */
+  readonly inboundPerSecondMax: number;
+}
+
+/** What happens on a socket. */
+export interface SocketEvents {
+  /** The handshake is done. */
+  open(socket: Socket): void;
+  message(message: Message): void;
+  /** This side has begun the closing handshake; called at most once. */
+  closing(): void;
+  /** The connection is over, or was never made; called exactly once. `closing()` came before if `told`. */
+  close(why: string, told: boolean): void;
+  /** The client broke a bound, or a handler threw `error`; the socket is about to be closed. */
+  fault(reason: Disconnect, error?: unknown): void;
+}
+
+const EVENT_TYPES = ["open", "message", "error", "close"];
+
+/** The subprotocols that a client offers (RFC 6455 section 4.1), in its order. */
+export function offeredProtocols(headers: Headers): string[] {
+  const offered = headers.get("sec-websocket-protocol") ?? "";
+  return offered.split(",").map((name) => name.trim()).filter((name) => name !== "");
+}
+
+/** Tells whether a request asks for a WebSocket (RFC 6455 section 4.2.1). */
+export function isUpgrade({ method, headers }: Request): boolean {
+  return method === "GET" && WEBSOCKET_ITEM.test(headers.get("upgrade") ?? "") &&
+    UPGRADE_ITEM.test(headers.get("connection") ?? "");
+}
+
+// An item of a list (RFC 9110 section 5.6.1). `trim()` takes off more than HTTP's white space, and
+// Deno throws on what is left.
+const WEBSOCKET_ITEM = /(^|,)[ \t]*websocket[ \t]*(,|$)/i;
+const UPGRADE_ITEM = /(^|,)[ \t]*upgrade[ \t]*(,|$)/i;
+
+/** Why a WebSocket handshake cannot be accepted; undefined if it can. */
+export function handshakeFault({ headers }: Request): "version" | "key" | undefined {
+  if (headers.get("sec-websocket-version") !== "13") return "version";
+  if (!/^[A-Za-z0-9+/]{22}==$/.test(headers.get("sec-websocket-key") ?? "")) return "key";
+  return undefined;
+}
+
+/**
+ * Accepts a WebSocket. Whatever is needed of the request MUST be read before, and the response be
+ * returned with nothing in between that can throw: an exception after it shuts the server down.
+ * Throws, after `events.close()`, if Deno does not take the request for a handshake.
+ */
+export function acceptSocket(
+  request: Request,
+  protocol: string | undefined,
+  options: SocketOptions,
+  events: SocketEvents,
+): Response {
+  const { idleTimeoutS: idleTimeout } = options;
+  let upgrade: Deno.WebSocketUpgrade;
+  try {
+    upgrade = Deno.upgradeWebSocket(request, { idleTimeout });
+  } catch (error) {
+    events.close("handshake failed", false);
+    throw error;
+  }
+  const { socket, response } = upgrade;
+  // Not by the call's own option, which refuses offers that have no space after each comma.
+  if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
+  new Socket(socket, options, events);
+  return response;
+}
+
+/** One WebSocket connection, with its client's frames bounded and its end told exactly once. */
+export class Socket {
+  readonly #socket: WebSocket;
+  readonly #options: SocketOptions;
+  readonly #events: SocketEvents;
+  readonly #rate: Rate;
+  #closing = false;
+  #closed = false;
+
+  constructor(socket: WebSocket, options: SocketOptions, events: SocketEvents) {
+    this.#socket = socket;
+    this.#options = options;
+    this.#events = events;
+    this.#rate = new Rate(options.inboundPerSecondMax, options.clock.monotonic());
+    options.handshakes.start(this);
+    for (const type of EVENT_TYPES) socket.addEventListener(type, this);
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedAmount;
+  }
+
+  send(message: Message): void {
+    if (this.#closing || this.#socket.readyState !== WebSocket.OPEN) return;
+    this.#socket.send(message);
+  }
+
+  /** Starts the closing handshake; a client that never answers stays until TCP ends. Idempotent. */
+  close({ code, reason }: Pick<Disconnect, "code" | "reason">): void {
+    if (this.#closing) return;
+    this.#closing = true;
+    this.#events.closing();
+    // Frames that are here already would end the connection before the close frame is out.
+    this.#options.clock.afterTurn(() => this.#socket.close(code, reason));
+  }
+
+  /** Takes the socket's events. An exception that leaves a handler would end the process. */
+  handleEvent(event: Event): void {
+    try {
+      if (event instanceof MessageEvent) this.#receive(event.data);
+      else if (event instanceof CloseEvent) this.#onClose(event);
+      else if (event.type === "open") this.#onOpen();
+      // After an error comes a close event, which tells why.
+    } catch (error) {
+      this.#fault(DISCONNECTS.failed, error);
+    }
+  }
+
+  #onOpen(): void {
+    this.#options.handshakes.cancel(this);
+    if (this.#closed) this.#socket.close();
+    else this.#events.open(this);
+  }
+
+  #onClose(event: CloseEvent): void {
+    // Deno keeps a socket until its idle timeout is over: nothing of the session is to be kept so long.
+    for (const type of EVENT_TYPES) this.#socket.removeEventListener(type, this);
+    this.end(closeName(event));
+  }
+
+  #receive(data: string | ArrayBuffer): void {
+    if (this.#closing) return;
+    const message = typeof data === "string" ? data : new Uint8Array(data);
+    const { clock, inboundBytesMax, inboundPerSecondMax } = this.#options;
+    // A text has at most three bytes for each of its units: most need not be measured.
+    if (message.length * 3 > inboundBytesMax && frameBytes(message) > inboundBytesMax) {
+      this.#fault(because(DISCONNECTS.limit, `a frame has at most ${inboundBytesMax} bytes`));
+    } else if (!this.#rate.take(clock.monotonic())) {
+      this.#fault(because(DISCONNECTS.limit, `at most ${inboundPerSecondMax} frames a second`));
+    } else {
+      this.#events.message(message);
+    }
+  }
+
+  #fault(reason: Disconnect, error?: unknown): void {
+    this.#events.fault(reason, error);
+    this.close(reason);
+  }
+
+  /** The connection is over, or was never made. */
+  end(why: string): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    this.#options.handshakes.cancel(this);
+    const told = this.#closing;
+    this.#closing = true;
+    this.#events.close(why, told);
+  }
+}
+
+// RFC 6455 section 7.4.1; Deno tells the loss of TCP as 0.
+const CLOSE_NAMES: Readonly<Record<number, string>> = {
+  0: "connection lost",
+  1000: "client closed",
+  1001: "client going away",
+  1005: "client closed",
+  1006: "connection lost",
+};
+
+function closeName({ code, wasClean }: CloseEvent): string {
+  // Deno's own close, after a ping that was not answered.
+  if (code === 1001 && !wasClean) return "idle";
+  return CLOSE_NAMES[code] ?? "client error";
+}
+
+/** A session's frames on a WebSocket: each text or bytes is a frame of its own. */
+export class WebSocketTransport implements Transport {
+  readonly name = "websocket";
+  readonly format: Format;
+  readonly #socket: Socket;
+
+  constructor(socket: Socket, format: Format) {
+    this.#socket = socket;
+    this.format = format;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedBytes;
+  }
+
+  write(frame: Frame): void {
+    if (typeof frame === "string" || frame instanceof Uint8Array) this.#socket.send(frame);
+    else for (const part of frame) this.#socket.send(part);
+  }
+
+  close(reason: Disconnect): void {
+    this.#socket.close(reason);
+  }
+}

@@ -1,0 +1,63 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import type { HistoryLimits } from "../../lib/broker/history/history.ts";
+import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { StoreError } from "../../lib/broker/sqlite/store.ts";
+import { ROOMY, TurningClock } from "./helpers.ts";
+
+/** The length of a page of SQLite's. */
+export const PAGE_BYTES = 4096;
+
+/** Where the stores of one test module are, until its tests are done. */
+export const folder: string = Deno.makeTempDirSync({ prefix: "hark-" });
+Deno.test.afterAll(() => Deno.removeSync(folder, { recursive: true }));
+let files = 0;
+
+/** The name of a store that is not there yet. */
+export function newFile(): string {
+  return `${folder}/${++files}.db`;
+}
+
+/** Opens a store with a clock and bounds of its own. */
+export function open(file: string, limits: Partial<HistoryLimits> = {}): SqliteEngine {
+  const options = { clock: new TurningClock(), sync: "normal" } as const;
+  return SqliteEngine.open(file, { ...options, limits: { ...ROOMY, ...limits } });
+}
+
+/** The store as a crash would leave it now; `walBytes` is how much of the log reached the disk. */
+export function crashed(file: string, walBytes?: number): string {
+  const copy = newFile();
+  Deno.copyFileSync(file, copy);
+  Deno.copyFileSync(`${file}-wal`, `${copy}-wal`);
+  if (walBytes !== undefined) Deno.truncateSync(`${copy}-wal`, walBytes);
+  return copy;
+}
+
+/** Works on the closed file behind the engine's back. */
+export function inFile<T>(file: string, work: (db: DatabaseSync) => T): T {
+  const db = new DatabaseSync(file);
+  try {
+    return work(db);
+  } finally {
+    db.close();
+  }
+}
+
+/** How many rows a table of the closed file has. */
+export function countRows(file: string, table: string): number {
+  return inFile(file, (db) => Number(db.prepare(`SELECT count(*) n FROM ${table}`).get()!["n"]));
+}
+
+/** The length of the write-ahead log of a store that is open. */
+export function walBytes(file: string): number {
+  return Deno.statSync(`${file}-wal`).size;
+}
+
+/** Why a store that is open cannot be opened again. */
+export const LOCKED = "another process has it open; stop that one, or give each its own file";
+
+/** Asserts that opening fails with a `StoreError` that says why. */
+export function assertCannotOpen(file: string, why: string): void {
+  const error = assertThrows(() => open(file), StoreError);
+  assertEquals(error.message, `Cannot open the store ${file}: ${why}`);
+}

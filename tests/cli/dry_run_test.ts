@@ -1,0 +1,142 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { DatabaseSync } from "node:sqlite";
+import { Publication } from "../../lib/core/publication.ts";
+import { Store } from "../../lib/broker/sqlite/store.ts";
+import { makeCertificate, TemporaryFolder } from "../support/certificates.ts";
+import { deadline } from "../support/deadline.ts";
+import { command, readLines } from "../support/server.ts";
+import { run } from "../support/shell.ts";
+import { makeKeys } from "../support/tokens.ts";
+
+const DRAFT = { channel: "a", event: "message", data: "{}" };
+
+/** Writes a file with a key for tokens. */
+async function writeKeys(file: string): Promise<void> {
+  const { jwk } = await makeKeys("ES256");
+  await Deno.writeTextFile(file, JSON.stringify({ keys: [jwk] }));
+}
+
+/** Every file of a folder: its name, its bytes, and when it was changed. */
+async function snapshot(folder: string): Promise<unknown[]> {
+  const files = await Array.fromAsync(Deno.readDir(folder));
+  const found = files.toSorted((a, b) => a.name < b.name ? -1 : 1).map(async ({ name, isFile }) => {
+    const path = `${folder}/${name}`;
+    const { mtime } = await Deno.lstat(path);
+    return [name, isFile && (await Deno.readFile(path)).toBase64(), mtime];
+  });
+  return [(await Deno.stat(folder)).mtime, ...await Promise.all(found)];
+}
+
+/** Options, in a FOLDER that `prepare()` fills, and what is wrong with them if anything. */
+const TRIED: readonly [args: string, problem: RegExp | undefined][] = [
+  ["--tls-cert FOLDER/a.crt --tls-key FOLDER/a.key", undefined],
+  [
+    "--tls-cert FOLDER/a.crt --tls-key FOLDER/b.key",
+    /^Cannot use .*: they do not belong together$/,
+  ],
+  ["--tls-cert FOLDER/none --tls-key FOLDER/a.key", /^Cannot use certificate .*: No such file/],
+  ["--token-jwks FOLDER/keys.json", undefined],
+  ["--token-jwks FOLDER/none", /^Cannot read the keys of FOLDER\/none: No such file/],
+  ["--token-jwks FOLDER/text", /^Cannot read the keys of FOLDER\/text: expected JSON$/],
+  ["--token-jwks https://issuer.invalid/keys.json", undefined],
+  ["--store FOLDER/used.db", undefined],
+  ["--store FOLDER/new.db", undefined],
+  ["--store FOLDER/empty", undefined],
+  ["--store FOLDER/empty.db", undefined],
+  ["--store FOLDER/none/x.db", /^Cannot open the store FOLDER\/none\/x.db: its folder must exist/],
+  ["--store FOLDER/text/x.db", /^Cannot open the store FOLDER\/text\/x.db: /],
+  ["--store FOLDER", /^Cannot open the store FOLDER: its folder must exist/],
+  ["--store FOLDER/pipe", /^Cannot open the store FOLDER\/pipe: /],
+  ["--store FOLDER/text", /^Cannot open the store FOLDER\/text: it is not an SQLite database/],
+  ["--store FOLDER/other.db", /^Cannot open the store .*: it is a database of another program/],
+  ["--store FOLDER/later.db", /^Cannot open the store .*: expected a store of version 1, got 2/],
+  ["--listen unix:FOLDER/new.sock", undefined],
+  [
+    "--listen unix:FOLDER/text",
+    /^Cannot listen on unix:FOLDER\/text: there is a file of that name/,
+  ],
+  ["--listen unix:FOLDER/none/x.sock", /^Cannot listen on unix:FOLDER\/none\/x.sock: /],
+];
+
+/** Fills a folder with what is right and what is wrong. */
+async function prepare(folder: string): Promise<void> {
+  await makeCertificate(folder, "a");
+  await makeCertificate(folder, "b");
+  await writeKeys(`${folder}/keys.json`);
+  await Deno.writeTextFile(`${folder}/text`, "x".repeat(1000));
+  await Deno.writeTextFile(`${folder}/empty`, "");
+  await new Deno.Command("mkfifo", { args: [`${folder}/pipe`] }).output();
+  Store.open(`${folder}/used.db`, "normal").store.close();
+  const databases = {
+    empty: "CREATE TABLE x (y); DROP TABLE x",
+    other: "CREATE TABLE x (y)",
+    later: "",
+  };
+  for (const [name, statement] of Object.entries(databases)) {
+    const file = `${folder}/${name}.db`;
+    if (name === "later") await Deno.copyFile(`${folder}/used.db`, file);
+    using db = new DatabaseSync(file);
+    db.exec(statement || "PRAGMA user_version = 2");
+  }
+}
+
+Deno.test("hark check tries what a server does before it listens, and changes nothing", async () => {
+  await using folder = new TemporaryFolder();
+  await prepare(folder.path);
+  const before = await snapshot(folder.path);
+  for (const [given, problem] of TRIED) {
+    const { code, said } = await run("check", given.replaceAll("FOLDER", folder.path).split(" "));
+    const text = said.join().replaceAll(folder.path, "FOLDER");
+    if (problem === undefined) assert(code !== 2, `${given}: ${text}`);
+    else {
+      assertEquals(code, 2, given);
+      assertMatch(text.split("\n")[0]!, problem);
+    }
+  }
+  assertEquals(await snapshot(folder.path), before);
+});
+
+Deno.test("hark check has a store that is in use for a right one", async () => {
+  await using folder = new TemporaryFolder();
+  const { store } = Store.open(`${folder.path}/log.db`, "normal");
+  store.add([new Publication({ epoch: "e", offset: 1 }, DRAFT, 0)]);
+  assertEquals((await run("check", ["--store", `${folder.path}/log.db`])).code, 0);
+  store.close();
+});
+
+Deno.test("a server starts with what hark check lets pass, and with nothing else", async () => {
+  await using folder = new TemporaryFolder();
+  await prepare(folder.path);
+  for (const [given, problem] of TRIED) {
+    const args = given.replaceAll("FOLDER", folder.path).split(" ");
+    const address = given.includes("--listen") ? [] : ["--port", "0"];
+    await using process = command([...args, ...address, "--log-level", "info"]).spawn();
+    const [out, err] = [readLines(process.stdout), readLines(process.stderr)];
+    const listening = out.find((line) => line.includes("listening on"));
+    const hasStarted = await listening.then(() => true, () => false);
+    if (hasStarted) process.kill("SIGTERM");
+    const { code } = await deadline(process.status);
+    const lines = await err.rest();
+    assertEquals(hasStarted, problem === undefined, `${given}: ${lines.join("\n")}`);
+    assertEquals([code === 0, lines.length], hasStarted ? [true, 0] : [false, lines.length], given);
+    // One line for people, and no stack.
+    assert(!lines.some((line) => /^ +at /.test(line)), lines.join("\n"));
+  }
+});
+
+Deno.test("hark check tells all that keeps a server from starting", async () => {
+  await using folder = new TemporaryFolder();
+  const none = `${folder.path}/none`;
+  const args = [
+    "--tls-cert",
+    none,
+    "--tls-key",
+    none,
+    "--token-jwks",
+    none,
+    "--store",
+    `${none}/x`,
+  ];
+  const { code, said } = await run("check", args);
+  assertEquals([code, said.join().match(/^Cannot .*$/gm)?.length], [2, 3]);
+});

@@ -1,0 +1,593 @@
+import { assert, assertEquals, assertThrows } from "@std/assert";
+import {
+  type Config,
+  ConfigError,
+  isLoopback,
+  type OptionKey,
+  OPTIONS,
+  parseConfig,
+  type Sources,
+} from "../../lib/config/config.ts";
+
+function run(
+  args: string[],
+  env: Record<string, string> = {},
+): { config: Config; sources: Sources } {
+  const parsed = parseConfig(args, env);
+  assert(parsed.kind === "run");
+  return { config: parsed.config, sources: parsed.sources };
+}
+
+function problems(args: string[], env: Record<string, string> = {}): readonly string[] {
+  return assertThrows(() => parseConfig(args, env), ConfigError).problems;
+}
+
+interface Case {
+  key: OptionKey;
+  flag: string;
+  variable: string;
+  default: unknown;
+  right: Record<string, unknown>;
+  wrong: string[];
+}
+
+function integerCase(key: OptionKey, name: string, value: number, min: number, max: number): Case {
+  return {
+    key,
+    flag: `--${name}`,
+    variable: `HARK_${name.toUpperCase().replaceAll("-", "_")}`,
+    default: value,
+    right: { [min]: min, [max]: max },
+    wrong: [
+      `${min - 1}`,
+      `${max + 1}`,
+      "",
+      " ",
+      "1.5",
+      "1e3",
+      "0x10",
+      "+7",
+      "seven",
+      "٣",
+      "9".repeat(99),
+    ],
+  };
+}
+
+const SECRET = "x".repeat(32);
+const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret"];
+
+const CASES: Case[] = [
+  {
+    key: "host",
+    flag: "--host",
+    variable: "HARK_HOST",
+    default: "127.0.0.1",
+    right: { "127.8.8.8": "127.8.8.8", "::1": "::1", localhost: "localhost" },
+    wrong: [
+      "",
+      " ",
+      "localhost:80",
+      "http://localhost",
+      "[::1]",
+      "::1]",
+      "a b",
+      "a/b",
+      "127.1",
+      "UP",
+    ],
+  },
+  integerCase("port", "port", 3000, 0, 65_535),
+  {
+    key: "listen",
+    flag: "--listen",
+    variable: "HARK_LISTEN",
+    default: "",
+    right: { "unix:/run/hark.sock": "unix:/run/hark.sock", "unix:hark.sock": "unix:hark.sock" },
+    wrong: ["unix:", "/run/hark.sock", "tcp:1", `unix:/${"x".repeat(107)}`, "unix:a\0b"],
+  },
+  {
+    key: "tlsCert",
+    flag: "--tls-cert",
+    variable: "HARK_TLS_CERT",
+    default: "",
+    right: { "": "" },
+    wrong: ["a\0b"],
+  },
+  {
+    key: "tlsKey",
+    flag: "--tls-key",
+    variable: "HARK_TLS_KEY",
+    default: "",
+    right: { "": "" },
+    wrong: ["a\0b"],
+  },
+  integerCase("trustProxy", "trust-proxy", 0, 0, 10),
+  {
+    key: "publicHost",
+    flag: "--public-host",
+    variable: "HARK_PUBLIC_HOST",
+    default: [],
+    right: {
+      "push.example.com": ["push.example.com"],
+      "a.example, b.example,[::1]": ["a.example", "b.example", "[::1]"],
+    },
+    wrong: [
+      "",
+      "a.example,",
+      "https://a.example",
+      "a.example:80",
+      "a.example/b",
+      "a@b",
+      "A.example",
+    ],
+  },
+  {
+    key: "open",
+    flag: "--open",
+    variable: "HARK_OPEN",
+    default: false,
+    right: { true: true, "1": true, false: false, "0": false },
+    wrong: ["", "yes", "TRUE", "2"],
+  },
+  {
+    key: "origins",
+    flag: "--origins",
+    variable: "HARK_ORIGINS",
+    default: [],
+    right: {
+      "https://example.com": ["https://example.com"],
+      "http://localhost:5173,https://[::1]:8443": ["http://localhost:5173", "https://[::1]:8443"],
+    },
+    wrong: [
+      ...["", "*", "null", "example.com", "https://example.com/", "https://example.com/a"],
+      ...["https://Example.com", "https://example.com:443", "file:///a", "https://a.example,,"],
+    ],
+  },
+  {
+    key: "publishKey",
+    flag: "--publish-key",
+    variable: "HARK_PUBLISH_KEYS",
+    default: [],
+    right: { k: ["k"], "first!,second~": ["first!", "second~"] },
+    wrong: ["", " ", "a,,b", "two words", "schlüssel", "tab\tbed", "line\n2"],
+  },
+  integerCase("drainS", "drain-s", 5, 0, 600),
+  {
+    key: "tokenSecret",
+    flag: "--token-secret",
+    variable: "HARK_TOKEN_SECRET",
+    default: "",
+    right: { [SECRET]: SECRET, ["é".repeat(16)]: "é".repeat(16) },
+    wrong: ["", "x".repeat(31), "é".repeat(15)],
+  },
+  {
+    key: "tokenJwks",
+    flag: "--token-jwks",
+    variable: "HARK_TOKEN_JWKS",
+    default: "",
+    right: {
+      "https://issuer.example/jwks.json?a=b": "https://issuer.example/jwks.json?a=b",
+      "keys.json": "keys.json",
+      "./http:/keys": "./http:/keys",
+    },
+    wrong: ["", "http://issuer.example/", "file:///keys.json", "https://", "a\0b", "HTTPS://a.b/"],
+  },
+  {
+    key: "tokenAudience",
+    flag: "--token-audience",
+    variable: "HARK_TOKEN_AUDIENCE",
+    default: "",
+    right: { "": "" },
+    wrong: [],
+  },
+  {
+    key: "tokenIssuer",
+    flag: "--token-issuer",
+    variable: "HARK_TOKEN_ISSUER",
+    default: "",
+    right: { "": "" },
+    wrong: [],
+  },
+  {
+    key: "public",
+    flag: "--public",
+    variable: "HARK_PUBLIC",
+    default: [],
+    right: { "news.*": ["news.*"], "*": ["*"], "a, b:*": ["a", "b:*"] },
+    wrong: ["", "a,", "a*", "*.a", "a b", "x".repeat(129)],
+  },
+  {
+    key: "welcome",
+    flag: "--welcome",
+    variable: "HARK_WELCOME",
+    default: "Welcome to my server",
+    right: { "": "", 'Hello, "you" = 👋\n': 'Hello, "you" = 👋\n' },
+    wrong: [],
+  },
+  integerCase("publishBytesMax", "publish-bytes-max", 65_536, 1, 67_108_864),
+  integerCase("publishPerSecondMax", "publish-per-second-max", 1000, 1, 1_000_000),
+  {
+    key: "socketio",
+    flag: "--socketio",
+    variable: "HARK_SOCKETIO",
+    default: true,
+    right: { true: true, "1": true, false: false, "0": false },
+    wrong: ["", "no"],
+  },
+  {
+    key: "socketioPath",
+    flag: "--socketio-path",
+    variable: "HARK_SOCKETIO_PATH",
+    default: "/socket.io/",
+    right: { "/a/": "/a/", "/a_1/b-2/~c.d/": "/a_1/b-2/~c.d/" },
+    wrong: ["", "/", "//", "a/", "/a", "/a//", "/a b/", "/a/?b/", "/a/%20/"],
+  },
+  integerCase("pingIntervalMs", "ping-interval-ms", 25_000, 10, 3_600_000),
+  integerCase("pingTimeoutMs", "ping-timeout-ms", 20_000, 10, 3_600_000),
+  integerCase("pollingBytesMax", "polling-bytes-max", 1_000_000, 1024, 67_108_864),
+  integerCase("upgradeTimeoutMs", "upgrade-timeout-ms", 10_000, 10, 3_600_000),
+  integerCase("connectTimeoutMs", "connect-timeout-ms", 45_000, 10, 3_600_000),
+  integerCase("namespacesMax", "namespaces-max", 16, 1, 1000),
+  integerCase("handshakesMax", "handshakes-max", 2000, 1, 1_000_000),
+  integerCase("channelsPerSessionMax", "channels-per-session-max", 128, 1, 100_000),
+  integerCase("channelsMax", "channels-max", 100_000, 1, 10_000_000),
+  integerCase("historyCount", "history-count", 100, 0, 1_000_000),
+  integerCase("historyAgeS", "history-age-s", 3600, 1, 31_536_000),
+  integerCase("historyBytesMax", "history-bytes-max", 1_048_576, 1, 1_073_741_824),
+  integerCase("historyTotalBytesMax", "history-total-bytes-max", 268_435_456, 1, 1_099_511_627_776),
+  integerCase("idempotencyAgeS", "idempotency-age-s", 300, 1, 86_400),
+  integerCase("idempotencyKeysMax", "idempotency-keys-max", 100_000, 1, 1_000_000),
+  integerCase("presenceMax", "presence-max", 1000, 1, 100_000),
+  {
+    key: "store",
+    flag: "--store",
+    variable: "HARK_STORE",
+    default: "",
+    right: { "": "", "data/hark.db": "data/hark.db" },
+    wrong: ["a\0b"],
+  },
+  {
+    key: "storeSync",
+    flag: "--store-sync",
+    variable: "HARK_STORE_SYNC",
+    default: "normal",
+    right: { normal: "normal", full: "full" },
+    wrong: ["", "off", "Full"],
+  },
+  integerCase("idleTimeoutS", "idle-timeout-s", 60, 0, 86_400),
+  integerCase("outboundBytesMax", "outbound-bytes-max", 1_048_576, 1024, 1_073_741_824),
+  integerCase("inboundBytesMax", "inbound-bytes-max", 65_536, 1024, 67_108_864),
+  integerCase("inboundPerSecondMax", "inbound-per-second-max", 50, 1, 100_000),
+  integerCase("sseHeartbeatMs", "sse-heartbeat-ms", 15_000, 100, 3_600_000),
+  integerCase("connectionsMax", "connections-max", 20_000, 1, 1_000_000),
+  integerCase("connectionsPerAddressMax", "connections-per-address-max", 200, 1, 1_000_000),
+  integerCase("handshakeTimeoutMs", "handshake-timeout-ms", 10_000, 100, 3_600_000),
+  integerCase("bodyTimeoutMs", "body-timeout-ms", 30_000, 100, 3_600_000),
+  {
+    key: "log",
+    flag: "--log",
+    variable: "HARK_LOG",
+    default: "text",
+    right: { text: "text", json: "json" },
+    wrong: ["", "JSON", "xml"],
+  },
+  {
+    key: "logLevel",
+    flag: "--log-level",
+    variable: "HARK_LOG_LEVEL",
+    default: "info",
+    right: { debug: "debug", info: "info", warn: "warn", error: "error" },
+    wrong: ["", "warning", "off"],
+  },
+  integerCase("logLinesPerAddressMax", "log-lines-per-address-max", 60, 1, 100_000),
+];
+
+const DEFAULTS = Object.fromEntries(CASES.map(({ key, default: value }) => [key, value]));
+const ALL_DEFAULT = Object.fromEntries(CASES.map(({ key }) => [key, "default"]));
+
+Deno.test("parseConfig() takes the default of every option", () => {
+  assertEquals<unknown>(parseConfig([], {}), {
+    kind: "run",
+    config: DEFAULTS,
+    sources: ALL_DEFAULT,
+  });
+});
+
+Deno.test("parseConfig() takes every option as a flag", () => {
+  for (const { key, flag, right } of CASES) {
+    for (const [text, value] of Object.entries(right)) {
+      const expected = {
+        config: { ...DEFAULTS, [key]: value },
+        sources: { ...ALL_DEFAULT, [key]: "flag" },
+      };
+      assertEquals<unknown>(run([`${flag}=${text}`]), expected);
+      if (typeof value !== "boolean") assertEquals<unknown>(run([flag, text]), expected);
+    }
+  }
+});
+
+Deno.test("parseConfig() takes every option from the environment", () => {
+  for (const { key, variable, right } of CASES) {
+    for (const [text, value] of Object.entries(right)) {
+      assertEquals<unknown>(run([], { [variable]: text }), {
+        config: { ...DEFAULTS, [key]: value },
+        sources: { ...ALL_DEFAULT, [key]: "environment" },
+      });
+    }
+  }
+});
+
+Deno.test("parseConfig() refuses every wrong value, whichever way it comes", () => {
+  for (const { key, flag, variable, wrong } of CASES) {
+    const { expected } = OPTIONS[key];
+    for (const text of wrong) {
+      const shown = text.length > 100 ? `${text.slice(0, 100)}…` : text;
+      const got = SECRETS.includes(key) ? "" : `, got ${JSON.stringify(shown)}`;
+      assertEquals(problems([`${flag}=${text}`]), [`${flag}: expected ${expected}${got}`]);
+      assertEquals(problems([], { [variable]: text }), [`${variable}: expected ${expected}${got}`]);
+    }
+  }
+});
+
+Deno.test("parseConfig() says what a right value is", () => {
+  const expected: [string, string][] = [
+    ["--port=x", '--port: expected an integer from 0 to 65535, got "x"'],
+    ["--log=x", '--log: expected text or json, got "x"'],
+    ["--log-level=x", '--log-level: expected debug, info, warn or error, got "x"'],
+    ["--open=x", '--open: expected true or false, got "x"'],
+    [
+      "--origins=x",
+      '--origins: expected origins with no path, such as https://example.com, got "x"',
+    ],
+    [
+      "--socketio-path=x",
+      '--socketio-path: expected a path that begins and ends with /, such as /socket.io/, got "x"',
+    ],
+    [
+      `--port=${"9".repeat(101)}`,
+      `--port: expected an integer from 0 to 65535, got "${"9".repeat(100)}…"`,
+    ],
+  ];
+  for (const [arg, problem] of expected) assertEquals(problems([arg]), [problem]);
+});
+
+Deno.test("parseConfig() lets a flag win over the environment", () => {
+  const { config, sources } = run(["--port", "1", "--publish-key", "flag"], {
+    HARK_PORT: "2",
+    HARK_DRAIN_S: "3",
+    HARK_PUBLISH_KEYS: "variable",
+  });
+  assertEquals<unknown>(
+    [config.port, config.drainS, config.publishKey, config.welcome],
+    [1, 3, ["flag"], "Welcome to my server"],
+  );
+  assertEquals(
+    [sources.port, sources.drainS, sources.publishKey, sources.welcome],
+    ["flag", "environment", "flag", "default"],
+  );
+});
+
+Deno.test("parseConfig() joins a list given several times, and takes the last of anything else", () => {
+  const { config } = run([
+    ...["--origins", "https://a.example,https://b.example", "--port=1"],
+    ...["--origins=https://c.example", "--port", "2", "--open", "--no-open"],
+  ]);
+  assertEquals(config.origins, ["https://a.example", "https://b.example", "https://c.example"]);
+  assertEquals([config.port, config.open], [2, false]);
+});
+
+Deno.test("parseConfig() takes switches with no value", () => {
+  assertEquals(run(["--open"]).config.open, true);
+  assertEquals(run(["--no-open"], { HARK_OPEN: "1" }).config.open, false);
+  assertEquals(run(["--no-socketio"]).config.socketio, false);
+  assertEquals(run(["--socketio"], { HARK_SOCKETIO: "false" }).config.socketio, true);
+});
+
+Deno.test("parseConfig() takes a value that begins with a dash", () => {
+  assertEquals(run(["--welcome", "-"]).config.welcome, "-");
+  assertEquals(run(["--welcome", "-hello"]).config.welcome, "-hello");
+  assertEquals(run(["--welcome=--hello=you"]).config.welcome, "--hello=you");
+});
+
+Deno.test("parseConfig() leaves other programs' variables alone", () => {
+  assertEquals<unknown>(run([], { PATH: "/bin", PORT: "x", HARKEN: "x", hark_port: "x" }), {
+    config: DEFAULTS,
+    sources: ALL_DEFAULT,
+  });
+});
+
+Deno.test("parseConfig() refuses what it does not know, and suggests what is near", () => {
+  const expected: [string[], string[]][] = [
+    [["--prot=80"], ['unknown flag "--prot", did you mean --port?']],
+    [["--origin=x"], ['unknown flag "--origin", did you mean --origins?']],
+    [["-port=80"], ['unknown flag "-port", did you mean --port?']],
+    [["--no-socket-io"], ['unknown flag "--no-socket-io", did you mean --no-socketio?']],
+    [["--outboundBytesMax=1"], ['unknown flag "--outboundBytesMax"']],
+    [["--replicas"], ['unknown flag "--replicas"']],
+    [["--no-port"], ['unknown flag "--no-port", did you mean --port?']],
+    [["-p"], ['unknown flag "-p"']],
+    [["-"], ['unknown flag "-"']],
+    [["--"], ['unknown flag "--"']],
+    [["--\x1b[31m\n"], ['unknown flag "--\\u001b[31m\\n"']],
+    [["--__proto__"], ['unknown flag "--__proto__"']],
+    [["serve"], ['unexpected argument "serve"']],
+    [["--open", "80"], ['unexpected argument "80"']],
+    [[""], ['unexpected argument ""']],
+  ];
+  for (const [args, list] of expected) assertEquals(problems(args), list);
+  assertEquals(problems([], { HARK_PROT: "80", HARK_REPLICAS: "x", HARK_: "" }), [
+    'unknown variable "HARK_PROT", did you mean HARK_PORT?',
+    'unknown variable "HARK_REPLICAS"',
+    'unknown variable "HARK_"',
+  ]);
+});
+
+Deno.test("parseConfig() refuses a flag without its value, and a negated one with it", () => {
+  assertEquals(problems(["--port"]), ["--port needs a value: --port=N"]);
+  assertEquals(problems(["--host", "--open"]), ["--host needs a value: --host=ADDRESS"]);
+  assertEquals(problems(["--no-open=true"]), ["--no-open takes no value"]);
+});
+
+Deno.test("parseConfig() tells all problems at once", () => {
+  const error = assertThrows(
+    () =>
+      parseConfig(["--prot=80", "serve", "--port=x", "--store-sync", "--host=0.0.0.0"], {
+        HARK_DRAIN_S: "-1",
+        HARK_PORT: "y",
+        HARK_NOTHING: "",
+      }),
+    ConfigError,
+  );
+  const expected = [
+    'unknown flag "--prot", did you mean --port?',
+    'unexpected argument after "--prot"',
+    "--store-sync needs a value: --store-sync=MODE",
+    'unknown variable "HARK_NOTHING"',
+    'HARK_PORT: expected an integer from 0 to 65535, got "y"',
+    '--port: expected an integer from 0 to 65535, got "x"',
+    'HARK_DRAIN_S: expected an integer from 0 to 600, got "-1"',
+    "anyone who reaches 0.0.0.0 could publish: set a key with --publish-key KEY, or mean it with --open",
+  ];
+  assertEquals(error.problems, expected);
+  assertEquals(error.message, `Cannot read the options:\n  ${expected.join("\n  ")}`);
+  assertEquals(error.name, "ConfigError");
+});
+
+Deno.test("parseConfig() shows no secret in an error", () => {
+  const lines: [string[], Record<string, string>?][] = [
+    [["--publish-key=s3cret word"]],
+    [["--publish-key", "s3cret word"]],
+    [["--publish-key", "first", "s3cret"]],
+    [["--publish-kye", "s3cret"]],
+    [["--publish-kye=s3cret"]],
+    [["-publish-key", "s3cret"]],
+    [["--token-secret", "s3cret"]],
+    [["--token-secret", SECRET, "s3cret"]],
+    [[], { HARK_TOKEN_SECRET: "s3cret" }],
+    [[], { HARK_PUBLISH_KEYS: "s3cret word" }],
+    [[], { HARK_PUBLISH_KEY: "s3cret" }],
+    [["--publish-key", "--s3cret"]],
+    [["--token-secret", "--s3cret=", "s3cret"]],
+    [["--token-jwks", "http://bob:s3cret@issuer.example/keys.json"]],
+    [["--token-jwks", "https:bob:s3cret@[issuer.example"]],
+    [["--token-jwks", "https://issuer.example/?a=b", "s3cret"]],
+    [[], { HARK_TOKEN_JWKS: "http://issuer.example/keys.json?api_key=s3cret" }],
+    [["https://issuer.example/keys.json?api_key=s3cret"]],
+    [["--host", "https://bob:s3cret@push.example"]],
+    [["--origins", "https://bob:s3cret@app.example"]],
+    [["--origins", "https://app.example,https://app.example?key=s3cret,s3cret"]],
+    [[], { HARK_PUBLIC_HOST: "https://bob:s3cret@push.example" }],
+  ];
+  for (const [args, env] of lines) assert(!problems(args, env).join().includes("s3cret"));
+});
+
+Deno.test("parseConfig() shows what of a wrong URL is no secret", () => {
+  const expected = "expected a file name, or a URL that begins with https://";
+  assertEquals(problems([], { HARK_TOKEN_JWKS: "http://bob:x@issuer.example/keys.json?y" }), [
+    `HARK_TOKEN_JWKS: ${expected}, got "http://issuer.example/keys.json"`,
+  ]);
+  assertEquals(problems(["--token-jwks=https:issuer"]), [
+    `--token-jwks: ${expected}, got "https:issuer"`,
+  ]);
+  const [problem = ""] = problems(["--origins", "https://a.example,http://b.example/?x,y"]);
+  assert(problem.endsWith(', got "https://a.example,http://b.example/,…"'), problem);
+});
+
+Deno.test("parseConfig() wants a key or --open where others can reach the server", () => {
+  const hosts = ["0.0.0.0", "::", "192.168.1.7", "push.example.com", "127.evil.example"];
+  for (const host of hosts) {
+    assertEquals(problems(["--host", host]), [
+      `anyone who reaches ${host} could publish: set a key with --publish-key KEY, or mean it with --open`,
+    ]);
+    assertEquals(problems([], { HARK_HOST: host, HARK_OPEN: "0" }).length, 1);
+    assertEquals(run(["--host", host, "--open"]).config.host, host);
+    assertEquals(run(["--host", host, "--publish-key", "k"]).config.host, host);
+    assertEquals(run(["--host", host], { HARK_PUBLISH_KEYS: "k" }).config.host, host);
+    assertEquals(run(["--host", host], { HARK_TOKEN_SECRET: SECRET }).config.host, host);
+    assertEquals(run(["--host", host, "--token-jwks", "keys.json"]).config.host, host);
+  }
+});
+
+Deno.test("parseConfig() takes a bad key for a key that was meant, and says that alone", () => {
+  const { expected } = OPTIONS.publishKey;
+  assertEquals(problems(["--host=0.0.0.0", "--publish-key="]), [
+    `--publish-key: expected ${expected}`,
+  ]);
+});
+
+Deno.test("parseConfig() wants one way to check tokens, and one where something is expected of them", () => {
+  const both = "tokens are signed with one or the other: give --token-secret or --token-jwks";
+  assertEquals(problems(["--token-secret", SECRET], { HARK_TOKEN_JWKS: "keys.json" }), [both]);
+  const args = ["--token-audience", "hark", "--token-issuer", "https://issuer.example"];
+  assertEquals(problems(args), [
+    "--token-audience needs --token-secret or --token-jwks",
+    "--token-issuer needs --token-secret or --token-jwks",
+  ]);
+  for (const source of ["--token-secret", "--token-jwks"]) {
+    const { tokenAudience, tokenIssuer } = run([...args, source, SECRET]).config;
+    assertEquals([tokenAudience, tokenIssuer], ["hark", "https://issuer.example"]);
+  }
+  const { expected } = OPTIONS.tokenSecret;
+  assertEquals(problems([...args, "--token-secret="]), [`--token-secret: expected ${expected}`]);
+});
+
+Deno.test("parseConfig() wants one place to listen, and a certificate with its key", () => {
+  const listen = ["--listen", "unix:/run/hark.sock"];
+  const place = "--listen takes the place of an address: give it, or --host and --port";
+  const pair = "a certificate is of no use without its key: give --tls-cert and --tls-key";
+  const both = ["--tls-cert", "cert.pem", "--tls-key", "key.pem"];
+  assertEquals(run(listen).config.listen, "unix:/run/hark.sock");
+  assertEquals(run(both).config.tlsCert, "cert.pem");
+  assertEquals(problems([...listen, "--port", "3000"]), [place]);
+  assertEquals(problems(listen, { HARK_HOST: "::1" }), [place]);
+  assertEquals(problems(["--tls-cert", "cert.pem"]), [pair]);
+  assertEquals(problems([], { HARK_TLS_KEY: "key.pem" }), [pair]);
+  assertEquals(problems([...listen, ...both]), [
+    "nobody speaks TLS on a Unix socket: give --listen, or --tls-cert and --tls-key",
+  ]);
+});
+
+Deno.test("parseConfig() gives help and version whatever else is wrong", () => {
+  const env = { HARK_PORT: "x" };
+  const kindOf = (args: string[]) => parseConfig(args, env).kind;
+  assertEquals(kindOf(["--help"]), "help");
+  assertEquals(kindOf(["--nonsense", "-h"]), "help");
+  assertEquals(kindOf(["--version", "--help"]), "help");
+  assertEquals(parseConfig(["--version", "--port=x"], env), { kind: "version" });
+});
+
+/** What is known of the options when help is asked for. */
+function help(args: string[], env: Record<string, string> = {}) {
+  const parsed = parseConfig(["--help", ...args], env);
+  assert(parsed.kind === "help");
+  return parsed;
+}
+
+Deno.test("parseConfig() reads every option for the help too, and what is wrong with them", () => {
+  const right = help(["--history-count", "7"], { HARK_PORT: "8123" });
+  assertEquals([right.config.historyCount, right.config.port], [7, 8123]);
+  assertEquals([right.sources.historyCount, right.sources.port], ["flag", "environment"]);
+  assertEquals([right.problems, right.wrong.size], [[], 0]);
+
+  const wrong = help(["--drain-s", "x", "--port", "80", "--prot"], { HARK_PORT: "y" });
+  assertEquals([...wrong.wrong], ["drainS"]);
+  assertEquals([wrong.config.drainS, wrong.sources.drainS, wrong.config.port], [5, "flag", 80]);
+  assertEquals(wrong.problems.length, 3);
+  assertEquals(help(["--version"]).problems, []);
+});
+
+Deno.test("isLoopback() knows this machine's own addresses", () => {
+  const own = ["localhost", "127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"];
+  const others = [
+    "",
+    "0.0.0.0",
+    "::",
+    "128.0.0.1",
+    "127.evil.example",
+    "127.0.0.1.example",
+    "a.localhost",
+  ];
+  assertEquals(own.filter(isLoopback), own);
+  assertEquals(others.filter(isLoopback), []);
+});

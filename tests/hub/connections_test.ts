@@ -1,0 +1,266 @@
+import { assertEquals, assertThrows } from "@std/assert";
+import type { ConnectionLimits } from "../../lib/core/address.ts";
+import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
+import { createLog } from "../../lib/observe/log.ts";
+import { HarkMetrics } from "../../lib/observe/metrics.ts";
+import { Connections } from "../../lib/hub/connections.ts";
+import {
+  acceptSocket,
+  Handshakes,
+  type SocketEvents,
+} from "../../lib/protocols/websocket/transport.ts";
+import { systemClock } from "../../lib/core/clock.ts";
+import { deadline, eventually } from "../support/deadline.ts";
+import { FakeTransport } from "../support/fake_transport.ts";
+import { Inbox } from "../support/inbox.ts";
+import { TestNode } from "../support/node.ts";
+import { HANDSHAKE, OPCODES, RawConnection, request } from "../support/raw.ts";
+import { startServer } from "../support/server.ts";
+import { Client } from "../support/socket.ts";
+
+/** Connections to a hub that is turned by hand, with what they log and count. */
+function setUp(limits: Partial<ConnectionLimits> = {}) {
+  const lines: string[] = [];
+  const log = createLog({
+    format: "text",
+    level: "debug",
+    linesPerPeerMax: 1000,
+    write: (line) => lines.push(line.slice(line.indexOf("Z ") + 2)),
+  });
+  const metrics = new HarkMetrics({ version: "0", memory: () => ({ rss: 0, heap: 0 }) });
+  const node = new TestNode({ onLeave: (session, why) => connections.left(session, why) });
+  const bounds = { connectionsMax: 10, connectionsPerAddressMax: 10, trustProxy: 0, ...limits };
+  const connections = new Connections(node.hub, bounds, log, metrics);
+  return { connections, node, metrics, lines };
+}
+
+function refusal(connections: Connections, address: string): [string, string, number | undefined] {
+  const { type, message, retryAfterS } = assertThrows(() => connections.admit(address), Refusal);
+  return [type, message, retryAfterS];
+}
+
+Deno.test("Connections.admit() refuses one address more than it may have, and no other", () => {
+  const { connections } = setUp({ connectionsPerAddressMax: 2 });
+  const release = connections.admit("192.0.2.1");
+  connections.admit("192.0.2.1");
+  assertEquals(refusal(connections, "192.0.2.1"), [
+    "over-limit",
+    "Cannot connect: your address has all it may have",
+    5,
+  ]);
+  connections.admit("192.0.2.2");
+  connections.admit("2001:db8::1");
+  release();
+  release();
+  connections.admit("192.0.2.1");
+  assertEquals(refusal(connections, "192.0.2.1")[0], "over-limit");
+});
+
+Deno.test("Connections.admit() exempts this machine from the bound of an address", () => {
+  const { connections } = setUp({ connectionsMax: 50, connectionsPerAddressMax: 1 });
+  for (const address of ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "unix"]) {
+    for (let count = 0; count < 5; count++) connections.admit(address);
+  }
+  for (const address of ["128.0.0.1", "1.127.0.1", "::11", "::ffff:192.0.2.1", "fe80::1"]) {
+    connections.admit(address);
+    assertEquals(refusal(connections, address)[0], "over-limit", address);
+  }
+});
+
+Deno.test("Connections.admit() exempts nobody behind a proxy, whoever it says they are", () => {
+  const { connections } = setUp({ connectionsPerAddressMax: 1, trustProxy: 1 });
+  for (const address of ["127.0.0.1", "::1", "unix", "192.0.2.1"]) {
+    connections.admit(address);
+    assertEquals(refusal(connections, address)[0], "over-limit", address);
+  }
+});
+
+Deno.test("Connections.admit() refuses everybody once all slots are taken", () => {
+  const { connections } = setUp({ connectionsMax: 2 });
+  const release = connections.admit("127.0.0.1");
+  connections.admit("192.0.2.1");
+  for (const address of ["127.0.0.1", "192.0.2.1", "192.0.2.2"]) {
+    assertEquals(refusal(connections, address), [
+      "over-limit",
+      "Cannot connect: the server has all it may have",
+      5,
+    ]);
+  }
+  release();
+  connections.admit("192.0.2.2");
+});
+
+Deno.test("Connections.admit() refuses everybody once it is told to", () => {
+  const { connections } = setUp();
+  connections.stopAdmitting();
+  assertEquals(refusal(connections, "127.0.0.1"), [
+    "unavailable",
+    "The server is stopping: try again",
+    5,
+  ]);
+});
+
+Deno.test("Connections.gone() waits until every slot is given back, or the time is over", async () => {
+  const { connections, node } = setUp();
+  const releases = [connections.admit("a"), connections.admit("b")];
+  let isGone = false;
+  connections.gone(1000).then(() => isGone = true);
+  releases[0]!();
+  await node.clock.pass(900);
+  assertEquals(isGone, false);
+  releases[1]!();
+  await node.clock.pass(20);
+  assertEquals(isGone, true);
+
+  connections.admit("c");
+  isGone = false;
+  connections.gone(1000).then(() => isGone = true);
+  await node.clock.pass(980);
+  assertEquals(isGone, false);
+  await node.clock.pass(20);
+  assertEquals(isGone, true);
+});
+
+Deno.test("Connections tells the story of a session in log and metrics", () => {
+  const { connections, node, metrics, lines } = setUp();
+  const open = () => connections.open(new FakeTransport(), { address: "192.0.2.1" }, [], {});
+  const first = open();
+  const second = open();
+  const third = open();
+  node.clock.advance(1234);
+  first.lost("client closed");
+  second.end(DISCONNECTS.slow);
+  connections.closing();
+  third.end(DISCONNECTS.limit);
+  connections.closing();
+  connections.closed();
+  assertEquals(lines, [
+    ...[first, second, third].map(({ id }) =>
+      `info  new connection id=${id} transport=fake address=192.0.2.1`
+    ),
+    `info  client disconnected id=${first.id} why="client closed" seconds=1.2`,
+    `warn  client disconnected id=${second.id} why=slow seconds=1.2`,
+    `info  client disconnected id=${third.id} why=limit seconds=1.2`,
+  ]);
+  const rendered = metrics.render().split("\n");
+  const expected = [
+    'hark_sessions{transport="fake"} 0',
+    "hark_connections_total 3",
+    'hark_disconnects_total{reason="client_closed"} 1',
+    'hark_disconnects_total{reason="limit"} 1',
+    'hark_disconnects_total{reason="slow"} 1',
+    "hark_closing_sessions 1",
+    "hark_slow_disconnects_total 1",
+  ];
+  assertEquals(rendered.filter((line) => expected.includes(line)), expected);
+});
+
+Deno.test("Connections.refused() counts everything and warns of bounds and wrong credentials", () => {
+  const { connections, metrics, lines } = setUp();
+  connections.refused("unauthorized", "no key", "192.0.2.1");
+  connections.refused("bad-request", "no name", "192.0.2.1");
+  for (const type of ["too-large", "too-many-requests", "over-limit"] as const) {
+    connections.refused(type, "too much", "192.0.2.1");
+  }
+  assertEquals(lines, [
+    'warn  refused address=192.0.2.1 why="no key"',
+    ...new Array(3).fill('warn  refused address=192.0.2.1 why="too much"'),
+  ]);
+  const rejected = metrics.render().split("\n").filter((line) => line.startsWith("hark_rejected_"));
+  assertEquals(rejected, [
+    'hark_rejected_total{reason="bad-request"} 1',
+    'hark_rejected_total{reason="over-limit"} 1',
+    'hark_rejected_total{reason="too-large"} 1',
+    'hark_rejected_total{reason="too-many-requests"} 1',
+    'hark_rejected_total{reason="unauthorized"} 1',
+  ]);
+});
+
+Deno.test("over connections-max, a connection is refused with 503 before the upgrade", async () => {
+  await using server = await startServer({ connectionsMax: 2 });
+  const first = await Client.open(server.socketUrl());
+  await using _second = await Client.open(server.socketUrl());
+  for (
+    const lines of [["GET /ws HTTP/1.1", ...HANDSHAKE], ["GET /events HTTP/1.1", "Host: localhost"]]
+  ) {
+    const { status, headers, body } = await request(server.port, lines);
+    assertEquals([status, headers.get("retry-after")], [503, "5"]);
+    assertEquals(JSON.parse(body).detail, "Cannot connect: the server has all it may have");
+  }
+  const { level, address, why } = await server.log.find(({ message }) => message === "refused");
+  assertEquals([level, address, why], [
+    "warn",
+    "127.0.0.1",
+    "Cannot connect: the server has all it may have",
+  ]);
+  assertEquals((await server.fetch("/healthz")).status, 200);
+  assertEquals((await server.metrics()).get('hark_rejected_total{reason="over-limit"}'), 2);
+  await first.close();
+  await eventually(
+    () => request(server.port, ["GET /ws HTTP/1.1", ...HANDSHAKE]),
+    ({ status }) => status === 101,
+  );
+});
+
+Deno.test("a client that never answers close() is out at once, and holds its slot until it is gone", async () => {
+  await using server = await startServer({ connectionsMax: 1, inboundPerSecondMax: 1 });
+  const mute = await RawConnection.open(server.port);
+  await mute.handshake();
+  await mute.text();
+  await mute.send(OPCODES.text, "one");
+  await mute.send(OPCODES.text, "too many");
+  assertEquals((await mute.closeFrame()).code, 4502);
+  assertEquals((await server.fetch("/count")).body, '{"count":0}');
+  const lines = ["GET /ws HTTP/1.1", ...HANDSHAKE];
+  assertEquals((await request(server.port, lines)).status, 503);
+  const metrics = await server.metrics();
+  assertEquals(metrics.get("hark_closing_sessions"), 1);
+  assertEquals(metrics.get('hark_sessions{transport="websocket"}'), 0);
+  mute[Symbol.dispose]();
+  await eventually(
+    async () => (await server.metrics()).get("hark_closing_sessions"),
+    (count) => count === 0,
+  );
+  assertEquals((await request(server.port, lines)).status, 101);
+});
+
+Deno.test("an exception in any handler of a socket is told, closes with 1011 and ends nothing else", async () => {
+  const told = new Inbox<string>();
+  const handlers = ["open", "message", "close"] as const;
+  const options = {
+    clock: systemClock,
+    handshakes: new Handshakes(systemClock, 10_000, () => {}),
+    idleTimeoutS: 0,
+    inboundBytesMax: 1000,
+    inboundPerSecondMax: 10,
+  };
+  const failing = (at: string | null): SocketEvents => {
+    const step = (name: string) => {
+      if (name === at) throw new Error(`${name} failed`);
+    };
+    return {
+      open: () => step("open"),
+      message: () => step("message"),
+      closing: () => {},
+      close: () => step("close"),
+      fault: (reason, error) => told.push(`${reason.name}: ${(error as Error).message}`),
+    };
+  };
+  await using http = Deno.serve(
+    { port: 0, hostname: "127.0.0.1", onListen: () => {} },
+    (request) => {
+      const at = new URL(request.url).searchParams.get("at");
+      return acceptSocket(request, undefined, options, failing(at));
+    },
+  );
+  for (const at of handlers) {
+    const client = await Client.open(`ws://127.0.0.1:${http.addr.port}/?at=${at}`);
+    client.send("hello");
+    if (at === "close") client.socket.close();
+    const { code, reason } = await client.closed();
+    if (at !== "close") assertEquals([code, reason], [1011, "internal error"]);
+    assertEquals(await told.next(), `failed: ${at} failed`);
+  }
+  await deadline((await Client.open(`ws://127.0.0.1:${http.addr.port}/`)).close());
+  assertEquals(told.takeAll(), []);
+});

@@ -1,0 +1,55 @@
+import { assertEquals } from "@std/assert";
+import { MemoryEngine } from "../../lib/broker/memory.ts";
+import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { newFile } from "../broker/store_file.ts";
+import { Simulation } from "../support/simulation.ts";
+import type { OpenEngine } from "../support/simulated_log.ts";
+
+const STEPS = 2000;
+
+/** Engines, each with how many seeds it gets, and how a log of it is made. */
+const ENGINES: readonly [name: string, seeds: number, makeLog: () => OpenEngine][] = [
+  ["MemoryEngine", 24, () => (clock, limits) => new MemoryEngine(clock, limits)],
+  ["SqliteEngine", 6, () => {
+    const file = newFile();
+    return (clock, limits) => SqliteEngine.open(file, { clock, limits, sync: "normal" });
+  }],
+];
+
+/** What has to happen in the course of all seeds, so that the simulation says something. */
+const EVENTS = [
+  "published",
+  "recovered",
+  "gaps",
+  "late",
+  "ahead",
+  "laterPages",
+  "rereads",
+  "losses",
+  "slow",
+  "failed",
+  "restarts",
+];
+
+// A seed that failed is run again alone: HARK_SEED=7 deno task test tests/core/simulation_test.ts
+const onlySeed = Deno.env.get("HARK_SEED");
+
+for (const [name, seeds, makeLog] of ENGINES) {
+  Deno.test(`every session on ${name} gets what it should, whatever happens`, async () => {
+    const events: Record<string, number> = {};
+    const chosen = Array.from({ length: seeds }, (_, at) => at + 1);
+    for (const seed of onlySeed === undefined ? chosen : [Number(onlySeed)]) {
+      const simulation = new Simulation(seed, makeLog());
+      try {
+        await simulation.run(STEPS);
+      } catch (error) {
+        throw new Error(`Failed with HARK_SEED=${seed}`, { cause: error });
+      }
+      for (const [event, count] of Object.entries(simulation.events)) {
+        events[event] = (events[event] ?? 0) + count;
+      }
+    }
+    const missing = EVENTS.filter((event) => events[event] === undefined);
+    if (onlySeed === undefined) assertEquals(missing, [], JSON.stringify(events));
+  });
+}

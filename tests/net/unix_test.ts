@@ -1,0 +1,104 @@
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { ListenError } from "../../lib/net/listener.ts";
+import { TemporaryFolder } from "../support/certificates.ts";
+import { deadline } from "../support/deadline.ts";
+import { EventStream } from "../support/events.ts";
+import { startServer } from "../support/server.ts";
+import { Client } from "../support/socket.ts";
+
+/** What connects to a Unix socket, whatever the URL's host. */
+function reaching(path: string): Deno.HttpClient {
+  return Deno.createHttpClient({ proxy: { transport: "unix", path } });
+}
+
+async function get(path: string, url: string): Promise<string> {
+  using client = reaching(path);
+  return await (await deadline(fetch(url, { client }))).text();
+}
+
+async function exists(path: string): Promise<boolean> {
+  return await Deno.lstat(path).then(() => true, () => false);
+}
+
+Deno.test("a Unix socket serves HTTP, WebSocket, server-sent events and polling", async () => {
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/hark.sock`;
+  await using server = await startServer({ listen: `unix:${path}`, connectionsPerAddressMax: 1 });
+  using client = reaching(path);
+  await using socket = await Client.open("ws://localhost/ws", { client });
+  await socket.text();
+  await using events = await EventStream.open("http://localhost/events", {}, client);
+  const polling = "http://localhost/socket.io/?EIO=4&transport=polling";
+  assertMatch(await get(path, polling), /^0\{"sid":/);
+  // As it is open to this machine alone, no name has to be its own.
+  const answer = await get(path, "http://push.example.com:81/broadcast/hello");
+  assertEquals(answer, '{"message":"hello"}');
+  assertEquals(await socket.json(), { message: "hello" });
+  assertMatch(await events.blocks.find((block) => block.includes("hello")), /^id: /);
+  const entries = [
+    await server.log.find(({ message }) => message === "new connection"),
+    await server.log.find(({ message }) => message === "new connection"),
+  ];
+  assertEquals(entries.map(({ address }) => address), ["unix", "unix"]);
+});
+
+Deno.test("a Unix socket is reached by curl, and gone when the server is", async () => {
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/hark.sock`;
+  {
+    await using _server = await startServer({ listen: `unix:${path}` });
+    const curl = new Deno.Command("curl", {
+      args: ["-sS", "-d", "done", "--unix-socket", path, "http://hark/channels/ci"],
+    });
+    const { code, stdout } = await deadline(curl.output());
+    assertEquals([code, JSON.parse(new TextDecoder().decode(stdout)).channel], [0, "ci"]);
+    assert((await Deno.lstat(path)).isSocket);
+  }
+  assertEquals(await exists(path), false);
+});
+
+Deno.test("behind a Unix socket a proxy may tell the clients' addresses", async () => {
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/hark.sock`;
+  await using server = await startServer({ listen: `unix:${path}`, trustProxy: 1 });
+  using client = reaching(path);
+  for (const headers of [{ "x-forwarded-for": "192.0.2.1" }, {}]) {
+    await using socket = await Client.open("ws://localhost/ws", { client, headers });
+    await socket.text();
+  }
+  const entries = server.log.takeAll().filter(({ message }) => message === "new connection");
+  assertEquals(entries.map(({ address }) => address), ["192.0.2.1", "unix"]);
+});
+
+Deno.test("a socket file that nobody listens on is taken over", async () => {
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/hark.sock`;
+  // Closing removes the file: it has to be moved for a stale one to be left.
+  using listener = Deno.listen({ transport: "unix", path: `${path}.old` });
+  await Deno.rename(`${path}.old`, path);
+  const refused = await assertRejects(() => startServer({ listen: `unix:${path}` }), ListenError);
+  assertEquals(refused.message, `Cannot listen on unix:${path}: another process listens there`);
+  (await deadline(listener.accept())).close();
+  listener.close();
+  assert(await exists(path));
+  await using _server = await startServer({ listen: `unix:${path}` });
+  assertEquals(await get(path, "http://localhost/count"), '{"count":0}');
+});
+
+Deno.test("a file that is no socket is left alone", async () => {
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/precious`;
+  await Deno.writeTextFile(path, "data");
+  for (
+    const [at, why] of [
+      [path, "there is a file of that name, which is no socket"],
+      [folder.path, "there is a file of that name, which is no socket"],
+      [`${folder.path}/missing/hark.sock`, "No such file or directory (os error 2)"],
+    ]
+  ) {
+    const listen = `unix:${at}`;
+    const { message } = await assertRejects(() => startServer({ listen }), ListenError);
+    assertEquals(message, `Cannot listen on ${listen}: ${why}`);
+  }
+  assertEquals(await Deno.readTextFile(path), "data");
+});

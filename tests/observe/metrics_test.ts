@@ -1,0 +1,286 @@
+import { assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
+import { HarkMetrics, Histogram, Registry } from "../../lib/observe/metrics.ts";
+
+const lines = (...list: string[]) => list.map((line) => `${line}\n`).join("");
+
+Deno.test("Registry.render() of nothing is empty", () => {
+  assertEquals(new Registry().render(), "");
+});
+
+Deno.test("Registry.render() writes metrics in the order in which they were made", () => {
+  const registry = new Registry();
+  const gauge = registry.gauge("sessions", "Sessions now.");
+  const counter = registry.counter("connections_total", "Connections.");
+  counter.inc();
+  counter.add(41);
+  gauge.set(7);
+  gauge.inc();
+  gauge.dec();
+  gauge.dec();
+  assertEquals([counter.value, gauge.value], [42, 6]);
+  assertEquals(
+    registry.render(),
+    lines(
+      "# HELP hark_sessions Sessions now.",
+      "# TYPE hark_sessions gauge",
+      "hark_sessions 6",
+      "# HELP hark_connections_total Connections.",
+      "# TYPE hark_connections_total counter",
+      "hark_connections_total 42",
+    ),
+  );
+});
+
+Deno.test("Registry.render() sorts a label's values", () => {
+  const registry = new Registry();
+  const rejected = registry.counter("rejected_total", "Turned down.", "reason");
+  rejected.with("rate").add(2);
+  rejected.with("auth").inc();
+  const sessions = registry.gauge("sessions", "Sessions now.", "transport");
+  sessions.with("sse").set(3);
+  registry.gauge("empty", "Nothing yet.", "kind");
+  assertEquals(
+    registry.render(),
+    lines(
+      "# HELP hark_rejected_total Turned down.",
+      "# TYPE hark_rejected_total counter",
+      'hark_rejected_total{reason="auth"} 1',
+      'hark_rejected_total{reason="rate"} 2',
+      "# HELP hark_sessions Sessions now.",
+      "# TYPE hark_sessions gauge",
+      'hark_sessions{transport="sse"} 3',
+      "# HELP hark_empty Nothing yet.",
+      "# TYPE hark_empty gauge",
+    ),
+  );
+});
+
+Deno.test("Registry.render() escapes help and label values", () => {
+  const registry = new Registry();
+  registry.gauge("odd", 'A "quote", a \\ and a\nline.', "kind").with('"\\\n{}').set(1);
+  assertEquals(
+    registry.render(),
+    lines(
+      '# HELP hark_odd A "quote", a \\\\ and a\\nline.',
+      "# TYPE hark_odd gauge",
+      'hark_odd{kind="\\"\\\\\\n{}"} 1',
+    ),
+  );
+});
+
+Deno.test("Registry.render() writes every number as Prometheus reads it", () => {
+  const numbers: [number, string][] = [
+    [0, "0"],
+    [-1, "-1"],
+    [0.000_05, "0.00005"],
+    [1e-7, "1e-7"],
+    [Number.MAX_SAFE_INTEGER, "9007199254740991"],
+    [1e21, "1e+21"],
+    [NaN, "NaN"],
+    [Infinity, "+Inf"],
+    [-Infinity, "-Inf"],
+  ];
+  for (const [value, text] of numbers) {
+    const registry = new Registry();
+    registry.gauge("x", "X.").set(value);
+    assertEquals(
+      registry.render(),
+      lines("# HELP hark_x X.", "# TYPE hark_x gauge", `hark_x ${text}`),
+    );
+  }
+});
+
+Deno.test("Registry.measured() measures whenever it is read", () => {
+  const registry = new Registry();
+  let rss = 10;
+  registry.measured("memory_bytes", "Memory.", "kind", () => ({ rss: rss++, heap: 5 }));
+  const rendered = (rss: number) =>
+    lines(
+      "# HELP hark_memory_bytes Memory.",
+      "# TYPE hark_memory_bytes gauge",
+      'hark_memory_bytes{kind="heap"} 5',
+      `hark_memory_bytes{kind="rss"} ${rss}`,
+    );
+  assertEquals(registry.render(), rendered(10));
+  assertEquals(registry.render(), rendered(11));
+});
+
+Deno.test("Registry.histogram() counts a value in each bucket that holds it", () => {
+  const registry = new Registry();
+  const histogram = registry.histogram("wait_seconds", "Waiting.", [0.25, 1]);
+  const rendered = (quarter: number, one: number, all: number, sum: string) =>
+    lines(
+      "# HELP hark_wait_seconds Waiting.",
+      "# TYPE hark_wait_seconds histogram",
+      `hark_wait_seconds_bucket{le="0.25"} ${quarter}`,
+      `hark_wait_seconds_bucket{le="1"} ${one}`,
+      `hark_wait_seconds_bucket{le="+Inf"} ${all}`,
+      `hark_wait_seconds_sum ${sum}`,
+      `hark_wait_seconds_count ${all}`,
+    );
+  assertEquals(registry.render(), rendered(0, 0, 0, "0"));
+  for (const value of [0, 0.25, 0.5, 1, 1.5]) histogram.observe(value);
+  assertEquals(registry.render(), rendered(2, 4, 5, "3.25"));
+});
+
+Deno.test("Histogram refuses bounds that do not grow", () => {
+  const error = assertThrows(() => new Histogram([1, 2, 2]), RangeError);
+  assertEquals(error.message, "Cannot make a histogram: expected growing bounds, got 1,2,2");
+});
+
+Deno.test("Labelled.with() gives the same metric for the same value", () => {
+  const sessions = new Registry().gauge("sessions", "Sessions now.", "transport");
+  assertStrictEquals(sessions.with("sse"), sessions.with("sse"));
+  sessions.with("__proto__").inc();
+  assertEquals([sessions.with("__proto__").value, sessions.with("sse").value], [1, 0]);
+});
+
+Deno.test("Labelled.with() takes 64 values, and all others as one", () => {
+  const registry = new Registry();
+  const rejected = registry.counter("rejected_total", "Turned down.", "reason");
+  for (let value = 0; value < 1000; value++) rejected.with(`reason ${value}`).inc();
+  assertEquals(rejected.with("other").value, 1000 - 64);
+  assertEquals(rejected.with("reason 63").value, 1);
+  assertStrictEquals(rejected.with("reason 64"), rejected.with("other"));
+  assertEquals(registry.render().trimEnd().split("\n").length, 2 + 64 + 1);
+});
+
+Deno.test("Registry refuses a name that is taken or wrong", () => {
+  const registry = new Registry();
+  registry.gauge("sessions", "Sessions now.");
+  const message = (act: () => unknown) => assertThrows(act, TypeError).message;
+  assertEquals(
+    message(() => registry.gauge("sessions", "Again.")),
+    "Cannot make metric hark_sessions: there is one of this name",
+  );
+  assertEquals(
+    message(() => registry.counter("connections", "Connections.")),
+    "Cannot make counter connections: expected a name that ends in _total",
+  );
+  for (const name of ["", "Sessions", "a-b", "1a", "a b", "a\nb"]) {
+    assertEquals(
+      message(() => registry.gauge(name, "X.")),
+      `Cannot make a metric: expected a name in snake_case, got ${name}`,
+    );
+  }
+});
+
+Deno.test("Registry.describe() lists what there is", () => {
+  const registry = new Registry();
+  registry.counter("connections_total", "Connections.");
+  registry.histogram("wait_seconds", "Waiting.", [1]);
+  registry.measured("memory_bytes", "Memory.", "kind", () => ({}));
+  assertEquals(registry.describe(), [
+    { name: "hark_connections_total", type: "counter", help: "Connections." },
+    { name: "hark_wait_seconds", type: "histogram", help: "Waiting." },
+    { name: "hark_memory_bytes", type: "gauge", help: "Memory." },
+  ]);
+});
+
+Deno.test("Registry.contentType names the version of the format", () => {
+  assertEquals(Registry.contentType, "text/plain; version=0.0.4; charset=utf-8");
+});
+
+const createHarkMetrics = () =>
+  new HarkMetrics({ version: "1.2.3", memory: () => ({ rss: 200, heap: 100 }) });
+
+Deno.test("HarkMetrics has every metric of the server", () => {
+  const metrics = createHarkMetrics().describe().map(({ name, type }) => `${name} ${type}`);
+  assertEquals(metrics, [
+    "hark_sessions gauge",
+    "hark_connections_total counter",
+    "hark_disconnects_total counter",
+    "hark_closing_sessions gauge",
+    "hark_slow_disconnects_total counter",
+    "hark_publications_total counter",
+    "hark_deliveries_total counter",
+    "hark_delivered_bytes_total counter",
+    "hark_in_use gauge",
+    "hark_engineio_sessions gauge",
+    "hark_body_bytes gauge",
+    "hark_rejected_total counter",
+    "hark_publish_seconds histogram",
+    "hark_fanout_seconds histogram",
+    "hark_channels gauge",
+    "hark_history_publications gauge",
+    "hark_history_bytes gauge",
+    "hark_watched_channels gauge",
+    "hark_event_loop_delay_seconds gauge",
+    "hark_process_memory_bytes gauge",
+    "hark_build_info gauge",
+  ]);
+});
+
+Deno.test("HarkMetrics.render() shows each field under its own name", () => {
+  const metrics = createHarkMetrics();
+  metrics.sessions.with("websocket").set(1);
+  metrics.connections.add(2);
+  metrics.disconnects.with("going away").add(3);
+  metrics.closingSessions.set(4);
+  metrics.slowDisconnects.add(5);
+  metrics.publications.add(6);
+  metrics.deliveries.add(7);
+  metrics.deliveredBytes.add(8);
+  metrics.inUse.with("connections_max").set(16);
+  metrics.engineSessions.set(17);
+  metrics.bodyBytes.set(18);
+  metrics.rejected.with("rate").add(9);
+  metrics.publishSeconds.observe(10);
+  metrics.fanoutSeconds.observe(0.000_05);
+  metrics.channels.set(12);
+  metrics.historyPublications.set(13);
+  metrics.historyBytes.set(14);
+  metrics.watchedChannels.set(15);
+  metrics.eventLoopDelaySeconds.set(0.016);
+  const samples = metrics.render().split("\n")
+    .filter((line) => !line.startsWith("#") && !/_bucket{le="[0-9.]+"}/.test(line));
+  assertEquals(samples, [
+    'hark_sessions{transport="websocket"} 1',
+    "hark_connections_total 2",
+    'hark_disconnects_total{reason="going away"} 3',
+    "hark_closing_sessions 4",
+    "hark_slow_disconnects_total 5",
+    "hark_publications_total 6",
+    "hark_deliveries_total 7",
+    "hark_delivered_bytes_total 8",
+    'hark_in_use{bound="connections_max"} 16',
+    "hark_engineio_sessions 17",
+    "hark_body_bytes 18",
+    'hark_rejected_total{reason="rate"} 9',
+    'hark_publish_seconds_bucket{le="+Inf"} 1',
+    "hark_publish_seconds_sum 10",
+    "hark_publish_seconds_count 1",
+    'hark_fanout_seconds_bucket{le="+Inf"} 1',
+    "hark_fanout_seconds_sum 0.00005",
+    "hark_fanout_seconds_count 1",
+    "hark_channels 12",
+    "hark_history_publications 13",
+    "hark_history_bytes 14",
+    "hark_watched_channels 15",
+    "hark_event_loop_delay_seconds 0.016",
+    'hark_process_memory_bytes{kind="heap"} 100',
+    'hark_process_memory_bytes{kind="rss"} 200',
+    'hark_build_info{version="1.2.3"} 1',
+    "",
+  ]);
+});
+
+Deno.test("HarkMetrics measures times from 50 µs to 5 s", () => {
+  const rendered = createHarkMetrics().render();
+  for (const name of ["hark_publish_seconds", "hark_fanout_seconds"]) {
+    const bounds = [...rendered.matchAll(new RegExp(`${name}_bucket{le="([^"]+)"}`, "g"))];
+    assertEquals(bounds.map(([, bound]) => bound), [
+      ...["0.00005", "0.0001", "0.00025", "0.0005", "0.001", "0.0025", "0.005", "0.01", "0.025"],
+      ...["0.05", "0.1", "0.25", "0.5", "1", "2.5", "5", "+Inf"],
+    ]);
+  }
+});
+
+Deno.test("HarkMetrics.render() is well formed throughout", () => {
+  for (const line of createHarkMetrics().render().trimEnd().split("\n")) {
+    assertMatch(
+      line,
+      /^(# HELP hark_\w+ .+|# TYPE hark_\w+ (counter|gauge|histogram)|hark_\w+({\w+="[^"]+"})? [\d.]+)$/,
+    );
+  }
+});

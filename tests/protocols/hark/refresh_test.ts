@@ -1,0 +1,109 @@
+import { assertEquals } from "@std/assert";
+import { Refusal } from "../../../lib/core/errors.ts";
+import { Grant, type GrantRules } from "../../../lib/core/grant.ts";
+import { Publisher } from "../../../lib/broker/publisher.ts";
+import { Commands } from "../../../lib/protocols/hark/commands.ts";
+import { deadline } from "../../support/deadline.ts";
+import { TestNode } from "../../support/node.ts";
+
+function grant(rules: Partial<GrantRules>): Grant {
+  return new Grant({ caller: "a", receive: [], publish: [], manage: undefined, ...rules });
+}
+
+/** A client whose tokens are read when a test says so. */
+async function setUp() {
+  const node = new TestNode();
+  const { session, transport } = await node.connect(["a", "b"]);
+  const reading = new Map<string, PromiseWithResolvers<Grant>>();
+  const commands = new Commands({
+    hub: node.hub,
+    session,
+    publisher: new Publisher({
+      engine: node.engine,
+      clock: node.clock,
+      publishBytesMax: 100,
+      publishPerSecondMax: 100,
+      onPublished: () => {},
+    }),
+    presenceMax: 10,
+    waitingMax: 10,
+    grant: grant({ receive: ["*"] }),
+    readToken(token) {
+      const read = Promise.withResolvers<Grant>();
+      reading.set(token, read);
+      return deadline(read.promise);
+    },
+    onRefused: () => {},
+  });
+  transport.take();
+  const send = (fields: object) => commands.receive(JSON.stringify(fields));
+  /** Says what a token is good for, and returns the replies that come of it. */
+  const read = async (token: string, outcome: Grant | Refusal) => {
+    await node.clock.settle();
+    if (outcome instanceof Refusal) reading.get(token)!.reject(outcome);
+    else reading.get(token)!.resolve(outcome);
+    await node.clock.settle();
+    return transport.take().map((frame) => JSON.parse(String(frame)));
+  };
+  return { node, session, reading, send, read };
+}
+
+Deno.test("refresh reads one token after the other, however long each takes", async () => {
+  const { node, session, reading, send, read } = await setUp();
+  const now = node.clock.now();
+  send({ type: "refresh", token: "first", ref: 1 });
+  send({ type: "refresh", token: "second", ref: 2 });
+  await node.clock.settle();
+  assertEquals([...reading.keys()], ["first"]);
+  const first = grant({ receive: ["*"], expiresAt: now + 1000 });
+  assertEquals(await read("first", first), [{ type: "ok", ref: 1, expiresInMs: 1000 }]);
+  assertEquals(session.expiresAt, now + 1000);
+  const second = grant({ receive: ["a"], expiresAt: now + 2000 });
+  assertEquals(await read("second", second), [
+    { type: "ok", ref: 2, expiresInMs: 2000, removed: ["b"] },
+  ]);
+  await node.close();
+});
+
+Deno.test("refresh goes on after a token that is refused", async () => {
+  const { node, session, send, read } = await setUp();
+  const before = session.expiresAt;
+  send({ type: "refresh", token: "bad", ref: 1 });
+  send({ type: "refresh", token: "good", ref: 2 });
+  const refusal = new Refusal("unauthorized", "Cannot use this token: it has expired");
+  assertEquals(await read("bad", refusal), [
+    { type: "error", ref: 1, code: "unauthorized", message: refusal.message },
+  ]);
+  assertEquals([session.expiresAt, [...session.subscriptions.keys()]], [before, ["a", "b"]]);
+  assertEquals(await read("good", grant({ receive: ["*"] })), [{ type: "ok", ref: 2 }]);
+  await node.close();
+});
+
+Deno.test("what a token allows counts from when it is read, for the commands that wait too", async () => {
+  const { node, send, read } = await setUp();
+  send({ type: "refresh", token: "less", ref: 1 });
+  send({ type: "subscribe", channels: ["c"], ref: 2 });
+  await node.clock.settle();
+  assertEquals(node.hub.count("c"), 1);
+  const replies = await read("less", grant({ receive: ["a"] }));
+  assertEquals(replies.find(({ ref }) => ref === 1), { type: "ok", ref: 1, removed: ["b", "c"] });
+  assertEquals(node.hub.count("c"), 0);
+  send({ type: "subscribe", channels: ["c"], ref: 3 });
+  await node.clock.settle();
+  assertEquals(node.hub.count("c"), 0);
+  await node.close();
+});
+
+Deno.test("who is on broadcast is told no more, though it was asked for behind a replay", async () => {
+  const { node, send, read } = await setUp();
+  const { promise: released, resolve: release } = Promise.withResolvers<void>();
+  node.beforeHistory = () => released;
+  send({ type: "subscribe", channels: ["c"], since: `${node.engine.epoch}-0`, ref: 1 });
+  send({ type: "subscribe", channels: ["broadcast"], presence: true, ref: 2 });
+  send({ type: "refresh", token: "less", ref: 3 });
+  await read("less", grant({ receive: ["a"] }));
+  release();
+  await node.clock.settle();
+  assertEquals(node.hub.presence.watched, 0);
+  await node.close();
+});

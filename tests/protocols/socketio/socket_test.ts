@@ -1,0 +1,238 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Ack } from "../../../lib/protocols/socketio/server.ts";
+import { Inbox } from "../../support/inbox.ts";
+import type { Client } from "../../support/socket.ts";
+import { connectPair } from "../../support/socketio.ts";
+
+/** Bytes as a client sends and gets them in a protocol. */
+function bytes(protocol: 4 | 5, ...values: number[]): Uint8Array<ArrayBuffer> {
+  return new Uint8Array(protocol === 4 ? [4, ...values] : values);
+}
+
+const PLACEHOLDERS = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}';
+
+for (const protocol of [4, 5] as const) {
+  Deno.test(`protocol ${protocol}: an event reaches its handler with its arguments, in order`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    const calls = new Inbox<unknown[]>();
+    socket.on("first", (...args) => void calls.push(["first", ...args]));
+    socket.on("second", (...args) => void calls.push(["second", ...args]));
+    client.send('42["first",1,"2",{"3":[true,null]}]');
+    client.send('42["second"]');
+    client.send('42["first","ü€😀"]');
+    assertEquals(await calls.take(3), [
+      ["first", 1, "2", { "3": [true, null] }],
+      ["second"],
+      ["first", "ü€😀"],
+    ]);
+  });
+
+  Deno.test(`protocol ${protocol}: the server sends events`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    socket.emit("message", 1, "2", { "3": [true] });
+    socket.emit("nothing");
+    assertEquals(await client.frames.take(2), [
+      '42["message",1,"2",{"3":[true]}]',
+      '42["nothing"]',
+    ]);
+  });
+
+  Deno.test(`protocol ${protocol}: an event is answered by its ack, once`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    socket.on("ask", (...args) => {
+      const ack: Ack = args.pop();
+      ack(...args);
+      ack("again");
+    });
+    client.send('42456["ask",1,"2",{"3":[false]}]');
+    client.send('42457["ask"]');
+    assertEquals(await client.frames.take(2), ['43456[1,"2",{"3":[false]}]', "43457[]"]);
+  });
+
+  Deno.test(`protocol ${protocol}: bytes travel in events and acks, both ways`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    socket.on("echo", (...args) => socket.emit("back", ...args));
+    socket.on("ask", (...args) => (args.pop() as Ack)(...args));
+    client.send(`452-["echo",${PLACEHOLDERS}]`);
+    client.send(bytes(protocol, 1, 2, 3));
+    client.send(bytes(protocol));
+    assertEquals(await client.frames.take(3), [
+      `452-["back",${PLACEHOLDERS}]`,
+      bytes(protocol, 1, 2, 3),
+      bytes(protocol),
+    ]);
+    client.send('451-789["ask",{"deep":[{"_placeholder":true,"num":0}]},"x"]');
+    client.send(bytes(protocol, 255));
+    assertEquals(await client.frames.take(2), [
+      '461-789[{"deep":[{"_placeholder":true,"num":0}]},"x"]',
+      bytes(protocol, 255),
+    ]);
+  });
+
+  Deno.test(`protocol ${protocol}: the server asks, and gets the client's ack`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    const first = socket.emitWithAck(1000, "ask", "a");
+    const second = socket.emitWithAck(1000, "ask", "b");
+    assertEquals(await client.frames.take(2), ['420["ask","a"]', '421["ask","b"]']);
+    client.send(`461-1[{"_placeholder":true,"num":0}]`);
+    client.send(bytes(protocol, 9));
+    client.send('430["for a",1]');
+    assertEquals(await second, [new Uint8Array([9])]);
+    assertEquals(await first, ["for a", 1]);
+  });
+
+  Deno.test(`protocol ${protocol}: a client leaves a namespace and stays on another`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    socket.on("ping", (ack) => ack("pong"));
+    client.send("40/custom,");
+    await client.text();
+    client.send("41/custom,");
+    client.send('420["ping"]');
+    assertEquals(await client.text(), '430["pong"]');
+  });
+
+  Deno.test(`protocol ${protocol}: the server sends a client away, which stays connected`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    const whys: string[] = [];
+    socket.onDisconnect((why) => whys.push(why));
+    socket.disconnect();
+    socket.disconnect();
+    socket.emit("too late");
+    assertEquals(await client.text(), "41");
+    assertEquals([socket.connected, socket.ended, whys], [false, true, ["server disconnect"]]);
+    client.send("40/custom,");
+    assertEquals((await client.text()).startsWith("40/custom,"), true);
+  });
+
+  Deno.test(`protocol ${protocol}: the server ends the whole connection`, async () => {
+    await using pair = await connectPair(protocol);
+    const { client, socket } = pair;
+    socket.disconnect(true);
+    assertEquals((await client.closed()).code, 4501);
+    assertEquals(client.frames.takeAll(), ["41"]);
+  });
+}
+
+Deno.test("to a client of protocol 4, whatever is not ASCII is escaped in the JSON", async () => {
+  await using pair = await connectPair(4);
+  const { client, socket } = pair;
+  socket.on("echo", (text, ack) => ack(text));
+  socket.emit("grüße", "ü€😀");
+  client.send('420["echo","ü€😀"]');
+  const asked = socket.emitWithAck(1000, "ü");
+  assertEquals(await client.frames.take(3), [
+    '42["gr\\u00fc\\u00dfe","\\u00fc\\u20ac\\ud83d\\ude00"]',
+    '420["\\u00fc"]',
+    '430["\\u00fc\\u20ac\\ud83d\\ude00"]',
+  ]);
+  client.send('430["ü"]');
+  assertEquals(await asked, ["ü"]);
+});
+
+Deno.test("to a client of protocol 5, text travels as it is", async () => {
+  await using pair = await connectPair(5);
+  pair.socket.emit("grüße", "ü€😀");
+  assertEquals(await pair.client.text(), '42["grüße","ü€😀"]');
+});
+
+Deno.test("events that nobody handles are ignored, whatever they are called", async () => {
+  await using pair = await connectPair();
+  const { client, socket } = pair;
+  for (const name of ["__proto__", "constructor", "toString", "hasOwnProperty", "", "unknown"]) {
+    client.send(`42${JSON.stringify([name, { x: 1 }])}`);
+    client.send(`427${JSON.stringify([name])}`);
+  }
+  socket.on("ask", (ack) => ack("here"));
+  client.send('421["ask"]');
+  assertEquals(await client.text(), '431["here"]');
+  assertEquals(pair.host.thrown, []);
+});
+
+Deno.test("an event called __proto__ can be handled like any other", async () => {
+  await using pair = await connectPair();
+  pair.socket.on("__proto__", (value, ack) => ack(value));
+  pair.client.send('420["__proto__",{"__proto__":{"polluted":true}}]');
+  assertEquals(await pair.client.text(), '430[{"__proto__":{"polluted":true}}]');
+  assertEquals(({} as { polluted?: boolean }).polluted, undefined);
+});
+
+Deno.test("a handler that throws or rejects is reported, and the client stays", async () => {
+  await using pair = await connectPair();
+  const { client, socket, host } = pair;
+  socket.on("throw", () => {
+    throw new Error("thrown");
+  });
+  socket.on("reject", () => Promise.reject(new Error("rejected")));
+  socket.on("ask", (ack) => ack("here"));
+  for (const event of ["throw", "reject"]) client.send(`42${JSON.stringify([event])}`);
+  client.send('420["ask"]');
+  assertEquals(await client.text(), '430["here"]');
+  assertEquals(host.thrown.map(String), ["Error: thrown", "Error: rejected"]);
+});
+
+Deno.test("emitWithAck() rejects when the time is over, and a late answer is ignored", async () => {
+  await using pair = await connectPair();
+  const { client, socket, host } = pair;
+  const asked = socket.emitWithAck(1000, "ask");
+  assertEquals(await client.text(), '420["ask"]');
+  host.clock.advance(999);
+  host.clock.advance(1);
+  await assertRejects(() => asked, DOMException, "No answer within 1000 ms");
+  socket.on("ping", (ack) => ack());
+  for (const packet of ['430["late"]', '430["twice"]', "4399[]", '421["ping"]']) {
+    client.send(packet);
+  }
+  assertEquals(await client.text(), "431[]");
+});
+
+Deno.test("emitWithAck() rejects when the client leaves or has left, and leaves no timer", async () => {
+  await using pair = await connectPair();
+  const { client, socket } = pair;
+  const left = Promise.withResolvers<string>();
+  socket.onDisconnect(left.resolve);
+  const asked = socket.emitWithAck(1000, "ask");
+  client.send("41");
+  await assertRejects(() => asked, Error, "The client has left");
+  assertEquals(await left.promise, "client disconnect");
+  await assertRejects(() => socket.emitWithAck(1000, "ask"), Error, "it has left");
+  assertEquals(await client.text(), '420["ask"]');
+});
+
+Deno.test("how many answers one client may owe is bounded", async () => {
+  await using pair = await connectPair();
+  const { socket, client } = pair;
+  const asked = Promise.allSettled(
+    Array.from({ length: 1000 }, () => socket.emitWithAck(1000, "ask")),
+  );
+  await assertRejects(() => socket.emitWithAck(1000, "ask"), Error, "it owes answers");
+  await client.close();
+  assertEquals((await asked).every(({ status }) => status === "rejected"), true);
+});
+
+Deno.test("a socket is told once why it has ended", async () => {
+  const ends: [end: (client: Client) => void | Promise<void>, why: string][] = [
+    [(client) => client.send("41"), "client disconnect"],
+    [(client) => client.send("1"), "client closed"],
+    [(client) => client.close(), "client closed"],
+    [(client) => client.send("4abc"), "protocol"],
+  ];
+  for (const [end, why] of ends) {
+    await using pair = await connectPair();
+    const whys = new Inbox<string>();
+    pair.socket.onDisconnect((why) => whys.push(why));
+    await end(pair.client);
+    assertEquals(await whys.next(), why);
+    await pair.client[Symbol.asyncDispose]();
+    await pair.host.holds(0);
+    assertEquals(whys.takeAll(), []);
+    pair.socket.emit("nobody is there");
+    pair.socket.disconnect(true);
+  }
+});

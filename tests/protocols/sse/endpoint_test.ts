@@ -1,0 +1,154 @@
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { eventually } from "../../support/deadline.ts";
+import { EventStream } from "../../support/events.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { RawConnection, request } from "../../support/raw.ts";
+import { startChild, startServer } from "../../support/server.ts";
+
+/** The fields of a block, and of the data as JSON. */
+function parse(block: string): Record<string, unknown> {
+  const fields = block.split("\n").map((line) => {
+    const [, name, value] = /^([a-z]+): (.*)$/s.exec(line)!;
+    return [name, name === "data" ? JSON.parse(value!) : value];
+  });
+  return Object.fromEntries(fields);
+}
+
+Deno.test("/events begins with when to come back, the greeting and where it is", async () => {
+  await using server = await startServer();
+  await using stream = await EventStream.open(`${server.url}/events`);
+  assertEquals(stream.headers.get("content-type"), "text/event-stream");
+  assertEquals(stream.headers.get("cache-control"), "no-store");
+  assertEquals(stream.headers.get("x-accel-buffering"), "no");
+  const [, retry] = /^retry: (\d+)$/.exec(await stream.blocks.next())!;
+  assert(Number(retry) >= 1000 && Number(retry) <= 3000, retry);
+  assertMatch(await stream.blocks.next(), /^: Welcome to my server\nid: [a-z0-9]+-0$/);
+});
+
+Deno.test("/events gives every message as an event with its id", async () => {
+  await using server = await startServer();
+  await using stream = await EventStream.open(`${server.url}/events?channel=news`);
+  await stream.blocks.take(2);
+  await server.broadcast("ü€😀\n\r\n\u2028");
+  await server.broadcast("late", "?channel=news&event=headline");
+  await server.broadcast("elsewhere", "?channel=sports");
+  await server.broadcast("end");
+  const blocks = (await stream.blocks.take(3)).map(parse);
+  const epoch = String(blocks[0]!.id).split("-")[0];
+  assertEquals(blocks, [
+    { id: `${epoch}-1`, event: "message", data: { message: "ü€😀\n\r\n\u2028" } },
+    { id: `${epoch}-2`, event: "headline", data: { message: "late" } },
+    { id: `${epoch}-4`, event: "message", data: { message: "end" } },
+  ]);
+});
+
+Deno.test("/events goes on after Last-Event-ID, which wins over since", async () => {
+  await using server = await startServer();
+  await server.broadcast("1");
+  await using stream = await EventStream.open(`${server.url}/events`);
+  const epoch = String(parse((await stream.blocks.take(2))[1]!.split("\n")[1]!).id).split("-")[0];
+  for (const message of ["2", "3", "4"]) await server.broadcast(message);
+  const cases: [string, Record<string, string>, string[]][] = [
+    [`?since=${epoch}-2`, {}, ["3", "4"]],
+    ["", { "last-event-id": `${epoch}-1` }, ["2", "3", "4"]],
+    [`?since=${epoch}-1`, { "last-event-id": `${epoch}-3` }, ["4"]],
+  ];
+  for (const [query, headers, expected] of cases) {
+    await using resumed = await EventStream.open(`${server.url}/events${query}`, headers);
+    await resumed.blocks.take(2);
+    const got = await resumed.blocks.take(expected.length);
+    assertEquals(got.map((block) => (parse(block).data as { message: string }).message), expected);
+  }
+});
+
+Deno.test("/events tells of a gap where history is gone", async () => {
+  await using server = await startServer({ historyCount: 1 });
+  for (const message of ["1", "2", "3"]) await server.broadcast(message);
+  await using now = await EventStream.open(`${server.url}/events`);
+  const [, welcome] = await now.blocks.take(2);
+  const epoch = /id: ([a-z0-9]+)-3/.exec(welcome!)![1];
+  for (const since of [`${epoch}-1`, "other-7"]) {
+    await using stream = await EventStream.open(`${server.url}/events?since=${since}`);
+    const [, gap, last] = await stream.blocks.take(3);
+    const [comment, ...fields] = gap!.split("\n");
+    assertEquals(comment, ": Welcome to my server");
+    assertEquals(parse(fields.join("\n")).event, "gap");
+    assertEquals(parse(last!).data, { message: "3" });
+  }
+});
+
+Deno.test("/events refuses what cannot be subscribed to before it opens anything", async () => {
+  await using server = await startServer({ channelsPerSessionMax: 1 });
+  const cases: [string, Record<string, string>, number][] = [
+    ["?channel=", {}, 400],
+    ["?channel=a%20b", {}, 400],
+    ["?since=x", {}, 400],
+    ["", { "last-event-id": "x" }, 400],
+    ["?channel=a&channel=b", {}, 503],
+  ];
+  for (const [query, headers, expected] of cases) {
+    assertEquals((await server.fetch(`/events${query}`, { headers })).status, expected, query);
+  }
+  assertEquals((await server.fetch("/count")).body, '{"count":0}');
+});
+
+Deno.test("/events beats so that nobody takes a silent stream for dead", async () => {
+  const clock = new FakeClock();
+  await using server = await startServer({ sseHeartbeatMs: 500, clock });
+  await using stream = await EventStream.open(`${server.url}/events`);
+  clock.turn();
+  await stream.blocks.take(2);
+  for (let beat = 0; beat < 3; beat++) {
+    clock.advance(500);
+    assertEquals(await stream.blocks.next(), ":");
+  }
+});
+
+Deno.test("a client that leaves /events is forgotten, told of, and gives its slot back", async () => {
+  await using server = await startServer({ connectionsMax: 1 });
+  for (let round = 0; round < 3; round++) {
+    {
+      await using stream = await EventStream.open(`${server.url}/events`);
+      await stream.blocks.take(2);
+      assertEquals((await server.fetch("/count")).body, '{"count":1}');
+      assertEquals((await server.fetch("/events")).status, 503);
+    }
+    await eventually(
+      async () => (await server.fetch("/count")).body,
+      (body) => body === '{"count":0}',
+    );
+    const line = await server.log.find(({ message }) => message === "client disconnected");
+    assertEquals(line.why, "client closed");
+  }
+  const metrics = await server.metrics();
+  assertEquals(metrics.get('hark_sessions{transport="sse"}'), 0);
+  assertEquals(metrics.get("hark_closing_sessions"), 0);
+});
+
+Deno.test("a client that stops reading /events is cut, and its slot is free once it is gone", async () => {
+  const options = ["--connections-max", "1", "--publish-per-second-max", "1000000"];
+  await using server = await startChild(options);
+  const slow = await RawConnection.open(server.port);
+  await slow.request(["GET /events HTTP/1.1", "Host: localhost"]);
+  await slow.head();
+  const body = ".".repeat(65_000);
+  await eventually(
+    async () => {
+      await server.fetch("/channels/broadcast", { method: "POST", body });
+      return (await server.metrics()).get("hark_slow_disconnects_total");
+    },
+    (count) => count === 1,
+  );
+  assertEquals((await server.fetch("/count")).body, '{"count":0}');
+  assertEquals((await server.metrics()).get("hark_closing_sessions"), 1);
+  const lines = ["GET /events HTTP/1.1", "Host: localhost"];
+  assertEquals((await request(server.port, lines)).status, 503);
+  slow[Symbol.dispose]();
+  await eventually(
+    async () => (await server.metrics()).get("hark_closing_sessions"),
+    (count) => count === 0,
+  );
+  using next = await RawConnection.open(server.port);
+  await next.request(lines);
+  assertEquals((await next.head()).status, 200);
+});
