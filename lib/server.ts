@@ -70,7 +70,8 @@ export class Server {
     this.#clock = clock;
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
     this.#engine = openEngine(config, clock);
-    this.#hub = new Hub({
+    const connections = this.#connections = new Connections(clock, config, log, metrics);
+    const hub = this.#hub = new Hub({
       ...config,
       engine: this.#engine,
       clock,
@@ -78,10 +79,10 @@ export class Server {
       isShared: (address) => isShared(address, config.trustProxy),
       deliveries: metrics.deliveries,
       deliveredBytes: metrics.deliveredBytes,
-      onLeave: (session, why) => this.#connections.left(session, why),
+      onOpen: (session) => connections.opened(session),
+      onLeave: (session, why) => connections.left(session, why),
       onError: (error) => log.error("history failed", { error: String(error) }),
     });
-    const connections = this.#connections = new Connections(this.#hub, config, log, metrics);
     const keys = new Keys(config.publishKey);
     const tokens = this.#tokens = takesTokens(config)
       ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
@@ -107,16 +108,24 @@ export class Server {
     const late = metrics.rejected.with("handshake-timeout");
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const turn = new Turn(clock);
-    this.#socketio = new SocketIoEndpoint({ ...config, connections, access, clock, handshakes });
-    this.#events = new EventsEndpoint({ ...config, connections, access, clock, turn });
+    this.#socketio = new SocketIoEndpoint({
+      ...config,
+      hub,
+      connections,
+      access,
+      clock,
+      handshakes,
+    });
+    this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, turn });
     this.#router = new Router(routesOf({
       publish: this.#publish,
-      channels: new ChannelsEndpoint({ ...config, engine: this.#engine, hub: this.#hub, access }),
-      sessions: new SessionsEndpoint({ hub: this.#hub, access }),
+      channels: new ChannelsEndpoint({ ...config, engine: this.#engine, hub, access }),
+      sessions: new SessionsEndpoint({ hub, access }),
       socket: new SocketEndpoint({
         ...config,
         clock,
         handshakes,
+        hub,
         connections,
         publisher,
         turn,
@@ -289,7 +298,7 @@ export class Server {
     this.#metrics.channels.set(Math.max(channels, this.#hub.channels));
     this.#metrics.historyPublications.set(publications);
     this.#metrics.historyBytes.set(bytes);
-    this.#metrics.watchedChannels.set(this.#hub.presence.watched);
+    this.#metrics.watchedChannels.set(this.#hub.watched);
     this.#measureUse();
     return new Response(this.#metrics.render(), {
       headers: { "content-type": Registry.contentType },

@@ -1,10 +1,8 @@
 import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
-import { wait } from "../core/clock.ts";
-import type { Hub } from "./hub.ts";
+import { type Clock, wait } from "../core/clock.ts";
 import type { Disconnect } from "../core/errors.ts";
 import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
-import type { Peer, Session, SubscribeOptions } from "./session.ts";
-import type { Transport } from "../core/transport.ts";
+import type { Session } from "./session.ts";
 import type { Log } from "../observe/log.ts";
 import type { HarkMetrics } from "../observe/metrics.ts";
 
@@ -23,14 +21,14 @@ const TOLD: readonly RefusalType[] = [
  * of each session in log and metrics.
  */
 export class Connections {
-  readonly hub: Hub;
+  readonly #clock: Clock;
   readonly #slots: AddressSlots;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
   #draining = false;
 
-  constructor(hub: Hub, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
-    this.hub = hub;
+  constructor(clock: Clock, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
+    this.#clock = clock;
     this.#slots = new AddressSlots(limits);
     this.#log = log;
     this.#metrics = metrics;
@@ -48,7 +46,7 @@ export class Connections {
 
   /** Resolves when every connection is gone, or after `ms` milliseconds. */
   async gone(ms: number): Promise<void> {
-    const { clock } = this.hub.options;
+    const clock = this.#clock;
     const deadline = clock.monotonic() + ms;
     while (this.#slots.taken > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
   }
@@ -67,23 +65,14 @@ export class Connections {
     throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);
   }
 
-  /** Opens a session and tells it. Throws as `Hub.open()` does. */
-  open(
-    transport: Transport,
-    peer: Peer,
-    subscriptions: readonly string[],
-    options: SubscribeOptions,
-  ): Session {
-    const session = this.hub.open(transport, peer, subscriptions, options);
-    const { address } = peer;
+  /** Reports that a session has begun. */
+  opened({ id, transport, peer: { address } }: Session): void {
     this.#metrics.connections.inc();
     this.#metrics.sessions.with(transport.name).inc();
-    const fields = { id: session.id, transport: transport.name, address };
-    this.#log.info("new connection", fields, address);
-    return session;
+    this.#log.info("new connection", { id, transport: transport.name, address }, address);
   }
 
-  /** Tells that a session has left the hub; to be given to the hub as `onLeave`. */
+  /** Reports that a session is over. */
   left(session: Session, why: string): void {
     const { id, transport, peer, ageMs } = session;
     this.#metrics.sessions.with(transport.name).dec();

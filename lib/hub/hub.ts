@@ -1,66 +1,53 @@
-import { networkOf } from "../core/address.ts";
-import { BROADCAST, checkSubscription, isPattern, subscriptionsOf } from "../core/channel.ts";
-import { type Clock, wait } from "../core/clock.ts";
 import type { Engine } from "../broker/broker.ts";
-import type { Disconnect } from "../core/errors.ts";
-import { DISCONNECTS, Refusal } from "../core/errors.ts";
+import { subscriptionsOf } from "../core/channel.ts";
+import { wait } from "../core/clock.ts";
+import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { isOver } from "../core/grant.ts";
-import { Counts, shareOf } from "../core/limits.ts";
-import { Presence } from "./presence.ts";
 import { formatPosition, type Position, type Publication } from "../core/publication.ts";
-import { Session } from "./session.ts";
-import type { Peer, SubscribeOptions } from "./session.ts";
 import type { PresenceEntry, Transport } from "../core/transport.ts";
-
-/** Anything that counts; a metrics counter is one. */
-export interface Tally {
-  add(amount: number): void;
-}
+import type { Peer } from "./peer.ts";
+import { Presence } from "./presence.ts";
+import type { ReplayOptions } from "./replay.ts";
+import { Session, type SessionContext, type SubscribeOptions } from "./session.ts";
+import { type SubscriberLimits, Subscribers } from "./subscribers.ts";
 
 /** What a hub needs, and the bounds it keeps. */
-export interface HubOptions {
+export interface HubOptions
+  extends
+    SubscriberLimits,
+    Omit<ReplayOptions, "engine" | "position">,
+    Pick<SessionContext, "greeting" | "onError"> {
   readonly engine: Pick<Engine, "epoch" | "offset" | "history">;
-  readonly clock: Clock;
-  /** The first thing a client is told; empty for nothing. */
-  readonly greeting: string;
-  readonly outboundBytesMax: number;
-  readonly channelsPerSessionMax: number;
-  /** Channels and patterns with a subscriber; an address may begin half of what the others leave. */
-  readonly channelsMax: number;
-  /** Tells whether many clients may have this address, so that it is held to no share. */
-  readonly isShared: (address: string) => boolean;
-  readonly deliveries: Tally;
-  readonly deliveredBytes: Tally;
+  /** Called once for each session, before its welcome. */
+  readonly onOpen: (session: Session) => void;
   /** Called once for each session, after it left the hub. */
   readonly onLeave: (session: Session, why: string) => void;
-  /** Called when a session had to be ended because the engine failed it. */
-  readonly onError: (error: unknown) => void;
 }
 
-/** Who is subscribed to one channel or pattern, and the network of who was first. */
-class Subscribers extends Set<Session> {
-  readonly network: string;
-
-  constructor(network: string) {
-    super();
-    this.network = network;
-  }
-}
+/** From one batch of sessions that are sent away to the next. */
+const DRAIN_STEP_MS = 100;
 
 /** This process's sessions by channel, and the fan-out to them. */
 export class Hub {
-  readonly options: HubOptions;
-  readonly presence: Presence;
+  readonly #options: HubOptions;
+  readonly #context: SessionContext;
   readonly #sessions = new Map<string, Session>();
-  readonly #subscribers = new Map<string, Subscribers>();
-  /** How many channels and patterns were begun from each network. */
-  readonly #begun = new Counts();
+  readonly #subscribers: Subscribers<Session>;
+  readonly #presence: Presence;
   #offset = 0;
 
   constructor(options: HubOptions) {
-    this.options = options;
+    this.#options = options;
     this.#offset = options.engine.offset;
-    this.presence = new Presence(options.clock);
+    this.#subscribers = new Subscribers(options);
+    this.#presence = new Presence(options.clock);
+    this.#context = {
+      ...options,
+      subscribers: this.#subscribers,
+      presence: this.#presence,
+      position: () => this.position,
+      onEnd: (session, why) => this.#forget(session, why),
+    };
   }
 
   /** Connected sessions. */
@@ -73,9 +60,14 @@ export class Hub {
     return this.#subscribers.size;
   }
 
+  /** Channels whose presence somebody watches. */
+  get watched(): number {
+    return this.#presence.watched;
+  }
+
   /** The last publication that was broadcast: where a session that opens now begins. */
   get position(): Position {
-    return { epoch: this.options.engine.epoch, offset: this.#offset };
+    return { epoch: this.#options.engine.epoch, offset: this.#offset };
   }
 
   /** The same as an id. */
@@ -84,8 +76,8 @@ export class Hub {
   }
 
   /**
-   * Makes a session of a connected transport and greets it. Throws a `TypeError` for a bad channel
-   * and a `Refusal` for too many, with nothing changed.
+   * Makes a session of a connected transport and greets it. The subscriptions MUST be valid. Throws
+   * a `Refusal` for too many, with nothing changed.
    */
   open(
     transport: Transport,
@@ -94,8 +86,9 @@ export class Hub {
     options: SubscribeOptions = {},
   ): Session {
     this.checkSubscriptions(subscriptions, peer.address);
-    const session = new Session(this, transport, peer);
+    const session = new Session(this.#context, transport, peer);
     this.#sessions.set(session.id, session);
+    this.#options.onOpen(session);
     session.begin(subscriptions, options);
     return session;
   }
@@ -114,7 +107,7 @@ export class Hub {
     let deliveries = 0;
     let bytes = 0;
     for (const subscription of subscriptionsOf(publication.channel)) {
-      const subscribers = this.#subscribers.get(subscription);
+      const subscribers = this.#subscribers.of(subscription);
       if (subscribers === undefined) continue;
       for (const session of subscribers) {
         const sent = session.send(publication);
@@ -124,117 +117,45 @@ export class Hub {
       }
     }
     publication.forgetEncoded();
-    this.options.deliveries.add(deliveries);
-    this.options.deliveredBytes.add(bytes);
+    this.#options.deliveries.add(deliveries);
+    this.#options.deliveredBytes.add(bytes);
   }
 
-  /** Who is subscribed to `channel` by its name: their number, and the first `limit` of them. */
+  /** Whoever is subscribed to `channel` by its name: their number, and the first `limit` of them. */
   present(channel: string, limit: number): { count: number; entries: PresenceEntry[] } {
-    const entries: PresenceEntry[] = [];
-    for (const session of this.#subscribers.get(channel) ?? []) {
-      if (entries.length === limit) break;
-      entries.push(session.presenceEntry);
-    }
-    return { count: this.count(channel), entries };
+    const members = this.subscribers(channel);
+    const entries = Array.from(members.values().take(limit), (member) => member.presenceEntry);
+    return { count: members.size, entries };
   }
 
   /** How many sessions are subscribed to exactly this channel or pattern. */
   count(subscription: string): number {
-    return this.#subscribers.get(subscription)?.size ?? 0;
+    return this.subscribers(subscription).size;
   }
 
   /** Channels that somebody is subscribed to by their names. */
   channelNames(): Iterable<string> {
-    return this.#subscribers.keys().filter((name) => !isPattern(name));
+    return this.#subscribers.channelNames();
   }
 
   /** The sessions subscribed to exactly this channel or pattern. */
-  subscribers(subscription: string): Iterable<Session> {
-    return this.#subscribers.get(subscription) ?? [];
+  subscribers(subscription: string): ReadonlySet<Session> {
+    return this.#subscribers.of(subscription) ?? NOBODY;
   }
 
-  /** Throws if a session of `address` that has the subscriptions `held` may not have these as well. */
-  checkSubscriptions(
-    subscriptions: readonly string[],
-    address: string,
-    held: ReadonlyMap<string, number> = new Map(),
-  ): void {
-    subscriptions.forEach(checkSubscription);
-    const wanted = new Set(subscriptions);
-    this.#checkCount(wanted.union(held));
-    const { channelsMax, isShared } = this.options;
-    const added = wanted.difference(this.#subscribers).size;
-    if (added === 0) return;
-    if (this.channels + added > channelsMax) {
-      throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
-    }
-    const own = this.#begun.of(networkOf(address));
-    if (own + added <= shareOf(channelsMax, this.channels - own) || isShared(address)) return;
-    throw new Refusal(
-      "over-limit",
-      `Cannot subscribe: ${own} of the server's ${channelsMax} channels were begun from your ` +
-        "address, and the rest is for others; use those, or wait until they are over",
-    );
+  /** Throws a `Refusal` if a new session of `address` cannot have these valid subscriptions. */
+  checkSubscriptions(subscriptions: readonly string[], address: string): void {
+    this.#subscribers.check(subscriptions, address, NOTHING);
   }
 
-  /** Throws if no session can have all of these subscriptions. */
-  checkNames(subscriptions: readonly string[]): void {
-    subscriptions.forEach(checkSubscription);
-    this.#checkCount(new Set(subscriptions));
-  }
-
-  #checkCount(subscriptions: Set<string>): void {
-    const { channelsPerSessionMax } = this.options;
-    const free = subscriptions.has(BROADCAST) ? 1 : 0;
-    if (subscriptions.size - free <= channelsPerSessionMax) return;
-    throw new Refusal(
-      "over-limit",
-      `Cannot subscribe: a session has at most ${channelsPerSessionMax} channels`,
-    );
-  }
-
-  /** Puts a session on a channel or pattern; for `Session` alone. */
-  join(subscription: string, session: Session): void {
-    let subscribers = this.#subscribers.get(subscription);
-    if (subscribers === undefined) {
-      const network = networkOf(session.peer.address);
-      subscribers = new Subscribers(network);
-      this.#subscribers.set(subscription, subscribers);
-      this.#begun.add(network);
-    }
-    subscribers.add(session);
-    this.presence.joined(subscription, session);
-  }
-
-  /** Takes a session off a channel or pattern; for `Session` alone. */
-  part(subscription: string, session: Session): void {
-    const subscribers = this.#subscribers.get(subscription);
-    if (!subscribers?.delete(session)) return;
-    if (subscribers.size === 0) this.#end(subscription, subscribers.network);
-    this.presence.left(subscription, session);
-  }
-
-  #end(subscription: string, network: string): void {
-    this.#subscribers.delete(subscription);
-    this.#begun.remove(network);
-  }
-
-  /** Forgets a session that has ended; for `Session` alone. */
-  remove(session: Session, why: string): void {
-    if (!this.#sessions.delete(session.id)) return;
-    for (const subscription of session.subscriptions.keys()) this.part(subscription, session);
-    this.options.onLeave(session, why);
-  }
-
-  /** Ends a session that the engine failed; it may come back. For `Session` alone. */
-  failed(session: Session, error: unknown): void {
-    this.options.onError(error);
-    session.end(DISCONNECTS.failed);
+  /** Throws a `Refusal` if these are more than one session can have. */
+  checkCount(subscriptions: readonly string[]): void {
+    this.#subscribers.checkCount(new Set(subscriptions));
   }
 
   /** Ends every session whose token has expired and was not renewed in time. */
   endExpired(): void {
-    const now = this.options.clock.now();
+    const now = this.#options.clock.now();
     for (const session of this.#sessions.values()) {
       if (isOver(session.expiresAt, now)) session.end(DISCONNECTS.expired);
     }
@@ -242,7 +163,7 @@ export class Hub {
 
   /** Ends every session, spread evenly over `drainMs` so that they do not all come back at once. */
   async drain(drainMs: number, reason: Disconnect = DISCONNECTS.shutdown): Promise<void> {
-    const { clock } = this.options;
+    const { clock } = this.#options;
     const deadline = clock.monotonic() + drainMs;
     const batch = Math.max(1, Math.ceil((this.size * DRAIN_STEP_MS) / Math.max(drainMs, 1)));
     while (this.size > 0) {
@@ -254,6 +175,12 @@ export class Hub {
       }
     }
   }
+
+  #forget(session: Session, why: string): void {
+    this.#sessions.delete(session.id);
+    this.#options.onLeave(session, why);
+  }
 }
 
-const DRAIN_STEP_MS = 100;
+const NOBODY: ReadonlySet<Session> = new Set();
+const NOTHING: ReadonlyMap<string, number> = new Map();

@@ -1,33 +1,47 @@
 import { isPattern } from "../core/channel.ts";
 import type { Clock, Timer } from "../core/clock.ts";
-import type { Session } from "./session.ts";
-import type { Format, Frame, PresenceChange } from "../core/transport.ts";
+import type { Format, Frame, PresenceChange, PresenceEntry } from "../core/transport.ts";
 
-/** Entries in one message about presence; a crowd's coming and going takes several. */
+/** Entries in one message about presence; a crowd that comes and goes takes several. */
 export const ENTRIES_MAX = 500;
 
-/** From one telling to the next, so that a crowd that comes and goes costs little more than a few. */
+/** From one message to the next, so that a crowd that comes and goes costs little more than a few. */
 export const TELL_INTERVAL_MS = 200;
-/** Telling takes no more than one part in so many of the time. */
+/** Messages take no more than one part in so many of the time. */
 const TELL_SHARE = 10;
 
 const AT_TURNS_END: Timer = { cancel: () => {} };
 
+/** Whoever is present: its entry is asked for only where somebody watches. */
+export interface Member {
+  readonly presenceEntry: PresenceEntry;
+}
+
+/** Whoever is sent who comes and goes. */
+export interface Watcher {
+  readonly transport: { readonly format: Format };
+  write(frame: Frame): void;
+}
+
+/** Entries by client. */
+type Entries = Map<string, PresenceEntry>;
+
 interface Change {
-  readonly joined: Set<Session>;
-  readonly left: Set<Session>;
+  readonly joined: Entries;
+  readonly left: Entries;
 }
 
 /**
- * Tells those who watch a channel who comes and goes: at the end of the turn if all was quiet, else
- * once in a while. Who has come and gone in between is among those that joined and, which counts
- * after that, those that left. A channel that nobody watches costs one look-up. Only who is subscribed to the channel by its name is present on it.
+ * Sends batched join and leave events to the watchers of a channel: at the end of the turn if all was
+ * quiet, else once in a while. Whoever came and went in between is among those that joined and, which
+ * counts after that, those that left. A channel that nobody watches costs one look-up. Only a session
+ * that is subscribed to the channel by its name is present on it.
  */
 export class Presence {
   readonly #clock: Clock;
-  readonly #watchers = new Map<string, Set<Session>>();
+  readonly #watchers = new Map<string, Set<Watcher>>();
   readonly #changes = new Map<string, Change>();
-  /** Not before it is told again. */
+  /** No message goes out before. */
   #quietUntil = -Infinity;
   #timer: Timer | undefined;
 
@@ -40,33 +54,18 @@ export class Presence {
     return this.#watchers.size;
   }
 
-  /** Tells `session` from now on who comes to and leaves `channel`. */
-  watch(channel: string, session: Session): void {
+  /** Sends `watcher` from now on who comes to and leaves `channel`. */
+  watch(channel: string, watcher: Watcher): void {
     if (isPattern(channel)) return;
     const watchers = this.#watchers.get(channel);
-    if (watchers === undefined) this.#watchers.set(channel, new Set([session]));
-    else watchers.add(session);
+    if (watchers === undefined) this.#watchers.set(channel, new Set([watcher]));
+    else watchers.add(watcher);
   }
 
-  joined(channel: string, session: Session): void {
-    const change = this.#change(channel);
-    if (change === undefined) return;
-    change.left.delete(session);
-    change.joined.add(session);
-  }
-
-  left(channel: string, session: Session): void {
-    this.unwatch(channel, session);
-    const change = this.#change(channel);
-    if (change === undefined) return;
-    // Who has just come stays in `joined`: a watcher that listed the channel meanwhile has seen it.
-    change.left.add(session);
-  }
-
-  /** Tells `session` no more who comes to and leaves `channel`. */
-  unwatch(channel: string, session: Session): void {
+  /** Sends `watcher` nothing more of `channel`. */
+  unwatch(channel: string, watcher: Watcher): void {
     const watchers = this.#watchers.get(channel);
-    if (!watchers?.delete(session) || watchers.size > 0) return;
+    if (!watchers?.delete(watcher) || watchers.size > 0) return;
     this.#watchers.delete(channel);
     this.#changes.delete(channel);
     if (this.#watchers.size > 0) return;
@@ -74,11 +73,29 @@ export class Presence {
     this.#timer = undefined;
   }
 
+  /** Somebody has come to `channel`. */
+  joined(channel: string, member: Member): void {
+    const change = this.#change(channel);
+    if (change === undefined) return;
+    const entry = member.presenceEntry;
+    change.left.delete(entry.client);
+    change.joined.set(entry.client, entry);
+  }
+
+  /** Somebody has left `channel`. */
+  left(channel: string, member: Member): void {
+    const change = this.#change(channel);
+    if (change === undefined) return;
+    // Whoever has just come stays in `joined`: a watcher that listed the channel meanwhile has seen it.
+    const entry = member.presenceEntry;
+    change.left.set(entry.client, entry);
+  }
+
   #change(channel: string): Change | undefined {
     if (!this.#watchers.has(channel)) return undefined;
     let change = this.#changes.get(channel);
     if (change === undefined) {
-      change = { joined: new Set(), left: new Set() };
+      change = { joined: new Map(), left: new Map() };
       this.#changes.set(channel, change);
       this.#timer ??= this.#schedule();
     }
@@ -99,13 +116,13 @@ export class Presence {
     // Before anything is written: a watcher that is ended for being slow is a change of its own.
     this.#changes.clear();
     for (const [channel, change] of changes) {
-      for (const part of parts(channel, change)) this.#tell(part);
+      for (const part of parts(channel, change)) this.#send(part);
     }
     const now = this.#clock.monotonic();
     this.#quietUntil = now + Math.max(TELL_INTERVAL_MS, TELL_SHARE * (now - startedAt));
   }
 
-  #tell(change: PresenceChange): void {
+  #send(change: PresenceChange): void {
     const frames = new Map<Format, Frame | undefined>();
     for (const watcher of this.#watchers.get(change.channel) ?? []) {
       const { format } = watcher.transport;
@@ -117,9 +134,9 @@ export class Presence {
 }
 
 function* parts(channel: string, change: Change): Iterable<PresenceChange> {
-  const joined = Array.from(change.joined, (session) => session.presenceEntry);
-  const left = Array.from(change.left, (session) => session.presenceEntry);
-  // Who left comes after all who joined, as some are among both.
+  const joined = [...change.joined.values()];
+  const left = [...change.left.values()];
+  // Whoever left comes after all who joined, as some are among both.
   for (let from = 0; from < joined.length + left.length; from += ENTRIES_MAX) {
     const to = from + ENTRIES_MAX;
     yield {

@@ -36,6 +36,7 @@ function makeHub(makeTransport: () => Transport): Hub {
     isShared: () => true,
     deliveries: tally,
     deliveredBytes: tally,
+    onOpen: () => {},
     onLeave: () => {},
     onError: () => {},
   });

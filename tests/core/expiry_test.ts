@@ -119,7 +119,7 @@ Deno.test("Session.retain() does not wait for a replay that the client holds up"
   await node.publish(["b 7", "a 8"]);
   assertEquals(transport.take().slice(1), ["1 a 1", "3 a 3", "6 a 6", "8 a 8"]);
   assertEquals([...session.subscriptions.keys()], ["a", "c"]);
-  assertEquals(node.hub.presence.watched, 2);
+  assertEquals(node.hub.watched, 2);
   await node.close();
 });
 

@@ -11,7 +11,6 @@ import {
 } from "../../lib/protocols/websocket/transport.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { deadline, eventually } from "../support/deadline.ts";
-import { FakeTransport } from "../support/fake_transport.ts";
 import { Inbox } from "../support/inbox.ts";
 import { TestNode } from "../support/node.ts";
 import { HANDSHAKE, OPCODES, RawConnection, request } from "../support/raw.ts";
@@ -28,9 +27,12 @@ function setUp(limits: Partial<ConnectionLimits> = {}) {
     write: (line) => lines.push(line.slice(line.indexOf("Z ") + 2)),
   });
   const metrics = new HarkMetrics({ version: "0", memory: () => ({ rss: 0, heap: 0 }) });
-  const node = new TestNode({ onLeave: (session, why) => connections.left(session, why) });
+  const node = new TestNode({
+    onOpen: (session) => connections.opened(session),
+    onLeave: (session, why) => connections.left(session, why),
+  });
   const bounds = { connectionsMax: 10, connectionsPerAddressMax: 10, trustProxy: 0, ...limits };
-  const connections = new Connections(node.hub, bounds, log, metrics);
+  const connections = new Connections(node.clock, bounds, log, metrics);
   return { connections, node, metrics, lines };
 }
 
@@ -123,7 +125,7 @@ Deno.test("Connections.gone() waits until every slot is given back, or the time 
 
 Deno.test("Connections tells the story of a session in log and metrics", () => {
   const { connections, node, metrics, lines } = setUp();
-  const open = () => connections.open(new FakeTransport(), { address: "192.0.2.1" }, [], {});
+  const open = () => node.open([]).session;
   const first = open();
   const second = open();
   const third = open();

@@ -135,12 +135,11 @@ Deno.test("Hub.present() counts who is on a channel by its name, and names the f
   await node.close();
 });
 
-Deno.test("Hub.open() refuses bad names and too many channels, with nothing changed", async () => {
+Deno.test("Hub.open() refuses too many channels, with nothing changed", async () => {
   const node = new TestNode({ channelsPerSessionMax: 2, channelsMax: 4 });
   const { hub } = node;
   const transport = new FakeTransport();
   const open = (channels: string[]) => () => void node.open(channels, {}, transport);
-  assertThrows(open(["a", "b c"]), TypeError, "Cannot subscribe: expected a channel");
   assertThrows(open(["a", "b", "c"]), Refusal, "a session has at most 2 channels");
   assertEquals([hub.size, hub.channels, transport.frames, node.left], [0, 0, [], []]);
   // What is named twice, and the channel that everybody is on, do not count.

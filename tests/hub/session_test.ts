@@ -210,10 +210,9 @@ Deno.test("Session.subscribe() holds back all channels while it reads one", asyn
   await node.close();
 });
 
-Deno.test("Session.subscribe() refuses bad names and too many, with nothing changed", async () => {
+Deno.test("Session.subscribe() refuses too many, with nothing changed", async () => {
   const node = new TestNode({ channelsPerSessionMax: 2 });
   const { transport, session } = await connected(node, ["a"]);
-  await assertRejects(() => session.subscribe(["b", ""]), TypeError, "Cannot subscribe");
   await assertRejects(
     () => session.subscribe(["b", "c"], { since: node.at(0) }),
     Refusal,
@@ -232,10 +231,11 @@ Deno.test("Session does what it is told one after the other", async () => {
   await node.publish(["a 1", "b 2"]);
   const release = holdUp(node);
   const { transport, session } = node.open(["a"], { since: node.at(0) });
+  const tooMany = Array.from({ length: 11 }, (_, index) => `many${index}`);
   const done = [
     session.subscribe(["b"], { since: node.at(1) }),
     session.unsubscribe(["a", "never had"]),
-    session.subscribe([""]).catch((error) => error.name),
+    session.subscribe(tooMany).catch((error) => error.name),
     session.subscribe(["c"]),
   ];
   await node.publish(["a 3", "c 4"]);
@@ -243,7 +243,7 @@ Deno.test("Session does what it is told one after the other", async () => {
   assertEquals(await Promise.all(done), [
     { recovered: true, position: `${node.engine.epoch}-4` },
     undefined,
-    "TypeError",
+    "Refusal",
     undefined,
   ]);
   await node.publish(["a 5", "b 6", "c 7"]);

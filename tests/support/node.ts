@@ -60,6 +60,7 @@ export class TestNode {
       isShared: () => true,
       deliveries: this.deliveries,
       deliveredBytes: this.deliveredBytes,
+      onOpen: () => {},
       onLeave: (_session, why) => void this.left.push(why),
       onError: (error) => void this.errors.push(error),
       ...options,

@@ -9,7 +9,7 @@ import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
 import { EXPIRY_GRACE_MS } from "../../lib/core/grant.ts";
 import { CALLERS_MAX } from "../../lib/core/limits.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
-import { STALLED_MS } from "../../lib/hub/session.ts";
+import { STALLED_MS } from "../../lib/hub/replay.ts";
 import { usage } from "../../lib/config/help.ts";
 import { LIMIT_MAX } from "../../lib/api/channels.ts";
 import { LARGEST_BATCHES, LARGEST_PER_BATCH } from "../../lib/api/publish.ts";

@@ -120,6 +120,7 @@ export class Simulation {
       isShared: () => true,
       deliveries: this.#deliveries,
       deliveredBytes: new Sum(),
+      onOpen: () => {},
       onLeave: ({ transport }, why) => {
         const link = this.#links.findLast(({ session }) => session?.transport === transport)!;
         link.ended = { why, bufferedBytes: transport.bufferedBytes };
@@ -135,7 +136,7 @@ export class Simulation {
     for (const { link } of this.#clients) link?.session?.lost("closed");
     await this.#quiet();
     for (const { hub } of this.#nodes) {
-      assertEquals([hub.size, hub.channels, hub.presence.watched], [0, 0, 0]);
+      assertEquals([hub.size, hub.channels, hub.watched], [0, 0, 0]);
     }
     await this.#log.stop();
   }

@@ -1,6 +1,7 @@
 import { type Bytes, type Decoded, type EngineCodec, failure, type Packet } from "./codec.ts";
 import { type Disconnect, DISCONNECTS, Refusal } from "../../core/errors.ts";
 import { Rate } from "../../core/limits.ts";
+import { randomId } from "../../core/random.ts";
 import type { HeartbeatLimits, Heartbeats } from "./heartbeats.ts";
 import {
   decodePost,
@@ -70,7 +71,7 @@ const UPGRADE_TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade 
 
 /** One Engine.IO session: on polling, on WebSocket, or on its way from one to the other. */
 export class EngineSocket {
-  readonly id: string = randomSid();
+  readonly id: string = randomId();
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
   /** To be set by whoever takes the connection, at once. */
@@ -296,9 +297,4 @@ export class EngineSocket {
       maxPayload: pollingBytesMax,
     });
   }
-}
-
-function randomSid(): string {
-  const bytes = crypto.getRandomValues(new Uint8Array(16));
-  return bytes.toBase64({ alphabet: "base64url", omitPadding: true });
 }

@@ -1,5 +1,5 @@
 import { type Command, CommandError, decodeCommand, encodeError, encodeOk } from "./codec.ts";
-import { BROADCAST, checkChannel } from "../../core/channel.ts";
+import { BROADCAST, checkChannel, checkSubscription } from "../../core/channel.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -40,7 +40,7 @@ export class Commands {
 
   /** Takes one frame. What is wrong with it is told to the client, which stays connected. */
   receive(message: string | Uint8Array): void {
-    const { session, hub, waitingMax } = this.#options;
+    const { session, waitingMax } = this.#options;
     if (typeof message !== "string") {
       session.end({ ...DISCONNECTS.protocol, reason: "protocol error: expected a text frame" });
       return;
@@ -66,7 +66,7 @@ export class Commands {
       (error) => {
         this.#waiting--;
         if (error instanceof Refusal) this.#refuse(command.ref, error.type, error.message);
-        else hub.failed(session, error);
+        else session.fail(error);
       },
     );
   }
@@ -94,11 +94,9 @@ export class Commands {
 
   async #subscribe(command: Command & { type: "subscribe" }): Promise<Fields> {
     const { session, hub } = this.#options;
-    readInput(() =>
-      hub.checkSubscriptions(command.channels, session.peer.address, session.subscriptions)
-    );
-    this.#grant.checkReceive(command.channels);
     const { channels, since } = command;
+    readInput(() => channels.forEach(checkSubscription));
+    this.#grant.checkReceive(channels);
     const presence = command.presence ? channels.filter((name) => this.#grant.mayWatch(name)) : [];
     const replayed = await session.subscribe(channels, { since, presence });
     return { position: hub.positionId, ...replayed };
@@ -106,7 +104,8 @@ export class Commands {
 
   async #unsubscribe(channels: readonly string[]): Promise<Fields> {
     const { session, hub } = this.#options;
-    readInput(() => hub.checkNames(channels));
+    readInput(() => channels.forEach(checkSubscription));
+    hub.checkCount(channels);
     await session.unsubscribe(channels);
     return {};
   }
@@ -126,12 +125,12 @@ export class Commands {
   }
 
   async #refresh(token: string): Promise<Fields> {
-    const { session, hub } = this.#options;
+    const { session } = this.#options;
     const renewed = this.#renewed.then(() => this.#renew(token));
     this.#renewed = renewed.catch(() => {}); // Whoever asked is told.
     await renewed;
     const retainPresence = () => {
-      if (!this.#grant.mayWatch(BROADCAST)) hub.presence.unwatch(BROADCAST, session);
+      if (!this.#grant.mayWatch(BROADCAST)) session.unwatch(BROADCAST);
     };
     retainPresence();
     const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));

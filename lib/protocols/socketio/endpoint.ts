@@ -1,7 +1,9 @@
 import { socketioFormat } from "./encoder.ts";
-import { isChannel } from "../../core/channel.ts";
+import { checkSubscription, isChannel } from "../../core/channel.ts";
 import { type Disconnect, readInput, Refusal } from "../../core/errors.ts";
 import { Grant } from "../../core/grant.ts";
+import type { Hub } from "../../hub/hub.ts";
+import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import type { Format, Frame, Transport } from "../../core/transport.ts";
 import { type Ack, ConnectError, type ServerSocket, SocketServer } from "./server.ts";
@@ -19,6 +21,7 @@ type EngineLimits = Omit<EngineServerOptions, `on${string}` | "admit" | "allows"
 
 /** What the Socket.IO endpoint needs, and the bounds it keeps. */
 export interface SocketIoOptions extends EngineLimits {
+  readonly hub: Hub;
   readonly connections: Connections;
   readonly access: Access;
   readonly connectTimeoutMs: number;
@@ -34,6 +37,7 @@ export const LARGEST_POSTS = 64;
 
 /** Answers Socket.IO: namespace `/` is everybody's, `/news` is the channel `news`. */
 export class SocketIoEndpoint {
+  readonly #hub: Hub;
   readonly #connections: Connections;
   readonly #engine: EngineServer;
   readonly #bodies: BodyReader;
@@ -44,13 +48,14 @@ export class SocketIoEndpoint {
   readonly #waitingMax: number;
 
   constructor(options: SocketIoOptions) {
-    const { connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
+    const { hub, connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
     this.#waitingMax = options.inboundPerSecondMax;
     this.#bodies = new BodyReader({
       clock,
       timeoutMs,
       bytesMax: LARGEST_POSTS * pollingBytesMax,
     });
+    this.#hub = hub;
     this.#connections = connections;
     this.#grants = new HandshakeGrants(options.access, clock);
     this.#recoveries = new Recoveries(options.channelsMax);
@@ -124,15 +129,14 @@ export class SocketIoEndpoint {
     const recovered = recovery?.channels?.filter((channel) => grant.mayReceive(channel)) ?? [];
     const channels = [...new Set([...asked.channels, ...recovered])];
     const since = recovery?.since ?? asked.since;
-    this.#connections.hub.checkSubscriptions(channels, handshake.address);
+    this.#hub.checkSubscriptions(channels, handshake.address);
     // A client of protocol 4 looks for this in its first answer, and is told nothing with it.
     if (socket.protocol === 4) socket.connect();
 
     const { promise, resolve } = Promise.withResolvers<void>();
     let pid = "";
     const transport = new SocketIoTransport(socket, this.#formats.take(socket));
-    const peer = { address: handshake.address, user: grant.user, expiresAt: grant.expiresAt };
-    const session = this.#connections.open(transport, peer, channels, {
+    const session = this.#hub.open(transport, peerOf(handshake.address, grant), channels, {
       since,
       onWelcome: ({ position, recovered }, { subscriptions }) => {
         const isRecovered = recovered === true && recovery?.channels !== undefined;
@@ -152,7 +156,6 @@ export class SocketIoEndpoint {
   }
 
   #serveCommands(socket: ServerSocket, session: Session, grant: Grant): void {
-    const { hub } = this.#connections;
     let waiting = 0;
     const serve = (event: string, carryOut: (channels: string[]) => Promise<unknown>) => {
       socket.on(event, async (channels: unknown, ack: unknown) => {
@@ -172,14 +175,13 @@ export class SocketIoEndpoint {
       });
     };
     serve("subscribe", (channels) => {
-      readInput(() =>
-        hub.checkSubscriptions(channels, session.peer.address, session.subscriptions)
-      );
+      readInput(() => channels.forEach(checkSubscription));
       grant.checkReceive(channels);
       return session.subscribe(channels);
     });
     serve("unsubscribe", (channels) => {
-      readInput(() => hub.checkNames(channels));
+      readInput(() => channels.forEach(checkSubscription));
+      this.#hub.checkCount(channels);
       return session.unsubscribe(channels);
     });
   }

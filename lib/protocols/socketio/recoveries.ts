@@ -1,4 +1,5 @@
 import { parsePosition, type Position } from "../../core/publication.ts";
+import { randomId } from "../../core/random.ts";
 import type { Handshake } from "./server.ts";
 
 /** Where a client that comes back was before. */
@@ -70,6 +71,5 @@ export class Recoveries {
 
 /** A pid for a session that begins at `position`. */
 export function newPid(position: string): string {
-  const secret = crypto.getRandomValues(new Uint8Array(16));
-  return `${secret.toBase64({ alphabet: "base64url", omitPadding: true })}~${position}`;
+  return `${randomId()}~${position}`;
 }

@@ -1,6 +1,8 @@
 import { HEARTBEAT, joinChunks, retryLine } from "./codec.ts";
 import { type Clock, every, type Timer } from "../../core/clock.ts";
 import type { Grant } from "../../core/grant.ts";
+import type { Hub } from "../../hub/hub.ts";
+import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import { BatchingTransport, type Turn } from "../../hub/batching.ts";
 import type { Connections } from "../../hub/connections.ts";
@@ -11,6 +13,7 @@ import { readSubscription, type Subscription } from "../../http/subscription.ts"
 
 /** What the SSE endpoint needs. */
 export interface EventsOptions {
+  readonly hub: Hub;
   readonly connections: Connections;
   readonly access: Access;
   readonly clock: Clock;
@@ -40,11 +43,11 @@ export class EventsEndpoint {
 
   /** Opens a stream. Throws a `Refusal` before anything is opened. */
   readonly open: Handler = async (exchange) => {
-    const { connections, turn } = this.#options;
+    const { hub, connections, turn } = this.#options;
     const { address } = exchange;
-    const { grant: { user, expiresAt }, subscription } = await this.#admit(exchange);
+    const { grant, subscription } = await this.#admit(exchange);
     const { channels, since } = subscription;
-    connections.hub.checkSubscriptions(channels, address);
+    hub.checkSubscriptions(channels, address);
     const release = connections.admit(address);
     let session: Session | undefined = undefined;
     const transport = new SseTransport({
@@ -60,7 +63,7 @@ export class EventsEndpoint {
     // Spread, so that those who are cut together do not come back together.
     transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
     const batching = new BatchingTransport(transport, joinChunks, turn);
-    session = connections.open(batching, { address, user, expiresAt }, channels, { since });
+    session = hub.open(batching, peerOf(address, grant), channels, { since });
     this.#sessions.add(session);
     return new Response(transport.stream, { headers: HEADERS });
   };

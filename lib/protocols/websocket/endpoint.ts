@@ -2,6 +2,8 @@ import { hark, HARK_V1, joinEvents } from "../hark/codec.ts";
 import { plain } from "../plain/codec.ts";
 import type { Grant } from "../../core/grant.ts";
 import type { Publisher } from "../../broker/publisher.ts";
+import type { Hub } from "../../hub/hub.ts";
+import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import type { Transport } from "../../core/transport.ts";
 import { BatchingTransport, type Turn } from "../../hub/batching.ts";
@@ -23,6 +25,7 @@ import { readSubscription, type Subscription } from "../../http/subscription.ts"
 
 /** What the WebSocket endpoint needs. */
 export interface SocketEndpointOptions extends SocketOptions {
+  readonly hub: Hub;
   readonly connections: Connections;
   readonly publisher: Publisher;
   readonly turn: Turn;
@@ -41,7 +44,7 @@ export class SocketEndpoint {
 
   /** Makes a session of the request. Throws a `Refusal` before anything is accepted. */
   async accept(exchange: Exchange): Promise<Response> {
-    const { connections, access } = this.#options;
+    const { hub, connections, access } = this.#options;
     const { request, query, address } = exchange;
     const subscription = readSubscription(query);
     const grant = await access.identify(callerOf(exchange));
@@ -49,7 +52,7 @@ export class SocketEndpoint {
     const refused = refuseHandshake(request);
     if (refused !== undefined) return refused;
     grant.checkReceive(subscription.channels);
-    connections.hub.checkSubscriptions(subscription.channels, address);
+    hub.checkSubscriptions(subscription.channels, address);
     const protocol = offeredProtocols(request.headers).includes(HARK_V1) ? HARK_V1 : undefined;
     const release = connections.admit(address);
     const guest = { address, subscription, grant, protocol, release };
@@ -81,20 +84,19 @@ class SocketClient {
   }
 
   open(socket: Socket): void {
-    const { connections, turn, publisher, presenceMax, access } = this.#options;
+    const { hub, connections, turn, publisher, presenceMax, access } = this.#options;
     const { address, subscription, grant, protocol } = this.#guest;
     const { channels, since, presence } = subscription;
     const isHark = protocol === HARK_V1;
     let transport: Transport = new WebSocketTransport(socket, isHark ? hark : plain);
     if (isHark) transport = new BatchingTransport(transport, joinEvents, turn);
-    const peer = { address, user: grant.user, expiresAt: grant.expiresAt };
-    this.#session = connections.open(transport, peer, channels, {
+    this.#session = hub.open(transport, peerOf(address, grant), channels, {
       since,
       presence: presence ? channels.filter((channel) => grant.mayWatch(channel)) : [],
     });
     if (!isHark) return;
     this.#commands = new Commands({
-      hub: connections.hub,
+      hub,
       session: this.#session,
       publisher,
       presenceMax,

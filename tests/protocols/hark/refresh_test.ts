@@ -104,6 +104,6 @@ Deno.test("who is on broadcast is told no more, though it was asked for behind a
   await read("less", grant({ receive: ["a"] }));
   release();
   await node.clock.settle();
-  assertEquals(node.hub.presence.watched, 0);
+  assertEquals(node.hub.watched, 0);
   await node.close();
 });

@@ -1,0 +1,196 @@
+import type { Engine, HistoryPage } from "../broker/broker.ts";
+import { subscriptionsOf } from "../core/channel.ts";
+import { type Clock, wait } from "../core/clock.ts";
+import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
+import { frameBytes, type Position, type Publication } from "../core/publication.ts";
+import type { Frame, Transport } from "../core/transport.ts";
+
+/** Anything that counts; a metrics counter is one. */
+export interface Tally {
+  add(amount: number): void;
+}
+
+/** What a replay needs, and the bounds it keeps. */
+export interface ReplayOptions {
+  readonly engine: Pick<Engine, "history">;
+  /** The last publication that was broadcast. */
+  readonly position: () => Position;
+  readonly clock: Clock;
+  readonly outboundBytesMax: number;
+  readonly deliveries: Tally;
+  readonly deliveredBytes: Tally;
+}
+
+/** The session that is caught up. */
+export interface Follower {
+  readonly ended: boolean;
+  readonly transport: Pick<Transport, "format" | "bufferedBytes">;
+  /** Channels and patterns, each with the offset after which this session has had all of it. */
+  readonly subscriptions: ReadonlyMap<string, number>;
+  /** Writes one frame. Returns whether it was written. */
+  write(frame: Frame): boolean;
+  end(reason: Disconnect): void;
+}
+
+/** What to replay. */
+export interface ReplayQuery {
+  readonly subscriptions: readonly string[];
+  readonly since: Position;
+  /** Reports whether the session has not had a publication yet. */
+  readonly isDue: (publication: Publication) => boolean;
+  /** Called with the first page of history before anything of it is sent. */
+  readonly onBegin: (page: HistoryPage) => void;
+  /** Called in the turn in which nothing is held back any more; everything up to `offset` is sent. */
+  readonly onLive: (offset: number) => void;
+}
+
+/** What a replay found. */
+export interface Replayed {
+  /** True if everything after `since` was replayed. */
+  readonly recovered: boolean;
+  /** The id from which the client can resume now. */
+  readonly position: string;
+}
+
+const PAGE_MAX = 128;
+const ROOM_POLL_MS = 20;
+/** How long a client may read nothing of what it missed. */
+export const STALLED_MS = 30_000;
+
+/**
+ * Sends one session what it missed, page by page as its client takes it, and holds back what is
+ * broadcast meanwhile. If too much is held back, it is dropped and read from history again.
+ */
+export class Replay {
+  readonly #options: ReplayOptions;
+  readonly #follower: Follower;
+  /** Everything up to here is sent, or was never due. */
+  #offset!: number;
+  /** What was broadcast meanwhile. */
+  #held!: Publication[];
+  #heldBytes!: number;
+  /** Held publications were dropped to save memory: history has them. */
+  #overflowed!: boolean;
+  #isLive = false;
+
+  /** Holds back from now on. */
+  constructor(options: ReplayOptions, follower: Follower) {
+    this.#options = options;
+    this.#follower = follower;
+    this.#hold();
+  }
+
+  /** Keeps a live publication until its turn comes. */
+  holdBack(publication: Publication): void {
+    if (this.#overflowed || this.#held.at(-1)?.offset === publication.offset) return;
+    this.#held.push(publication);
+    this.#heldBytes += publication.costBytes;
+    if (this.#heldBytes <= this.#options.outboundBytesMax) return;
+    this.#overflowed = true;
+    this.#held = [];
+  }
+
+  /**
+   * Sends history, then what was held back. Resolves when the session is live or has ended; rejects
+   * if history cannot be read.
+   */
+  async run({ subscriptions, since, isDue, onBegin, onLive }: ReplayQuery): Promise<void> {
+    await this.#sendHistory(subscriptions, since, isDue, onBegin);
+    while (!this.#follower.ended && !this.#isLive) await this.#release(onLive);
+  }
+
+  /**
+   * Sends what is due of history after `since`, up to where holding back began. Ends the session if
+   * something goes missing, but for what is already missing when `onBegin` gets the first page.
+   */
+  async #sendHistory(
+    channels: readonly string[],
+    since: Position,
+    isDue: (publication: Publication) => boolean,
+    onBegin?: (page: HistoryPage) => void,
+  ): Promise<void> {
+    const follower = this.#follower;
+    const until = this.#offset;
+    let lostOffset = onBegin === undefined ? since.offset : undefined;
+    let page: HistoryPage;
+    do {
+      page = await this.#options.engine.history({ channels, since, until, limit: PAGE_MAX });
+      if (follower.ended) return;
+      if (lostOffset === undefined) {
+        lostOffset = page.lostOffset;
+        onBegin?.(page);
+      }
+      if (page.lostOffset > Math.max(lostOffset, since.offset)) {
+        return follower.end(DISCONNECTS.slow);
+      }
+      for (const publication of page.publications) {
+        if (isDue(publication)) await this.#sendPaced(publication);
+      }
+      since = page.position;
+    } while (page.more && !follower.ended);
+  }
+
+  /** Sends what was held back, and goes live in the turn in which nothing is left. */
+  async #release(onLive: ReplayQuery["onLive"]): Promise<void> {
+    if (this.#overflowed) return await this.#readAgain();
+    const held = this.#held;
+    for (let next = 0; next < held.length; next++) {
+      const publication = held[next]!;
+      if (takesIn(this.#follower.subscriptions, publication)) await this.#sendPaced(publication);
+      if (this.#follower.ended) return;
+      this.#offset = publication.offset;
+      if (this.#overflowed) return;
+    }
+    this.#isLive = true;
+    onLive(this.#offset);
+  }
+
+  async #readAgain(): Promise<void> {
+    const { subscriptions } = this.#follower;
+    const since = { ...this.#options.position(), offset: this.#offset };
+    this.#hold();
+    await this.#sendHistory([...subscriptions.keys()], since, (publication) => {
+      return takesIn(subscriptions, publication);
+    });
+  }
+
+  #hold(): void {
+    this.#held = [];
+    this.#heldBytes = 0;
+    this.#overflowed = false;
+    this.#offset = this.#options.position().offset;
+  }
+
+  /** Sends when there is room, so that catching up never makes a session look slow. */
+  async #sendPaced(publication: Publication): Promise<void> {
+    const { outboundBytesMax, clock, deliveries, deliveredBytes } = this.#options;
+    const follower = this.#follower;
+    const { transport } = follower;
+    let least = transport.bufferedBytes;
+    let progressAt = clock.monotonic();
+    while (!follower.ended && transport.bufferedBytes > outboundBytesMax / 2) {
+      await wait(clock, ROOM_POLL_MS);
+      if (transport.bufferedBytes < least) {
+        least = transport.bufferedBytes;
+        progressAt = clock.monotonic();
+      } else if (clock.monotonic() - progressAt > STALLED_MS) {
+        return follower.end(DISCONNECTS.slow);
+      }
+    }
+    const frame = transport.format.message(publication);
+    if (!follower.write(frame)) return;
+    deliveries.add(1);
+    deliveredBytes.add(frameBytes(frame));
+  }
+}
+
+/** Reports whether one of the subscriptions takes in `publication`, and began before it. */
+export function takesIn(
+  subscriptions: ReadonlyMap<string, number>,
+  publication: Publication,
+): boolean {
+  return subscriptionsOf(publication.channel).some((name) => {
+    const offset = subscriptions.get(name);
+    return offset !== undefined && offset < publication.offset;
+  });
+}

@@ -1,0 +1,107 @@
+import { networkOf } from "../core/address.ts";
+import { BROADCAST, isPattern } from "../core/channel.ts";
+import { Refusal } from "../core/errors.ts";
+import { Counts, shareOf } from "../core/limits.ts";
+
+/** The bounds on subscriptions. */
+export interface SubscriberLimits {
+  readonly channelsPerSessionMax: number;
+  /** Channels and patterns with a subscriber; an address may begin half of what the others leave. */
+  readonly channelsMax: number;
+  /** Reports whether many clients may have this address, so that it has no quota. */
+  readonly isShared: (address: string) => boolean;
+}
+
+/** The subscribers of one channel or pattern, and the network of the first one. */
+class Group<S> extends Set<S> {
+  readonly network: string;
+
+  constructor(network: string) {
+    super();
+    this.network = network;
+  }
+}
+
+/** Subscribers by channel and pattern, and the quotas on how many of these there are. */
+export class Subscribers<S> {
+  readonly #limits: SubscriberLimits;
+  readonly #groups = new Map<string, Group<S>>();
+  /** How many channels and patterns were begun from each network. */
+  readonly #begun = new Counts();
+
+  constructor(limits: SubscriberLimits) {
+    this.#limits = limits;
+  }
+
+  /** Channels and patterns that have a subscriber. */
+  get size(): number {
+    return this.#groups.size;
+  }
+
+  /** The subscribers of exactly this channel or pattern; undefined if it has none. */
+  of(subscription: string): ReadonlySet<S> | undefined {
+    return this.#groups.get(subscription);
+  }
+
+  /** Channels that have a subscriber by their name. */
+  channelNames(): Iterable<string> {
+    return this.#groups.keys().filter((name) => !isPattern(name));
+  }
+
+  /**
+   * Throws a `Refusal` if a subscriber at `address` that has the subscriptions `held` cannot have
+   * these as well. They MUST be valid.
+   */
+  check(
+    subscriptions: readonly string[],
+    address: string,
+    held: ReadonlyMap<string, number>,
+  ): void {
+    const wanted = new Set(subscriptions);
+    this.checkCount(wanted.union(held));
+    const { channelsMax, isShared } = this.#limits;
+    const added = wanted.difference(this.#groups).size;
+    if (added === 0) return;
+    if (this.size + added > channelsMax) {
+      throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
+    }
+    const own = this.#begun.of(networkOf(address));
+    if (own + added <= shareOf(channelsMax, this.size - own) || isShared(address)) return;
+    throw new Refusal(
+      "over-limit",
+      `Cannot subscribe: ${own} of the server's ${channelsMax} channels were begun from your ` +
+        "address, and the rest is for others; use those, or wait until they are over",
+    );
+  }
+
+  /** Throws a `Refusal` if these are more than one session can have. */
+  checkCount(subscriptions: ReadonlySet<string>): void {
+    const { channelsPerSessionMax } = this.#limits;
+    const free = subscriptions.has(BROADCAST) ? 1 : 0;
+    if (subscriptions.size - free <= channelsPerSessionMax) return;
+    throw new Refusal(
+      "over-limit",
+      `Cannot subscribe: a session has at most ${channelsPerSessionMax} channels`,
+    );
+  }
+
+  /** Adds a subscriber at `address` to a channel or pattern. */
+  add(subscription: string, subscriber: S, address: string): void {
+    let group = this.#groups.get(subscription);
+    if (group === undefined) {
+      const network = networkOf(address);
+      group = new Group(network);
+      this.#groups.set(subscription, group);
+      this.#begun.add(network);
+    }
+    group.add(subscriber);
+  }
+
+  /** Removes a subscriber from a channel or pattern. */
+  delete(subscription: string, subscriber: S): void {
+    const group = this.#groups.get(subscription);
+    if (!group?.delete(subscriber) || group.size > 0) return;
+    this.#groups.delete(subscription);
+    this.#begun.remove(group.network);
+  }
+}
