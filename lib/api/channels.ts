@@ -3,16 +3,11 @@ import type { ChannelInfo, Engine } from "../broker/broker.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import type { Hub } from "../hub/hub.ts";
-import {
-  dataBytes,
-  formatPosition,
-  parsePosition,
-  type Position,
-  type Publication,
-} from "../core/publication.ts";
+import { dataBytes, formatPosition, type Publication } from "../core/publication.ts";
 import { type Access, callerOf } from "../http/access.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
+import { readSince } from "../http/subscription.ts";
 
 /** What telling about channels needs, and its bounds. */
 export interface ChannelsOptions {
@@ -120,11 +115,6 @@ function encode({ id, channel, event, data, time }: Publication): string {
   const head = `{"id":"${id}","channel":"${channel}","event":${JSON.stringify(event)}`;
   const body = typeof data === "string" ? `"data":${data}` : `"base64":"${data.toBase64()}"`;
   return `${head},${body},"time":${time}}`;
-}
-
-function readSince(query: URLSearchParams): Position | undefined {
-  const since = query.get("since");
-  return since ? readInput(() => parsePosition(since)) : undefined;
 }
 
 function readAfter(query: URLSearchParams): string {

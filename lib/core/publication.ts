@@ -112,6 +112,11 @@ export function formatPosition({ epoch, offset }: Position): string {
   return `${epoch}-${offset}`;
 }
 
+/** Reports whether `text` has the form of an id, `<epoch>-<offset>`. */
+export function isPosition(text: string): boolean {
+  return POSITION.test(text);
+}
+
 /** Reads `<epoch>-<offset>`; throws a `SyntaxError` on anything else. */
 export function parsePosition(text: string): Position {
   const [, epoch, offset] = POSITION.exec(text) ?? [];

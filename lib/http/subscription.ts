@@ -1,6 +1,6 @@
 import { BROADCAST, checkSubscription } from "../core/channel.ts";
 import { readInput } from "../core/errors.ts";
-import { parsePosition, type Position } from "../core/publication.ts";
+import { isPosition, parsePosition, type Position } from "../core/publication.ts";
 
 /** What a client asks for when it connects. */
 export interface Subscription {
@@ -10,9 +10,14 @@ export interface Subscription {
   readonly presence: boolean;
 }
 
+/** What EventSource libraries, which cannot set a header, and Mercure's clients call `Last-Event-ID`. */
+const LAST_EVENT_IDS = ["lastEventId", "lastEventID", "last-event-id", "Last-Event-ID"];
+/** Where a client was that brings an id of another server: in no log of ours. */
+const FOREIGN: Position = { epoch: "foreign", offset: 0 };
+
 /**
- * Reads `?channel=a&channel=b&since=ID&presence=1`; `lastEventId` wins over `since`, as it is the
- * newer one when an EventSource comes back. Throws a `Refusal` that says what is wrong.
+ * Reads `?channel=a&channel=b&since=ID&presence=1`, and `since` as `readSince()` does. Throws a
+ * `Refusal` that says what is wrong.
  */
 export function readSubscription(
   query: URLSearchParams,
@@ -21,11 +26,27 @@ export function readSubscription(
   return readInput(() => {
     const channels = [...new Set([BROADCAST, ...query.getAll("channel")])];
     channels.forEach(checkSubscription);
-    const since = lastEventId || query.get("since");
     return {
       channels,
-      since: since ? parsePosition(since) : undefined,
+      since: readSince(query, lastEventId),
       presence: query.get("presence") === "1",
     };
   });
+}
+
+/**
+ * Reads the position to resume from: the header `Last-Event-ID`, then the same in the query, then
+ * `since`, as what a client adds when it comes back is newer than what its address began with. An id
+ * that is not Hark's is a position in another log, because an EventSource would take a refusal as
+ * final; but for `since`, which somebody typed: there it throws a `Refusal`.
+ */
+export function readSince(
+  query: URLSearchParams,
+  lastEventId: string | null = null,
+): Position | undefined {
+  const ids = [lastEventId, ...LAST_EVENT_IDS.map((name) => query.get(name))];
+  const id = ids.find((text) => text);
+  if (id) return isPosition(id) ? parsePosition(id) : FOREIGN;
+  const since = query.get("since");
+  return since ? readInput(() => parsePosition(since)) : undefined;
 }

@@ -10,7 +10,7 @@ import {
   subscriptionsOf,
 } from "../../lib/core/channel.ts";
 import { Refusal } from "../../lib/core/errors.ts";
-import { formatPosition, parsePosition } from "../../lib/core/publication.ts";
+import { formatPosition, isPosition, parsePosition } from "../../lib/core/publication.ts";
 import { readLimit } from "../../lib/api/channels.ts";
 import { decodeSegment, type Match, type Route, Router } from "../../lib/http/router.ts";
 import { readSubscription } from "../../lib/http/subscription.ts";
@@ -53,7 +53,10 @@ const queryFuzzer: Fuzzer = {
   round(dice, show) {
     const pairs = [
       ...[["channel", someSubscription(dice)], ["channel", someSubscription(dice)]],
-      ...[["since", somePosition(dice)], ["presence", "1"], ["limit", String(dice.upTo(1200))]],
+      ...[["since", somePosition(dice)], ["lastEventId", somePosition(dice)], ["presence", "1"], [
+        "limit",
+        String(dice.upTo(1200)),
+      ]],
     ];
     const query = new URLSearchParams(dice.some(pairs, 0.7)).toString();
     const mutated = dice.chance(0.3) ? query : mutateText(dice, query, [query]);
@@ -65,10 +68,12 @@ const queryFuzzer: Fuzzer = {
       const { channels, since } = subscription.value;
       assertEquals(channels, [...new Set([BROADCAST, ...read.getAll("channel")])]);
       assert(channels.every(isSubscription));
-      assertEquals(
-        since && formatPosition(since),
-        since && formatPosition(parsePosition(lastEventId || read.get("since")!)),
-      );
+      const names = ["lastEventId", "lastEventID", "last-event-id", "Last-Event-ID"];
+      const added = [lastEventId, ...names.map((name) => read.get(name))].find((text) => text);
+      const given = added || read.get("since");
+      if (!given) assertEquals(since, undefined);
+      else if (added && !isPosition(added)) assertEquals(since, { epoch: "foreign", offset: 0 });
+      else assertEquals(since && formatPosition(since), formatPosition(parsePosition(given)));
     }
     const limit = attempt(() => readLimit(read), [Refusal]);
     if ("value" in limit) assert(limit.value >= 1 && limit.value <= 1000);

@@ -4,6 +4,7 @@ import { EventStream } from "../../support/events.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { RawConnection, request } from "../../support/raw.ts";
 import { startChild, startServer } from "../../support/server.ts";
+import { HarkClient } from "../../support/socket.ts";
 
 /** The fields of a block, and of the data as JSON. */
 function parse(block: string): Record<string, unknown> {
@@ -61,6 +62,63 @@ Deno.test("/events goes on after Last-Event-ID, which wins over since", async ()
   }
 });
 
+Deno.test("a position counts under every name that clients have for it", async () => {
+  await using server = await startServer();
+  for (const message of ["1", "2", "3"]) await server.broadcast(message);
+  const { body } = await server.fetch("/channels/broadcast?limit=1");
+  const [{ id: first }] = JSON.parse(body).publications;
+  const second = first.replace(/1$/, "2");
+  const names = ["since", "lastEventId", "lastEventID", "last-event-id", "Last-Event-ID"];
+  for (const name of names) {
+    await using stream = await EventStream.open(`${server.url}/events?${name}=${second}`);
+    await stream.blocks.take(2);
+    assertEquals(parse(await stream.blocks.next()).data, { message: "3" }, name);
+    const page = await server.fetch(`/channels/broadcast?${name}=${second}`);
+    assertEquals(JSON.parse(page.body).publications.length, 1, name);
+    await using socket = await HarkClient.open(server.socketUrl(`/ws?${name}=${second}`));
+    assertEquals((await socket.event()).recovered, true, name);
+  }
+  const cases: [string, Record<string, string>, number][] = [
+    [`?since=${first}&lastEventId=${second}`, {}, 1],
+    [`?since=x&lastEventId=${second}`, {}, 1],
+    [`?lastEventId=${first}`, { "last-event-id": second }, 1],
+    [`?lastEventId=&since=${first}`, { "last-event-id": "" }, 2],
+  ];
+  for (const [query, headers, count] of cases) {
+    await using stream = await EventStream.open(`${server.url}/events${query}`, headers);
+    await stream.blocks.take(2);
+    const got = (await stream.blocks.take(count)).map(parse);
+    assertEquals(got.at(-1)!.data, { message: "3" }, query);
+  }
+});
+
+Deno.test("an id of another server makes a gap, as an EventSource never returns after a 400", async () => {
+  await using server = await startServer();
+  await server.broadcast("1");
+  const foreign = [
+    "42",
+    "urn:uuid:7e3c",
+    "é\u00a0",
+    `${"a".repeat(33)}-1`,
+    "a-1 ",
+    `a-${"1".repeat(16)}`,
+  ];
+  for (const id of foreign) {
+    const query = `?lastEventId=${encodeURIComponent(id)}`;
+    const ways: [string, Record<string, string>][] = [["", { "last-event-id": id }], [query, {}]];
+    for (const [query, headers] of ways) {
+      await using stream = await EventStream.open(`${server.url}/events${query}`, headers);
+      const [, welcome, last] = await stream.blocks.take(3);
+      const gap = parse(welcome!.split("\n").slice(1).join("\n"));
+      assertEquals(gap.event, "gap", id);
+      assertEquals(Object.keys(gap.data as object), ["since", "oldest"]);
+      assertEquals(parse(last!).data, { message: "1" });
+    }
+    const page = await server.fetch(`/channels/broadcast${query}`);
+    assertEquals([page.status, JSON.parse(page.body).complete], [200, false], id);
+  }
+});
+
 Deno.test("/events tells of a gap where history is gone", async () => {
   await using server = await startServer({ historyCount: 1 });
   for (const message of ["1", "2", "3"]) await server.broadcast(message);
@@ -83,7 +141,7 @@ Deno.test("/events refuses what cannot be subscribed to before it opens anything
     ["?channel=", {}, 400],
     ["?channel=a%20b", {}, 400],
     ["?since=x", {}, 400],
-    ["", { "last-event-id": "x" }, 400],
+    ["?last-event-id=&since=x", {}, 400],
     ["?channel=a&channel=b", {}, 503],
   ];
   for (const [query, headers, expected] of cases) {
