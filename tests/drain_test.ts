@@ -1,4 +1,4 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "./support/deadline.ts";
 import { EventStream } from "./support/events.ts";
 import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "./support/raw.ts";
@@ -37,12 +37,14 @@ async function drain(name: Deno.Signal): Promise<void> {
   const refused = [
     ["GET /ws HTTP/1.1", ...HANDSHAKE],
     ["GET / HTTP/1.1", ...HANDSHAKE],
-    ["GET /events HTTP/1.1", "Host: localhost"],
   ];
   for (const lines of refused) {
     const answer = await request(server.port, lines);
     assertEquals([answer.status, answer.headers.get("retry-after")], [503, "5"], lines[0]);
   }
+  const events = await server.fetch("/events");
+  assertEquals([events.status, events.headers.get("content-type")], [200, "text/event-stream"]);
+  assertMatch(events.body, /^: The server is stopping: try again\nretry: [5-7]\d{3}\n\n$/);
 
   await Promise.any(clients.map((client) => client.closed()));
   const staying = clients.filter(isOpen);

@@ -3,6 +3,9 @@ import { BROADCAST, isPattern } from "../core/channel.ts";
 import { Refusal } from "../core/errors.ts";
 import { Counts, shareOf } from "../core/limits.ts";
 
+/** After how many seconds there may be room again. */
+const RETRY_AFTER_S = 5;
+
 /** The bounds on subscriptions. */
 export interface SubscriberLimits {
   readonly channelsPerSessionMax: number;
@@ -63,7 +66,8 @@ export class Subscribers<S> {
     const added = wanted.difference(this.#groups).size;
     if (added === 0) return;
     if (this.size + added > channelsMax) {
-      throw new Refusal("over-limit", `Cannot subscribe: the server has ${channelsMax} channels`);
+      const why = `Cannot subscribe: the server has ${channelsMax} channels`;
+      throw new Refusal("over-limit", why, RETRY_AFTER_S);
     }
     const own = this.#begun.of(networkOf(address));
     if (own + added <= shareOf(channelsMax, this.size - own) || isShared(address)) return;
@@ -71,6 +75,7 @@ export class Subscribers<S> {
       "over-limit",
       `Cannot subscribe: ${own} of the server's ${channelsMax} channels were begun from your ` +
         "address, and the rest is for others; use those, or wait until they are over",
+      RETRY_AFTER_S,
     );
   }
 

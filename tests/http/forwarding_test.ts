@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
-import { RawConnection, request } from "../support/raw.ts";
+import { assertEquals, assertMatch } from "@std/assert";
+import { EventStream } from "../support/events.ts";
+import { HANDSHAKE, RawConnection, request } from "../support/raw.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
 /** The address that the log knows a new client by. */
@@ -49,17 +50,13 @@ Deno.test("with --trust-proxy the bounds of an address count for the clients beh
     await connect(address, polling);
   }
   for (const address of ["192.0.2.1", "127.0.0.1", "::1", "0:0:0:0:0:0:0:1", "junk", "unknown"]) {
-    for (const path of ["/ws", "/events", polling]) {
-      const isSocket = path !== "/events";
-      const upgrade = ["Connection: Upgrade", "Upgrade: websocket", "Sec-WebSocket-Version: 13"];
-      const { status } = await request(server.port, [
-        `GET ${path} HTTP/1.1`,
-        "Host: localhost",
-        `X-Forwarded-For: ${address}`,
-        ...isSocket ? [...upgrade, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="] : [],
-      ]);
-      assertEquals(status, 503, `${address} ${path}`);
+    const forwarded = `X-Forwarded-For: ${address}`;
+    for (const path of ["/ws", polling]) {
+      const lines = [`GET ${path} HTTP/1.1`, ...HANDSHAKE, forwarded];
+      assertEquals((await request(server.port, lines)).status, 503, `${address} ${path}`);
     }
+    const lines = ["GET /events HTTP/1.1", "Host: localhost", forwarded];
+    assertMatch((await request(server.port, lines)).body, /^: Cannot connect: your address/);
   }
   await connect("192.0.2.3");
   for (const connection of open) connection[Symbol.dispose]();
@@ -67,16 +64,16 @@ Deno.test("with --trust-proxy the bounds of an address count for the clients beh
 
 Deno.test("with --trust-proxy the addresses of one IPv6 network have the bound of one", async () => {
   await using server = await startServer({ trustProxy: 1, connectionsPerAddressMax: 3 });
-  const statuses: number[] = [];
-  const open: Response[] = [];
+  const isIn: boolean[] = [];
+  const open: EventStream[] = [];
   for (const end of ["::1", "::2", "::3", "::4:5:6:7", ":0:1::1"]) {
     const headers = { "x-forwarded-for": `2001:db8${end}` };
-    const response = await fetch(`${server.url}/events`, { headers });
-    open.push(response);
-    statuses.push(response.status);
+    const stream = await EventStream.open(`${server.url}/events`, headers);
+    open.push(stream);
+    isIn.push(!(await stream.blocks.next()).startsWith(": Cannot connect"));
   }
-  for (const { body } of open) await body?.cancel();
-  assertEquals(statuses, [200, 200, 200, 503, 200]);
+  for (const stream of open) await stream[Symbol.asyncDispose]();
+  assertEquals(isIn, [true, true, true, false, true]);
   const { address } = await server.log.find(({ message }) => message === "refused");
   assertEquals(address, "2001:db8::4:5:6:7");
 });

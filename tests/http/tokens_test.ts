@@ -359,7 +359,7 @@ Deno.test("a server whose keys cannot be had takes no token, and refuses none as
   const query = `token=${await signToken({ exp: Date.now() / 1000 + 60 }, signing)}`;
   const sentence = "Cannot check tokens now, as their keys cannot be had: try again";
   for (const door of DOORS) await knock(server, door, { query }, ["unavailable", sentence]);
-  const { status, headers } = await server.fetch(`/events?${query}`);
+  const { status, headers } = await server.fetch(`/channels/news?${query}`);
   assertEquals([status, headers.get("retry-after")], [503, "5"]);
   for (const door of DOORS) await knock(server, door, {}, undefined);
   for (const door of DOORS) await knock(server, door, { query: `key=${KEY}` }, undefined);

@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { EventStream } from "../support/events.ts";
 import { Proxy } from "../support/proxy.ts";
 import { startServer } from "../support/server.ts";
 import { NodeProcess, packageFolder } from "./clients.ts";
@@ -28,4 +29,22 @@ Deno.test("the npm package eventsource gets messages, and resumes by itself what
     messages.map((_, at) => `${epoch}-${Number(offset) + 1 + at}`),
   );
   assertEquals(source.events("gap").takeAll(), []);
+});
+
+Deno.test("the npm package eventsource returns after it was refused for lack of room", async () => {
+  await using server = await startServer({ connectionsMax: 1 });
+  const folder = await packageFolder("eventsource");
+  const first = await EventStream.open(`${server.url}/events`);
+  await using source = new NodeProcess(
+    "eventsource.mjs",
+    folder,
+    `${server.url}/events`,
+    "message",
+  );
+  await source.next("error");
+  await first[Symbol.asyncDispose]();
+  await server.log.find(({ message, why }) => message === "refused" && /all it may/.test(`${why}`));
+  await server.log.find(({ message }) => message === "new connection");
+  await server.broadcast("still here");
+  assertEquals((await source.next("message"))[0], { message: "still here" });
 });

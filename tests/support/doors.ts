@@ -42,6 +42,17 @@ const get = (path: string): Door["knock"] => async (server, { query = "", header
   return undefined;
 };
 
+/** Where a refusal that passes is a stream that ends, because an EventSource knows no other. */
+const events: Door["knock"] = async (server, { query = "", headers = {} }) => {
+  const response = await deadline(fetch(`${server.url}/events?${query}`, { headers }));
+  if (response.status !== 200) return readProblem(response.status, await response.text());
+  const reader = response.body!.getReader();
+  const { value } = await deadline(reader.read());
+  await reader.cancel();
+  const [, sentence] = /^: (.*)\nretry: /.exec(new TextDecoder().decode(value)) ?? [];
+  return sentence === undefined ? undefined : ["unavailable", sentence];
+};
+
 const socketio = (version: 3 | 4, namespace: string): Door["knock"] => async (server, shown) => {
   const { query = "", headers = {}, auth = {} } = shown;
   const path = `/socket.io/?EIO=${version}&transport=websocket&${query}`;
@@ -71,7 +82,7 @@ export const MAIN_DOORS: readonly Door[] = [
   { name: "WebSocket", knock: socket("/ws") },
   { name: "WebSocket at /", knock: socket("/") },
   { name: "hark.v1", knock: socket("/ws", "hark.v1") },
-  { name: "SSE", knock: get("/events") },
+  { name: "SSE", knock: events },
   { name: "Socket.IO", knock: socketio(4, "/") },
   { name: "Socket.IO 2", knock: socketio(3, "/") },
 ];

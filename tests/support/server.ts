@@ -29,7 +29,7 @@ export type ServerOptions = Partial<Config> & {
 };
 
 /** Where a server can be reached. */
-abstract class Reachable {
+export abstract class Reachable {
   readonly port: number;
   /** `http://127.0.0.1:<port>` */
   readonly url: string;

@@ -35,9 +35,14 @@ export function joinChunks(chunks: readonly Frame[]): Frame {
   return chunks.length === 1 ? chunks[0]! : concat(chunks as readonly Uint8Array<ArrayBuffer>[]);
 }
 
-/** The line that tells a client how long to wait before it comes back. */
+/** The line that says how long a client waits before it returns. */
 export function retryLine(ms: number): Uint8Array<ArrayBuffer> {
   return encoder.encode(`retry: ${Math.round(ms)}\n\n`);
+}
+
+/** A stream that ends at once, which says why, and makes its client return after `ms`. */
+export function retryLater(why: string, ms: number): Uint8Array<ArrayBuffer> {
+  return concat([encoder.encode(commentLines(why)), retryLine(ms)]);
 }
 
 function dataText({ data }: Publication): string {

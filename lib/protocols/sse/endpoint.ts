@@ -1,5 +1,6 @@
-import { HEARTBEAT, joinChunks, retryLine } from "./codec.ts";
+import { HEARTBEAT, joinChunks, retryLater, retryLine } from "./codec.ts";
 import { type Clock, every, type Timer } from "../../core/clock.ts";
+import { Refusal } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
@@ -41,8 +42,24 @@ export class EventsEndpoint {
     this.#heartbeat = every(options.clock, options.sseHeartbeatMs, () => this.#beat());
   }
 
-  /** Opens a stream. Throws a `Refusal` before anything is opened. */
+  /**
+   * Opens a stream. Throws a `Refusal` before anything is opened, unless it says when to retry: then
+   * the answer is a stream that ends at once, because an `EventSource` never returns after another
+   * status than 200 (WHATWG HTML, section 9.2.3).
+   */
   readonly open: Handler = async (exchange) => {
+    try {
+      return await this.#open(exchange);
+    } catch (error) {
+      if (!(error instanceof Refusal) || error.retryAfterS === undefined) throw error;
+      const { type, message, retryAfterS } = error;
+      this.#options.connections.refused(type, message, exchange.address);
+      const body = retryLater(message, spread(retryAfterS * 1000));
+      return new Response(body, { headers: HEADERS });
+    }
+  };
+
+  async #open(exchange: Exchange): Promise<Response> {
     const { hub, connections, turn } = this.#options;
     const { address } = exchange;
     const { grant, subscription } = await this.#admit(exchange);
@@ -60,13 +77,12 @@ export class EventsEndpoint {
         this.#sessions.delete(session);
       },
     });
-    // Spread, so that those who are cut together do not come back together.
-    transport.write(retryLine(RETRY_MIN_MS + Math.random() * RETRY_SPREAD_MS));
+    transport.write(retryLine(spread(RETRY_MIN_MS)));
     const batching = new BatchingTransport(transport, joinChunks, turn);
     session = hub.open(batching, peerOf(address, grant), channels, { since });
     this.#sessions.add(session);
     return new Response(transport.stream, { headers: HEADERS });
-  };
+  }
 
   /** What `open` would answer, with nothing opened. */
   readonly head: Handler = async (exchange) => {
@@ -93,4 +109,9 @@ export class EventsEndpoint {
       if (!session.write(HEARTBEAT)) this.#sessions.delete(session);
     }
   }
+}
+
+/** Clients that are cut or refused together do not return together. */
+function spread(ms: number): number {
+  return ms + Math.random() * RETRY_SPREAD_MS;
 }

@@ -2,8 +2,8 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { eventually } from "../../support/deadline.ts";
 import { EventStream } from "../../support/events.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { RawConnection, request } from "../../support/raw.ts";
-import { startChild, startServer } from "../../support/server.ts";
+import { RawConnection } from "../../support/raw.ts";
+import { type Reachable, startChild, startServer } from "../../support/server.ts";
 import { HarkClient } from "../../support/socket.ts";
 
 /** The fields of a block, and of the data as JSON. */
@@ -150,6 +150,33 @@ Deno.test("/events refuses what cannot be subscribed to before it opens anything
   assertEquals((await server.fetch("/count")).body, '{"count":0}');
 });
 
+/** Asserts that an EventSource is told to return later, by a stream that ends at once. */
+async function assertRetry(server: Reachable, query = "", why = /^: .+/): Promise<void> {
+  const { status, headers, body } = await server.fetch(`/events${query}`);
+  assertEquals([status, headers.get("content-type")], [200, "text/event-stream"]);
+  assertMatch(body, why);
+  const [, retry] = /^: .+\nretry: (\d+)\n\n$/.exec(body)!;
+  assert(Number(retry) >= 1000 && Number(retry) <= 10_000, retry);
+}
+
+Deno.test("a refusal that passes is a stream that ends, because any other status is final", async () => {
+  await using server = await startServer({ channelsMax: 3, trustProxy: 1 });
+  const mine = { "x-forwarded-for": "192.0.2.1" };
+  await using _stream = await EventStream.open(`${server.url}/events?channel=a`, mine);
+  await assertRetry(
+    server,
+    "?channel=b&channel=c",
+    /^: Cannot subscribe: the server has 3 channels/,
+  );
+  const { headers, body } = await server.fetch("/events?channel=b&channel=c", {
+    headers: { ...mine, origin: "https://other.example" },
+  });
+  assertEquals(headers.get("access-control-allow-origin"), "*");
+  assertMatch(body, /\nretry: \d+\n\n$/);
+  const metrics = await server.metrics();
+  assertEquals(metrics.get('hark_rejected_total{reason="over-limit"}'), 2);
+});
+
 Deno.test("/events beats so that nobody takes a silent stream for dead", async () => {
   const clock = new FakeClock();
   await using server = await startServer({ sseHeartbeatMs: 500, clock });
@@ -169,7 +196,7 @@ Deno.test("a client that leaves /events is forgotten, told of, and gives its slo
       await using stream = await EventStream.open(`${server.url}/events`);
       await stream.blocks.take(2);
       assertEquals((await server.fetch("/count")).body, '{"count":1}');
-      assertEquals((await server.fetch("/events")).status, 503);
+      await assertRetry(server);
     }
     await eventually(
       async () => (await server.fetch("/count")).body,
@@ -199,14 +226,13 @@ Deno.test("a client that stops reading /events is cut, and its slot is free once
   );
   assertEquals((await server.fetch("/count")).body, '{"count":0}');
   assertEquals((await server.metrics()).get("hark_closing_sessions"), 1);
-  const lines = ["GET /events HTTP/1.1", "Host: localhost"];
-  assertEquals((await request(server.port, lines)).status, 503);
+  await assertRetry(server);
   slow[Symbol.dispose]();
   await eventually(
     async () => (await server.metrics()).get("hark_closing_sessions"),
     (count) => count === 0,
   );
   using next = await RawConnection.open(server.port);
-  await next.request(lines);
+  await next.request(["GET /events HTTP/1.1", "Host: localhost"]);
   assertEquals((await next.head()).status, 200);
 });
