@@ -26,6 +26,19 @@ const PURE = /^lib\/(core\/|protocols\/\w+\/(codec\d?|encoder|decoder|attachment
 const GIVEN = ["config", "observe"];
 const GET_GIVEN = ["auth", "broker", "hub", "http", "api", "protocols"];
 
+/** Files that import each other, each pair in the order of their names; there is to be none. */
+const CIRCLES_KNOWN = new Set(["lib/broker/history/channel_log.ts lib/broker/history/eviction.ts"]);
+
+/** What a reader takes in at once. */
+const LINES_MAX = 300;
+/** Files that are longer, and may not grow. */
+const LINES_KNOWN: Readonly<Record<string, number>> = {
+  "lib/config/options.ts": 335,
+  "lib/observe/metrics.ts": 307,
+  "lib/server.ts": 346,
+  "static/client.js": 512,
+};
+
 /** What only some files may name. */
 const RESERVED: readonly { name: RegExp; mayUse: (path: string) => boolean }[] = [
   { name: /\bDeno\.(args|env|exit)\b/, mayUse: (path) => path === "main.ts" },
@@ -75,6 +88,39 @@ function withoutTexts(source: string): string {
   );
 }
 
+/** The pairs of files that lead to each other through imports, as `<path> <path>`. */
+function circlesOf(imports: ReadonlyMap<string, readonly { target: string }[]>): string[] {
+  const reached = new Map([...imports.keys()].map((path) => [path, reachedFrom(path, imports)]));
+  return [...imports.keys()].flatMap((path) =>
+    [...reached.get(path)!]
+      .filter((other) => path < other && reached.get(other)?.has(path))
+      .map((other) => `${path} ${other}`)
+  ).sort();
+}
+
+/** All files that an import of `path` brings in, near or far. */
+function reachedFrom(
+  path: string,
+  imports: ReadonlyMap<string, readonly { target: string }[]>,
+): Set<string> {
+  const reached = new Set<string>();
+  const waiting = [path];
+  for (let next = waiting.pop(); next !== undefined; next = waiting.pop()) {
+    for (const { target } of imports.get(next) ?? []) {
+      if (reached.has(target)) continue;
+      reached.add(target);
+      waiting.push(target);
+    }
+  }
+  return reached;
+}
+
+function lengthProblem(path: string, source: string): string | undefined {
+  const lines = source.split("\n").length - 1;
+  const max = LINES_KNOWN[path] ?? LINES_MAX;
+  return lines > max ? `${path} has ${lines} lines, more than ${max}` : undefined;
+}
+
 async function programFiles(): Promise<string[]> {
   const files = (await listFiles("lib")).filter((path) => path.endsWith(".ts"));
   return ["main.ts", ...files.filter((path) => !path.startsWith("lib/std/"))];
@@ -87,6 +133,21 @@ Deno.test("imports point down: main, server, protocols, hub, broker, core", asyn
   const problems = files.flatMap((path) =>
     (imports.get(path) ?? []).flatMap((each) => importProblem(path, each) ?? [])
   );
+  assertEquals(problems, []);
+});
+
+Deno.test("no two files of the program import each other, directly or around others", async () => {
+  const circles = circlesOf(await readImports(await programFiles()));
+  assertEquals(circles.filter((pair) => !CIRCLES_KNOWN.has(pair)), []);
+});
+
+Deno.test("no file of the program or its page has more than 300 lines", async () => {
+  const scripts = (await listFiles("static")).filter((path) => path.endsWith(".js"));
+  const problems: string[] = [];
+  for (const path of [...await programFiles(), ...scripts]) {
+    const problem = lengthProblem(path, await Deno.readTextFile(`${ROOT}${path}`));
+    if (problem !== undefined) problems.push(problem);
+  }
   assertEquals(problems, []);
 });
 
@@ -134,6 +195,29 @@ Deno.test("an import that points up, sideways or out is reported", () => {
     const found = importProblem(path, { specifier: target, target, typeOnly }) ?? "nothing";
     assertEquals(found.startsWith(path) && found.includes(problem), true, found);
   }
+});
+
+Deno.test("files that import each other are reported, also around others", () => {
+  const imports = { a: ["b", "x"], b: ["a", "c"], c: ["d"], d: ["e"], e: ["c"], f: ["a"] };
+  const targets = Object.entries(imports).map(([path, list]) =>
+    [path, list.map((target) => ({ target }))] as const
+  );
+  assertEquals(circlesOf(new Map(targets)), ["a b", "c d", "c e", "d e"]);
+});
+
+Deno.test("a file that is too long is reported, and one known to be once it grows", () => {
+  const [[path, lines] = ["", 0]] = Object.entries(LINES_KNOWN);
+  assertEquals(lengthProblem("lib/a.ts", "\n".repeat(300)), undefined);
+  assertEquals(
+    lengthProblem("lib/a.ts", "\n".repeat(301)),
+    "lib/a.ts has 301 lines, more than 300",
+  );
+  if (path === "") return;
+  assertEquals(lengthProblem(path, "\n".repeat(lines)), undefined);
+  assertEquals(
+    lengthProblem(path, "\n".repeat(lines + 1)),
+    `${path} has ${lines + 1} lines, more than ${lines}`,
+  );
 });
 
 Deno.test("a reserved name is reported where it is code, and not where it is text", () => {

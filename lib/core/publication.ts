@@ -1,4 +1,3 @@
-import type { Format, Frame } from "./transport.ts";
 import { checkChannel } from "./channel.ts";
 
 /** What a message carries: JSON text as it was published, or bytes. */
@@ -15,6 +14,18 @@ export interface Draft {
 export interface Position {
   readonly epoch: string;
   readonly offset: number;
+}
+
+/** What a transport writes as one: a text, bytes, or several of them back to back. */
+export type Frame =
+  | string
+  | Uint8Array<ArrayBuffer>
+  | readonly (string | Uint8Array<ArrayBuffer>)[];
+
+/** Encodes publications in one wire format. MUST be pure and MUST NOT throw. */
+export interface MessageFormat {
+  /** One publication; called at most once for each publication. */
+  message(publication: Publication): Frame;
 }
 
 /** A publication's bytes in one format. */
@@ -55,7 +66,7 @@ export class Publication implements Draft, Position {
   readonly data: Data;
   /** When it was ordered, in milliseconds since 1970. */
   readonly time: number;
-  #memo: Map<Format, Encoded> | undefined;
+  #memo: Map<MessageFormat, Encoded> | undefined;
   #costBytes: number | undefined;
 
   constructor(position: Position, draft: Draft, time: number) {
@@ -78,7 +89,7 @@ export class Publication implements Draft, Position {
   }
 
   /** Its bytes in `format`, encoded the first time and remembered until `forgetEncoded()`. */
-  encoded(format: Format): Encoded {
+  encoded(format: MessageFormat): Encoded {
     this.#memo ??= new Map();
     let encoded = this.#memo.get(format);
     if (encoded === undefined) {

@@ -1,11 +1,7 @@
 import type { Disconnect } from "./errors.ts";
-import type { Publication } from "./publication.ts";
+import type { Frame, MessageFormat } from "./publication.ts";
 
-/** What a transport writes as one: a text, bytes, or several of them back to back. */
-export type Frame =
-  | string
-  | Uint8Array<ArrayBuffer>
-  | readonly (string | Uint8Array<ArrayBuffer>)[];
+export type { Frame };
 
 /** What a client is told when its session begins. */
 export interface Welcome {
@@ -39,9 +35,7 @@ export interface PresenceChange {
 }
 
 /** Encodes what a server says in one wire format. MUST be pure and MUST NOT throw. */
-export interface Format {
-  /** One publication; called at most once for each publication. */
-  message(publication: Publication): Frame;
+export interface Format extends MessageFormat {
   /** What comes first on a session; undefined if the format has nothing to say. */
   welcome(welcome: Welcome): Frame | undefined;
   /** Presence of a channel; undefined if the format cannot carry it. */

@@ -1,6 +1,5 @@
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
-import type { EngineSocket } from "./session.ts";
 
 /** How long clients may be silent. */
 export interface HeartbeatLimits {
@@ -9,13 +8,22 @@ export interface HeartbeatLimits {
   readonly pingTimeoutMs: number;
 }
 
+/** A session whose client has to say now and then that it is there. */
+export interface Beating {
+  readonly codec: { readonly version: 3 | 4 };
+  /** Asks the client whether it is there. */
+  ping(): void;
+  /** Ends the session, as its client has not said in time that it is there. */
+  timeOut(): void;
+}
+
 /**
  * When each session is to be asked whether its client is there, and to be given up. In version 3 the
  * client pings, in version 4 the server.
  */
 export class Heartbeats {
-  readonly #pings: Deadlines<EngineSocket>;
-  readonly #silences: Deadlines<EngineSocket>;
+  readonly #pings: Deadlines<Beating>;
+  readonly #silences: Deadlines<Beating>;
 
   constructor({ clock, pingIntervalMs, pingTimeoutMs }: HeartbeatLimits) {
     this.#pings = new Deadlines(clock, pingIntervalMs, (socket) => socket.ping());
@@ -28,12 +36,12 @@ export class Heartbeats {
   }
 
   /** Begins, or begins anew because the client has said that it is there. */
-  start(socket: EngineSocket): void {
+  start(socket: Beating): void {
     this.#silences.start(socket);
     if (socket.codec.version === 4) this.#pings.start(socket);
   }
 
-  stop(socket: EngineSocket): void {
+  stop(socket: Beating): void {
     this.#silences.cancel(socket);
     this.#pings.cancel(socket);
   }

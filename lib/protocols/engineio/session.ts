@@ -204,12 +204,12 @@ export class EngineSocket {
     else if (socket === this.#upgrade?.socket) this.#upgrade.ended();
   }
 
-  /** Asks the client whether it is there. For `Heartbeats` alone. */
+  /** Asks the client whether it is there. */
   ping(): void {
     this.write("2");
   }
 
-  /** Ends a session whose client has not said in time that it is there. For `Heartbeats` alone. */
+  /** Ends a session whose client has not said in time that it is there. */
   timeOut(): void {
     this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" }, CLOSE);
   }
