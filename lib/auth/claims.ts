@@ -1,5 +1,5 @@
 import { isSubscription } from "../core/channel.ts";
-import { isOver } from "../core/grant.ts";
+import { CLOCK_SKEW_MS, hasExpired } from "../core/grant.ts";
 import { type Fields, refuseToken } from "./jwt.ts";
 
 /** What a token lets its bearer do. */
@@ -27,8 +27,6 @@ export const PATTERNS_MAX = 100;
 /** Characters of a user's name. */
 export const USER_CHARS_MAX = 128;
 
-/** An issuer's clock may be ahead of ours by so much. */
-const LEEWAY_MS = 30_000;
 /** The year 10000: more is not seconds, but milliseconds. */
 const SECONDS_MAX = 253_402_300_800;
 const CONTROLS = /\p{Cc}/u;
@@ -42,10 +40,10 @@ const CONTROLS = /\p{Cc}/u;
 export function readClaims(claims: Fields, expected: Expectations, nowMs: number): Claims {
   const expiresAt = readTime(claims, "exp");
   if (expiresAt === undefined) throw refuseToken("it has no exp, and never to end is not allowed");
-  if (isOver(expiresAt, nowMs)) throw refuseToken("it has expired");
+  if (hasExpired(expiresAt, nowMs)) throw refuseToken("it has expired");
   for (const name of ["nbf", "iat"]) {
     const from = readTime(claims, name) ?? 0;
-    if (from > nowMs + LEEWAY_MS) throw refuseToken(`it is not valid yet, by its ${name}`);
+    if (from > nowMs + CLOCK_SKEW_MS) throw refuseToken(`it is not valid yet, by its ${name}`);
   }
   checkAudience(claims.aud, expected.tokenAudience);
   if (expected.tokenIssuer !== "" && claims.iss !== expected.tokenIssuer) {

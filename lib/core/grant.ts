@@ -19,12 +19,19 @@ export interface GrantRules {
   readonly manage: Refusal | undefined;
 }
 
-/** How long a client may take to show a new token after the one it has has expired. */
-export const EXPIRY_GRACE_MS = 10_000;
+/** By how much an issuer's clock may differ from this one. */
+export const CLOCK_SKEW_MS = 2000;
+/** How long a connected client may take to refresh its token once that has expired. */
+export const REFRESH_GRACE_MS = 10_000;
 
-/** Tells whether a token that expires then has, and the time to show another is over too. */
-export function isOver(expiresAt: number | undefined, nowMs: number): boolean {
-  return expiresAt !== undefined && expiresAt + EXPIRY_GRACE_MS <= nowMs;
+/** Reports whether a token has expired, clock skew allowed: then nobody gets in by it any more. */
+export function hasExpired(expiresAt: number | undefined, nowMs: number): boolean {
+  return expiresAt !== undefined && expiresAt + CLOCK_SKEW_MS <= nowMs;
+}
+
+/** Reports whether the time to refresh an expired token is over, so that its session ends. */
+export function isRefreshOver(expiresAt: number | undefined, nowMs: number): boolean {
+  return expiresAt !== undefined && expiresAt + REFRESH_GRACE_MS <= nowMs;
 }
 
 /** What one client may do, and until when. */
@@ -40,6 +47,15 @@ export class Grant {
     this.user = rules.user;
     this.expiresAt = rules.expiresAt;
     this.#rules = rules;
+  }
+
+  /** Throws a `Refusal` if its token has expired: all that a connected client may do then is refresh it. */
+  checkExpiry(nowMs: number): void {
+    if (!hasExpired(this.expiresAt, nowMs)) return;
+    throw new Refusal(
+      "unauthorized",
+      "Cannot do this with an expired token: refresh it, or connect again with a new one",
+    );
   }
 
   /** Tells whether a channel, or all that a pattern takes in, may be received. */

@@ -2,7 +2,7 @@ import type { Engine } from "../broker/broker.ts";
 import { subscriptionsOf } from "../core/channel.ts";
 import { wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
-import { isOver } from "../core/grant.ts";
+import { isRefreshOver } from "../core/grant.ts";
 import { formatPosition, type Position, type Publication } from "../core/publication.ts";
 import type { PresenceEntry, Transport } from "../core/transport.ts";
 import type { Peer } from "./peer.ts";
@@ -157,7 +157,7 @@ export class Hub {
   endExpired(): void {
     const now = this.#options.clock.now();
     for (const session of this.#sessions.values()) {
-      if (isOver(session.expiresAt, now)) session.end(DISCONNECTS.expired);
+      if (isRefreshOver(session.expiresAt, now)) session.end(DISCONNECTS.expired);
     }
   }
 

@@ -10,6 +10,7 @@ import {
 } from "../../lib/auth/jwt.ts";
 import { isSubscription } from "../../lib/core/channel.ts";
 import { Refusal } from "../../lib/core/errors.ts";
+import { CLOCK_SKEW_MS } from "../../lib/core/grant.ts";
 import type { Dice } from "../support/dice.ts";
 import {
   encodeBytes,
@@ -156,7 +157,7 @@ function someClaims(
 function checkClaims({ user, subscribe, publish, expiresAt }: Claims): void {
   assert(user === undefined || isUser(user));
   for (const pattern of [...subscribe, ...publish]) assert(isSubscription(pattern), pattern);
-  assert(Number.isFinite(expiresAt) && expiresAt > NOW_S * 1000 - 10_000);
+  assert(Number.isFinite(expiresAt) && expiresAt > NOW_S * 1000 - CLOCK_SKEW_MS);
 }
 
 function someJsonValue(dice: Dice): unknown {

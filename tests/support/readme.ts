@@ -6,7 +6,7 @@ import { ATTACHMENTS_MAX } from "../../lib/protocols/socketio/attachments.ts";
 import { DEPTH_MAX } from "../../lib/core/json.ts";
 import { CONNECT_CHARS_MAX } from "../../lib/protocols/socketio/decoder.ts";
 import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
-import { EXPIRY_GRACE_MS } from "../../lib/core/grant.ts";
+import { CLOCK_SKEW_MS, REFRESH_GRACE_MS } from "../../lib/core/grant.ts";
 import { CALLERS_MAX } from "../../lib/core/limits.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import { STALLED_MS } from "../../lib/hub/replay.ts";
@@ -83,7 +83,8 @@ function boundsTable(): string {
     ["characters of a token", TOKEN_CHARS_MAX, rejected("unauthorized")],
     ["patterns in each of a token's lists", PATTERNS_MAX, rejected("unauthorized")],
     ["characters of a user's name", USER_CHARS_MAX, rejected("unauthorized")],
-    ["time to show another token", seconds(EXPIRY_GRACE_MS), disconnected("expired")],
+    ["clock skew of a token's times", seconds(CLOCK_SKEW_MS), rejected("unauthorized")],
+    ["time to refresh an expired token", seconds(REFRESH_GRACE_MS), disconnected("expired")],
     ["time for a set of keys to come", seconds(JWKS_TIMEOUT_MS), "the log"],
     ["bytes of a set of keys", JWKS_BYTES_MAX, "the log"],
     ["keys of a set", KEYS_MAX, "the log"],

@@ -1,5 +1,6 @@
 import { type Command, CommandError, decodeCommand, encodeError, encodeOk } from "./codec.ts";
 import { BROADCAST, checkChannel, checkSubscription } from "../../core/channel.ts";
+import type { Clock } from "../../core/clock.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -8,6 +9,7 @@ import type { Session } from "../../hub/session.ts";
 
 /** What a client's commands need. */
 export interface CommandsOptions {
+  readonly clock: Clock;
   readonly hub: Hub;
   readonly session: Session;
   readonly publisher: Publisher;
@@ -96,8 +98,9 @@ export class Commands {
     const { session, hub } = this.#options;
     const { channels, since } = command;
     readInput(() => channels.forEach(checkSubscription));
-    this.#grant.checkReceive(channels);
-    const presence = command.presence ? channels.filter((name) => this.#grant.mayWatch(name)) : [];
+    const grant = this.#liveGrant();
+    grant.checkReceive(channels);
+    const presence = command.presence ? channels.filter((name) => grant.mayWatch(name)) : [];
     const replayed = await session.subscribe(channels, { since, presence });
     return { position: hub.positionId, ...replayed };
   }
@@ -111,8 +114,9 @@ export class Commands {
   }
 
   async #publish({ draft }: Command & { type: "publish" }) {
-    this.#grant.checkPublish(draft.channel);
-    const [publication] = await this.#options.publisher.publish([draft], this.#grant);
+    const grant = this.#liveGrant();
+    grant.checkPublish(draft.channel);
+    const [publication] = await this.#options.publisher.publish([draft], grant);
     return { id: publication!.id, time: publication!.time };
   }
 
@@ -120,8 +124,14 @@ export class Commands {
   async #presence(channel: string) {
     const { hub, presenceMax } = this.#options;
     readInput(() => checkChannel(channel));
-    this.#grant.checkWatch(channel);
+    this.#liveGrant().checkWatch(channel);
     return hub.present(channel, presenceMax);
+  }
+
+  /** What the client may do now. Throws a `Refusal` if its token has expired. */
+  #liveGrant(): Grant {
+    this.#grant.checkExpiry(this.#options.clock.now());
+    return this.#grant;
   }
 
   async #refresh(token: string): Promise<Fields> {

@@ -1,5 +1,6 @@
 import { socketioFormat } from "./encoder.ts";
 import { checkSubscription, isChannel } from "../../core/channel.ts";
+import type { Clock } from "../../core/clock.ts";
 import { type Disconnect, readInput, Refusal } from "../../core/errors.ts";
 import { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -43,6 +44,7 @@ export class SocketIoEndpoint {
   readonly #bodies: BodyReader;
   readonly #formats = new Formats();
   readonly #recoveries: Recoveries;
+  readonly #clock: Clock;
   readonly #grants: HandshakeGrants;
   /** Commands of one client that wait at a time. */
   readonly #waitingMax: number;
@@ -57,6 +59,7 @@ export class SocketIoEndpoint {
     });
     this.#hub = hub;
     this.#connections = connections;
+    this.#clock = clock;
     this.#grants = new HandshakeGrants(options.access, clock);
     this.#recoveries = new Recoveries(options.channelsMax);
     const io = new SocketServer({
@@ -176,6 +179,7 @@ export class SocketIoEndpoint {
     };
     serve("subscribe", (channels) => {
       readInput(() => channels.forEach(checkSubscription));
+      grant.checkExpiry(this.#clock.now());
       grant.checkReceive(channels);
       return session.subscribe(channels);
     });

@@ -1,6 +1,6 @@
 import type { Clock } from "../../core/clock.ts";
 import { Refusal } from "../../core/errors.ts";
-import { Grant, isOver } from "../../core/grant.ts";
+import { Grant, hasExpired } from "../../core/grant.ts";
 import type { Handshake } from "./server.ts";
 import { type Access, callerOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/router.ts";
@@ -30,8 +30,8 @@ export class HandshakeGrants {
   find(handshake: Handshake): Grant | Promise<Grant> {
     const { headers, query, address, auth: { token } } = handshake;
     const known = this.#grants.get(query);
-    const hasExpired = known instanceof Grant && isOver(known.expiresAt, this.#clock.now());
-    if (known === undefined || hasExpired || token !== undefined) {
+    const isStale = known instanceof Grant && hasExpired(known.expiresAt, this.#clock.now());
+    if (known === undefined || isStale || token !== undefined) {
       return this.#access.identify({ headers, query, address, token });
     }
     if (known instanceof Refusal) throw known;

@@ -96,6 +96,7 @@ class SocketClient {
     });
     if (!isHark) return;
     this.#commands = new Commands({
+      clock: this.#options.clock,
       hub,
       session: this.#session,
       publisher,

@@ -16,6 +16,7 @@ async function setUp() {
   const { session, transport } = await node.connect(["a", "b"]);
   const reading = new Map<string, PromiseWithResolvers<Grant>>();
   const commands = new Commands({
+    clock: node.clock,
     hub: node.hub,
     session,
     publisher: new Publisher({
