@@ -3,13 +3,13 @@ import { takesTokens, Tokens } from "./auth/tokens.ts";
 import { isShared } from "./core/address.ts";
 import { type Config, ConfigError } from "./config/config.ts";
 import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
-import type { Engine } from "./broker/broker.ts";
+import type { Broker } from "./broker/broker.ts";
 import { Refusal } from "./core/errors.ts";
 import { Hub } from "./hub/hub.ts";
 import { Publisher } from "./broker/publisher.ts";
 import { Turn } from "./hub/batching.ts";
-import { MemoryEngine } from "./broker/memory.ts";
-import { SqliteEngine } from "./broker/sqlite/sqlite.ts";
+import { MemoryBroker } from "./broker/memory.ts";
+import { SqliteBroker } from "./broker/sqlite/sqlite.ts";
 import { Access } from "./http/access.ts";
 import { ChannelsEndpoint } from "./api/channels.ts";
 import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
@@ -43,13 +43,13 @@ const EXPIRY_CHECK_MS = 1000;
 /** How long a client may take to answer that it leaves, or to read its last answer. */
 const LEAVE_MS = 2000;
 
-/** One node: the engine, the hub, and every endpoint. */
+/** One node: the broker, the hub, and every endpoint. */
 export class Server {
   readonly #config: Config;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #metrics: HarkMetrics;
-  readonly #engine: Engine;
+  readonly #broker: Broker;
   readonly #hub: Hub;
   readonly #connections: Connections;
   readonly #origins: Origins;
@@ -69,11 +69,11 @@ export class Server {
     this.#log = log;
     this.#clock = clock;
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
-    this.#engine = openEngine(config, clock);
+    this.#broker = openBroker(config, clock);
     const connections = this.#connections = new Connections(clock, config, log, metrics);
     const hub = this.#hub = new Hub({
       ...config,
-      engine: this.#engine,
+      broker: this.#broker,
       clock,
       greeting: config.welcome,
       isShared: (address) => isShared(address, config.trustProxy),
@@ -97,7 +97,7 @@ export class Server {
     const access = new Access({ ...config, keys, tokens, origins });
     const publisher = new Publisher({
       ...config,
-      engine: this.#engine,
+      broker: this.#broker,
       clock,
       onPublished(seconds, count) {
         metrics.publishSeconds.observe(seconds);
@@ -119,7 +119,7 @@ export class Server {
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, turn });
     this.#router = new Router(routesOf({
       publish: this.#publish,
-      channels: new ChannelsEndpoint({ ...config, engine: this.#engine, hub, access }),
+      channels: new ChannelsEndpoint({ ...config, broker: this.#broker, hub, access }),
       sessions: new SessionsEndpoint({ hub, access }),
       socket: new SocketEndpoint({
         ...config,
@@ -149,7 +149,7 @@ export class Server {
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
     await this.#readTokenKeys();
-    await this.#engine.start((publication) => {
+    await this.#broker.start((publication) => {
       const startedAt = this.#clock.monotonic();
       this.#hub.broadcast(publication);
       this.#metrics.fanoutSeconds.observe((this.#clock.monotonic() - startedAt) / 1000);
@@ -206,7 +206,7 @@ export class Server {
     this.#tokens?.close();
     this.#publish.close();
     await this.#shutdown();
-    await this.#engine.close();
+    await this.#broker.close();
   }
 
   /** The process has no descriptor left: every client that is there stays, and others have to wait. */
@@ -294,7 +294,7 @@ export class Server {
   }
 
   #renderMetrics(): Response {
-    const { channels, publications, bytes } = this.#engine.stats();
+    const { channels, publications, bytes } = this.#broker.stats();
     this.#metrics.channels.set(Math.max(channels, this.#hub.channels));
     this.#metrics.historyPublications.set(publications);
     this.#metrics.historyBytes.set(bytes);
@@ -327,9 +327,9 @@ export class Server {
   }
 }
 
-function openEngine(config: Config, clock: Clock): Engine {
-  if (config.store === "") return new MemoryEngine(clock, config);
-  return SqliteEngine.open(config.store, { clock, limits: config, sync: config.storeSync });
+function openBroker(config: Config, clock: Clock): Broker {
+  if (config.store === "") return new MemoryBroker(clock, config);
+  return SqliteBroker.open(config.store, { clock, limits: config, sync: config.storeSync });
 }
 
 /** Path and query as they were sent: `URL` would resolve dots and turn backslashes around. */

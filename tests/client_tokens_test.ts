@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { connect, type Events, type Hark, HarkError } from "../static/client.js";
 import { deadline, eventually } from "./support/deadline.ts";
-import { SocketClock } from "./support/engine.ts";
+import { SocketClock } from "./support/engineio.ts";
 import { startServer, type TestServer } from "./support/server.ts";
 import { issue, NOW_S, SECRET } from "./support/tokens.ts";
 

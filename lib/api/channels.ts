@@ -1,5 +1,5 @@
 import { checkChannel } from "../core/channel.ts";
-import type { ChannelInfo, Engine } from "../broker/broker.ts";
+import type { Broker, ChannelInfo } from "../broker/broker.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import type { Hub } from "../hub/hub.ts";
@@ -11,7 +11,7 @@ import { readSince } from "../http/subscription.ts";
 
 /** What telling about channels needs, and its bounds. */
 export interface ChannelsOptions {
-  readonly engine: Pick<Engine, "history" | "channels">;
+  readonly broker: Pick<Broker, "history" | "channels">;
   readonly hub: Hub;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
@@ -43,7 +43,7 @@ export class ChannelsEndpoint {
     const { query } = exchange;
     const since = readSince(query);
     const limit = readLimit(query);
-    const page = await this.#options.engine.history({ channels: [channel], since, limit });
+    const page = await this.#options.broker.history({ channels: [channel], since, limit });
     const fitting = this.#fitting(page.publications);
     const isCut = fitting.length < page.publications.length;
     const next = formatPosition(isCut ? fitting.at(-1)! : page.position);
@@ -59,12 +59,12 @@ export class ChannelsEndpoint {
    * history, in the order of the names. For those who hold a key.
    */
   readonly list: Handler = async (exchange) => {
-    const { engine, hub, access } = this.#options;
+    const { broker, hub, access } = this.#options;
     (await access.identify(callerOf(exchange))).checkManage();
     const { query } = exchange;
     const after = readAfter(query);
     const limit = readLimit(query);
-    const kept = await engine.channels(after, limit + 1);
+    const kept = await broker.channels(after, limit + 1);
     const silent = Array.from(hub.channelNames()).filter((name) => name > after).sort();
     const found = merge(kept, silent.slice(0, limit + 1));
     const channels = found.slice(0, limit).map(({ channel, publications, last }) => {

@@ -40,14 +40,14 @@ export interface ChannelInfo {
 }
 
 /** How much the log holds. */
-export interface EngineStats {
+export interface BrokerStats {
   readonly channels: number;
   readonly publications: number;
   readonly bytes: number;
 }
 
 /** What orders, keeps and spreads publications. */
-export interface Engine {
+export interface Broker {
   /** A random id made when the log was made; the same as long as the log lives. */
   readonly epoch: string;
   /** The highest offset given so far; 0 at the beginning. */
@@ -59,7 +59,7 @@ export interface Engine {
   start(deliver: (publication: Publication) => void): Promise<void>;
   /**
    * Orders the drafts, one behind the other with nothing between them, all or none. MUST resolve
-   * only once they are kept as durably as this engine promises, and reject with a `Refusal`
+   * only once they are kept as durably as this broker promises, and reject with a `Refusal`
    * (`over-limit`, `unavailable`) if they are not. `caller` is who publishes: what history may hold is
    * shared out among callers, so that none takes it all; undefined is held to no share of channels.
    */
@@ -68,7 +68,7 @@ export interface Engine {
   history(query: HistoryQuery): Promise<HistoryPage>;
   /** Channels with something kept, in the order of their names, after `after`, at most `limit`. */
   channels(after: string, limit: number): Promise<readonly ChannelInfo[]>;
-  stats(): EngineStats;
+  stats(): BrokerStats;
   /** Lets everything go; what was published before is kept as durably as promised. */
   close(): Promise<void>;
 }

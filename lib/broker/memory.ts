@@ -1,5 +1,5 @@
 import { type Clock, every, type Timer } from "../core/clock.ts";
-import type { ChannelInfo, Engine, EngineStats, HistoryPage, HistoryQuery } from "./broker.ts";
+import type { Broker, BrokerStats, ChannelInfo, HistoryPage, HistoryQuery } from "./broker.ts";
 import { History, type HistoryLimits } from "./history/history.ts";
 import { type Draft, Publication, randomEpoch } from "../core/publication.ts";
 import { checkRoom } from "./channel_quota.ts";
@@ -7,7 +7,7 @@ import { checkRoom } from "./channel_quota.ts";
 const EXPIRE_INTERVAL_MS = 1000;
 
 /** Keeps the log in this process's memory: it lives as long as the process. */
-export class MemoryEngine implements Engine {
+export class MemoryBroker implements Broker {
   readonly epoch: string = randomEpoch();
   readonly #clock: Clock;
   readonly #limits: HistoryLimits;
@@ -60,7 +60,7 @@ export class MemoryEngine implements Engine {
     return Promise.resolve(this.#history.channels(after, limit, this.#clock.monotonic()));
   }
 
-  stats(): EngineStats {
+  stats(): BrokerStats {
     return this.#history.stats;
   }
 

@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import type { Engine } from "./broker.ts";
+import type { Broker } from "./broker.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import { Rates } from "../core/limits.ts";
@@ -7,18 +7,18 @@ import { checkDraft, dataBytes, type Draft, type Publication } from "../core/pub
 
 /** What a publisher needs, and the bounds it keeps. */
 export interface PublisherOptions {
-  readonly engine: Pick<Engine, "publish">;
+  readonly broker: Pick<Broker, "publish">;
   readonly clock: Clock;
   readonly publishBytesMax: number;
   readonly publishPerSecondMax: number;
-  /** Called with how long the engine took, in seconds, and how many publications that were. */
+  /** Called with how long the broker took, in seconds, and how many publications that were. */
   readonly onPublished: (seconds: number, count: number) => void;
 }
 
 /** Who publishes. */
 export type PublishedBy = Pick<Grant, "caller" | "mayManage">;
 
-/** The one way into the engine: checks names, sizes and rates, whoever publishes and by whatever way. */
+/** The one way into the broker: checks names, sizes and rates, whoever publishes and by whatever way. */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #rates: Rates;
@@ -37,7 +37,7 @@ export class Publisher {
     drafts: readonly Draft[],
     { caller, mayManage }: PublishedBy,
   ): Promise<readonly Publication[]> {
-    const { engine, clock, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
+    const { broker, clock, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
     for (const draft of drafts) {
       readInput(() => checkDraft(draft));
       if (dataBytes(draft.data) > publishBytesMax) throw tooLarge(publishBytesMax);
@@ -53,7 +53,7 @@ export class Publisher {
       );
     }
     const startedAt = clock.monotonic();
-    const publications = await engine.publish(drafts, mayManage ? undefined : caller);
+    const publications = await broker.publish(drafts, mayManage ? undefined : caller);
     onPublished((clock.monotonic() - startedAt) / 1000, publications.length);
     return publications;
   }

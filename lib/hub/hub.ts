@@ -1,4 +1,4 @@
-import type { Engine } from "../broker/broker.ts";
+import type { Broker } from "../broker/broker.ts";
 import { subscriptionsOf } from "../core/channel.ts";
 import { wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
@@ -15,9 +15,9 @@ import { type SubscriberLimits, Subscribers } from "./subscribers.ts";
 export interface HubOptions
   extends
     SubscriberLimits,
-    Omit<ReplayOptions, "engine" | "position">,
+    Omit<ReplayOptions, "broker" | "position">,
     Pick<SessionContext, "greeting" | "onError"> {
-  readonly engine: Pick<Engine, "epoch" | "offset" | "history">;
+  readonly broker: Pick<Broker, "epoch" | "offset" | "history">;
   /** Called once for each session, before its welcome. */
   readonly onOpen: (session: Session) => void;
   /** Called once for each session, after it left the hub. */
@@ -38,7 +38,7 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options;
-    this.#offset = options.engine.offset;
+    this.#offset = options.broker.offset;
     this.#subscribers = new Subscribers(options);
     this.#presence = new Presence(options.clock);
     this.#context = {
@@ -67,7 +67,7 @@ export class Hub {
 
   /** The last publication that was broadcast: where a session that opens now begins. */
   get position(): Position {
-    return { epoch: this.#options.engine.epoch, offset: this.#offset };
+    return { epoch: this.#options.broker.epoch, offset: this.#offset };
   }
 
   /** The same as an id. */

@@ -1,4 +1,4 @@
-import type { Engine, HistoryPage } from "../broker/broker.ts";
+import type { Broker, HistoryPage } from "../broker/broker.ts";
 import { subscriptionsOf } from "../core/channel.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
@@ -12,7 +12,7 @@ export interface Tally {
 
 /** What a replay needs, and the bounds it keeps. */
 export interface ReplayOptions {
-  readonly engine: Pick<Engine, "history">;
+  readonly broker: Pick<Broker, "history">;
   /** The last publication that was broadcast. */
   readonly position: () => Position;
   readonly clock: Clock;
@@ -114,7 +114,7 @@ export class Replay {
     let lostOffset = onBegin === undefined ? since.offset : undefined;
     let page: HistoryPage;
     do {
-      page = await this.#options.engine.history({ channels, since, until, limit: PAGE_MAX });
+      page = await this.#options.broker.history({ channels, since, until, limit: PAGE_MAX });
       if (follower.ended) return;
       if (lostOffset === undefined) {
         lostOffset = page.lostOffset;

@@ -5,7 +5,7 @@ import { Hub } from "../../lib/hub/hub.ts";
 import { Publication } from "../../lib/core/publication.ts";
 import type { Format, Transport } from "../../lib/core/transport.ts";
 import { BatchingTransport, Turn } from "../../lib/hub/batching.ts";
-import { MemoryEngine } from "../../lib/broker/memory.ts";
+import { MemoryBroker } from "../../lib/broker/memory.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 // What the hub itself costs for a thousand clients, with a transport that does nothing.
@@ -21,7 +21,7 @@ function makeHub(makeTransport: () => Transport): Hub {
   const tally = { add: () => {} };
   const clock = new FakeClock();
   const hub = new Hub({
-    engine: new MemoryEngine(clock, {
+    broker: new MemoryBroker(clock, {
       historyCount: 0,
       historyAgeS: 1,
       historyBytesMax: 1,

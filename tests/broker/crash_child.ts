@@ -5,13 +5,13 @@
 
 import { systemClock } from "../../lib/core/clock.ts";
 import type { Publication } from "../../lib/core/publication.ts";
-import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
 import { draft, ROOMY } from "./helpers.ts";
 
 const IN_FLIGHT = 64;
 
 const limits = { ...ROOMY, historyCount: 1_000_000, historyBytesMax: 1e9 };
-const engine = SqliteEngine.open(Deno.args[0]!, {
+const broker = SqliteBroker.open(Deno.args[0]!, {
   clock: systemClock,
   limits: { ...limits, historyTotalBytesMax: 1e9 },
   sync: "normal",
@@ -30,9 +30,9 @@ async function publishForEver(): Promise<never> {
       { length: 1 + Math.floor(Math.random() * 3) },
       () => draft(channel, JSON.stringify(crypto.randomUUID())),
     );
-    report(await engine.publish(drafts));
+    report(await broker.publish(drafts));
   }
 }
 
-await engine.start((publication) => report([publication]));
+await broker.start((publication) => report([publication]));
 await Promise.all(Array.from({ length: IN_FLIGHT }, publishForEver));

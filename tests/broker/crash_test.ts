@@ -30,22 +30,22 @@ async function crashChild(file: string, linesMin: number): Promise<string[]> {
   return text.split("\n").slice(0, -1);
 }
 
-Deno.test("SqliteEngine loses and doubles nothing when it is killed again and again", async () => {
+Deno.test("SqliteBroker loses and doubles nothing when it is killed again and again", async () => {
   const file = newFile();
   const next = random(1);
   const reported = new Set<string>();
   for (let round = 0; round < 20; round++) {
     for (const line of await crashChild(file, 1 + randomInteger(next, 1500))) reported.add(line);
   }
-  const engine = open(file, {
+  const broker = open(file, {
     historyCount: 1_000_000,
     historyAgeS: 31_536_000,
     historyBytesMax: 1e9,
     historyTotalBytesMax: 1e9,
   });
-  const page = await readAfter(engine, undefined, ["*"], { limit: 10_000_000 });
+  const page = await readAfter(broker, undefined, ["*"], { limit: 10_000_000 });
   const kept = page.publications.map(({ id, data }) => `${id} ${data}`);
-  await engine.close();
+  await broker.close();
   const keptOnce = new Set(kept);
   assertEquals(keptOnce.size, kept.length);
   assertEquals([...reported].filter((line) => !keptOnce.has(line)), []);
@@ -55,7 +55,7 @@ Deno.test("SqliteEngine loses and doubles nothing when it is killed again and ag
   assert(kept.length - reported.size <= 20 * 64 * 3);
 });
 
-Deno.test("SqliteEngine takes a relative name for a file, whatever it means to SQLite", async () => {
+Deno.test("SqliteBroker takes a relative name for a file, whatever it means to SQLite", async () => {
   for (const name of [":memory:", "file:memory?mode=memory"]) {
     const child = spawnChild("./crash_child.ts", name);
     const reader = child.stdout.getReader();
@@ -63,14 +63,14 @@ Deno.test("SqliteEngine takes a relative name for a file, whatever it means to S
     child.kill("SIGKILL");
     await reader.cancel();
     await child.status;
-    const engine = open(`${folder}/${name}`);
-    assert(engine.stats().publications > 0);
-    await engine.close();
+    const broker = open(`${folder}/${name}`);
+    assert(broker.stats().publications > 0);
+    await broker.close();
   }
 });
 
 Deno.test({
-  name: "SqliteEngine refuses what the disk has no room for, and works again with room",
+  name: "SqliteBroker refuses what the disk has no room for, and works again with room",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const child = spawnChild("./full_disk_child.ts", newFile());

@@ -6,13 +6,13 @@
 import { systemClock } from "../../lib/core/clock.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Data } from "../../lib/core/publication.ts";
-import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
 import { draft, readAfter, ROOMY } from "./helpers.ts";
 
 const limits = { ...ROOMY, historyBytesMax: 1e9, historyTotalBytesMax: 1e9 };
-const engine = SqliteEngine.open(Deno.args[0]!, { clock: systemClock, limits, sync: "normal" });
+const broker = SqliteBroker.open(Deno.args[0]!, { clock: systemClock, limits, sync: "normal" });
 const delivered: number[] = [];
-await engine.start(({ offset }) => delivered.push(offset));
+await broker.start(({ offset }) => delivered.push(offset));
 
 async function limitFileBytes(bytes: number | "unlimited"): Promise<void> {
   const args = ["--pid", String(Deno.pid), `--fsize=${bytes}:unlimited`];
@@ -22,7 +22,7 @@ async function limitFileBytes(bytes: number | "unlimited"): Promise<void> {
 
 /** Publishes all of them in one turn; tells the offset of each, or why it was refused. */
 async function publishTogether(...datas: Data[]): Promise<(number | string)[]> {
-  const results = await Promise.allSettled(datas.map((data) => engine.publish([draft("a", data)])));
+  const results = await Promise.allSettled(datas.map((data) => broker.publish([draft("a", data)])));
   return results.map((result) => {
     if (result.status === "fulfilled") return result.value[0]!.offset;
     return result.reason instanceof Refusal ? result.reason.type : String(result.reason);
@@ -39,10 +39,10 @@ await limitFileBytes(1_000_000);
 const tooBig = await publishTogether(small, big, small);
 await limitFileBytes(4096);
 const full = await publishTogether(small, small);
-const kept = (await readAfter(engine, 0)).publications.map(({ offset }) => offset);
+const kept = (await readAfter(broker, 0)).publications.map(({ offset }) => offset);
 await limitFileBytes("unlimited");
 const after = await publishTogether(small, big);
-await engine.close();
+await broker.close();
 const result = { before, tooBig, full, kept, after, delivered };
 await Deno.stdout.write(new TextEncoder().encode(JSON.stringify(result)));
 Deno.exit();

@@ -1,5 +1,5 @@
 import { systemClock } from "../../lib/core/clock.ts";
-import type { Engine, HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
+import type { Broker, HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Data, Draft, Position, Publication } from "../../lib/core/publication.ts";
 import { deadline } from "../support/deadline.ts";
@@ -49,20 +49,20 @@ export function draft(channel: string, data: Data = '{"n":1}', event = "message"
 }
 
 /** Publishes one message after the other, each on its channel; resolves with their offsets. */
-export async function publishOn(engine: Engine, ...channels: string[]): Promise<number[]> {
-  const published = await Promise.all(channels.map((channel) => engine.publish([draft(channel)])));
+export async function publishOn(broker: Broker, ...channels: string[]): Promise<number[]> {
+  const published = await Promise.all(channels.map((channel) => broker.publish([draft(channel)])));
   return published.flat().map(({ offset }) => offset);
 }
 
 /** Reads the channels after `since`, of this log unless it is another's. */
 export function readAfter(
-  engine: Engine,
+  broker: Broker,
   since: number | undefined,
   channels: readonly string[] = ["*"],
   query: Partial<HistoryQuery> = {},
 ): Promise<HistoryPage> {
-  const position = since === undefined ? undefined : { epoch: engine.epoch, offset: since };
-  return engine.history({ channels, since: position, limit: 1000, ...query });
+  const position = since === undefined ? undefined : { epoch: broker.epoch, offset: since };
+  return broker.history({ channels, since: position, limit: 1000, ...query });
 }
 
 /** A page in short. */

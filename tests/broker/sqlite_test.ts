@@ -1,25 +1,25 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Engine } from "../../lib/broker/broker.ts";
+import type { Broker } from "../../lib/broker/broker.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Draft } from "../../lib/core/publication.ts";
-import { MemoryEngine } from "../../lib/broker/memory.ts";
-import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { MemoryBroker } from "../../lib/broker/memory.ts";
+import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
 import { random, randomChoice, randomInteger } from "../support/random.ts";
-import { engineContract } from "./contract.ts";
+import { brokerContract } from "./contract.ts";
 import { draft, fields, publishOn, readAfter, ROOMY, summary, TurningClock } from "./helpers.ts";
 import { countRows, crashed, inFile, newFile, open, PAGE_BYTES, walBytes } from "./store_file.ts";
 
-engineContract(
-  "SqliteEngine",
-  (clock, limits) => SqliteEngine.open(newFile(), { clock, limits, sync: "normal" }),
+brokerContract(
+  "SqliteBroker",
+  (clock, limits) => SqliteBroker.open(newFile(), { clock, limits, sync: "normal" }),
 );
 
-engineContract(
-  "SqliteEngine with sync full",
-  (clock, limits) => SqliteEngine.open(newFile(), { clock, limits, sync: "full" }),
+brokerContract(
+  "SqliteBroker with sync full",
+  (clock, limits) => SqliteBroker.open(newFile(), { clock, limits, sync: "full" }),
 );
 
-Deno.test("SqliteEngine goes on with the same log after a restart", async () => {
+Deno.test("SqliteBroker goes on with the same log after a restart", async () => {
   const file = newFile();
   const first = open(file);
   const drafts = [draft("a", '"é"', "hi"), draft("b", new Uint8Array([0, 255])), draft("a")];
@@ -38,14 +38,14 @@ Deno.test("SqliteEngine goes on with the same log after a restart", async () => 
   assertEquals(types.map(({ t }) => t), ["text", "blob", "text", "text"]);
 });
 
-Deno.test("SqliteEngine restarted or crashed at any time reads as MemoryEngine does", async () => {
+Deno.test("SqliteBroker restarted or crashed at any time reads as MemoryBroker does", async () => {
   const next = random(7);
   const limits = { ...ROOMY, historyCount: 4, historyBytesMax: 2000, historyTotalBytesMax: 6000 };
   const options = { clock: new TurningClock(), limits, sync: "normal" } as const;
   const file = newFile();
   const names = ["a", "b", "c", "d.1", "d.2"];
-  const memory = new MemoryEngine(options.clock, limits);
-  let sqlite = SqliteEngine.open(file, options);
+  const memory = new MemoryBroker(options.clock, limits);
+  let sqlite = SqliteBroker.open(file, options);
 
   function randomBatch(): Draft[] {
     return Array.from({ length: 1 + randomInteger(next, 3) }, () => {
@@ -54,14 +54,14 @@ Deno.test("SqliteEngine restarted or crashed at any time reads as MemoryEngine d
     });
   }
 
-  async function assertSameReads(engine: Engine): Promise<void> {
-    assertEquals(engine.stats(), memory.stats());
+  async function assertSameReads(broker: Broker): Promise<void> {
+    assertEquals(broker.stats(), memory.stats());
     for (let reads = 0; reads < 10; reads++) {
       const since = randomInteger(next, memory.offset);
       const channels = [randomChoice(next, [...names, "d.*", "*"])];
       const query = { until: memory.offset };
       const expected = summary(await readAfter(memory, since, channels, query));
-      assertEquals(summary(await readAfter(engine, since, channels, query)), expected);
+      assertEquals(summary(await readAfter(broker, since, channels, query)), expected);
     }
   }
 
@@ -70,12 +70,12 @@ Deno.test("SqliteEngine restarted or crashed at any time reads as MemoryEngine d
     await Promise.all(batches.flatMap((batch) => [memory.publish(batch), sqlite.publish(batch)]));
     if (next() < 0.1) {
       await sqlite.close();
-      sqlite = SqliteEngine.open(file, options);
+      sqlite = SqliteBroker.open(file, options);
     }
     assertEquals(sqlite.offset, memory.offset);
     await assertSameReads(sqlite);
     if (next() < 0.2) {
-      const recovered = SqliteEngine.open(crashed(file), options);
+      const recovered = SqliteBroker.open(crashed(file), options);
       await assertSameReads(recovered);
       await recovered.close();
     }
@@ -85,7 +85,7 @@ Deno.test("SqliteEngine restarted or crashed at any time reads as MemoryEngine d
   assertEquals(countRows(file, "publication"), publications);
 });
 
-Deno.test("SqliteEngine applies smaller bounds to what it finds", async () => {
+Deno.test("SqliteBroker applies smaller bounds to what it finds", async () => {
   const file = newFile();
   const first = open(file);
   await publishOn(first, "old", "a", "a", "b", "a");
@@ -104,92 +104,92 @@ Deno.test("SqliteEngine applies smaller bounds to what it finds", async () => {
   assertEquals(countRows(file, "publication"), 3);
 });
 
-Deno.test("SqliteEngine deletes from the file what grew too old", async () => {
+Deno.test("SqliteBroker deletes from the file what grew too old", async () => {
   const file = newFile();
   const clock = new TurningClock();
   const limits = { ...ROOMY, historyAgeS: 60, historyCount: 1 };
-  const engine = SqliteEngine.open(file, { clock, limits, sync: "normal" });
-  await engine.start(() => {});
+  const broker = SqliteBroker.open(file, { clock, limits, sync: "normal" });
+  await broker.start(() => {});
   const rowsNow = () => ["publication", "channel"].map((table) => countRows(crashed(file), table));
-  await publishOn(engine, "a", "b", "b");
+  await publishOn(broker, "a", "b", "b");
   clock.advance(1000);
   assertEquals(rowsNow(), [2, 1]);
   clock.advance(60_000);
   assertEquals(rowsNow(), [0, 0]);
-  await engine.close();
-  const again = SqliteEngine.open(file, { clock, limits, sync: "normal" });
+  await broker.close();
+  const again = SqliteBroker.open(file, { clock, limits, sync: "normal" });
   assertEquals([again.offset, await publishOn(again, "a")], [3, [4]]);
   assertEquals(summary(await readAfter(again, 2, ["a"])).complete, false);
   await again.close();
 });
 
-Deno.test("SqliteEngine knows after a restart how old things are, however the wall clock was set", async () => {
+Deno.test("SqliteBroker knows after a restart how old things are, however the wall clock was set", async () => {
   const file = newFile();
   const clock = new TurningClock();
   const hourMs = 3_600_000;
   const limits = { ...ROOMY, historyAgeS: 60 };
-  const run = async (use: (engine: SqliteEngine) => Promise<void>) => {
-    const engine = SqliteEngine.open(file, { clock, limits, sync: "normal" });
-    await engine.start(() => {});
-    await use(engine);
-    await engine.close();
+  const run = async (use: (broker: SqliteBroker) => Promise<void>) => {
+    const broker = SqliteBroker.open(file, { clock, limits, sync: "normal" });
+    await broker.start(() => {});
+    await use(broker);
+    await broker.close();
   };
-  const keptNow = async (engine: SqliteEngine) =>
-    summary(await readAfter(engine, 0, ["a", "b"])).offsets;
-  await run(async (engine) => {
+  const keptNow = async (broker: SqliteBroker) =>
+    summary(await readAfter(broker, 0, ["a", "b"])).offsets;
+  await run(async (broker) => {
     clock.jump(hourMs);
-    await publishOn(engine, "a");
+    await publishOn(broker, "a");
     clock.jump(-hourMs);
     clock.advance(1000);
-    await publishOn(engine, "b", "a");
+    await publishOn(broker, "b", "a");
   });
   // What seems to come from the future is as old as what came after it.
   clock.advance(49_000);
-  await run(async (engine) => {
-    assertEquals(await keptNow(engine), [1, 2, 3]);
+  await run(async (broker) => {
+    assertEquals(await keptNow(broker), [1, 2, 3]);
     clock.advance(10_000);
-    assertEquals(await keptNow(engine), [1, 2, 3]);
+    assertEquals(await keptNow(broker), [1, 2, 3]);
     clock.advance(1000);
-    assertEquals(await keptNow(engine), []);
-    await publishOn(engine, "a");
+    assertEquals(await keptNow(broker), []);
+    await publishOn(broker, "a");
   });
   // A clock that was set back makes nothing immortal: the time begins anew.
   clock.jump(-hourMs);
-  await run(async (engine) => {
+  await run(async (broker) => {
     clock.advance(59_999);
-    assertEquals(await keptNow(engine), [4]);
+    assertEquals(await keptNow(broker), [4]);
     clock.advance(1);
-    assertEquals(await keptNow(engine), []);
+    assertEquals(await keptNow(broker), []);
   });
 });
 
-Deno.test("SqliteEngine keeps its file bounded", async () => {
+Deno.test("SqliteBroker keeps its file bounded", async () => {
   const file = newFile();
-  const engine = open(file, { historyCount: 50 });
+  const broker = open(file, { historyCount: 50 });
   const data = JSON.stringify("x".repeat(300));
   for (let turn = 0; turn < 300; turn++) {
     const channels = Array.from({ length: 64 }, (_, index) => `channel.${index % 4}`);
-    await Promise.all(channels.map((channel) => engine.publish([draft(channel, data)])));
+    await Promise.all(channels.map((channel) => broker.publish([draft(channel, data)])));
   }
   // 200 publications are kept, 19,200 went through.
   assert(walBytes(file) <= 1200 * PAGE_BYTES, `${walBytes(file)} bytes of write-ahead log`);
-  await engine.close();
+  await broker.close();
   assertEquals(countRows(file, "publication"), 200);
   const { size } = await Deno.stat(file);
   assert(size <= 100 * PAGE_BYTES, `${size} bytes`);
 });
 
-Deno.test("SqliteEngine commits once for all that one turn publishes", async () => {
+Deno.test("SqliteBroker commits once for all that one turn publishes", async () => {
   const file = newFile();
-  const engine = open(file);
+  const broker = open(file);
   const before = walBytes(file);
-  await publishOn(engine, ...Array.from({ length: 64 }, () => "a"));
+  await publishOn(broker, ...Array.from({ length: 64 }, () => "a"));
   const pages = (walBytes(file) - before) / PAGE_BYTES;
   assert(pages < 10, `${pages} pages were written`);
-  await engine.close();
+  await broker.close();
 });
 
-Deno.test("SqliteEngine has all of it after a crash of the process", async () => {
+Deno.test("SqliteBroker has all of it after a crash of the process", async () => {
   const file = newFile();
   const first = open(file, { historyCount: 2 });
   await publishOn(first, "chatty", "quiet", "chatty", "chatty");
@@ -213,7 +213,7 @@ Deno.test("SqliteEngine has all of it after a crash of the process", async () =>
   await third.close();
 });
 
-Deno.test("SqliteEngine gives no offset twice after a crash of the machine", async () => {
+Deno.test("SqliteBroker gives no offset twice after a crash of the machine", async () => {
   const file = newFile();
   const first = open(file);
   await publishOn(first, "a");
@@ -234,28 +234,28 @@ Deno.test("SqliteEngine gives no offset twice after a crash of the machine", asy
   await third.close();
 });
 
-Deno.test("SqliteEngine remembers the last 100 crashes, and that there were more", async () => {
+Deno.test("SqliteBroker remembers the last 100 crashes, and that there were more", async () => {
   let file = newFile();
   await open(file).close();
   for (let crash = 0; crash < 102; crash++) {
-    const engine = open(file);
+    const broker = open(file);
     const copy = crashed(file);
-    await engine.close();
+    await broker.close();
     file = copy;
   }
-  const engine = open(file);
-  const completeAfter = async (since: number) => (await readAfter(engine, since)).complete;
+  const broker = open(file);
+  const completeAfter = async (since: number) => (await readAfter(broker, since)).complete;
   assertEquals(await completeAfter(1_000_000), false);
   assertEquals(await completeAfter(2_000_000), true);
   assertEquals(await completeAfter(2_000_001), false);
   assertEquals(await completeAfter(102_000_000), true);
-  await engine.close();
+  await broker.close();
   assertEquals(countRows(file, "gap"), 100);
 });
 
-Deno.test("SqliteEngine refuses to publish once it is closed", async () => {
-  const engine = open(newFile());
-  await engine.close();
-  const refusal = await assertRejects(() => engine.publish([draft("a")]), Refusal, "is stopping");
+Deno.test("SqliteBroker refuses to publish once it is closed", async () => {
+  const broker = open(newFile());
+  await broker.close();
+  const refusal = await assertRejects(() => broker.publish([draft("a")]), Refusal, "is stopping");
   assertEquals(refusal.type, "unavailable");
 });

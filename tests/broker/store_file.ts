@@ -1,7 +1,7 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
-import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
 import { StoreError } from "../../lib/broker/sqlite/store.ts";
 import { ROOMY, TurningClock } from "./helpers.ts";
 
@@ -19,9 +19,9 @@ export function newFile(): string {
 }
 
 /** Opens a store with a clock and bounds of its own. */
-export function open(file: string, limits: Partial<HistoryLimits> = {}): SqliteEngine {
+export function open(file: string, limits: Partial<HistoryLimits> = {}): SqliteBroker {
   const options = { clock: new TurningClock(), sync: "normal" } as const;
-  return SqliteEngine.open(file, { ...options, limits: { ...ROOMY, ...limits } });
+  return SqliteBroker.open(file, { ...options, limits: { ...ROOMY, ...limits } });
 }
 
 /** The store as a crash would leave it now; `walBytes` is how much of the log reached the disk. */
@@ -33,7 +33,7 @@ export function crashed(file: string, walBytes?: number): string {
   return copy;
 }
 
-/** Works on the closed file behind the engine's back. */
+/** Works on the closed file behind the broker's back. */
 export function inFile<T>(file: string, work: (db: DatabaseSync) => T): T {
   const db = new DatabaseSync(file);
   try {

@@ -48,11 +48,11 @@ Deno.test("Store.open() refuses a store of another version", async () => {
 
 Deno.test("Store.open() refuses a damaged store", async () => {
   const file = newFile();
-  const engine = open(file);
+  const broker = open(file);
   for (let count = 0; count < 50; count++) {
-    await engine.publish([draft("a", new Uint8Array(3000))]);
+    await broker.publish([draft("a", new Uint8Array(3000))]);
   }
-  await engine.close();
+  await broker.close();
   const sound = await Deno.readFile(file);
   await Deno.writeFile(file, sound.subarray(0, 10 * PAGE_BYTES));
   assertCannotOpen(file, DAMAGED);
@@ -85,9 +85,9 @@ Deno.test("Store.open() refuses a store with a damaged schema, and shows none of
 Deno.test("Store.open() makes a store of an empty file", async () => {
   const file = newFile();
   await Deno.writeFile(file, new Uint8Array(0));
-  const engine = open(file);
-  assertEquals(await publishOn(engine, "a"), [1]);
-  await engine.close();
+  const broker = open(file);
+  assertEquals(await publishOn(broker, "a"), [1]);
+  await broker.close();
 });
 
 Deno.test(
@@ -101,8 +101,8 @@ Deno.test(
 
 Deno.test("Store.open() refuses a store that is open in the same process", async () => {
   const file = newFile();
-  const engine = open(file);
+  const broker = open(file);
   assertCannotOpen(file, LOCKED);
-  assertEquals(await publishOn(engine, "a"), [1]);
-  await engine.close();
+  assertEquals(await publishOn(broker, "a"), [1]);
+  await broker.close();
 });

@@ -1,6 +1,6 @@
 import { assert, assertEquals } from "@std/assert";
 import { deadline, eventually } from "../support/deadline.ts";
-import { SocketClock } from "../support/engine.ts";
+import { SocketClock } from "../support/engineio.ts";
 import { type ServerOptions, startServer, type TestServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 import { KEY } from "./http_grammar.ts";

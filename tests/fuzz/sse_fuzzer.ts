@@ -16,7 +16,7 @@ export const sseFuzzer: Fuzzer = {
   round(dice, show) {
     const position = somePosition(dice);
     const data = dice.chance(0.2) ? someBytes(dice, 40) : dice.chance(0.3)
-      // An engine does not look whether data is JSON: this must hold of any text.
+      // A broker does not look whether data is JSON: this must hold of any text.
       ? mutateText(dice, someJson(dice), ["\n\nid: 1\r\nevent: x\rdata: y\n\n"]).toWellFormed()
       : someJson(dice);
     const draft = { channel: someChannel(dice), event: someText(dice, 6), data };

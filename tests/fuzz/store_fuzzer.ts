@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import { Publication, randomEpoch } from "../../lib/core/publication.ts";
-import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
 import { Store, StoreError } from "../../lib/broker/sqlite/store.ts";
 import { ROOMY } from "../broker/helpers.ts";
 import { TemporaryFolder } from "../support/certificates.ts";
@@ -45,8 +45,8 @@ class StoreFuzzer implements Fuzzer {
 
 export const storeFuzzer: Fuzzer = new StoreFuzzer();
 
-function open(file: string): SqliteEngine {
-  return SqliteEngine.open(file, { clock: new FakeClock(), limits: ROOMY, sync: "normal" });
+function open(file: string): SqliteBroker {
+  return SqliteBroker.open(file, { clock: new FakeClock(), limits: ROOMY, sync: "normal" });
 }
 
 /** Makes a store with some publications in it. */
@@ -85,16 +85,16 @@ function damage(dice: Dice, show: Show, file: string): void {
   Deno.writeFileSync(file, bytes);
 }
 
-async function use(engine: SqliteEngine): Promise<void> {
-  await engine.start(() => {});
-  const page = await engine.history({ channels: ["a"], since: undefined, limit: 1000 });
+async function use(broker: SqliteBroker): Promise<void> {
+  await broker.start(() => {});
+  const page = await broker.history({ channels: ["a"], since: undefined, limit: 1000 });
   for (const { offset, data } of page.publications) {
     assert(
       Number.isSafeInteger(offset) && (typeof data === "string" || data instanceof Uint8Array),
     );
   }
-  await engine.channels("", 1000);
-  const publishing = attemptAsync(() => engine.publish([DRAFT]), [Refusal]);
-  await attemptAsync(() => engine.close(), [Error]);
+  await broker.channels("", 1000);
+  const publishing = attemptAsync(() => broker.publish([DRAFT]), [Refusal]);
+  await attemptAsync(() => broker.close(), [Error]);
   await publishing;
 }

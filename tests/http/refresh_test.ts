@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { signToken } from "../../lib/auth/jwt.ts";
-import { SocketClock } from "../support/engine.ts";
+import { SocketClock } from "../support/engineio.ts";
 import { EventStream } from "../support/events.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";

@@ -1,18 +1,18 @@
 import { assertEquals } from "@std/assert";
-import { MemoryEngine } from "../../lib/broker/memory.ts";
-import { SqliteEngine } from "../../lib/broker/sqlite/sqlite.ts";
+import { MemoryBroker } from "../../lib/broker/memory.ts";
+import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
 import { newFile } from "../broker/store_file.ts";
 import { Simulation } from "../support/simulation.ts";
-import type { OpenEngine } from "../support/simulated_log.ts";
+import type { OpenBroker } from "../support/simulated_log.ts";
 
 const STEPS = 2000;
 
-/** Engines, each with how many seeds it gets, and how a log of it is made. */
-const ENGINES: readonly [name: string, seeds: number, makeLog: () => OpenEngine][] = [
-  ["MemoryEngine", 24, () => (clock, limits) => new MemoryEngine(clock, limits)],
-  ["SqliteEngine", 6, () => {
+/** Brokers, each with how many seeds it gets, and how a log of it is made. */
+const BROKERS: readonly [name: string, seeds: number, makeLog: () => OpenBroker][] = [
+  ["MemoryBroker", 24, () => (clock, limits) => new MemoryBroker(clock, limits)],
+  ["SqliteBroker", 6, () => {
     const file = newFile();
-    return (clock, limits) => SqliteEngine.open(file, { clock, limits, sync: "normal" });
+    return (clock, limits) => SqliteBroker.open(file, { clock, limits, sync: "normal" });
   }],
 ];
 
@@ -34,7 +34,7 @@ const EVENTS = [
 // A seed that failed is run again alone: HARK_SEED=7 deno task test tests/core/simulation_test.ts
 const onlySeed = Deno.env.get("HARK_SEED");
 
-for (const [name, seeds, makeLog] of ENGINES) {
+for (const [name, seeds, makeLog] of BROKERS) {
   Deno.test(`every session on ${name} gets what it should, whatever happens`, async () => {
     const events: Record<string, number> = {};
     const chosen = Array.from({ length: seeds }, (_, at) => at + 1);

@@ -1,9 +1,9 @@
-import type { Engine } from "../../lib/broker/broker.ts";
+import type { Broker } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import { Hub, type HubOptions } from "../../lib/hub/hub.ts";
 import type { Publication } from "../../lib/core/publication.ts";
 import type { Session, SubscribeOptions } from "../../lib/hub/session.ts";
-import { MemoryEngine } from "../../lib/broker/memory.ts";
+import { MemoryBroker } from "../../lib/broker/memory.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FakeTransport } from "./fake_transport.ts";
 
@@ -31,27 +31,27 @@ export interface TestClient {
   readonly transport: FakeTransport;
 }
 
-/** A hub on a memory engine, turned by hand. */
+/** A hub on a memory broker, turned by hand. */
 export class TestNode {
   readonly clock = new FakeClock();
-  readonly engine: MemoryEngine;
+  readonly broker: MemoryBroker;
   readonly hub: Hub;
   readonly deliveries = new Sum();
   readonly deliveredBytes = new Sum();
   /** Why each session left, in order. */
   readonly left: string[] = [];
   readonly errors: unknown[] = [];
-  /** Put before the engine's `history()`, to hold it up or to let it fail. */
+  /** Put before the broker's `history()`, to hold it up or to let it fail. */
   beforeHistory: () => Promise<void> = () => Promise.resolve();
 
   constructor(options: Partial<HubOptions & HistoryLimits> = {}) {
-    this.engine = new MemoryEngine(this.clock, { ...HISTORY_LIMITS, ...options });
-    const history: Engine["history"] = async (query) => {
+    this.broker = new MemoryBroker(this.clock, { ...HISTORY_LIMITS, ...options });
+    const history: Broker["history"] = async (query) => {
       await this.beforeHistory();
-      return await this.engine.history(query);
+      return await this.broker.history(query);
     };
     this.hub = new Hub({
-      engine: { epoch: this.engine.epoch, offset: 0, history },
+      broker: { epoch: this.broker.epoch, offset: 0, history },
       clock: this.clock,
       greeting: "",
       outboundBytesMax: 10_000,
@@ -65,7 +65,7 @@ export class TestNode {
       onError: (error) => void this.errors.push(error),
       ...options,
     });
-    this.engine.start((publication) => this.hub.broadcast(publication));
+    this.broker.start((publication) => this.hub.broadcast(publication));
   }
 
   /** Opens a session and lets it get what it begins with. */
@@ -95,7 +95,7 @@ export class TestNode {
     for (let round = 0; round < count; round++) {
       for (const text of texts) {
         const [channel = "", data = ""] = text.split(" ");
-        published.push(...await this.engine.publish([{ channel, event: "message", data }]));
+        published.push(...await this.broker.publish([{ channel, event: "message", data }]));
       }
     }
     return published;
@@ -103,11 +103,11 @@ export class TestNode {
 
   /** A position in this node's log. */
   at(offset: number): { epoch: string; offset: number } {
-    return { epoch: this.engine.epoch, offset };
+    return { epoch: this.broker.epoch, offset };
   }
 
   async close(): Promise<void> {
     for (const session of [...this.hub.sessions()]) session.lost("closed");
-    await this.engine.close();
+    await this.broker.close();
   }
 }

@@ -1,28 +1,28 @@
 import { assertEquals } from "@std/assert";
 import { every, type Timer } from "../../lib/core/clock.ts";
-import type { Engine, HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
+import type { Broker, HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Draft, Position, Publication } from "../../lib/core/publication.ts";
 import type { FakeClock } from "./fake_clock.ts";
 import { HistoryModel } from "./history_model.ts";
 
-/** Begins a process on a log: on the same one if the engine keeps it, on a new one otherwise. */
-export type OpenEngine = (clock: FakeClock, limits: HistoryLimits) => Engine;
+/** Begins a process on a log: on the same one if the broker keeps it, on a new one otherwise. */
+export type OpenBroker = (clock: FakeClock, limits: HistoryLimits) => Broker;
 
 const EXPIRE_INTERVAL_MS = 1000;
 
-/** A log in an engine, beside all that it ever had and what history must have kept of that. */
+/** A log in a broker, beside all that it ever had and what history must have kept of that. */
 export class SimulatedLog {
   /** All that was published since this log began. */
   publications: Publication[] = [];
   readonly #clock: FakeClock;
   readonly #limits: HistoryLimits;
-  readonly #open: OpenEngine;
-  #engine: Engine | undefined;
+  readonly #open: OpenBroker;
+  #broker: Broker | undefined;
   #model: HistoryModel | undefined;
   #expiry: Timer | undefined;
 
-  constructor(clock: FakeClock, limits: HistoryLimits, open: OpenEngine) {
+  constructor(clock: FakeClock, limits: HistoryLimits, open: OpenBroker) {
     this.#clock = clock;
     this.#limits = limits;
     this.#open = open;
@@ -30,19 +30,19 @@ export class SimulatedLog {
 
   /** Where it ends now. */
   get position(): Position {
-    return { epoch: this.#engine!.epoch, offset: this.#engine!.offset };
+    return { epoch: this.#broker!.epoch, offset: this.#broker!.offset };
   }
 
   async start(deliver: (publication: Publication) => void): Promise<void> {
-    const engine = this.#open(this.#clock, this.#limits);
-    if (this.#engine?.epoch !== engine.epoch) {
+    const broker = this.#open(this.#clock, this.#limits);
+    if (this.#broker?.epoch !== broker.epoch) {
       this.publications = [];
-      this.#model = new HistoryModel({ epoch: engine.epoch, offset: 0 }, this.#limits);
+      this.#model = new HistoryModel({ epoch: broker.epoch, offset: 0 }, this.#limits);
     }
-    this.#engine = engine;
+    this.#broker = broker;
     const model = this.#model!;
     model.expire(this.#clock.now());
-    await engine.start((publication) => {
+    await broker.start((publication) => {
       this.publications.push(publication);
       model.append(publication);
       deliver(publication);
@@ -52,16 +52,16 @@ export class SimulatedLog {
 
   async stop(): Promise<void> {
     this.#expiry?.cancel();
-    await this.#engine!.close();
+    await this.#broker!.close();
   }
 
   publish(drafts: readonly Draft[]): Promise<readonly Publication[]> {
-    return this.#engine!.publish(drafts);
+    return this.#broker!.publish(drafts);
   }
 
   /** Reads history as it is now; throws if it is not as it must be. */
   async read(query: HistoryQuery, onRead: (page: HistoryPage) => void): Promise<HistoryPage> {
-    const reading = this.#engine!.history(query);
+    const reading = this.#broker!.history(query);
     const expected = this.#model!.read(query, this.#clock.now());
     onRead(expected);
     const page = await reading;

@@ -7,8 +7,8 @@ import type { Replay } from "./oracle.ts";
 import { assertSame, type Link } from "./simulated_client.ts";
 import type { SimulatedLog } from "./simulated_log.ts";
 
-/** What the engine throws now and then. */
-export const INJECTED = new Error("The engine fails because the simulation says so");
+/** What the broker throws now and then. */
+export const INJECTED = new Error("The broker fails because the simulation says so");
 
 /** A replay that a client asked for, and how far it has come. */
 export interface Asked extends Replay {

@@ -15,13 +15,13 @@ import {
   Link,
   simulatedFormat,
 } from "./simulated_client.ts";
-import { type OpenEngine, SimulatedLog } from "./simulated_log.ts";
+import { type OpenBroker, SimulatedLog } from "./simulated_log.ts";
 import { type Asked, INJECTED, SimulatedReplays } from "./simulated_replays.ts";
 
 const CHANNELS = ["quiet", "a", "b", "a.x", "a.y", "a.y.z", "b:x", "broadcast"];
 const SUBSCRIPTIONS = [...CHANNELS, "a.*", "a.y.*", "b:*", "*"];
 
-/** One process: its hub, and what the engine delivered to it that it has not broadcast yet. */
+/** One process: its hub, and what the broker delivered to it that it has not broadcast yet. */
 interface Node {
   readonly hub: Hub;
   readonly delivered: Publication[];
@@ -54,7 +54,7 @@ export class Simulation {
   /** Messages written, to connections that are checked and gone. */
   #writtenBefore = 0;
 
-  constructor(seed: number, open: OpenEngine) {
+  constructor(seed: number, open: OpenBroker) {
     this.#dice = new Dice(seed);
     // Every other seed has bounds that are hardly ever met.
     const limits = seed % 2 === 0 ? ROOMY : someLimits(this.#dice);
@@ -108,7 +108,7 @@ export class Simulation {
 
   #startNode(): Node {
     const hub = new Hub({
-      engine: {
+      broker: {
         ...this.#log.position,
         history: (query) => this.#wait(this.#replays.read(query)),
       },

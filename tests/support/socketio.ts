@@ -4,7 +4,7 @@ import {
   SocketServer,
   type SocketServerOptions,
 } from "../../lib/protocols/socketio/server.ts";
-import { EngineHost, type EngineHostOptions, SocketClock } from "./engine.ts";
+import { EngineHost, type EngineHostOptions, SocketClock } from "./engineio.ts";
 import { Inbox } from "./inbox.ts";
 import type { Client } from "./socket.ts";
 

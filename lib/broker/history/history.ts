@@ -1,6 +1,6 @@
 import { isPattern, matcherOf } from "../../core/channel.ts";
 import { ChannelLog } from "./channel_log.ts";
-import type { ChannelInfo, EngineStats, HistoryPage, HistoryQuery } from "../broker.ts";
+import type { BrokerStats, ChannelInfo, HistoryPage, HistoryQuery } from "../broker.ts";
 import { Holders } from "./eviction.ts";
 import { Counts } from "../../core/limits.ts";
 import { formatPosition, type Position, type Publication } from "../../core/publication.ts";
@@ -68,7 +68,7 @@ export class History {
     this.#onEvict = onEvict;
   }
 
-  get stats(): EngineStats {
+  get stats(): BrokerStats {
     return { channels: this.#logs.size, publications: this.#publications, bytes: this.#bytes };
   }
 
@@ -146,7 +146,7 @@ export class History {
     }
   }
 
-  /** Reads as `Engine.history()` does. */
+  /** Reads as `Broker.history()` does. */
   read(query: HistoryQuery, nowMs: number): HistoryPage {
     this.expire(nowMs);
     const { channels, since, limit } = query;
@@ -163,7 +163,7 @@ export class History {
     return { publications, complete, lostOffset, position: { epoch: this.#epoch, offset }, more };
   }
 
-  /** Lists as `Engine.channels()` does. */
+  /** Lists as `Broker.channels()` does. */
   channels(after: string, limit: number, nowMs: number): ChannelInfo[] {
     this.expire(nowMs);
     const names = Array.from(this.#logs.keys()).filter((name) => name > after).sort();

@@ -1,5 +1,5 @@
 import { type Clock, every, type Timer } from "../../core/clock.ts";
-import type { ChannelInfo, Engine, EngineStats, HistoryPage, HistoryQuery } from "../broker.ts";
+import type { Broker, BrokerStats, ChannelInfo, HistoryPage, HistoryQuery } from "../broker.ts";
 import { Refusal } from "../../core/errors.ts";
 import { History, type HistoryLimits } from "../history/history.ts";
 import { type Draft, Publication } from "../../core/publication.ts";
@@ -13,7 +13,7 @@ const RETRY_AFTER_S = 1;
 // those that were not are loaded again, and let go again for the same reason as before.
 const SWEPT_MIN = 256;
 
-/** How a `SqliteEngine` works. */
+/** How a `SqliteBroker` works. */
 export interface SqliteOptions {
   readonly clock: Clock;
   readonly limits: HistoryLimits;
@@ -36,7 +36,7 @@ interface Waiting {
  * a crash of the machine may take the last commits with it. Even then no id is given twice, and a
  * client that comes back with one that was lost is told so; one that had had none cannot be.
  */
-export class SqliteEngine implements Engine {
+export class SqliteBroker implements Broker {
   readonly epoch: string;
   readonly #clock: Clock;
   readonly #limits: HistoryLimits;
@@ -57,9 +57,9 @@ export class SqliteEngine implements Engine {
    * Opens the log in `file`, which is made if it is not there. Throws a `StoreError` if the file
    * cannot be used: it is damaged, no store, open in another process, or out of reach.
    */
-  static open(file: string, options: SqliteOptions): SqliteEngine {
+  static open(file: string, options: SqliteOptions): SqliteBroker {
     const { store, kept } = Store.open(file, options.sync);
-    return new SqliteEngine(store, kept, options);
+    return new SqliteBroker(store, kept, options);
   }
 
   private constructor(store: Store, kept: Kept, { clock, limits }: SqliteOptions) {
@@ -112,7 +112,7 @@ export class SqliteEngine implements Engine {
     return Promise.resolve(this.#history.channels(after, limit, this.#clock.monotonic()));
   }
 
-  stats(): EngineStats {
+  stats(): BrokerStats {
     return this.#history.stats;
   }
 

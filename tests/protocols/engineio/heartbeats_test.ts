@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EngineHost, type EngineSession } from "../../support/engine.ts";
+import { EngineHost, type EngineSession } from "../../support/engineio.ts";
 import type { Client } from "../../support/socket.ts";
 
 const SID = '{"code":1,"message":"Session ID unknown"}';

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EngineHost, type PollingClient } from "../../support/engine.ts";
+import { EngineHost, type PollingClient } from "../../support/engineio.ts";
 import { RawConnection } from "../../support/raw.ts";
 import type { Answer } from "../../support/server.ts";
 

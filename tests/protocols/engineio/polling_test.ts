@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EngineHost } from "../../support/engine.ts";
+import { EngineHost } from "../../support/engineio.ts";
 import type { Answer } from "../../support/server.ts";
 
 const BINARY = { headers: { "content-type": "application/octet-stream" } };

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
-import { EngineHost } from "../../support/engine.ts";
+import { EngineHost } from "../../support/engineio.ts";
 import { HANDSHAKE, RawConnection, request } from "../../support/raw.ts";
 import { Client } from "../../support/socket.ts";
 

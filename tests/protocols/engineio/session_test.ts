@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EngineHost } from "../../support/engine.ts";
+import { EngineHost } from "../../support/engineio.ts";
 import { OPCODES, RawConnection } from "../../support/raw.ts";
 
 const BYTES = new Uint8Array([4, 0, 1, 255]);

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { EngineHost, type PollingClient } from "../../support/engine.ts";
+import { EngineHost, type PollingClient } from "../../support/engineio.ts";
 import type { Client } from "../../support/socket.ts";
 
 const REQUEST = '{"code":3,"message":"Bad request"}';
