@@ -234,7 +234,7 @@ export class Server {
 
   async #handle(request: Request, peer: string): Promise<Response> {
     const [path, search] = splitTarget(request.url);
-    const address = readForwarded(request.headers, this.#config.trustProxy).address ?? peer;
+    const address = readForwarded(request.headers, this.#config).address ?? peer;
     if (!this.#origins.isOwnHost(request)) {
       this.#metrics.rejected.with("misdirected").inc();
       return problem(
@@ -275,8 +275,8 @@ export class Server {
 
   /** How a request has reached the server; undefined if something before it may do its TLS. */
   #protocolOf(headers: Headers): Protocol | undefined {
-    const { trustProxy, tlsCert } = this.#config;
-    return readForwarded(headers, trustProxy).protocol ?? (tlsCert === "" ? undefined : "https");
+    const { protocol } = readForwarded(headers, this.#config);
+    return protocol ?? (this.#config.tlsCert === "" ? undefined : "https");
   }
 
   #refuse(error: unknown, address: string): Response {

@@ -16,7 +16,7 @@ const CERTIFICATE_DAYS_MIN = 14;
 
 /** Who may do what with a server that is set up like this: a subject and a sentence each. */
 export function whoMayDoWhat({ config }: Setup): [subject: string, what: string][] {
-  const { publishKey, origins, socketio, trustProxy } = config;
+  const { publishKey, origins, socketio, trustProxy, forwardedHeader } = config;
   const keys = publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
   const hasKeys = publishKey.length > 0;
   const publishers = [
@@ -41,9 +41,7 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
     ["use Socket.IO", socketio ? "anyone who may receive" : "nobody"],
     [
       "say who a client is",
-      trustProxy === 0
-        ? "nobody"
-        : `the last ${trustProxy} before it in X-Forwarded-For or Forwarded`,
+      trustProxy === 0 ? "nobody" : `the last ${trustProxy} before it in ${forwardedHeader}`,
     ],
   ];
 }

@@ -220,7 +220,10 @@ function checkTokens(
 }
 
 function checkListening(config: Config, { host, port }: Sources, problems: string[]): void {
-  const { listen, tlsCert, tlsKey } = config;
+  const { listen, tlsCert, tlsKey, trustProxy, forwardedHeader } = config;
+  if (forwardedHeader !== OPTIONS.forwardedHeader.default && trustProxy === 0) {
+    problems.push("--forwarded-header needs --trust-proxy: without it no header is read");
+  }
   if ((tlsCert === "") !== (tlsKey === "")) {
     problems.push("a certificate is of no use without its key: give --tls-cert and --tls-key");
   }

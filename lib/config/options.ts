@@ -114,6 +114,8 @@ function isKeySource(text: string): boolean {
 const isSecret = (text: string) => new TextEncoder().encode(text).length >= 32;
 const isKey = (text: string) => /^[\x21-\x7e]+$/.test(text);
 const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
+/** RFC 9110 section 5.1. */
+const isHeaderName = (text: string) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text);
 const isFileName = (text: string) => !text.includes("\0");
 
 const HOUR_MS = 3_600_000;
@@ -148,6 +150,13 @@ export const OPTIONS = {
     ),
     tlsKey: text("", "FILE", "private key of the certificate (PEM)", "a file name", isFileName),
     trustProxy: integer(0, 0, 10, "proxies in front that tell the client's address"),
+    forwardedHeader: text(
+      "X-Forwarded-For",
+      "NAME",
+      "header in which they tell it; no other is read",
+      "the name of a header, such as Forwarded",
+      isHeaderName,
+    ),
     publicHost: list(
       "NAME",
       "host name the server is reached by, beside its own",

@@ -30,36 +30,40 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
   ["wss", "https"],
 ]);
 
-/**
- * Reads what `hops` proxies, each of which added itself at the right end, say of a client: by
- * `X-Forwarded-For` and `X-Forwarded-Proto`, or by `Forwarded` (RFC 7239). What stands further left a
- * client may have made up, and is not looked at. If an entry of a trusted proxy cannot be read, or
- * both kinds of header are there and name different addresses, nothing is believed: most proxies
- * write one kind and let a client's own pass in the other.
- */
-export function readForwarded(headers: Headers, hops: number): Forwarded {
-  if (hops === 0) return NOTHING;
-  const common = readCommon(headers, hops);
-  const standard = readStandard(headers.get("forwarded"), hops);
-  if (common === undefined) return standard ?? NOTHING;
-  if (standard === undefined) return common;
-  return common.address === standard.address ? common : NOTHING;
+/** Which proxies are believed, and by which header. */
+export interface ForwardedRules {
+  /** How many proxies in front are trusted. */
+  readonly trustProxy: number;
+  /** The one header in which they tell the client's address. */
+  readonly forwardedHeader: string;
 }
 
-/** Undefined if there is no such header. */
-function readCommon(headers: Headers, hops: number): Forwarded | undefined {
-  const addresses = headers.get("x-forwarded-for");
-  const protocols = headers.get("x-forwarded-proto");
-  if (addresses === null && protocols === null) return undefined;
+/**
+ * Reads what the trusted proxies, each of which added itself at the right end, say of a client:
+ * address and protocol by `Forwarded` (RFC 7239) if that is the header, else the address by the header
+ * and the protocol by `X-Forwarded-Proto`. Whatever stands further left a client may have made up, and
+ * is not looked at; nor is any other header, as most proxies write one kind and let a client's own
+ * pass in the others. An entry of a trusted proxy that cannot be read is not believed.
+ */
+export function readForwarded(
+  headers: Headers,
+  { trustProxy: hops, forwardedHeader }: ForwardedRules,
+): Forwarded {
+  if (hops === 0) return NOTHING;
+  if (forwardedHeader.toLowerCase() === "forwarded") {
+    return readStandard(headers.get("forwarded") ?? "", hops);
+  }
   return {
-    address: outermost(addresses?.split(",").slice(-hops) ?? [], parseAddress),
-    protocol: outermost(protocols?.split(",").slice(-hops) ?? [], parseProtocol),
+    address: outermost(lastItems(headers.get(forwardedHeader), hops), parseAddress),
+    protocol: outermost(lastItems(headers.get("x-forwarded-proto"), hops), parseProtocol),
   };
 }
 
-/** Undefined if there is no such header. */
-function readStandard(header: string | null, hops: number): Forwarded | undefined {
-  if (header === null) return undefined;
+function lastItems(header: string | null, hops: number): readonly string[] {
+  return header?.split(",").slice(-hops) ?? [];
+}
+
+function readStandard(header: string, hops: number): Forwarded {
   const elements = lastElements(header, hops).map(parseElement);
   return {
     address: outermost(elements, (element) => parseNode(element?.get("for") ?? "")),

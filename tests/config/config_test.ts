@@ -104,6 +104,14 @@ const CASES: Case[] = [
   },
   integerCase("trustProxy", "trust-proxy", 0, 0, 10),
   {
+    key: "forwardedHeader",
+    flag: "--forwarded-header",
+    variable: "HARK_FORWARDED_HEADER",
+    default: "X-Forwarded-For",
+    right: { "X-Forwarded-For": "X-Forwarded-For" },
+    wrong: ["", " ", "X-Forwarded-For,Forwarded", "a:", "ü"],
+  },
+  {
     key: "publicHost",
     flag: "--public-host",
     variable: "HARK_PUBLIC_HOST",
@@ -530,6 +538,16 @@ Deno.test("parseConfig() wants one way to check tokens, and one where something 
   }
   const { expected } = OPTIONS.tokenSecret;
   assertEquals(problems([...args, "--token-secret="]), [`--token-secret: expected ${expected}`]);
+});
+
+Deno.test("parseConfig() wants a trusted proxy where its header is named", () => {
+  for (const name of ["Forwarded", "cf-connecting-ip"]) {
+    const args = ["--forwarded-header", name];
+    assertEquals(problems(args), [
+      "--forwarded-header needs --trust-proxy: without it no header is read",
+    ]);
+    assertEquals(run([...args, "--trust-proxy", "1"]).config.forwardedHeader, name);
+  }
 });
 
 Deno.test("parseConfig() wants one place to listen, and a certificate with its key", () => {

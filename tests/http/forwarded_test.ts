@@ -9,7 +9,8 @@ function read(hops: number, given: Given): [string | undefined, Protocol | undef
   for (const [name, values] of Object.entries(given)) {
     for (const value of [values].flat()) headers.append(name, value);
   }
-  const { address, protocol } = readForwarded(headers, hops);
+  const forwardedHeader = headers.has("forwarded") ? "Forwarded" : "X-Forwarded-For";
+  const { address, protocol } = readForwarded(headers, { trustProxy: hops, forwardedHeader });
   return [address, protocol];
 }
 
@@ -190,17 +191,32 @@ Deno.test("readForwarded() takes the protocol from the same hop as the address",
   }
 });
 
-Deno.test("readForwarded() believes neither kind of header where they name different clients", () => {
-  const common = { "x-forwarded-for": "192.0.2.1", "x-forwarded-proto": "https" };
-  const cases: [Given, string | undefined, Protocol | undefined][] = [
-    [{ ...common, forwarded: "for=192.0.2.1" }, "192.0.2.1", "https"],
-    [{ ...common, forwarded: "for=192.0.2.9;proto=https" }, undefined, undefined],
-    [{ ...common, forwarded: "for=unknown" }, undefined, undefined],
-    [{ ...common, forwarded: "" }, undefined, undefined],
-    [{ "x-forwarded-for": "junk", forwarded: "for=192.0.2.9" }, undefined, undefined],
+Deno.test("readForwarded() reads the header that is named, and never another", () => {
+  const all = new Headers({
+    "x-forwarded-for": "192.0.2.1",
+    "x-forwarded-proto": "https",
+    forwarded: "for=192.0.2.2;proto=http",
+    "cf-connecting-ip": "192.0.2.3",
+    "x-real-ip": "192.0.2.4",
+  });
+  const cases: [name: string, address: string, protocol: Protocol][] = [
+    ["X-Forwarded-For", "192.0.2.1", "https"],
+    ["x-forwarded-for", "192.0.2.1", "https"],
+    ["Forwarded", "192.0.2.2", "http"],
+    ["FORWARDED", "192.0.2.2", "http"],
+    ["CF-Connecting-IP", "192.0.2.3", "https"],
   ];
-  for (const [given, address, protocol] of cases) {
-    assertEquals(read(1, given), [address, protocol], JSON.stringify(given));
+  for (const [forwardedHeader, address, protocol] of cases) {
+    const rules = { trustProxy: 1, forwardedHeader };
+    assertEquals(readForwarded(all, rules), { address, protocol }, forwardedHeader);
+    const others = new Headers(all);
+    others.delete(forwardedHeader);
+    if (protocol === "https") others.delete("x-forwarded-proto");
+    assertEquals(
+      readForwarded(others, rules),
+      { address: undefined, protocol: undefined },
+      forwardedHeader,
+    );
   }
 });
 
@@ -215,6 +231,7 @@ Deno.test("readForwarded() reads back what proxies write, whatever a client sent
     assertEquals(read(hops, { "x-forwarded-for": common })[0], expected, common);
     const standard = [junk(), ...nodes.map((node) => `by=_b;for="${node}"`)].join(", ");
     assertEquals(read(hops, { forwarded: standard })[0], expected, standard);
-    readForwarded(new Headers({ "x-forwarded-for": junk(), forwarded: junk() }), hops);
+    read(hops, { "x-forwarded-for": junk() });
+    read(hops, { forwarded: junk() });
   }
 });

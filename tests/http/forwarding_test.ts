@@ -21,18 +21,41 @@ Deno.test("with --trust-proxy a client has the address that the proxies tell", a
   const cases: [string[], string][] = [
     [["X-Forwarded-For: 203.0.113.9, 192.0.2.1, 192.0.2.2"], "192.0.2.1"],
     [["X-Forwarded-For: 192.0.2.1", "X-Forwarded-For: 192.0.2.2"], "192.0.2.1"],
-    [['Forwarded: for="[2001:DB8::1]:4711", for=192.0.2.2'], "2001:db8::1"],
+    [["X-Forwarded-For: [2001:DB8::1]:4711, 192.0.2.2"], "2001:db8::1"],
     [["X-Forwarded-For: ::ffff:192.0.2.7, 192.0.2.2"], "192.0.2.7"],
     [["X-Forwarded-For: 127.0.0.1, 192.0.2.2"], "127.0.0.1"],
     [["X-Forwarded-For: unknown, 192.0.2.2"], "127.0.0.1"],
     [["X-Forwarded-For: 192.0.2.1, junk"], "127.0.0.1"],
-    [["X-Forwarded-For: 192.0.2.1", "Forwarded: for=192.0.2.9"], "127.0.0.1"],
+    [["X-Forwarded-For: 192.0.2.1, 192.0.2.2", "Forwarded: for=192.0.2.9"], "192.0.2.1"],
+    [["Forwarded: for=192.0.2.9, for=192.0.2.2"], "127.0.0.1"],
     [["X-Real-IP: 192.0.2.1"], "127.0.0.1"],
     [[], "127.0.0.1"],
   ];
   for (const [headers, address] of cases) {
     assertEquals(await addressOf(server, headers), address, headers.join());
   }
+});
+
+Deno.test("with --forwarded-header a client has the address in that header, and in no other", async () => {
+  await using server = await startServer({ trustProxy: 1, forwardedHeader: "Forwarded" });
+  const cases: [string[], string][] = [
+    [["Forwarded: for=192.0.2.1"], "192.0.2.1"],
+    [["Forwarded: for=192.0.2.1", "X-Forwarded-For: 192.0.2.9"], "192.0.2.1"],
+    [["X-Forwarded-For: 192.0.2.9"], "127.0.0.1"],
+  ];
+  for (const [headers, address] of cases) {
+    assertEquals(await addressOf(server, headers), address, headers.join());
+  }
+});
+
+Deno.test("a header of the client's own beside the proxy's moves it into no other bucket", async () => {
+  await using server = await startServer({ trustProxy: 1, publishPerSecondMax: 1 });
+  const statuses: number[] = [];
+  for (const own of [{}, { forwarded: "for=192.0.2.9" }, { forwarded: "junk" }]) {
+    const headers = { "x-forwarded-for": "192.0.2.1", ...own };
+    statuses.push((await server.fetch("/broadcast/x", { headers })).status);
+  }
+  assertEquals(statuses, [200, 429, 429]);
 });
 
 Deno.test("with --trust-proxy the bounds of an address count for the clients behind it", async () => {
@@ -108,13 +131,20 @@ async function mayPublish(
 
 Deno.test("with --trust-proxy a page is the server's own if it came by the same protocol", async () => {
   await using trusting = await startServer({ trustProxy: 1, publicHost: ["push.example"] });
+  await using standard = await startServer({
+    trustProxy: 1,
+    forwardedHeader: "Forwarded",
+    publicHost: ["push.example"],
+  });
   await using plain = await startServer({ publicHost: ["push.example"] });
   const [http, https] = ["http://push.example", "https://push.example"];
   const cases: [TestServer, string[], boolean, boolean][] = [
     [trusting, ["X-Forwarded-Proto: https"], false, true],
     [trusting, ["X-Forwarded-Proto: http"], true, false],
     [trusting, ["X-Forwarded-Proto: http, https"], false, true],
-    [trusting, ["Forwarded: for=192.0.2.1;proto=https"], false, true],
+    [trusting, ["Forwarded: for=192.0.2.1;proto=https"], true, true],
+    [standard, ["Forwarded: for=192.0.2.1;proto=https"], false, true],
+    [standard, ["X-Forwarded-Proto: https"], true, true],
     // What cannot be told is no reason to turn down what may be right.
     [trusting, ["X-Forwarded-Proto: junk"], true, true],
     [trusting, [], true, true],
