@@ -2,7 +2,8 @@
 export const BROADCAST = "broadcast";
 
 const NAME = /^[A-Za-z0-9_.:@-]{1,128}$/;
-const SEPARATORS = /[.:]/g;
+const DOT = ".".charCodeAt(0);
+const COLON = ":".charCodeAt(0);
 
 /** Tells whether `name` can be a channel's: 1–128 of `A-Z a-z 0-9 _ . : @ -`. */
 export function isChannel(name: string): boolean {
@@ -44,8 +45,8 @@ export function checkSubscription(text: string): string {
  */
 export function subscriptionsOf(channel: string): string[] {
   const found = [channel, "*"];
-  for (const { index } of channel.matchAll(SEPARATORS)) {
-    if (index + 1 < channel.length) found.push(channel.slice(0, index + 1) + "*");
+  for (let end = 1; end < channel.length; end++) {
+    if (isSeparator(channel.charCodeAt(end - 1))) found.push(`${channel.slice(0, end)}*`);
   }
   return found;
 }
@@ -59,11 +60,26 @@ export function covers(subscription: string, channel: string): boolean {
   return isBelow(subscription.slice(0, -1), channel);
 }
 
-/** Makes what tells whether any of these valid subscriptions takes in a channel, for many channels. */
+/**
+ * Makes what reports whether any of these valid subscriptions takes in a channel. It takes a few
+ * look-ups, however many subscriptions there are.
+ */
 export function matcherOf(subscriptions: readonly string[]): (channel: string) => boolean {
-  const names = new Set(subscriptions.filter((subscription) => !isPattern(subscription)));
-  const prefixes = subscriptions.filter(isPattern).map((pattern) => pattern.slice(0, -1));
-  return (channel) => prefixes.some((prefix) => isBelow(prefix, channel)) || names.has(channel);
+  const wanted = new Set(subscriptions);
+  if (wanted.has("*")) return () => true;
+  return (channel) => subscriptionsOf(channel).some((subscription) => wanted.has(subscription));
+}
+
+/** These valid subscriptions, once each, without those that another of them takes in. */
+export function withoutCovered(subscriptions: readonly string[]): string[] {
+  const all = new Set(subscriptions);
+  const isCovered = (name: string) =>
+    subscriptionsOf(name).some((other) => other !== name && all.has(other));
+  return [...all].filter((name) => !isCovered(name));
+}
+
+function isSeparator(code: number): boolean {
+  return code === DOT || code === COLON;
 }
 
 function isBelow(prefix: string, channel: string): boolean {

@@ -8,6 +8,7 @@ import {
   isSubscription,
   matcherOf,
   subscriptionsOf,
+  withoutCovered,
 } from "../../lib/core/channel.ts";
 import { random, randomInteger, randomText } from "../support/random.ts";
 
@@ -173,4 +174,15 @@ Deno.test("matcherOf() tells what covers() does of any of the subscriptions", ()
       assertEquals(isWanted(channel), expected, `${subscriptions} and ${channel}`);
     }
   }
+});
+
+Deno.test("withoutCovered() leaves out what another subscription takes in", () => {
+  const table: [given: string[], left: string[]][] = [
+    [[], []],
+    [["a", "a", "b"], ["a", "b"]],
+    [["a.b", "a.*", "a.b.*", "a", "a.", "a:*"], ["a.*", "a", "a.", "a:*"]],
+    [["a.*", "a.*"], ["a.*"]],
+    [["a", "a.*", "*", "b:*"], ["*"]],
+  ];
+  for (const [given, left] of table) assertEquals(withoutCovered(given), left, String(given));
 });

@@ -53,6 +53,7 @@ export class ChannelLog {
 
   /** What comes after `offset` up to `until`, at most `limit`. */
   slice(offset: number, until: number, limit: number): Publication[] {
+    if (this.newest.offset <= offset || this.oldest.offset > until) return [];
     const from = this.#indexAfter(offset);
     return this.entries.slice(from, Math.min(this.#indexAfter(until), from + limit));
   }

@@ -1,9 +1,10 @@
-import { isPattern, matcherOf } from "../../core/channel.ts";
+import { isPattern, matcherOf, withoutCovered } from "../../core/channel.ts";
 import { ChannelLog } from "./channel_log.ts";
 import type { BrokerStats, ChannelInfo, HistoryPage, HistoryQuery } from "../broker.ts";
 import { Holders } from "./eviction.ts";
 import { Counts } from "../../core/limits.ts";
 import { formatPosition, type Position, type Publication } from "../../core/publication.ts";
+import { SortedLogs } from "./sorted_logs.ts";
 import { Timeline } from "./timeline.ts";
 
 /** What history may hold. */
@@ -22,6 +23,8 @@ export interface HistoryLimits {
 
 // How many pages of one read are gathered before they are cut to one.
 const GATHERED_PAGES = 4;
+// Looking at a slot of the timeline costs as much as skipping so many channels.
+const CHANNELS_PER_SLOT = 8;
 
 /**
  * What is kept of the log, by channel, within bounds of count, age and bytes. What is evicted is
@@ -29,7 +32,8 @@ const GATHERED_PAGES = 4;
  * taken, whoever holds most makes room, with the longest silent of their channels.
  *
  * A reader of few channels finds its publications in their logs, a reader of patterns in the timeline
- * of all, so that what a replay costs is what it returns and not how many channels there are.
+ * of all, so that what a replay costs is what it returns and not how many channels there are. No read
+ * looks at a channel that it does not want.
  *
  * Every `nowMs` MUST be of one clock that never goes back, or what is kept would vanish or stay when
  * the wall clock is set.
@@ -39,9 +43,8 @@ export class History {
   readonly #limits: HistoryLimits;
   readonly #onEvict: ((publication: Publication) => void) | undefined;
   readonly #logs = new Map<string, ChannelLog>();
+  readonly #sortedLogs = new SortedLogs();
   readonly #timeline = new Timeline();
-  /** Logs that have lost something before it was too old, and perhaps some that have not. */
-  readonly #losers = new Set<ChannelLog>();
   readonly #holders = new Holders();
   /** How many channels each caller has begun. */
   readonly #begun = new Counts();
@@ -50,8 +53,6 @@ export class History {
   #offset: number;
   /** The highest offset of any channel that was forgotten altogether. */
   #forgottenOffset: number;
-  /** The highest offset that is gone for its age: all that is kept came after it. */
-  #agedOffset = 0;
   /** The highest offset that a channel has lost which had more; whose that is, is not remembered. */
   #lostOffset = 0;
 
@@ -141,7 +142,6 @@ export class History {
     for (;;) {
       const publication = this.#timeline.oldestKeptSince(before);
       if (publication === undefined) return;
-      this.#agedOffset = publication.offset;
       this.#evict(this.#logs.get(publication.channel)!);
     }
   }
@@ -166,10 +166,8 @@ export class History {
   /** Lists as `Broker.channels()` does. */
   channels(after: string, limit: number, nowMs: number): ChannelInfo[] {
     this.expire(nowMs);
-    const names = Array.from(this.#logs.keys()).filter((name) => name > after).sort();
-    return names.slice(0, limit).map((channel) => {
-      const log = this.#logs.get(channel)!;
-      return { channel, publications: log.count, last: formatPosition(log.newest) };
+    return this.#sortedLogs.after(after, limit).map(({ channel, count, newest }) => {
+      return { channel, publications: count, last: formatPosition(newest) };
     });
   }
 
@@ -177,15 +175,14 @@ export class History {
   #lostAfter(from: number, subscriptions: readonly string[]): number {
     let found = this.#forgottenOffset;
     for (const log of this.#logsNamed(subscriptions)) found = Math.max(found, log.lostOffset);
-    const hasPatterns = subscriptions.some(isPattern);
-    if (!hasPatterns || this.#lostOffset <= Math.max(found, from)) return found;
     // The channel that lost it is still kept: if it were forgotten, a higher one would be found.
-    if (subscriptions.includes("*")) return this.#lostOffset;
-    const isWanted = matcherOf(subscriptions);
-    const isAged = from >= this.#agedOffset;
-    for (const log of isAged ? this.#losers : this.#logs.values()) {
-      if (log.lostOffset > Math.max(found, from) && isWanted(log.channel)) found = log.lostOffset;
-      else if (log.lostOffset <= this.#agedOffset) this.#losers.delete(log);
+    if (this.#lostOffset <= Math.max(found, from)) return found;
+    const patterns = withoutCovered(subscriptions).filter(isPattern);
+    if (patterns[0] === "*") return this.#lostOffset;
+    for (const pattern of patterns) {
+      for (const { lostOffset } of this.#sortedLogs.of(pattern)) {
+        if (lostOffset > from && lostOffset > found) found = lostOffset;
+      }
     }
     return found;
   }
@@ -197,16 +194,19 @@ export class History {
     until: number,
     limit: number,
   ): Publication[] {
-    if (!subscriptions.some(isPattern)) {
-      return gather(this.#logsNamed(subscriptions), from, until, limit);
-    }
-    const isWanted = matcherOf(subscriptions);
+    const wanted = withoutCovered(subscriptions);
+    const patterns = wanted.filter(isPattern);
+    const named = this.#logsNamed(wanted);
+    if (patterns.length === 0) return gather(named, from, until, limit);
+    let channels = 0;
+    for (const pattern of patterns) channels += this.#sortedLogs.count(pattern);
     // Where little is wanted of a long time it is better to go from channel to channel. To try it
-    // for no more steps than there are channels makes the worse way at most twice as long.
-    const stepsMax = this.#logs.size + limit;
-    const query = { offset: from, until, limit, isWanted, stepsMax };
+    // for no more steps than these cost makes the worse way at most twice as long.
+    const stepsMax = limit * GATHERED_PAGES + channels / CHANNELS_PER_SLOT;
+    const query = { offset: from, until, limit, isWanted: matcherOf(subscriptions), stepsMax };
+    const logsOf = (pattern: string) => this.#sortedLogs.of(pattern);
     return this.#timeline.find(query) ??
-      gather(this.#logs.values().filter(({ channel }) => isWanted(channel)), from, until, limit);
+      gather([...named, ...patterns.flatMap(logsOf)], from, until, limit);
   }
 
   /** The logs of those that are channels, once each. */
@@ -224,6 +224,7 @@ export class History {
     if (log === undefined) {
       log = new ChannelLog(channel, caller);
       this.#logs.set(channel, log);
+      this.#sortedLogs.add(log);
       this.#begun.add(caller);
     }
     return log;
@@ -256,14 +257,13 @@ export class History {
   #lose(log: ChannelLog, offset: number): void {
     log.lostOffset = offset;
     this.#lostOffset = Math.max(this.#lostOffset, offset);
-    if (offset > this.#agedOffset) this.#losers.add(log);
   }
 
   #drop(log: ChannelLog, offset: number): void {
     this.#forgottenOffset = Math.max(this.#forgottenOffset, offset);
-    this.#losers.delete(log);
     this.#holders.take(log);
     this.#logs.delete(log.channel);
+    this.#sortedLogs.remove(log);
     this.#begun.remove(log.beganBy);
   }
 }

@@ -411,7 +411,7 @@ function compareWithModel(seed: number, callers: string[]): void {
 }
 
 function randomQuery(next: () => number, end: number): HistoryQuery {
-  const names = ["a", "b", "a.a", "a.*", "a.b.*", "b:*", "*", "none"];
+  const names = ["a", "b", "a.a", "a.*", "a.b.*", "b:*", "*", "none", "none.*"];
   const channels = Array.from({ length: randomInteger(next, 3) }, () => randomChoice(next, names));
   const epoch = randomInteger(next, 9) === 0 ? "other" : EPOCH;
   const since = { epoch, offset: randomInteger(next, end + 1) };

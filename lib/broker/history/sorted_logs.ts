@@ -1,0 +1,106 @@
+import type { ChannelLog } from "./channel_log.ts";
+
+// A block of more than this is split, so that adding a log moves few others.
+const BLOCK_LOGS_MAX = 512;
+
+/**
+ * Logs in the order of their channels' names. The channels of a pattern are neighbours there, so
+ * that finding them takes no look at any other. Names are ASCII.
+ */
+export class SortedLogs {
+  /** None is empty; all names of a block are before those of the next. */
+  readonly #blocks: ChannelLog[][] = [];
+
+  /** Adds the log of a channel that has none. */
+  add(log: ChannelLog): void {
+    const at = this.#blockOf(log.channel);
+    const block = this.#blocks[at];
+    if (block === undefined) return void this.#blocks.push([log]);
+    block.splice(indexFrom(block, log.channel), 0, log);
+    if (block.length <= BLOCK_LOGS_MAX) return;
+    this.#blocks.splice(at + 1, 0, block.splice(block.length >>> 1));
+  }
+
+  /** Removes a log that was added. */
+  remove(log: ChannelLog): void {
+    const at = this.#blockOf(log.channel);
+    const block = this.#blocks[at]!;
+    block.splice(indexFrom(block, log.channel), 1);
+    if (block.length === 0) this.#blocks.splice(at, 1);
+  }
+
+  /** The first `limit` logs whose channels come after `name`. */
+  after(name: string, limit: number): ChannelLog[] {
+    const found: ChannelLog[] = [];
+    for (const { block, from } of this.#ranges(justAfter(name))) {
+      found.push(...block.slice(from, from + limit - found.length));
+      if (found.length >= limit) break;
+    }
+    return found;
+  }
+
+  /** How many logs a pattern takes in. */
+  count(pattern: string): number {
+    let count = 0;
+    for (const { from, to } of this.#ranges(...boundsOf(pattern))) count += to - from;
+    return count;
+  }
+
+  /** The logs that a pattern takes in. */
+  of(pattern: string): ChannelLog[] {
+    const ranges = this.#ranges(...boundsOf(pattern));
+    return Array.from(ranges, ({ block, from, to }) => block.slice(from, to)).flat();
+  }
+
+  /** The parts of blocks with the names from `begin` up to before `end`. */
+  *#ranges(begin: string, end?: string): Iterable<Range> {
+    for (let at = this.#blockOf(begin); at < this.#blocks.length; at++) {
+      const block = this.#blocks[at]!;
+      const to = end === undefined ? block.length : indexFrom(block, end);
+      yield { block, from: indexFrom(block, begin), to };
+      if (to < block.length) return;
+    }
+  }
+
+  /** The last block that begins at or before `name`, or the first of all. */
+  #blockOf(name: string): number {
+    let low = 0;
+    let high = this.#blocks.length;
+    while (low < high) {
+      const middle = (low + high) >>> 1;
+      if (this.#blocks[middle]![0]!.channel <= name) low = middle + 1;
+      else high = middle;
+    }
+    return Math.max(0, low - 1);
+  }
+}
+
+interface Range {
+  readonly block: readonly ChannelLog[];
+  readonly from: number;
+  readonly to: number;
+}
+
+/** The first name that a pattern takes in, and the first one behind all of these. */
+function boundsOf(pattern: string): [begin: string, end?: string] {
+  const prefix = pattern.slice(0, -1);
+  if (prefix === "") return [prefix];
+  const separator = prefix.charCodeAt(prefix.length - 1);
+  return [justAfter(prefix), prefix.slice(0, -1) + String.fromCharCode(separator + 1)];
+}
+
+function justAfter(name: string): string {
+  return `${name}\0`;
+}
+
+/** Where the first log is whose channel is `name` or comes after it. */
+function indexFrom(block: readonly ChannelLog[], name: string): number {
+  let low = 0;
+  let high = block.length;
+  while (low < high) {
+    const middle = (low + high) >>> 1;
+    if (block[middle]!.channel < name) low = middle + 1;
+    else high = middle;
+  }
+  return low;
+}
