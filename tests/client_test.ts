@@ -1,64 +1,20 @@
 import { gzipSync } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { connect, type Events, type Hark, HarkError, type Options } from "../static/client.js";
-import { HarkProcess, Wire } from "./e2e/hark.ts";
-import { deadline } from "./support/deadline.ts";
+import { Wire } from "./e2e/hark.ts";
+import { ClientTimers, close, collect, next, toState } from "./support/client.ts";
+import { deadline, eventually } from "./support/deadline.ts";
+import { SocketClock } from "./support/engineio.ts";
+import { startServer, type TestServer } from "./support/server.ts";
 
-/** Every socket made in here, to be waited for: its closing handshake outlasts `close()`. */
-const sockets = new Set<WebSocket>();
-const RealWebSocket = WebSocket;
-globalThis.WebSocket = class extends RealWebSocket {
-  constructor(...args: ConstructorParameters<typeof WebSocket>) {
-    super(...args);
-    sockets.add(this);
-    this.addEventListener("close", () => sockets.delete(this));
-  }
-};
-
-/** Resolves to the first `type` that `accept` takes. */
-function next<Type extends keyof Events>(
-  hark: Hark,
-  type: Type,
-  accept: (detail: Events[Type]) => boolean = () => true,
-): Promise<Events[Type]> {
-  return deadline(
-    new Promise((resolve) => {
-      const off = hark.on(type, (detail) => {
-        if (!accept(detail)) return;
-        off();
-        resolve(detail);
-      });
-    }),
-    20_000,
-  );
-}
-
-const toState = (hark: Hark, state: string) =>
-  next(hark, "state", (change) => change.state === state);
-
-/** Collects the data of every message. */
-function collect(hark: Hark): unknown[] {
-  const all: unknown[] = [];
-  hark.on("message", ({ data }) => all.push(data));
-  return all;
-}
-
-async function close(...clients: Hark[]): Promise<void> {
-  for (const client of clients) client.close();
-  const closing = [...sockets].filter(({ readyState }) => readyState === WebSocket.CLOSING)
-    .map((socket) => new Promise((resolve) => socket.addEventListener("close", resolve)));
-  await deadline(Promise.all(closing));
-}
-
-async function withServer(run: (hark: HarkProcess, wire: Wire) => Promise<void>): Promise<void> {
-  const server = await HarkProcess.start("--port", "0");
-  const wire = new Wire(server.port);
-  try {
-    await run(server, wire);
-  } finally {
-    await wire.close();
-    await server.stop();
-  }
+/** A server whose clock stands still, as the timers of clients do. */
+async function withServer(
+  run: (server: TestServer, timers: ClientTimers, clock: SocketClock) => Promise<void>,
+): Promise<void> {
+  const clock = new SocketClock();
+  await using server = await startServer({ clock });
+  using timers = new ClientTimers();
+  await run(server, timers, clock);
 }
 
 type Script = (peer: Peer) => void;
@@ -67,8 +23,9 @@ type Script = (peer: Peer) => void;
 async function withScript(
   scripts: Script[],
   options: Omit<Options, "url">,
-  run: (client: Hark, peers: Peer[]) => Promise<void>,
+  run: (client: Hark, peers: Peer[], timers: ClientTimers) => Promise<void>,
 ): Promise<void> {
+  using timers = new ClientTimers();
   const peers: Peer[] = [];
   const server = Deno.serve({ port: 0, hostname: "localhost", onListen() {} }, (request) => {
     const { socket, response } = Deno.upgradeWebSocket(request, { protocol: "hark.v1" });
@@ -78,7 +35,7 @@ async function withScript(
   });
   const client = connect({ url: `http://localhost:${server.addr.port}/`, ...options });
   try {
-    await run(client, peers);
+    await run(client, peers, timers);
   } finally {
     await close(client);
     await server.shutdown();
@@ -176,12 +133,13 @@ Deno.test("subscribe() and unsubscribe() change the channels of the connection t
   }));
 
 Deno.test("presence() tells who is on a channel, and events who comes and goes", () =>
-  withServer(async ({ url }) => {
+  withServer(async ({ url }, _timers, clock) => {
     const watcher = connect({ url, channels: ["ci"], presence: true });
     const own = await next(watcher, "welcome");
     const joined = next(watcher, "presence", ({ joined }) => joined[0]?.client !== own.client);
     const guest = connect({ url, channels: ["ci"] });
     const { client } = await next(guest, "welcome");
+    clock.advance(1000);
     assertEquals((await joined).joined.map((entry) => entry.client), [client]);
 
     const { count, entries } = await watcher.presence("ci");
@@ -199,7 +157,8 @@ Deno.test("presence() tells who is on a channel, and events who comes and goes",
   }));
 
 Deno.test("a lost connection is resumed: nothing is missed, doubled or out of order", () =>
-  withServer(async (server, wire) => {
+  withServer(async (server, timers) => {
+    const wire = new Wire(server.port);
     const client = connect({ url: wire.url, channels: ["ci"] });
     await next(client, "welcome");
     const all = collect(client);
@@ -212,6 +171,7 @@ Deno.test("a lost connection is resumed: nothing is missed, doubled or out of or
       for (let index = 0; index < 40; index++) await server.publish("ci", 10 * round + index);
       const resumed = next(client, "resumed");
       wire.mend();
+      await timers.retry(client);
       assertEquals(await resumed, { count: 40 });
     }
     const missed = [0, 1, 2].flatMap((round) =>
@@ -219,6 +179,7 @@ Deno.test("a lost connection is resumed: nothing is missed, doubled or out of or
     );
     assertEquals(all, [1, 2, ...missed]);
     await close(client);
+    await wire.close();
   }));
 
 Deno.test("since replays what came after it, also in the first connection", () =>
@@ -234,28 +195,26 @@ Deno.test("since replays what came after it, also in the first connection", () =
   }));
 
 Deno.test("a server that has forgotten makes a gap, and the client goes on in its new log", () =>
-  withServer(async (server, wire) => {
-    const client = connect({ url: wire.url });
+  withServer(async (server, timers) => {
+    const client = connect({ url: server.url });
     await next(client, "welcome");
     await client.publish("broadcast", "before");
     const since = client.position;
     const all = collect(client);
     const gap = next(client, "gap");
+    const resumed = next(client, "resumed");
     await server.stop();
-    const again = await HarkProcess.start("--port", String(server.port));
-    try {
-      assertEquals(await gap, { since: since! });
-      await next(client, "resumed");
-      const { id } = await client.publish("broadcast", "after");
-      assertEquals([all, client.position], [["after"], id]);
-    } finally {
-      await close(client);
-      await again.stop();
-    }
+    await using _again = await startServer({ port: server.port, clock: new SocketClock() });
+    await timers.retry(client);
+    assertEquals(await gap, { since: since! });
+    await resumed;
+    const { id } = await client.publish("broadcast", "after");
+    assertEquals([all, client.position], [["after"], id]);
+    await close(client);
   }));
 
 Deno.test("without WebSocket it reads server-sent events and publishes over HTTP", () =>
-  withServer(async (server) => {
+  withServer(async (server, timers) => {
     const proxy = Deno.serve({ port: 0, hostname: "localhost", onListen() {} }, (request) => {
       const { pathname, search } = new URL(request.url);
       if (pathname === "/ws") return new Response("no", { status: 502 });
@@ -267,7 +226,9 @@ Deno.test("without WebSocket it reads server-sent events and publishes over HTTP
     const client = connect({ url: `http://localhost:${proxy.addr.port}/` });
     const messages: Events["message"][] = [];
     client.on("message", (message) => messages.push(message));
-    await next(client, "welcome");
+    const welcome = next(client, "welcome");
+    for (const _failure of ["first", "second"]) await timers.retry(client);
+    await welcome;
     assertEquals(client.transport, "sse");
 
     const first = await client.publish("broadcast", { text: "a\nb\u2028c\u2029" }, {
@@ -275,16 +236,18 @@ Deno.test("without WebSocket it reads server-sent events and publishes over HTTP
     });
     const second = await client.publish("broadcast", new Uint8Array([1, 255]));
     const third = await client.publish("broadcast", { base64: "no" });
-    await deadline(poll(() => messages.length === 3));
+    await eventually(() => messages.length, (length) => length === 3);
     assertEquals(messages, [
       { id: first.id, channel: "broadcast", event: "said", data: { text: "a\nb\u2028c\u2029" } },
       { id: second.id, channel: "broadcast", event: "message", data: new Uint8Array([1, 255]) },
       { id: third.id, channel: "broadcast", event: "message", data: { base64: "no" } },
     ]);
 
-    await client.subscribe("ci");
+    const subscribed = client.subscribe("ci");
+    await timers.retry(client);
+    await subscribed;
     await server.publish("ci", 3);
-    await deadline(poll(() => messages.length === 4));
+    await eventually(() => messages.length, (length) => length === 4);
     assertEquals(messages[3]?.data, 3);
     const error = await assertRejects(() => client.publish("no channel", 1), HarkError);
     assertEquals(error.code, "bad-request");
@@ -306,7 +269,7 @@ Deno.test("for await reads every message, and ends at close()", () =>
       for await (const { data } of client) read.push(data);
     })();
     for (const data of [1, 2, 3]) await client.publish("broadcast", data);
-    await deadline(poll(() => read.length === 3));
+    await eventually(() => read.length, (length) => length === 3);
     await client.publish("broadcast", 4);
     await close(client);
     await deadline(reading);
@@ -370,9 +333,11 @@ Deno.test("a message that comes twice is told once", () =>
       },
     ],
     {},
-    async (client, peers) => {
+    async (client, peers, timers) => {
       const all = collect(client);
-      await next(client, "message", ({ id }) => id === "e-3");
+      const last = next(client, "message", ({ id }) => id === "e-3");
+      await timers.retry(client);
+      await last;
       assertEquals(all, [1, 2, 3]);
       assertEquals(peers.map(({ query }) => query), ["", "since=e-2"]);
     },
@@ -389,7 +354,7 @@ for (const code of [1001, 1011, 4001, 4499]) {
         (peer) => peer.welcome(),
       ],
       { channels: ["ci", "sensor.*"] },
-      async (client, peers) => {
+      async (client, peers, timers) => {
         const waiting = await toState(client, "waiting");
         assertEquals({ ...waiting, retryAtMs: typeof waiting.retryAtMs }, {
           state: "waiting",
@@ -397,7 +362,9 @@ for (const code of [1001, 1011, 4001, 4499]) {
           reason: "see you",
           retryAtMs: "number",
         });
-        await toState(client, "connected");
+        const connected = toState(client, "connected");
+        await timers.retry(client);
+        await connected;
         assertEquals(peers[1]?.query, "channel=ci&channel=sensor.*&since=e-0");
         assertEquals(client.retryAtMs, undefined);
       },
@@ -430,9 +397,10 @@ Deno.test("a token that expired is replaced by a new one, and the log goes on", 
       },
     ],
     { token: () => Promise.resolve(`t${++tokens}`) },
-    async (client, peers) => {
-      await toState(client, "waiting");
-      await toState(client, "connected");
+    async (client, peers, timers) => {
+      const again = next(client, "welcome", ({ position }) => position === "e-1");
+      await timers.retry(client);
+      await again;
       assertEquals(peers.map(({ query }) => query), ["token=t1", "since=e-1&token=t2"]);
       await client.refresh();
       assertEquals(peers[1]?.commands, [{ type: "refresh", token: "t3", ref: 1 }]);
@@ -462,11 +430,12 @@ Deno.test("when the connection goes, a publish is rejected and a subscribe asked
       (peer) => peer.welcome({ position: "e-0" }),
     ],
     {},
-    async (client, peers) => {
+    async (client, peers, timers) => {
       await toState(client, "connected");
       const subscribed = client.subscribe("ci");
       const lost = await assertRejects(() => client.publish("ci", 1), HarkError, "going away");
       assertEquals(lost.code, "lost");
+      await timers.retry(client);
       await deadline(subscribed);
       assertEquals(peers[1]?.query, "channel=ci&since=e-0");
       assertEquals(peers[1]?.commands, []);
@@ -499,16 +468,14 @@ Deno.test("what is no JSON ends the connection, and the next one is tried", () =
       (peer) => peer.welcome(),
     ],
     {},
-    async (client, peers) => {
+    async (client, peers, timers) => {
       assertMatch((await toState(client, "waiting")).reason, /SyntaxError/);
-      await toState(client, "connected");
+      const connected = toState(client, "connected");
+      await timers.retry(client);
+      await connected;
       assertEquals(peers.length, 2);
     },
   ));
-
-async function poll(isDone: () => boolean): Promise<void> {
-  while (!isDone()) await new Promise((resolve) => setTimeout(resolve, 10));
-}
 
 Deno.test("client.js is smaller than 6 KB with gzip", async () => {
   const module = await Deno.readFile(new URL("../static/client.js", import.meta.url));

@@ -1,127 +1,129 @@
-import { assert, assertEquals } from "@std/assert";
-import { connect, type Events, type Hark, HarkError } from "../static/client.js";
-import { deadline, eventually } from "./support/deadline.ts";
+import { assertEquals } from "@std/assert";
+import { connect, HarkError } from "../static/client.js";
+import { ClientTimers, close, collect, next, toState } from "./support/client.ts";
+import { eventually } from "./support/deadline.ts";
 import { SocketClock } from "./support/engineio.ts";
-import { startServer, type TestServer } from "./support/server.ts";
-import { issue, NOW_S, SECRET } from "./support/tokens.ts";
+import { type ServerOptions, startServer, type TestServer } from "./support/server.ts";
+import { issue, type Issued, SECRET } from "./support/tokens.ts";
 
 const KEY = "a-publish-key";
-const HOLDER = { authorization: `Bearer ${KEY}` };
-const tokens = { tokenSecret: SECRET, publishKey: [KEY] };
 
-/** Resolves to the first `type` that `accept` takes. */
-function next<Type extends keyof Events>(
-  client: Hark,
-  type: Type,
-  accept: (detail: Events[Type]) => boolean = () => true,
-): Promise<Events[Type]> {
-  return deadline(
-    new Promise((resolve) => {
-      const off = client.on(type, (detail) => {
-        if (!accept(detail)) return;
-        off();
-        resolve(detail);
-      });
-    }),
-    20_000,
-  );
+/** A server whose clock stands still, and clients whose timers do. */
+async function start(options: ServerOptions = {}) {
+  const clock = new SocketClock();
+  const server = await startServer({
+    tokenSecret: SECRET,
+    publishKey: [KEY],
+    publishPerSecondMax: 1_000_000,
+    clock,
+    ...options,
+  });
+  const timers = new ClientTimers();
+  return {
+    clock,
+    server,
+    timers,
+    /** Lets time pass for both. */
+    pass(ms: number) {
+      clock.advance(ms);
+      timers.tick(ms);
+    },
+    /** A token that ends `seconds` from now. */
+    issue: (seconds: number, claims: Issued = {}) =>
+      issue({ exp: clock.now() / 1000 + seconds, ...claims }),
+    async [Symbol.asyncDispose]() {
+      timers[Symbol.dispose]();
+      await server.stop();
+    },
+  };
 }
 
-const toState = (client: Hark, state: string) =>
-  next(client, "state", (change) => change.state === state);
-
-async function publish(server: TestServer, channel: string, text: string): Promise<void> {
-  const init = { method: "POST", body: text, headers: HOLDER };
-  assertEquals((await server.fetch(`/channels/${channel}`, init)).status, 200);
+/** The sessions, as the server lists them. */
+async function sessionsOf(server: TestServer): Promise<{ client: string; channels: string[] }[]> {
+  const headers = { authorization: `Bearer ${KEY}` };
+  return JSON.parse((await server.fetch("/sessions", { headers })).body).sessions;
 }
 
-/** Ends a client, and waits until the server knows. */
-async function close(server: TestServer, client: Hark): Promise<void> {
-  client.close();
-  await eventually(
-    async () => (await server.fetch("/count")).body,
-    (body) => body === '{"count":0}',
-  );
-}
-
-/** Collects the text of every message. */
-function collect(client: Hark): string[] {
-  const texts: string[] = [];
-  client.on("message", ({ data }) => texts.push(data.message));
-  return texts;
+async function endSession(server: TestServer, client: string | undefined): Promise<void> {
+  const init = { method: "DELETE", headers: { authorization: `Bearer ${KEY}` } };
+  assertEquals((await server.fetch(`/sessions?client=${client}`, init)).status, 200);
 }
 
 Deno.test("the client refreshes its token by itself, on one connection, and loses nothing", async () => {
-  await using server = await startServer({ ...tokens, publishPerSecondMax: 1_000_000 });
+  await using node = await start();
+  const { server } = node;
   let asked = 0;
   const token = () => {
     asked++;
-    return issue({ exp: Date.now() / 1000 + 2, sub: "42", hark: { subscribe: ["news"] } });
+    return node.issue(60, { sub: "42", hark: { subscribe: ["news"] } });
   };
   const client = connect({ url: server.url, channels: ["news"], token });
-  const texts = collect(client);
+  const all = collect(client);
   let welcomes = 0;
   client.on("welcome", () => welcomes++);
-  const { expiresInMs } = await next(client, "welcome");
-  assert(expiresInMs! > 1000 && expiresInMs! <= 2000, String(expiresInMs));
-  const sent: string[] = [];
+  assertEquals((await next(client, "welcome")).expiresInMs, 60_000);
+  let sent = 0;
   while (asked < 4) {
-    sent.push(String(sent.length));
-    await publish(server, "news", sent.at(-1)!);
+    await server.publish("news", sent++, KEY);
+    node.pass(1000);
   }
-  await eventually(() => texts.length, (length) => length === sent.length);
-  assertEquals(texts, sent);
+  await eventually(() => all.length, (length) => length === sent);
+  assertEquals(all, [...Array(sent).keys()]);
   assertEquals(welcomes, 1);
-  await close(server, client);
+  await close(client);
 });
 
 Deno.test("a client that came too late with its token comes back with another, and loses nothing", async () => {
-  const clock = new SocketClock();
-  await using server = await startServer({ ...tokens, clock });
-  let exp = NOW_S;
-  const token = () => issue({ exp: exp += 60, hark: { subscribe: ["news"] } });
+  await using node = await start();
+  const { server, timers } = node;
+  const token = () => node.issue(60, { hark: { subscribe: ["news"] } });
   const client = connect({ url: server.url, channels: ["news"], token });
-  const texts = collect(client);
+  const all = collect(client);
   await toState(client, "connected");
-  await publish(server, "news", "1");
-  await eventually(() => texts.length, (length) => length === 1);
+  await server.publish("news", 1, KEY);
+  await eventually(() => all.length, (length) => length === 1);
   const ended = toState(client, "waiting");
   const resumed = next(client, "resumed");
-  clock.advance(71_000);
-  await publish(server, "news", "2");
+  node.clock.advance(71_000);
+  await server.publish("news", 2, KEY);
   const { code, reason } = await ended;
   assertEquals([code, reason], [4002, "token expired"]);
-  await publish(server, "news", "3");
+  await server.publish("news", 3, KEY);
+  await timers.retry(client);
   await resumed;
-  await publish(server, "news", "4");
-  await eventually(() => texts.length, (length) => length === 4);
-  assertEquals(texts, ["1", "2", "3", "4"]);
-  await close(server, client);
+  await server.publish("news", 4, KEY);
+  await eventually(() => all.length, (length) => length === 4);
+  assertEquals(all, [1, 2, 3, 4]);
+  await close(client);
 });
 
 Deno.test("a token that cannot be had is told as an error, and the connection goes on", async () => {
-  await using server = await startServer(tokens);
+  await using node = await start();
+  const { server } = node;
   let asked = 0;
   const token = () => {
     if (asked++ > 0) throw new Error("signed out");
-    return issue({ exp: Date.now() / 1000 + 1.5, hark: { subscribe: ["news"] } });
+    return node.issue(60, { hark: { subscribe: ["news"] } });
   };
   const client = connect({ url: server.url, channels: ["news"], token });
-  const texts = collect(client);
-  const error = await next(client, "error");
-  assertEquals([error.message, client.state], ["signed out", "connected"]);
-  await publish(server, "news", "still here");
-  await eventually(() => texts.length, (length) => length === 1);
-  await close(server, client);
+  const all = collect(client);
+  await toState(client, "connected");
+  const failed = next(client, "error");
+  node.pass(45_000);
+  assertEquals([(await failed).message, client.state], ["signed out", "connected"]);
+  await server.publish("news", "still here", KEY);
+  await eventually(() => all.length, (length) => length === 1);
+  await close(client);
 });
 
 Deno.test("a token that cannot be had is asked for again until it is, on one connection", async () => {
-  await using server = await startServer(tokens);
+  await using node = await start();
+  const { server, timers } = node;
   let asked = 0;
   const token = () => {
     asked++;
     if (asked === 2 || asked === 3) throw new Error(`no answer ${asked}`);
-    return issue({ exp: Date.now() / 1000 + (asked === 1 ? 2 : 3600), sub: "42" });
+    return node.issue(60, { sub: "42" });
   };
   const client = connect({ url: server.url, token });
   const errors: string[] = [];
@@ -129,36 +131,43 @@ Deno.test("a token that cannot be had is asked for again until it is, on one con
   const states: string[] = [];
   client.on("state", ({ state }) => states.push(state));
   await toState(client, "connected");
-  await next(client, "error", ({ message }) => message === "no answer 3");
-  const { body } = await server.fetch("/sessions", { headers: HOLDER });
-  const [{ client: id }] = JSON.parse(body).sessions;
-  await eventually(() => asked, (count) => count === 4);
+  const [before] = await sessionsOf(server);
+  for (const [ms, message] of [[45_000, "no answer 2"], [2000, "no answer 3"]] as const) {
+    const failed = next(client, "error");
+    timers.tick(ms);
+    assertEquals((await failed).message, message);
+  }
+  timers.tick(2000);
   await client.refresh();
   assertEquals([asked, errors], [5, ["no answer 2", "no answer 3"]]);
-  const after = await server.fetch("/sessions", { headers: HOLDER });
-  assertEquals(JSON.parse(after.body).sessions[0].client, id);
+  const [after] = await sessionsOf(server);
+  assertEquals(after?.client, before?.client);
   assertEquals(states, ["connected"]);
-  await close(server, client);
+  await close(client);
 });
 
 Deno.test("a client that is closed asks for no other token", async () => {
-  await using server = await startServer(tokens);
+  await using node = await start();
   let asked = 0;
   const token = () => {
     if (asked++ > 0) throw new Error("no answer");
-    return issue({ exp: Date.now() / 1000 + 2, sub: "42" });
+    return node.issue(60, { sub: "42" });
   };
-  const client = connect({ url: server.url, token });
-  await next(client, "error");
-  // A timer that is left is found by the test's sanitizers.
-  await close(server, client);
+  const client = connect({ url: node.server.url, token });
+  await toState(client, "connected");
+  const failed = next(client, "error");
+  node.timers.tick(45_000);
+  await failed;
+  await close(client);
+  node.timers.tick(600_000);
   assertEquals(asked, 2);
 });
 
 Deno.test("a client gives up the channels that its new token does not allow", async () => {
-  await using server = await startServer(tokens);
+  await using node = await start();
+  const { server, timers } = node;
   const allowed = [["a", "b", "c.*"], ["b"], ["b"]];
-  const token = () => issue({ hark: { subscribe: allowed.shift()! } });
+  const token = () => node.issue(3600, { hark: { subscribe: allowed.shift()! } });
   const client = connect({ url: server.url, channels: ["a", "b", "c.*"], token });
   await toState(client, "connected");
   const errors: [string, string][] = [];
@@ -171,28 +180,28 @@ Deno.test("a client gives up the channels that its new token does not allow", as
     ["forbidden", "Not allowed any more on channel c.*"],
   ]);
   assertEquals(client.channels, ["b"]);
-  const { body } = await server.fetch("/sessions", { headers: HOLDER });
-  const [{ client: id, channels }] = JSON.parse(body).sessions;
-  assertEquals(channels, ["broadcast", "b"]);
+  const [session] = await sessionsOf(server);
+  assertEquals(session?.channels, ["broadcast", "b"]);
   const ended = toState(client, "waiting");
   const back = toState(client, "connected");
-  await server.fetch(`/sessions?client=${id}`, { method: "DELETE", headers: HOLDER });
+  await endSession(server, session?.client);
   assertEquals((await ended).code, 4003);
+  await timers.retry(client);
   await back;
   assertEquals(allowed, []);
-  await close(server, client);
+  await close(client);
 });
 
 Deno.test("a client whose session was ended stays away with its only token, and else comes back", async () => {
-  await using server = await startServer({ ...tokens, public: ["*"] });
-  const token = await issue({ sub: "42" });
+  await using node = await start({ public: ["*"] });
+  const token = await node.issue(3600, { sub: "42" });
   for (const [options, state] of [[{ token }, "stopped"], [{}, "waiting"]] as const) {
-    const client = connect({ url: server.url, ...options });
+    const client = connect({ url: node.server.url, ...options });
     const { client: id } = await next(client, "welcome");
     const ended = toState(client, state);
-    await server.fetch(`/sessions?client=${id}`, { method: "DELETE", headers: HOLDER });
+    await endSession(node.server, id);
     const { code, reason } = await ended;
     assertEquals([code, reason], [4003, "ended by the server's operator"]);
-    await close(server, client);
+    await close(client);
   }
 });

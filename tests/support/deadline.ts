@@ -1,5 +1,8 @@
 import { setImmediate } from "node:timers";
 
+// The real ones, also while a test mocks them.
+const { setTimeout, clearTimeout } = globalThis;
+
 /** Settles as `promise` does, or rejects once `ms` milliseconds of real time are over. */
 export async function deadline<T>(promise: PromiseLike<T>, ms = 10_000): Promise<T> {
   const { promise: late, reject } = Promise.withResolvers<never>();

@@ -56,6 +56,17 @@ export abstract class Reachable {
     if (status !== 200) throw new Error(`${status}: ${body}`);
   }
 
+  /** Publishes a text, or anything else as JSON, and returns its id; throws if that is refused. */
+  async publish(channel: string, data: unknown, key?: string): Promise<string> {
+    const isText = typeof data === "string";
+    const headers = new Headers({ "content-type": isText ? "text/plain" : "application/json" });
+    if (key !== undefined) headers.set("authorization", `Bearer ${key}`);
+    const body = isText ? data : JSON.stringify(data);
+    const answer = await this.fetch(`/channels/${channel}`, { method: "POST", headers, body });
+    if (answer.status !== 200) throw new Error(`${answer.status}: ${answer.body}`);
+    return JSON.parse(answer.body).id;
+  }
+
   /** The value of each metric under its name and labels as they are written. */
   async metrics(): Promise<Map<string, number>> {
     const { body } = await this.fetch("/metrics");
