@@ -100,8 +100,8 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
   const { readCredentials, TlsFront } = await import("./tls.ts");
   const { host, tlsCert, tlsKey } = options.config;
   const credentials = readCredentials(tlsCert, tlsKey);
-  const server = serveTcp({ hostname: LOOPBACK, port: 0 }, options, (request, { port }) => {
-    const address = front.addressOf(port);
+  const server = serveTcp({ hostname: LOOPBACK, port: 0 }, options, (request, from) => {
+    const address = front.addressOf(from);
     if (address !== undefined) return options.handle(request, address);
     return problem(421, "misdirected", "This port is the server's own: use the one it names");
   });

@@ -82,7 +82,7 @@ export class TlsFront {
   readonly #silent: Deadlines<Client>;
   readonly #stalled: Deadlines<Client>;
   readonly #lingering: Deadlines<Client>;
-  /** The clients' addresses, by the port from which the plain server sees them come. */
+  /** The clients' addresses, by the port on 127.0.0.1 from which the plain server sees them come. */
   readonly #addresses = new Map<number, string>();
   #context: SecureContext;
   #listener: Deno.TcpListener | undefined;
@@ -116,9 +116,12 @@ export class TlsFront {
     return listener.addr.port;
   }
 
-  /** The client whose connection reaches the plain server from this port; undefined if it is nobody's. */
-  addressOf(port: number): string | undefined {
-    return this.#addresses.get(port);
+  /**
+   * The client whose connection reaches the plain server from here; undefined if it is nobody's. Any
+   * user of this machine can take the same port on another address of it, such as 127.0.0.2.
+   */
+  addressOf({ hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">): string | undefined {
+    return hostname === LOOPBACK ? this.#addresses.get(port) : undefined;
   }
 
   /** Shows this certificate to whoever connects from now on; connections that are open stay. */

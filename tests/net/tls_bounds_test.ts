@@ -87,10 +87,10 @@ Deno.test("a TlsFront cuts who does not leave ten seconds after the server has",
   using client = await behind.connect(certificate);
   await client.handshake();
   const server = await behind.accept();
-  const { port } = server.remoteAddr;
-  await eventually(() => behind.front.addressOf(port), (address) => address !== undefined);
+  const from = server.remoteAddr as Deno.NetAddr;
+  await eventually(() => behind.front.addressOf(from), (address) => address !== undefined);
   server.close();
-  await eventually(() => behind.front.addressOf(port), (address) => address === undefined);
+  await eventually(() => behind.front.addressOf(from), (address) => address === undefined);
   await behind.clock.pass(9_999);
   assertEquals(behind.front.size, 1);
   await behind.clock.pass(1);

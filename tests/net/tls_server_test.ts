@@ -10,25 +10,12 @@ import { deadline } from "../support/deadline.ts";
 import { EventStream } from "../support/events.ts";
 import { command, startChild, startServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
+import { listeningPorts, portsConnectedTo, statusFrom } from "../support/tcp.ts";
 
 /** Puts a certificate in the place of another. */
 async function replace(old: TestCertificate, by: TestCertificate): Promise<void> {
   await Deno.copyFile(by.certFile, old.certFile);
   await Deno.copyFile(by.keyFile, old.keyFile);
-}
-
-/** Ports on which this process listens on 127.0.0.1. */
-async function listeningPorts(): Promise<number[]> {
-  // By a process of its own: Deno lets only a program with every permission read /proc.
-  const script = "readlink /proc/$PPID/fd/*; cat /proc/net/tcp";
-  const { stdout } = await new Deno.Command("sh", { args: ["-c", script] }).output();
-  const lines = new TextDecoder().decode(stdout).split("\n");
-  const sockets = lines.map((line) => line.trim().split(/\s+/) as string[]);
-  return sockets.flatMap(([, address = "", , state, , , , , , inode]) => {
-    const [host, port = ""] = address.split(":");
-    const isOwn = lines.includes(`socket:[${inode}]`);
-    return isOwn && state === "0A" && host === "0100007F" ? parseInt(port, 16) : [];
-  });
 }
 
 Deno.test("with a certificate, every transport is served by https and wss, and none without", async () => {
@@ -93,9 +80,9 @@ Deno.test("a proxy that comes by TLS may have the connections of many addresses"
 Deno.test("the plain server behind TLS answers nobody but its front", async () => {
   await using folder = new TemporaryFolder();
   const { certFile: tlsCert, keyFile: tlsKey } = await makeCertificate(folder.path, "a");
-  const before = await listeningPorts();
+  const before = await listeningPorts("$PPID");
   await using server = await startServer({ tlsCert, tlsKey });
-  const ports = (await listeningPorts()).filter((port) => !before.includes(port));
+  const ports = (await listeningPorts("$PPID")).filter((port) => !before.includes(port));
   const inner = ports.filter((port) => port !== server.port);
   assertEquals([ports.length, inner.length], [2, 1]);
   for (const path of ["/broadcast/x", "/count", "/metrics"]) {
@@ -105,6 +92,21 @@ Deno.test("the plain server behind TLS answers nobody but its front", async () =
       "urn:hark:problem:misdirected",
     ]);
   }
+});
+
+Deno.test("the plain server behind TLS knows a client by its address and port, not by its port alone", async () => {
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "a");
+  const { certFile: tlsCert, keyFile: tlsKey } = certificate;
+  const before = await listeningPorts("$PPID");
+  await using server = await startServer({ tlsCert, tlsKey });
+  using client = trusting(certificate);
+  await using socket = await Client.open(`wss://localhost:${server.port}/ws`, { client });
+  await socket.text();
+  const inner = (await listeningPorts("$PPID"))
+    .find((port) => port !== server.port && !before.includes(port))!;
+  const [taken] = await portsConnectedTo(inner);
+  assertEquals(await statusFrom("127.0.0.2", taken!, `http://127.0.0.1:${inner}/count`), "421");
 });
 
 Deno.test("SIGHUP renews the certificate, and drops no session", async () => {

@@ -16,8 +16,8 @@ Deno.test("a TlsFront hands on what comes, both ways, and the end of it", async 
   await client.write(encoder.encode("ping"));
   using server = await behind.accept();
   assertEquals(await readText(server), "ping");
-  const { port } = server.remoteAddr;
-  assertEquals([behind.front.addressOf(port), behind.front.size], ["127.0.0.1", 1]);
+  const from = server.remoteAddr as Deno.NetAddr;
+  assertEquals([behind.front.addressOf(from), behind.front.size], ["127.0.0.1", 1]);
   await server.write(encoder.encode("pong"));
   assertEquals(await readText(client), "pong");
   await server.write(encoder.encode("bye"));
@@ -26,7 +26,7 @@ Deno.test("a TlsFront hands on what comes, both ways, and the end of it", async 
   client.close();
   assertEquals(await readText(server), null);
   await eventually(() => behind.front.size, (size) => size === 0);
-  assertEquals(behind.front.addressOf(port), undefined);
+  assertEquals(behind.front.addressOf(from), undefined);
   assertEquals(behind.errors.takeAll(), []);
 });
 
