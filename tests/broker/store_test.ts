@@ -106,3 +106,36 @@ Deno.test("Store.open() refuses a store that is open in the same process", async
   assertEquals(await publishOn(broker, "a"), [1]);
   await broker.close();
 });
+
+/** The modes of a store's files, with whatever else begins with its name. */
+function modes(file: string): Record<string, string> {
+  const names = Array.from(Deno.readDirSync(folder), ({ name }) => `${folder}/${name}`)
+    .filter((name) => name.startsWith(file)).toSorted();
+  return Object.fromEntries(names.map((name) => {
+    return [name.slice(file.length), (Deno.statSync(name).mode! & 0o777).toString(8)];
+  }));
+}
+
+Deno.test("Store.open() makes files that no other user can read", async () => {
+  const file = newFile();
+  const engine = open(file);
+  await publishOn(engine, "a");
+  assertEquals(modes(file), { "": "600", "-wal": "600" });
+  await engine.close();
+  assertEquals(modes(file), { "": "600" });
+});
+
+Deno.test("Store.open() makes no file behind a link, as others might read that one", () => {
+  const [file, link] = [newFile(), newFile()];
+  Deno.symlinkSync(file, link);
+  assertCannotOpen(link, UNREACHABLE);
+  assertEquals(modes(file), {});
+});
+
+Deno.test("Store.open() leaves a file that is there to those who may read it", async () => {
+  const file = newFile();
+  await Deno.writeFile(file, new Uint8Array(0), { mode: 0o640 });
+  const engine = open(file);
+  assertEquals(modes(file), { "": "640", "-wal": "640" });
+  await engine.close();
+});

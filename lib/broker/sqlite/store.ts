@@ -4,6 +4,7 @@ import { type Data, Publication, randomEpoch } from "../../core/publication.ts";
 import {
   APPLICATION_ID,
   checkIdentity,
+  createPrivately,
   DAMAGED,
   StoreError,
   storeError,
@@ -91,7 +92,9 @@ export class Store {
     let db: DatabaseSync | undefined;
     try {
       // A relative name gets its "./" so that ":memory:" and "file:…" are files too.
-      db = new DatabaseSync(isAbsolute(file) ? file : `./${file}`);
+      const path = isAbsolute(file) ? file : `./${file}`;
+      createPrivately(path);
+      db = new DatabaseSync(path);
       prepareFile(db);
       const { gaps, ...position } = beginRun(db);
       const kept = { ...position, ...readKept(db, position.epoch) };

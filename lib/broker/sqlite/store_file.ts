@@ -59,6 +59,34 @@ export function checkIdentity(id: number, version: number, isEmpty: boolean): vo
 }
 
 /**
+ * Makes an empty file that nobody but this user can read or write, if there is none. SQLite would make
+ * it as the umask has it, and gives those that it puts beside it (`-wal`, `-shm`, `-journal`) the
+ * file's own mode (https://www.sqlite.org/src/file/src/os_unix.c, findCreateFileMode). Throws if it
+ * cannot be made, also where a link to it leads nowhere.
+ */
+export function createPrivately(file: string): void {
+  const { NotFound, PermissionDenied } = Deno.errors;
+  // One that is there is left alone: to close it again would drop the locks that SQLite has on it.
+  if (!isMissing(file)) return;
+  try {
+    Deno.openSync(file, { write: true, create: true, mode: 0o600 }).close();
+  } catch (error) {
+    if (!(error instanceof NotFound || error instanceof PermissionDenied)) throw error;
+    throw new Error(OUT_OF_REACH);
+  }
+}
+
+/** Whether there is no such file, nor one that it links to. */
+function isMissing(file: string): boolean {
+  try {
+    Deno.statSync(file);
+    return false;
+  } catch (error) {
+    return error instanceof Deno.errors.NotFound;
+  }
+}
+
+/**
  * Rejects with a `StoreError` if `file` cannot be opened as a store, as far as that is seen without
  * opening it: it is neither made nor changed, and may be in use.
  */
