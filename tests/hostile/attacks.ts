@@ -4,6 +4,7 @@ import { CONTENT_ATTACKS } from "./attacks/contents.ts";
 import { FLOOD_ATTACKS } from "./attacks/floods.ts";
 import { IDENTITY_ATTACKS } from "./attacks/identity.ts";
 import { INJECTION_ATTACKS } from "./attacks/injection.ts";
+import { LOCAL_ATTACKS } from "./attacks/local.ts";
 import { MESSAGE_ATTACKS } from "./attacks/messages.ts";
 
 /** Every attack that there is a test of, and a line in the table. */
@@ -14,4 +15,5 @@ export const ATTACKS: readonly Attack[] = [
   ...CONTENT_ATTACKS,
   ...INJECTION_ATTACKS,
   ...IDENTITY_ATTACKS,
+  ...LOCAL_ATTACKS,
 ];

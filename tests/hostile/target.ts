@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { deadline } from "../support/deadline.ts";
 import type { Inbox } from "../support/inbox.ts";
 import { ChildServer, readLines } from "../support/server.ts";
+import { listeningPorts } from "../support/tcp.ts";
 
 /** What a process holds, in bytes. */
 export interface Memory {
@@ -22,6 +23,8 @@ export interface TargetOptions {
   readonly env: Readonly<Record<string, string>>;
   /** How many descriptors the process may have, if it is to run out of them. */
   readonly descriptorsMax: number;
+  /** What the process's new files are not, in octal. */
+  readonly umask: string;
 }
 
 /** A server in a process of its own, to be attacked, and what can be learned of it. */
@@ -30,7 +33,7 @@ export class Target extends ChildServer {
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
 
   static async start(options: Partial<TargetOptions> = {}): Promise<Target> {
-    const { args = [], env = {}, descriptorsMax } = options;
+    const { args = [], env = {}, descriptorsMax, umask } = options;
     const deno = [
       ...[Deno.execPath(), "run", "--quiet", "--no-check", "--no-prompt"],
       ...["--v8-flags=--expose-gc,--max-semi-space-size=4"],
@@ -38,9 +41,12 @@ export class Target extends ChildServer {
       new URL("child.ts", import.meta.url).href,
       ...(args.includes("--listen") ? args : ["--port", "0", ...args]),
     ];
-    const limit = descriptorsMax === undefined ? "" : `ulimit -n ${descriptorsMax}; `;
+    const limits = [
+      ...descriptorsMax === undefined ? [] : [`ulimit -n ${descriptorsMax}; `],
+      ...umask === undefined ? [] : [`umask ${umask}; `],
+    ];
     const process = new Deno.Command("sh", {
-      args: ["-c", `${limit}exec "$@"`, "sh", ...deno],
+      args: ["-c", `${limits.join("")}exec "$@"`, "sh", ...deno],
       env: { NO_COLOR: "1", ...env },
       stdin: "piped",
       stdout: "piped",
@@ -77,6 +83,11 @@ export class Target extends ChildServer {
   /** Lets time pass by the clock that never steps. */
   async passTime(ms: number): Promise<void> {
     await this.#tell(`pass ${ms}`);
+  }
+
+  /** Ports of 127.0.0.1 on which it listens. */
+  async listeningPorts(): Promise<number[]> {
+    return await listeningPorts(String(this.#pid));
   }
 
   /** What every object has. */
