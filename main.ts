@@ -13,6 +13,12 @@ const { version } = denoJson;
 /** Why a server cannot start, each with a message that says it all. */
 const STARTING_ERRORS = [ConfigError, ListenError, StoreError];
 
+/**
+ * Within so many milliseconds a signal that comes again is the same one: a terminal gives Ctrl-C, and
+ * systemd SIGTERM, to `deno task` and to its child, and `deno task` hands its own on.
+ */
+const ECHO_MS = 500;
+
 /** Does what the command line says: a command and its arguments, or the server's options alone. */
 async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   const command = COMMANDS.get(name);
@@ -74,12 +80,14 @@ function renewOnSignal(server: Server, stop: (signal: Deno.Signal) => void): voi
 
 /** What stops the server and ends the process; at once if it is called again. */
 function stopper(server: Server, log: Log): (signal: Deno.Signal) => Promise<void> {
-  let stopping = false;
+  let first: { readonly signal: Deno.Signal; readonly at: number } | undefined;
   return async (signal) => {
+    const at = systemClock.monotonic();
     // A terminal that is closed says so more than once.
-    if (stopping && signal === "SIGHUP") return;
-    if (stopping) Deno.exit(1);
-    stopping = true;
+    if (first !== undefined && signal === "SIGHUP") return;
+    if (signal === first?.signal && at - first.at < ECHO_MS) return;
+    if (first !== undefined) Deno.exit(1);
+    first = { signal, at };
     log.info("stopping", { signal });
     await server.stop();
     log.info("stopped");

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
-import { deadline } from "./support/deadline.ts";
+import { deadline, eventually } from "./support/deadline.ts";
 import { EventStream } from "./support/events.ts";
 import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "./support/raw.ts";
 import { type ChildServer, startChild } from "./support/server.ts";
@@ -114,6 +114,26 @@ Deno.test("a second signal ends the process at once", async () => {
   server.kill("SIGINT");
   assertEquals(await exitCode(server), 1);
   for (const client of clients) await client.closed();
+});
+
+Deno.test("a signal that comes twice at once stops the server once; one that comes later ends it", async () => {
+  await using server = await startChild(["--drain-s", "0"]);
+  server.kill("SIGINT");
+  await signal(server, "SIGINT");
+  await server.stdout.find((line) => line.endsWith(" stopped"));
+  assertEquals(await exitCode(server), 0);
+
+  await using draining = await startChild(["--drain-s", "0"]);
+  using mute = await RawConnection.open(draining.port); // which is waited for
+  await mute.handshake();
+  await signal(draining, "SIGTERM");
+  let code: number | undefined;
+  draining.status.then((status) => code = status.code);
+  await eventually(() => {
+    if (code === undefined) draining.kill("SIGTERM");
+    return code;
+  }, (code) => code !== undefined);
+  assertEquals(code, 1);
 });
 
 Deno.test("clients that do not answer, read or finish do not hold up the end", async () => {

@@ -1,0 +1,35 @@
+import { assertEquals } from "@std/assert";
+import { deadline } from "./support/deadline.ts";
+import { readLines } from "./support/server.ts";
+import { Client } from "./support/socket.ts";
+
+const CTRL_C = new Uint8Array([3]);
+const ROOT = new URL("..", import.meta.url);
+
+// In a terminal, as script(1) makes one: every process in it gets Ctrl-C, and `deno task` hands it on.
+Deno.test("Ctrl-C on README's command lets the server stop, and exits with 0", async () => {
+  await using terminal = new Deno.Command("script", {
+    args: ["-qec", "exec deno task start --port 0 --drain-s 0", "/dev/null"],
+    cwd: ROOT,
+    env: { NO_COLOR: "1", SHELL: "/bin/sh", PATH: pathOfThisDeno() },
+    stdin: "piped",
+    stdout: "piped",
+    stderr: "null",
+  }).spawn();
+  const keyboard = terminal.stdin.getWriter();
+  const lines = readLines(terminal.stdout);
+  const listening = await lines.find((line) => line.includes("listening on"));
+  const [, port] = /listening on http:\/\/localhost:(\d+)/.exec(listening)!;
+  const client = await Client.open(`ws://127.0.0.1:${port}/ws`);
+  await client.text();
+  await keyboard.write(CTRL_C);
+  assertEquals((await client.closed()).code, 1001);
+  await lines.find((line) => line.includes(" info  stopped"));
+  assertEquals((await deadline(terminal.status)).code, 0);
+  await keyboard.close();
+  await lines.rest();
+});
+
+function pathOfThisDeno(): string {
+  return `${Deno.execPath().replace(/\/[^/]*$/, "")}:${Deno.env.get("PATH")}`;
+}
