@@ -4,17 +4,17 @@
  */
 
 import { withoutSecrets } from "../core/redact.ts";
+import type { Option } from "./option.ts";
 import {
   type Config,
   flagName,
-  type Option,
   OPTION_ROWS,
   type OptionKey,
   OPTIONS,
   variableName,
 } from "./options.ts";
 
-export { type Config, type Option, type OptionKey, OPTIONS } from "./options.ts";
+export { type Config, type OptionKey, OPTIONS } from "./options.ts";
 
 /** Where a value came from. */
 export type Source = "flag" | "environment" | "default";

@@ -3,14 +3,8 @@
 import type { Attempt, Config, Sources } from "./config.ts";
 import { withoutSecrets } from "../core/redact.ts";
 import { printable } from "../observe/log.ts";
-import {
-  flagName,
-  type Option,
-  OPTION_ROWS,
-  type OptionKey,
-  OPTIONS,
-  variableName,
-} from "./options.ts";
+import type { Option } from "./option.ts";
+import { flagName, OPTION_ROWS, type OptionKey, OPTIONS, variableName } from "./options.ts";
 
 /** A flag as the help shows it: `--port N`, `--open`, `--no-socketio`. */
 export function usage(key: OptionKey): string {

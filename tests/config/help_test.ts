@@ -1,13 +1,8 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { parseConfig } from "../../lib/config/config.ts";
 import { helpText, problemsText } from "../../lib/config/help.ts";
-import {
-  flagName,
-  type Option,
-  type OptionKey,
-  OPTIONS,
-  variableName,
-} from "../../lib/config/options.ts";
+import type { Option } from "../../lib/config/option.ts";
+import { flagName, type OptionKey, OPTIONS, variableName } from "../../lib/config/options.ts";
 import { optionsTable } from "../support/readme.ts";
 
 const KEYS = Object.keys(OPTIONS) as OptionKey[];

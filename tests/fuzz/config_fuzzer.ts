@@ -2,13 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import { checkCommand } from "../../lib/cli/check.ts";
 import { runCommand } from "../../lib/cli/command.ts";
 import { type Config, ConfigError, parseConfig } from "../../lib/config/config.ts";
-import {
-  flagName,
-  type Option,
-  type OptionKey,
-  OPTIONS,
-  variableName,
-} from "../../lib/config/options.ts";
+import type { Option } from "../../lib/config/option.ts";
+import { flagName, type OptionKey, OPTIONS, variableName } from "../../lib/config/options.ts";
 import type { Dice } from "../support/dice.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import type { Fuzzer } from "./fuzzer.ts";
