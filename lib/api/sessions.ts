@@ -2,7 +2,7 @@ import { checkSubscription } from "../core/channel.ts";
 import { DISCONNECTS, readInput, Refusal } from "../core/errors.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Session } from "../hub/session.ts";
-import { type Access, callerOf } from "../http/access.ts";
+import type { Access } from "../http/access.ts";
 import { readLimit } from "./channels.ts";
 import { json } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
@@ -17,7 +17,7 @@ const SESSION_ID = /^[\w-]{22}$/;
 /** Names of channels in one answer, unless its first session alone has more. */
 export const NAMES_MAX = 10_000;
 
-/** Tells who is connected, and ends sessions; for those who hold a key. */
+/** Lists and ends sessions; for whoever has a key or, where there is none, for this machine. */
 export class SessionsEndpoint {
   readonly #options: SessionsOptions;
 
@@ -30,8 +30,7 @@ export class SessionsEndpoint {
    * subscribed to exactly this channel or pattern, in the order of their ids.
    */
   readonly list: Handler = async (exchange) => {
-    const { access } = this.#options;
-    (await access.identify(callerOf(exchange))).checkManage();
+    await this.#options.access.checkSessions(exchange);
     const { query } = exchange;
     const after = readAfter(query);
     const limit = readLimit(query);
@@ -48,7 +47,7 @@ export class SessionsEndpoint {
    */
   readonly end: Handler = async (exchange) => {
     const { hub, access } = this.#options;
-    (await access.identify(callerOf(exchange))).checkManage();
+    await access.checkSessions(exchange);
     const { query } = exchange;
     const user = query.get("user");
     const client = query.get("client");

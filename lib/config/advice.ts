@@ -1,4 +1,5 @@
-import { type Config, isLoopback, type Sources } from "./config.ts";
+import { isLoopback } from "../core/address.ts";
+import type { Config, Sources } from "./config.ts";
 
 /** What a configuration is judged by. */
 export interface Setup {
@@ -16,7 +17,7 @@ const CERTIFICATE_DAYS_MIN = 14;
 
 /** Who may do what with a server that is set up like this: a subject and a sentence each. */
 export function whoMayDoWhat({ config }: Setup): [subject: string, what: string][] {
-  const { publishKey, origins, socketio, trustProxy, forwardedHeader } = config;
+  const { publishKey, origins, socketio, listen, trustProxy, forwardedHeader } = config;
   const keys = publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
   const hasKeys = publishKey.length > 0;
   const publishers = [
@@ -33,7 +34,8 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
       hasKeys
         ? `who shows ${keys}: /channels, /sessions`
         : isOpen
-        ? "anyone, but for pages of other sites: /channels, /sessions"
+        ? "anyone, but for pages of other sites: /channels" +
+          (listen === "" && trustProxy === 0 ? "; programs of this machine: /sessions" : "")
         : "nobody: /channels and /sessions take a key",
     ],
     ["watch it", "anyone who reaches it: /metrics, /count, /healthz, /readyz"],

@@ -3,6 +3,7 @@
  * options.ts. Pure: arguments and environment are passed in.
  */
 
+import { isLoopback } from "../core/address.ts";
 import { withoutSecrets } from "../core/redact.ts";
 import type { Option } from "./option.ts";
 import {
@@ -245,11 +246,6 @@ function checkExposure(config: Config, sources: Sources, problems: string[]): vo
     `anyone who reaches ${config.host} could publish: set a key with --publish-key KEY, ` +
       "or mean it with --open",
   );
-}
-
-/** Whether an address or host name is this machine's own and no other can reach it. */
-export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(host);
 }
 
 /** A text for an error: on one line, and not endless. */

@@ -5,8 +5,11 @@ const NETWORK_GROUPS = 4;
 const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 /** RFC 6052, section 2.1: where a translator puts the address of each of its clients. */
 const TRANSLATED = /^64:ff9b::(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/;
-/** Who is on this machine. */
-const LOCAL = /^(127\.|::1$|::ffff:127\.|unix$)/;
+
+/** Reports whether an address or host name is this machine's own and no other can reach it. */
+export function isLoopback(host: string): boolean {
+  return host === "localhost" || host === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(host);
+}
 
 /**
  * The canonical form of an IPv6 address (RFC 5952); an IPv4 address in its own form if that is what
@@ -58,7 +61,7 @@ function groupsOf(canonical: string): readonly string[] {
  * nobody said is there. Behind a trusted one it may be the proxy's word that is local.
  */
 export function isShared(address: string, trustProxy: number): boolean {
-  return trustProxy === 0 && LOCAL.test(address);
+  return trustProxy === 0 && (isLoopback(address) || address === "unix");
 }
 
 /** The bounds on connections. */

@@ -1,10 +1,11 @@
 import { bearer, type Keys } from "../auth/keys.ts";
 import type { Claims } from "../auth/claims.ts";
 import type { Tokens } from "../auth/tokens.ts";
-import { networkOf } from "../core/address.ts";
+import { isLoopback, networkOf } from "../core/address.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Allowance, Grant } from "../core/grant.ts";
-import type { Origins } from "./origin.ts";
+import { isForwarded } from "./forwarded.ts";
+import { isLocalHost, type Origins } from "./origin.ts";
 import type { Exchange } from "./router.ts";
 
 /** What is asked for, and allowed, to whom. */
@@ -15,6 +16,8 @@ export interface AccessOptions {
   readonly origins: Origins;
   /** Channels and patterns that anyone may receive; empty for all where no tokens are taken. */
   readonly public: readonly string[];
+  /** How many proxies in front are trusted. */
+  readonly trustProxy: number;
 }
 
 /** What of a request tells who makes it. */
@@ -77,6 +80,20 @@ export class Access {
     const { tokens } = this.#options;
     if (tokens === undefined) throw new Refusal("unsupported", "This server takes no tokens");
     return this.#bearer(await tokens.check(token), address);
+  }
+
+  /**
+   * Throws, or rejects with, a `Refusal` unless whoever sends a request may list and end sessions: it
+   * takes a key or, where nobody needs one, a program of this machine that comes past no proxy.
+   */
+  async checkSessions(exchange: Exchange): Promise<void> {
+    if (this.#isOpen && !this.#isDirectAndLocal(exchange)) throw LOCAL_ONLY;
+    (await this.identify(callerOf(exchange))).checkManage();
+  }
+
+  #isDirectAndLocal({ request, address }: Exchange): boolean {
+    return this.#options.trustProxy === 0 && isLoopback(address) && isLocalHost(request) &&
+      !isForwarded(request.headers);
   }
 
   #findCredential({ headers, query, token }: Caller): Credential | undefined {
@@ -158,6 +175,11 @@ export class Access {
 const SEND_KEY = new Refusal(
   "unauthorized",
   "This takes a publish key: send it as Authorization: Bearer KEY or as ?key=KEY",
+);
+const LOCAL_ONLY = new Refusal(
+  "forbidden",
+  "This takes a publish key from anywhere but this machine itself: start the server with " +
+    "--publish-key KEY, or ask it directly, by localhost and past no proxy",
 );
 const NEEDS_KEY = new Refusal("forbidden", "This takes a publish key: a token is not enough");
 const NO_KEYS = new Refusal(

@@ -30,6 +30,14 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
   ["wss", "https"],
 ]);
 
+/** Headers by which proxies of every kind say that a request came past them. */
+const FORWARDING = /^(forwarded|x-forwarded.*|x-real-ip|via|(.+-)?(client|connecting)-ip)$/;
+
+/** Reports whether anything in the headers says that a request came past a proxy. */
+export function isForwarded(headers: Headers): boolean {
+  return Array.from(headers.keys()).some((name) => FORWARDING.test(name));
+}
+
 /** Which proxies are believed, and by which header. */
 export interface ForwardedRules {
   /** How many proxies in front are trusted. */

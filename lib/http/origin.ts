@@ -18,6 +18,8 @@ type HasHeaders = Pick<Request, "headers">;
 
 const IP_LITERAL = /^(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3})$/i;
 const PORT = /:\d*$/;
+/** Names that are this machine's own, which nobody can point anywhere else. */
+const LOCAL_NAME = /^((.+\.)?localhost\.?|127(\.\d{1,3}){3}|\[::1\])$/;
 
 /** Tells which requests come from where they may. */
 export class Origins {
@@ -31,11 +33,9 @@ export class Origins {
    * Tells whether the server may be called by this request's `Host`. An open server answers only to
    * names that cannot be pointed at it by others: DNS rebinding needs a name of the attacker's.
    */
-  isOwnHost({ headers, url }: Request): boolean {
+  isOwnHost(request: Request): boolean {
     if (!this.#rules.isOpen) return true;
-    // HTTP/2 tells it as a part of the URL.
-    const host = headers.get("host") ?? new URL(url).host;
-    const name = host.replace(PORT, "").toLowerCase();
+    const name = hostName(request);
     return name === "localhost" || name.endsWith(".localhost") || IP_LITERAL.test(name) ||
       this.#rules.publicHosts.includes(name);
   }
@@ -87,4 +87,14 @@ export class Origins {
     const protocols = protocol === undefined ? ["http", "https"] : [protocol];
     return protocols.some((each) => origin === `${each}://${host}`);
   }
+}
+
+/** Reports whether a request was sent to a name or address by which only this machine reaches itself. */
+export function isLocalHost(request: Request): boolean {
+  return LOCAL_NAME.test(hostName(request));
+}
+
+function hostName({ headers, url }: Request): string {
+  // HTTP/2 tells it as a part of the URL.
+  return (headers.get("host") ?? new URL(url).host).replace(PORT, "").toLowerCase();
 }

@@ -1,5 +1,10 @@
-import { assert, assertEquals, assertMatch } from "@std/assert";
+import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { Keys } from "../../lib/auth/keys.ts";
+import { Refusal } from "../../lib/core/errors.ts";
+import { Access } from "../../lib/http/access.ts";
+import { Origins } from "../../lib/http/origin.ts";
 import { EventStream } from "../support/events.ts";
+import { request } from "../support/raw.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 import { issue, type Issued, SECRET } from "../support/tokens.ts";
@@ -250,5 +255,61 @@ Deno.test("who has a key looks after channels and sessions; a token is not enoug
       assertEquals(status, expected, `${method} ${path} ${JSON.stringify([options, headers])}`);
       if (sentence !== undefined) assert(JSON.parse(body).detail.startsWith(sentence), body);
     }
+  }
+});
+
+Deno.test("on an open server sessions are for its own machine, past no proxy and from no page", async () => {
+  const lookAfter = async (server: TestServer, lines: string[]) => {
+    const statuses: number[] = [];
+    for (const target of ["GET /sessions", "DELETE /sessions?user=42"]) {
+      const { status } = await request(server.port, [`${target} HTTP/1.1`, ...lines]);
+      statuses.push(status);
+    }
+    assertEquals(statuses[0], statuses[1], lines.join());
+    return statuses[0];
+  };
+  const publicHost = ["push.example"];
+  await using server = await startServer({ publicHost });
+  const cases: [lines: string[], status: number][] = [
+    [["Host: localhost"], 200],
+    [["Host: LOCALHOST:3000"], 200],
+    [["Host: hark.localhost:80"], 200],
+    [["Host: 127.0.0.1:3000"], 200],
+    [["Host: 127.8.9.1"], 200],
+    [["Host: [::1]:3000"], 200],
+    [["Host: push.example"], 403],
+    [["Host: localhost", "Sec-Fetch-Site: same-origin"], 200],
+    [["Host: localhost", "Sec-Fetch-Site: cross-site"], 403],
+    [["Host: localhost", "Sec-Fetch-Site: same-site"], 403],
+    [["Host: localhost", "Origin: https://evil.example"], 403],
+    [["Host: localhost", "Origin: null"], 403],
+    ...[
+      ...["X-Forwarded-For: 127.0.0.1", "X-Forwarded-Proto: https", "Forwarded: for=127.0.0.1"],
+      ...["X-Real-IP: 127.0.0.1", "Via: 1.1 proxy", "CF-Connecting-IP: ::1", "Client-IP: ::1"],
+    ].map((header): [string[], number] => [["Host: localhost", header], 403]),
+  ];
+  for (const [lines, status] of cases) {
+    assertEquals(await lookAfter(server, lines), status, lines.join());
+  }
+  await using behind = await startServer({ trustProxy: 1 });
+  assertEquals(await lookAfter(behind, ["Host: localhost"]), 403);
+  await using holder = await startServer({ publishKey: [KEY], trustProxy: 1, publicHost });
+  const lines = ["Host: push.example", `Authorization: Bearer ${KEY}`, "X-Forwarded-For: 1.2.3.4"];
+  assertEquals(await lookAfter(holder, lines), 200);
+});
+
+Deno.test("on an open server nobody of another machine looks after sessions", async () => {
+  const origins = new Origins({ isOpen: true, origins: [], publicHosts: [] });
+  const keys = new Keys([]);
+  const access = new Access({ keys, tokens: undefined, origins, public: [], trustProxy: 0 });
+  const check = (address: string) => {
+    const asked = new Request("http://localhost/sessions", { headers: { host: "localhost" } });
+    const query = new URLSearchParams();
+    return access.checkSessions({ request: asked, path: "/sessions", query, params: {}, address });
+  };
+  for (const address of ["127.0.0.1", "127.1.2.3", "::1", "::ffff:127.0.0.1"]) await check(address);
+  for (const address of ["192.0.2.1", "::ffff:192.0.2.1", "::", "0.0.0.0", "unix", "fe80::1"]) {
+    const { type } = await assertRejects(() => check(address), Refusal, "from anywhere but");
+    assertEquals(type, "forbidden");
   }
 });

@@ -30,7 +30,7 @@ Deno.test("hark check finds nothing unwise in no options at all", async () => {
     "reach it             programs of this machine: 127.0.0.1, port 3000, by http",
     "publish              anyone, but for pages of other sites",
     "receive              anyone: every channel",
-    "look after it        anyone, but for pages of other sites: /channels, /sessions",
+    "look after it        anyone, but for pages of other sites: /channels; programs of this machine: /sessions",
     "watch it             anyone who reaches it: /metrics, /count, /healthz, /readyz",
     "be a trusted page    those of its own",
     "use Socket.IO        anyone who may receive",

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { AddressSlots, networkOf } from "../../lib/core/address.ts";
+import { AddressSlots, isLoopback, networkOf } from "../../lib/core/address.ts";
 
 Deno.test("networkOf() takes an IPv4 address as it is, and of an IPv6 address its /64", () => {
   const cases: readonly [address: string, network: string][] = [
@@ -49,4 +49,19 @@ Deno.test("AddressSlots counts the addresses of one network together", () => {
   assertEquals([slots.take("192.0.2.1"), slots.taken], ["owner", 5]);
   assertEquals(["::1", "::1", "::1", "::1"].map(isTaken), [true, true, true, true]);
   assertEquals(slots.take("192.0.2.2"), "all");
+});
+
+Deno.test("isLoopback() knows this machine's own addresses", () => {
+  const own = ["localhost", "127.0.0.1", "127.255.0.9", "::1", "::ffff:127.0.0.1"];
+  const others = [
+    "",
+    "0.0.0.0",
+    "::",
+    "128.0.0.1",
+    "127.evil.example",
+    "127.0.0.1.example",
+    "a.localhost",
+  ];
+  assertEquals(own.filter(isLoopback), own);
+  assertEquals(others.filter(isLoopback), []);
 });
