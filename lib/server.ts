@@ -1,6 +1,6 @@
 import { Keys } from "./auth/keys.ts";
 import { takesTokens, Tokens } from "./auth/tokens.ts";
-import { isShared } from "./core/address.ts";
+import { isLoopback, isShared } from "./core/address.ts";
 import { type Config, ConfigError } from "./config/config.ts";
 import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Broker } from "./broker/broker.ts";
@@ -22,6 +22,7 @@ import { SessionsEndpoint } from "./api/sessions.ts";
 import { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
 import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
 import { serveStatic } from "./http/static.ts";
+import { readTarget } from "./http/target.ts";
 import { listen, type Listener } from "./net/listener.ts";
 import type { Log } from "./observe/log.ts";
 import { HarkMetrics, Registry } from "./observe/metrics.ts";
@@ -88,8 +89,8 @@ export class Server {
       ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
       : undefined;
     const origins = this.#origins = new Origins({
-      // No browser reaches a Unix socket, by whatever name.
-      isOpen: keys.isEmpty && tokens === undefined && config.listen === "",
+      isOpen: keys.isEmpty && tokens === undefined,
+      isLocal: config.listen !== "" || isLoopback(config.host),
       origins: config.origins,
       publicHosts: config.publicHost,
       protocolOf: (headers) => this.#protocolOf(headers),
@@ -233,20 +234,24 @@ export class Server {
   }
 
   async #handle(request: Request, peer: string): Promise<Response> {
-    const [path, search] = splitTarget(request.url);
     const address = readForwarded(request.headers, this.#config).address ?? peer;
-    if (!this.#origins.isOwnHost(request)) {
-      this.#metrics.rejected.with("misdirected").inc();
-      return problem(
-        421,
-        "misdirected",
-        "This host name is not the server's: start it with --public-host NAME to allow it",
-      );
+    try {
+      const { host, path, search } = readTarget(request);
+      if (!this.#origins.isOwnHost(host)) return this.#misdirected();
+      const isSocket = path === "/" && isUpgrade(request);
+      return await this.#answer(isSocket ? WS_PATH : path, request, address, search);
+    } catch (error) {
+      return this.#refuse(error, address);
     }
-    if (path === "/" && isUpgrade(request)) {
-      return await this.#answer(WS_PATH, request, address, search);
-    }
-    return await this.#answer(path, request, address, search);
+  }
+
+  #misdirected(): Response {
+    this.#metrics.rejected.with("misdirected").inc();
+    return problem(
+      421,
+      "misdirected",
+      "This host name is not the server's: start it with --public-host NAME to allow it",
+    );
   }
 
   async #answer(path: string, request: Request, address: string, search: string) {
@@ -330,14 +335,6 @@ export class Server {
 function openBroker(config: Config, clock: Clock): Broker {
   if (config.store === "") return new MemoryBroker(clock, config);
   return SqliteBroker.open(config.store, { clock, limits: config, sync: config.storeSync });
-}
-
-/** Path and query as they were sent: `URL` would resolve dots and turn backslashes around. */
-function splitTarget(url: string): [path: string, search: string] {
-  const start = url.indexOf("/", url.indexOf("//") + 2);
-  const target = start < 0 ? "/" : url.slice(start);
-  const mark = target.indexOf("?");
-  return mark < 0 ? [target, ""] : [target.slice(0, mark), target.slice(mark)];
 }
 
 function readMemory(): { rss: number; heap: number } {

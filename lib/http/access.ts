@@ -5,8 +5,9 @@ import { isLoopback, networkOf } from "../core/address.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Allowance, Grant } from "../core/grant.ts";
 import { isForwarded } from "./forwarded.ts";
-import { isLocalHost, type Origins } from "./origin.ts";
+import type { Origins } from "./origin.ts";
 import type { Exchange } from "./router.ts";
+import { isLocalHost, readTarget } from "./target.ts";
 
 /** What is asked for, and allowed, to whom. */
 export interface AccessOptions {
@@ -92,8 +93,8 @@ export class Access {
   }
 
   #isDirectAndLocal({ request, address }: Exchange): boolean {
-    return this.#options.trustProxy === 0 && isLoopback(address) && isLocalHost(request) &&
-      !isForwarded(request.headers);
+    return this.#options.trustProxy === 0 && isLoopback(address) &&
+      isLocalHost(readTarget(request).host) && !isForwarded(request.headers);
   }
 
   #findCredential({ headers, query, token }: Caller): Credential | undefined {

@@ -1,11 +1,14 @@
 import { Refusal } from "../core/errors.ts";
 import { addCors, type CorsPolicy } from "./cors.ts";
 import type { Protocol } from "./forwarded.ts";
+import { isLocalHost } from "./target.ts";
 
 /** Which hosts and origins a server answers to. */
 export interface OriginRules {
   /** Nobody needs a key: then the browser's rules are all that keeps other sites out. */
   readonly isOpen: boolean;
+  /** It listens where only this machine reaches it: on a loopback address, or a Unix socket. */
+  readonly isLocal: boolean;
   /** Origins beside the server's own whose pages may publish. */
   readonly origins: readonly string[];
   /** Names beside localhost by which the server may be called. */
@@ -16,10 +19,7 @@ export interface OriginRules {
 
 type HasHeaders = Pick<Request, "headers">;
 
-const IP_LITERAL = /^(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3})$/i;
-const PORT = /:\d*$/;
-/** Names that are this machine's own, which nobody can point anywhere else. */
-const LOCAL_NAME = /^((.+\.)?localhost\.?|127(\.\d{1,3}){3}|\[::1\])$/;
+const IP_LITERAL = /^(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3})$/;
 
 /** Tells which requests come from where they may. */
 export class Origins {
@@ -30,14 +30,15 @@ export class Origins {
   }
 
   /**
-   * Tells whether the server may be called by this request's `Host`. An open server answers only to
-   * names that cannot be pointed at it by others: DNS rebinding needs a name of the attacker's.
+   * Reports whether the server may be called by this host of a `Target`. An open server answers only to
+   * names that cannot be pointed at it by others: DNS rebinding needs a name of the attacker's. A local
+   * one answers only to local names and addresses: pages of other sites reach it by 0.0.0.0 or
+   * [::ffff:127.0.0.1] too, for which browsers say nothing of the page.
    */
-  isOwnHost(request: Request): boolean {
-    if (!this.#rules.isOpen) return true;
-    const name = hostName(request);
-    return name === "localhost" || name.endsWith(".localhost") || IP_LITERAL.test(name) ||
-      this.#rules.publicHosts.includes(name);
+  isOwnHost(host: string): boolean {
+    const { isOpen, isLocal, publicHosts } = this.#rules;
+    if (!isOpen || isLocalHost(host) || publicHosts.includes(host)) return true;
+    return !isLocal && IP_LITERAL.test(host);
   }
 
   /** Tells whether the page behind a request is the server's own or of an allowed origin. */
@@ -87,14 +88,4 @@ export class Origins {
     const protocols = protocol === undefined ? ["http", "https"] : [protocol];
     return protocols.some((each) => origin === `${each}://${host}`);
   }
-}
-
-/** Reports whether a request was sent to a name or address by which only this machine reaches itself. */
-export function isLocalHost(request: Request): boolean {
-  return LOCAL_NAME.test(hostName(request));
-}
-
-function hostName({ headers, url }: Request): string {
-  // HTTP/2 tells it as a part of the URL.
-  return (headers.get("host") ?? new URL(url).host).replace(PORT, "").toLowerCase();
 }

@@ -299,7 +299,7 @@ Deno.test("on an open server sessions are for its own machine, past no proxy and
 });
 
 Deno.test("on an open server nobody of another machine looks after sessions", async () => {
-  const origins = new Origins({ isOpen: true, origins: [], publicHosts: [] });
+  const origins = new Origins({ isOpen: true, isLocal: true, origins: [], publicHosts: [] });
   const keys = new Keys([]);
   const access = new Access({ keys, tokens: undefined, origins, public: [], trustProxy: 0 });
   const check = (address: string) => {

@@ -2,6 +2,7 @@ import type { Attack } from "./attack.ts";
 import { CONNECTION_ATTACKS } from "./attacks/connections.ts";
 import { CONTENT_ATTACKS } from "./attacks/contents.ts";
 import { FLOOD_ATTACKS } from "./attacks/floods.ts";
+import { HOST_ATTACKS } from "./attacks/hosts.ts";
 import { IDENTITY_ATTACKS } from "./attacks/identity.ts";
 import { INJECTION_ATTACKS } from "./attacks/injection.ts";
 import { LOCAL_ATTACKS } from "./attacks/local.ts";
@@ -14,6 +15,7 @@ export const ATTACKS: readonly Attack[] = [
   ...FLOOD_ATTACKS,
   ...CONTENT_ATTACKS,
   ...INJECTION_ATTACKS,
+  ...HOST_ATTACKS,
   ...IDENTITY_ATTACKS,
   ...LOCAL_ATTACKS,
 ];

@@ -18,36 +18,47 @@ Deno.test("an open server answers only to names that nobody else can point at it
   await using server = await startServer({ publicHost: ["push.example.com"] });
   const hosts: Record<string, number> = {
     "localhost": 200,
+    "localhost.": 200,
     "localhost:3000": 200,
     "LocalHost:3000": 200,
     "app.localhost": 200,
     "a.b.localhost:80": 200,
     "127.0.0.1": 200,
     "127.0.0.1:3000": 200,
-    "192.168.1.7:3000": 200,
-    "8.8.8.8": 200,
+    "127.1.2.3": 200,
     "[::1]": 200,
     "[::1]:3000": 200,
-    "[fe80::1]:3000": 200,
     "push.example.com": 200,
     "push.example.com:443": 200,
     "PUSH.EXAMPLE.COM": 200,
+    "192.168.1.7:3000": 421,
+    "8.8.8.8": 421,
+    "[fe80::1]:3000": 421,
+    "0.0.0.0:3000": 421,
+    "0.0.0.0": 421,
+    "[::]:3000": 421,
+    "[::ffff:0:0]:3000": 421,
+    "[::ffff:7f00:1]:3000": 421,
+    "[::ffff:127.0.0.1]": 421,
+    "[64:ff9b::7f00:1]": 421,
     "evil.example": 421,
     "evil.example:3000": 421,
     "localhost.evil.example": 421,
     "notlocalhost": 421,
-    "localhost.": 421,
+    ".localhost": 421,
     "a.push.example.com": 421,
     "push.example.com.evil.example": 421,
     "127.0.0.1.evil.example": 421,
     "127.0.0.1.nip.io:3000": 421,
+    "127.1": 421,
+    "0127.0.0.1": 421,
     "1.2.3": 421,
     "2130706433": 421,
     "0x7f000001": 421,
-    "[::1].evil.example": 421,
-    "": 421,
   };
-  for (const path of ["/count", "/broadcast/x", "/", "/ws", "/events", "/metrics", "/nothing"]) {
+  const refused = Object.values(hosts).filter((status) => status === 421).length;
+  const paths = ["/count", "/broadcast/x", "/", "/ws", "/events", "/metrics", "/nothing"];
+  for (const path of paths) {
     for (const [host, expected] of Object.entries(hosts)) {
       if (expected === 200 && path !== "/count") continue;
       const { status, body } = await ask(server, path, { host });
@@ -63,7 +74,77 @@ Deno.test("an open server answers only to names that nobody else can point at it
   }
   const metrics = await server.metrics();
   assertEquals(metrics.get("hark_publications_total"), 0);
-  assertEquals(metrics.get('hark_rejected_total{reason="misdirected"}'), 7 * 14);
+  assertEquals(
+    metrics.get('hark_rejected_total{reason="misdirected"}'),
+    paths.length * refused,
+  );
+});
+
+Deno.test("an open server that the network reaches answers to addresses too", async () => {
+  await using server = await startServer({ host: "0.0.0.0", open: true });
+  for (const host of ["localhost", "192.168.1.7:3000", "0.0.0.0:3000", "[fe80::1]", "[::1]:80"]) {
+    assertEquals((await ask(server, "/count", { host })).status, 200, host);
+  }
+  for (const host of ["evil.example", "192.168.1.7.nip.io", "1.2.3"]) {
+    assertEquals((await ask(server, "/broadcast/x", { host })).status, 421, host);
+  }
+});
+
+/** Hosts that are no `host[:port]`: what they add would be taken for a path or a query. */
+const NO_HOSTS = [
+  ...["", ":3000", "localhost/broadcast/pwned?", "localhost/broadcast/pwned#", "localhost?"],
+  ...["localhost#", "localhost\\broadcast\\pwned", "evil@localhost", "localhost:x", "local host"],
+  ...["localhost,localhost", "localhost%2fbroadcast", "[::1", "[::1].evil.example", "::1", "[]"],
+  ...["localhost:3000:3000", "localhost:123456", "[::1%25lo]", "h\xf6st", "http://localhost"],
+];
+
+Deno.test("a Host that is none is refused before anything is looked for", async () => {
+  for (const publishKey of [[], ["secret"]]) {
+    await using server = await startServer({ publishKey });
+    const authorization = "Bearer secret";
+    for (const path of ["/count", "/", "/ws", "/nothing"]) {
+      for (const host of NO_HOSTS) {
+        const { status, body } = await ask(server, path, { host, authorization });
+        assertEquals(status, 400, `${path} with ${host}`);
+        assertEquals(JSON.parse(body), {
+          type: "urn:hark:problem:bad-request",
+          title: "Bad Request",
+          status: 400,
+          detail: "Cannot read whom the request is for: expected host[:port]",
+        });
+      }
+    }
+    const metrics = await server.metrics();
+    assertEquals(metrics.get("hark_publications_total"), 0);
+    assertEquals(metrics.get('hark_rejected_total{reason="bad-request"}'), 4 * NO_HOSTS.length);
+  }
+});
+
+Deno.test("of a target in absolute form the host counts, and nothing else can be in its place", async () => {
+  const targets: [string, number][] = [
+    ["http://localhost/count", 200],
+    ["http://LOCALHOST:80/count", 200],
+    ["http://evil.example/broadcast/pwned", 421],
+    ["http://0.0.0.0/broadcast/pwned", 421],
+    ["http://localhost?x/broadcast/pwned", 400],
+    ["http://localhost#x/broadcast/pwned", 400],
+    ["http://localhost\\x/broadcast/pwned", 400],
+    ["http://user@localhost/broadcast/pwned", 400],
+    ["http://localhost?/broadcast/pwned", 400],
+  ];
+  for (const publishKey of [[], ["secret"]]) {
+    await using server = await startServer({ publishKey });
+    for (const [target, expected] of targets) {
+      if (expected === 421 && publishKey.length > 0) continue;
+      for (const host of [["Host: localhost"], []]) {
+        const lines = [`GET ${target} HTTP/1.1`, ...host, "Authorization: Bearer secret"];
+        assertEquals((await request(server.port, lines)).status, expected, target);
+      }
+    }
+    const hidden = ["GET http://localhost/broadcast/x HTTP/1.1", "Host: localhost/count?"];
+    assertEquals((await request(server.port, hidden)).status, 400);
+    assertEquals((await server.metrics()).get("hark_publications_total"), 0);
+  }
 });
 
 Deno.test("a server with keys answers to every name", async () => {

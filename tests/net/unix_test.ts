@@ -30,8 +30,7 @@ Deno.test("a Unix socket serves HTTP, WebSocket, server-sent events and polling"
   await using events = await EventStream.open("http://localhost/events", {}, client);
   const polling = "http://localhost/socket.io/?EIO=4&transport=polling";
   assertMatch(await get(path, polling), /^0\{"sid":/);
-  // As it is open to this machine alone, no name has to be its own.
-  const answer = await get(path, "http://push.example.com:81/broadcast/hello");
+  const answer = await get(path, "http://localhost:81/broadcast/hello");
   assertEquals(answer, '{"message":"hello"}');
   assertEquals(await socket.json(), { message: "hello" });
   assertMatch(await events.blocks.find((block) => block.includes("hello")), /^id: /);
@@ -48,13 +47,57 @@ Deno.test("a Unix socket is reached by curl, and gone when the server is", async
   {
     await using _server = await startServer({ listen: `unix:${path}` });
     const curl = new Deno.Command("curl", {
-      args: ["-sS", "-d", "done", "--unix-socket", path, "http://hark/channels/ci"],
+      args: ["-sS", "-d", "done", "--unix-socket", path, "http://localhost/channels/ci"],
     });
     const { code, stdout } = await deadline(curl.output());
     assertEquals([code, JSON.parse(new TextDecoder().decode(stdout)).channel], [0, "ci"]);
     assert((await Deno.lstat(path)).isSocket);
   }
   assertEquals(await exists(path), false);
+});
+
+/** The status of the answer to `lines`; what is published is `x`. */
+async function statusOf(path: string, lines: readonly string[]): Promise<number> {
+  using connection = await Deno.connect({ transport: "unix", path });
+  const head = ["GET /broadcast/x HTTP/1.1", ...lines, "Connection: close", "", ""].join("\r\n");
+  await connection.write(new TextEncoder().encode(head));
+  const answer = await deadline(new Response(connection.readable).text());
+  return Number(answer.split(" ")[1]);
+}
+
+Deno.test("an open server on a Unix socket answers only to local names and those it is given", async () => {
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/hark.sock`;
+  await using _server = await startServer({
+    listen: `unix:${path}`,
+    publicHost: ["push.example.com"],
+  });
+  const hosts: [string[], number][] = [
+    [["Host: localhost"], 200],
+    [["Host: 127.0.0.1:3000"], 200],
+    [["Host: push.example.com"], 200],
+    [[], 200],
+    [["Host: evil.test"], 421],
+    [["Host: hark"], 421],
+    [["Host: 192.168.1.7"], 421],
+    [["Host: 0.0.0.0"], 421],
+    [["Host: localhost/count?"], 400],
+    [["Host: %2Ftmp"], 400],
+    [["Host:"], 400],
+  ];
+  for (const [lines, expected] of hosts) {
+    assertEquals(await statusOf(path, lines), expected, lines.join());
+  }
+  const metrics = await get(path, "http://localhost/metrics");
+  assertMatch(metrics, /^hark_publications_total 4$/m);
+});
+
+Deno.test("a Unix socket with a key answers to every name", async () => {
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/hark.sock`;
+  await using _server = await startServer({ listen: `unix:${path}`, publishKey: ["secret"] });
+  const lines = ["Host: push.example.com", "Authorization: Bearer secret"];
+  assertEquals(await statusOf(path, lines), 200);
 });
 
 Deno.test("behind a Unix socket a proxy may tell the clients' addresses", async () => {
