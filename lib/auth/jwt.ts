@@ -39,6 +39,11 @@ const BASE64URL = /^[A-Za-z0-9_-]+$/;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 
+/** Reports whether a text has the form of a JWT, whose header is the base64url of a JSON object. */
+export function looksLikeToken(text: string): boolean {
+  return /^e[wy][\w-]*\.[\w-]*\.[\w-]*$/.test(text);
+}
+
 /** The refusal of a token; `why` must not hold any of it. */
 export function refuseToken(why: string): Refusal {
   return new Refusal("unauthorized", `Cannot use this token: ${why}`);

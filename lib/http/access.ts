@@ -1,5 +1,6 @@
 import { bearer, type Keys } from "../auth/keys.ts";
 import type { Claims } from "../auth/claims.ts";
+import { looksLikeToken } from "../auth/jwt.ts";
 import type { Tokens } from "../auth/tokens.ts";
 import { isLoopback, networkOf } from "../core/address.ts";
 import { Refusal } from "../core/errors.ts";
@@ -124,7 +125,10 @@ export class Access {
     const { keys, tokens } = this.#options;
     const index = kind === "token" ? undefined : await keys.find(text);
     if (index !== undefined) return holder(index);
-    if (kind !== "key" && tokens !== undefined) return await this.readToken(text, address);
+    if (kind !== "key" && tokens !== undefined) {
+      if (kind === "either" && !keys.isEmpty && !looksLikeToken(text)) throw NEITHER;
+      return await this.readToken(text, address);
+    }
     const can = tokens === undefined ? "publish with" : "use";
     const wrong = new Refusal("unauthorized", `Cannot ${can} this key: ${WRONG_KEY}`);
     if (tokens !== undefined) throw wrong;
@@ -173,6 +177,10 @@ export class Access {
   }
 }
 
+const NEITHER = new Refusal(
+  "unauthorized",
+  "Cannot use this: it is neither one of the server's keys nor a token (a JWT, which has three parts)",
+);
 const SEND_KEY = new Refusal(
   "unauthorized",
   "This takes a publish key: send it as Authorization: Bearer KEY or as ?key=KEY",

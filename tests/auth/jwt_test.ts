@@ -3,6 +3,7 @@ import { readKeys } from "../../lib/auth/jwk.ts";
 import {
   type Algorithm,
   type FindKey,
+  looksLikeToken,
   secretKey,
   signToken,
   type TokenKey,
@@ -281,5 +282,17 @@ Deno.test("secretKey() refuses a secret of less than 32 bytes", async () => {
   }
   for (const secret of ["x".repeat(32), "é".repeat(16), "x".repeat(10_000)]) {
     assertEquals((await secretKey(secret)).algorithm, "HS256");
+  }
+});
+
+Deno.test("looksLikeToken() knows every token by its form, and no key with two dots", async () => {
+  assert(looksLikeToken(await signToken({}, await secretKey("x".repeat(32)))));
+  for (const header of ['{"alg":1}', '{ "alg":1}', '{\n"alg":1}']) {
+    assert(looksLikeToken(`${encodePart(header)}.${encodePart({})}.x`), header);
+  }
+  for (
+    const text of ["", "x", "a.b.c", "eyJ", "eyJ.a", "eyJ.a.b.c", "eyJ.a.b c", "first-Secret.1.2"]
+  ) {
+    assert(!looksLikeToken(text), text);
   }
 });

@@ -12,6 +12,8 @@ import { encodePart, issue, makeKeys, SECRET } from "../support/tokens.ts";
 import { signToken } from "../../lib/auth/jwt.ts";
 
 const KEY = "a-publish-key";
+const NEITHER =
+  "Cannot use this: it is neither one of the server's keys nor a token (a JWT, which has three parts)";
 const NO_TOKEN =
   "Cannot receive without a token: send it as Authorization: Bearer TOKEN or as ?token=TOKEN";
 
@@ -69,6 +71,7 @@ Deno.test("the first place that has a token counts, and a wrong one there is not
   const token = await issue({ hark: { subscribe: ["news"] } });
   const wrong = refused("Cannot use this token: it is not a JWT, which has three parts");
   const wrongKey = refused("Cannot use this key: it is not one of the server's");
+  const neither = refused(NEITHER);
   const headers = { authorization: `Bearer ${token}` };
   const cookie = { "sec-fetch-site": "same-origin", cookie: "hark_token=x" };
   for (const door of DOORS) {
@@ -79,7 +82,7 @@ Deno.test("the first place that has a token counts, and a wrong one there is not
     await knock(server, door, { query: `key=x&token=${token}` }, wrongKey);
     await knock(server, door, { query: "token=" }, wrong);
     await knock(server, door, { headers: cookie }, wrong);
-    await knock(server, door, { headers: { authorization: "Bearer x" } }, wrong);
+    await knock(server, door, { headers: { authorization: "Bearer x" } }, neither);
     await knock(server, door, { headers: { authorization: "Basic x" } }, refused(NO_TOKEN));
     if (!isSocketIo(door) || door.name === "Socket.IO 2") continue;
     await knock(
@@ -273,7 +276,8 @@ Deno.test("keys and tokens say who publishes what", async () => {
     [token, "broadcast", 403, on("broadcast")],
     [await issue(), "chat", 403, on("chat")],
     [undefined, "chat", 401, WITHOUT],
-    ["x", "chat", 401, "Cannot use this token: it is not a JWT, which has three parts"],
+    [`${KEY}x`, "chat", 401, NEITHER],
+    ["a.b.c", "chat", 401, NEITHER],
   ];
   for (const [credential, channel, expected, sentence] of cases) {
     const headers: Record<string, string> = credential === undefined
