@@ -34,3 +34,18 @@ const encoder = new TextEncoder();
 export function bearer(headers: Headers): string | null {
   return /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1] ?? null;
 }
+
+/** The password of `Authorization: Basic …` (RFC 7617 section 2) whatever the user, or null. */
+export function basicPassword(headers: Headers): string | null {
+  const [, code] = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(headers.get("authorization") ?? "") ??
+    [];
+  if (code === undefined) return null;
+  try {
+    const pair = new TextDecoder().decode(Uint8Array.fromBase64(code));
+    const colon = pair.indexOf(":");
+    return colon < 0 ? null : pair.slice(colon + 1);
+  } catch (error) {
+    if (error instanceof SyntaxError) return null;
+    throw error;
+  }
+}

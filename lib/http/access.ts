@@ -1,4 +1,4 @@
-import { bearer, type Keys } from "../auth/keys.ts";
+import { basicPassword, bearer, type Keys } from "../auth/keys.ts";
 import type { Claims } from "../auth/claims.ts";
 import { looksLikeToken } from "../auth/jwt.ts";
 import type { Tokens } from "../auth/tokens.ts";
@@ -24,6 +24,7 @@ export interface AccessOptions {
 
 /** What of a request tells who makes it. */
 export interface Caller {
+  readonly method: string;
   readonly headers: Headers;
   readonly query: URLSearchParams;
   readonly address: string;
@@ -33,7 +34,7 @@ export interface Caller {
 
 /** What of an exchange tells who makes it. */
 export function callerOf({ request, query, address }: Exchange): Caller {
-  return { headers: request.headers, query, address };
+  return { method: request.method, headers: request.headers, query, address };
 }
 
 /** What a caller shows: a key, a token, or what may be either. */
@@ -98,7 +99,8 @@ export class Access {
       isLocalHost(readTarget(request).host) && !isForwarded(request.headers);
   }
 
-  #findCredential({ headers, query, token }: Caller): Credential | undefined {
+  #findCredential(caller: Caller): Credential | undefined {
+    const { headers, query, token } = caller;
     const { tokens } = this.#options;
     const given = tokens === undefined ? undefined : token;
     if (given !== undefined && given !== null) {
@@ -109,6 +111,7 @@ export class Access {
       ["either", bearer(headers)],
       ["key", query.get("key")],
       ["token", tokens === undefined ? null : query.get("token") ?? this.#readCookie(headers)],
+      ["key", this.#readBasic(caller)],
     ];
     for (const [kind, text] of found) {
       if (text !== null) return { kind, text };
@@ -119,6 +122,16 @@ export class Access {
   #readCookie(headers: Headers): string | null {
     if (!this.#options.origins.isFromAllowedPage({ headers })) return null;
     return COOKIE.exec(headers.get("cookie") ?? "")?.[1]?.trim() ?? null;
+  }
+
+  /**
+   * A key as the password of Basic authentication, which many senders of webhooks know alone. Browsers
+   * add it to what pages of other sites ask for too, so that it counts only where none is behind it.
+   */
+  #readBasic({ method, headers }: Caller): string | null {
+    const { keys, origins } = this.#options;
+    if (method !== "POST" || keys.isEmpty || origins.isFromForeignPage({ headers })) return null;
+    return basicPassword(headers);
   }
 
   async #check({ kind, text }: Credential, address: string): Promise<Grant> {

@@ -53,16 +53,19 @@ export class Origins {
    * do it. What is no browser, the address bar and allowed origins may.
    */
   publishRefusal(request: HasHeaders): Refusal | undefined {
-    const { headers } = request;
-    const site = headers.get("sec-fetch-site");
-    const isForeign = headers.has("origin")
-      ? !this.isAllowed(request)
-      : site === "cross-site" || site === "same-site";
-    if (!isForeign) return undefined;
+    if (!this.isFromForeignPage(request)) return undefined;
     return new Refusal(
       "forbidden",
       "Cannot publish from a page of another site: start the server with --origins to allow it",
     );
+  }
+
+  /** Reports whether a page of another site, which is not allowed, is behind a request. */
+  isFromForeignPage(request: HasHeaders): boolean {
+    const { headers } = request;
+    if (headers.has("origin")) return !this.isAllowed(request);
+    const site = headers.get("sec-fetch-site");
+    return site === "cross-site" || site === "same-site";
   }
 
   /**

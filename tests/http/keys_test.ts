@@ -94,3 +94,80 @@ Deno.test("with keys, a page of another site that has one may publish", async ()
   assertEquals(answer.status, 200);
   assertEquals(answer.headers.get("access-control-allow-origin"), null);
 });
+
+const basic = (text: string) => `Basic ${new TextEncoder().encode(text).toBase64()}`;
+
+Deno.test("a key is taken as the password of Basic authentication, for POST alone", async () => {
+  const keys = [KEY, "with:colons::"];
+  await using server = await startServer({ publishKey: keys });
+  const post = async (authorization: string, path = "/channels/ci", headers = {}) => {
+    const init = { method: "POST", body: "x", headers: { authorization, ...headers } };
+    const answer = await server.fetch(path, init);
+    const challenge = answer.status === 401 ? 'Bearer realm="hark"' : null;
+    assertEquals(answer.headers.get("www-authenticate"), challenge);
+    return answer.status;
+  };
+  for (const user of ["", "hark", "Zoë", KEY]) {
+    for (const key of keys) {
+      assertEquals(await post(basic(`${user}:${key}`)), 200, `${user}:${key}`);
+    }
+  }
+  assertEquals(await post(basic(`:${KEY}`).replace("Basic", "bAsIc ")), 200);
+  assertEquals(await post(basic(`:${KEY}`), "/broadcast/x"), 200);
+  const wrong = [
+    ...[basic(`:${KEY}x`), basic(`${KEY}:`), basic(KEY), basic(`:${KEY}:`), basic(""), "Basic"],
+    ...["Basic =", "Basic a", "Basic !!!!", `Basic :${KEY}`, `Basic ${"A".repeat(40_000)}`],
+  ];
+  for (const authorization of wrong) assertEquals(await post(authorization), 401, authorization);
+  // What is meant for a proxy in front does not stand in the way of a key in the query.
+  assertEquals(await post(basic("proxy:password"), `/channels/ci?key=${KEY}`), 200);
+
+  const headers = { authorization: basic(`:${KEY}`) };
+  for (const method of ["GET", "PUT", "PATCH", "DELETE", "HEAD"]) {
+    const { status } = await server.fetch("/broadcast/x", { method, headers });
+    assertEquals(status, 401, method);
+  }
+  assertEquals((await server.fetch("/sessions", { headers })).status, 401);
+  assertEquals((await server.fetch("/sessions?user=a", { method: "DELETE", headers })).status, 401);
+});
+
+Deno.test("Basic authentication never counts for a page of another site", async () => {
+  await using server = await startServer({ publishKey: [KEY], origins: ["https://app.example"] });
+  const cases: [headers: Record<string, string>, status: number][] = [
+    [{}, 200],
+    [{ origin: server.url }, 200],
+    [{ origin: "https://app.example" }, 200],
+    [{ "sec-fetch-site": "none" }, 200],
+    [{ "sec-fetch-site": "same-origin" }, 200],
+    [{ origin: "https://evil.example" }, 401],
+    [{ origin: "https://evil.example", "sec-fetch-site": "same-origin" }, 401],
+    [{ origin: "null" }, 401],
+    [{ "sec-fetch-site": "cross-site" }, 401],
+    [{ "sec-fetch-site": "same-site" }, 401],
+  ];
+  for (const [headers, status] of cases) {
+    const init = {
+      method: "POST",
+      body: "x",
+      headers: { authorization: basic(`:${KEY}`), ...headers },
+    };
+    assertEquals(
+      (await server.fetch("/channels/ci", init)).status,
+      status,
+      JSON.stringify(headers),
+    );
+  }
+});
+
+Deno.test("Basic authentication is ignored where no key is needed", async () => {
+  const init = { method: "POST", body: "x", headers: { authorization: basic("a:wrong") } };
+  await using open = await startServer();
+  assertEquals((await open.fetch("/channels/ci", init)).status, 200);
+  await using tokensOnly = await startServer({ tokenSecret: "x".repeat(32) });
+  const { status, body, headers } = await tokensOnly.fetch("/channels/ci", init);
+  assertEquals([status, JSON.parse(body).detail], [
+    401,
+    "Cannot publish without a token: send it as Authorization: Bearer TOKEN",
+  ]);
+  assertEquals(headers.get("www-authenticate"), 'Bearer realm="hark"');
+});

@@ -32,7 +32,7 @@ export class HandshakeGrants {
     const known = this.#grants.get(query);
     const isStale = known instanceof Grant && hasExpired(known.expiresAt, this.#clock.now());
     if (known === undefined || isStale || token !== undefined) {
-      return this.#access.identify({ headers, query, address, token });
+      return this.#access.identify({ method: "GET", headers, query, address, token });
     }
     if (known instanceof Refusal) throw known;
     return known;
