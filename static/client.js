@@ -1,21 +1,18 @@
 // @ts-check
 /**
- * Hark's client, for browsers, Deno and Node 22. Where WebSocket does not get through it reads
- * Server-Sent Events, and knows no message's time, nor its channel if it asked for one.
+ * Hark's client, for browsers, Deno and Node 22. Without WebSocket it reads Server-Sent Events:
+ * messages have no time then, and no channel if it asked for one.
  */
 
 /**
  * @typedef {"connecting" | "connected" | "waiting" | "stopped" | "closed"} State
  * @typedef {{ client: string, user?: string, joined: number }} Entry
- */
-
-/**
+ *
  * @typedef {object} Options
  * @property {string | URL} [url] by default where this module came from
  * @property {Iterable<string>} [channels]
  * @property {string} [since] the last id seen
- * @property {string | (() => string | Promise<string>)} [token] a function is asked
- *   whenever a token is needed
+ * @property {string | (() => string | Promise<string>)} [token] a function is asked each time
  * @property {boolean} [presence] to be told who comes and goes
  */
 
@@ -43,7 +40,7 @@
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 20_000;
 const CONNECT_TIMEOUT_MS = 10_000;
-const STEADY_MS = 5_000;
+const GOING_AWAY = 1001;
 const SEEN_MAX = 4096;
 const UNREAD_MAX = 10_000;
 const BROADCAST = "broadcast";
@@ -85,14 +82,14 @@ export class Hark {
   /** @type {Set<string>} */ #joined = new Set();
   /** @type {Set<string>} */ #seen = new Set();
   /** @type {Link | undefined} */ #link;
-  /** @type {object | undefined} */ #attempt;
+  #attempt = {};
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #options;
   #url;
   #end = { code: 0, reason: "" };
   #failures = 0;
   #socketFailures = 0;
-  #connectedAtMs = 0;
+  #stepsMin = 0;
   #received = 0;
   #ref = 0;
 
@@ -160,9 +157,7 @@ export class Hark {
     return this.#command({ type: "presence", channel });
   }
 
-  /**
-   * Gives the server a new token. Channels that it does not allow are given up, each with an `error`.
-   */
+  /** Gives the server a new token. Channels that it does not allow get an `error` and are left. */
   async refresh() {
     const token = await this.#askToken();
     const { expiresInMs, removed = [] } = await this.#command({ type: "refresh", token });
@@ -196,7 +191,7 @@ export class Hark {
         for (const message of messages) {
           yield message;
           if (unread.length > UNREAD_MAX) {
-            throw new RangeError(`Cannot read on: more than ${UNREAD_MAX} messages wait`);
+            throw new RangeError(`More than ${UNREAD_MAX} messages wait`);
           }
         }
         if (unread.length > 0) continue;
@@ -260,9 +255,10 @@ export class Hark {
   #welcome(/** @type {Events["welcome"]} */ welcome) {
     const since = this.position;
     const { position, recovered } = welcome;
-    clearTimeout(this.#timer);
     this.position = position;
-    this.#connectedAtMs = Date.now();
+    // SSE's second one: all that was missed has come.
+    if (this.state === "connected") return this.#resumed();
+    clearTimeout(this.#timer);
     this.#received = 0;
     if (this.transport === "websocket") this.#socketFailures = -Infinity;
     this.#planRefresh(welcome.expiresInMs);
@@ -270,19 +266,24 @@ export class Hark {
     this.#change("connected");
     this.#emit("welcome", welcome);
     if (recovered === false) this.#emit("gap", { since });
+    if (!since) this.#failures = this.#stepsMin = 0;
     if (recovered === undefined || this.transport === "sse") return;
     // The server carries out a subscription only after what it replays.
     this.#command({ type: "subscribe", channels: [BROADCAST] })
-      .then(() => this.#emit("resumed", { count: this.#received }), () => {});
+      .then(() => this.#resumed(), () => {});
   }
 
-  /** Clients that came together do not all ask for a token together. */
+  #resumed() {
+    this.#failures = this.#stepsMin = 0;
+    this.#emit("resumed", { count: this.#received });
+  }
+
   #planRefresh(/** @type {number | undefined} */ expiresInMs) {
     clearTimeout(this.#timer);
     if (expiresInMs === undefined || typeof this.#options.token !== "function") return;
     const attempt = this.#attempt;
     const fail = (/** @type {Error} */ error) => {
-      // The next connection has a token of its own.
+      // The next has a token of its own.
       if (attempt !== this.#attempt) return;
       this.#planRefresh(0);
       this.#emit("error", error);
@@ -324,18 +325,13 @@ export class Hark {
     return new HarkError("unconnected", `The connection is ${this.state}. ${this.#end.reason}`);
   }
 
-  /** @returns {Promise<void>} */
-  #connected() {
-    return new Promise((resolve, reject) => {
-      const look = () => {
-        if (this.state === "connected") resolve();
-        else if (this.state === "stopped" || this.state === "closed") reject(this.#unconnected());
-        else return;
-        off();
-      };
-      const off = this.on("state", look);
-      look();
-    });
+  async #connected() {
+    while (this.state !== "connected") {
+      if (this.state === "stopped" || this.state === "closed") throw this.#unconnected();
+      await new Promise((resolve) => {
+        const off = this.on("state", () => resolve(off()));
+      });
+    }
   }
 
   #adjust(/** @type {string} */ channel, /** @type {boolean} */ wanted) {
@@ -346,7 +342,7 @@ export class Hark {
       try {
         await this.#command({ type, channels: [channel], presence: this.#options.presence });
       } catch (error) {
-        // The next connection's address says what is wanted.
+        // The next address says what is wanted.
         if (this.state !== "connected") return adjust();
         if (wanted) this.#channels.delete(channel);
         throw error;
@@ -359,32 +355,36 @@ export class Hark {
   }
 
   #ended(/** @type {number} */ code, /** @type {string} */ reason) {
-    if (this.state === "connecting") {
-      this.#socketFailures = this.transport === "sse" ? 1 : this.#socketFailures + 1;
-    } else if (Date.now() - this.#connectedAtMs > STEADY_MS) this.#failures = 0;
+    const socketFailures = this.transport === "sse" ? 1 : this.#socketFailures + 1;
+    if (this.state === "connecting") this.#socketFailures = socketFailures;
     this.#drop(reason);
     this.#end = { code, reason };
     const { token } = this.#options;
-    const isStale = STALE.includes(code) && typeof token === "string" && token !== "";
-    if (isStale || (code >= REFUSED && code < 5000)) return this.#change("stopped");
-    const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** this.#failures++);
+    const isStale = STALE.includes(code) && token && typeof token === "string";
+    if (isStale || code >= REFUSED) return this.#change("stopped");
+    // It is back soon: the first retries come within 2 s.
+    if (code === GOING_AWAY && !this.#stepsMin) [this.#failures, this.#stepsMin] = [-6, 2];
+    const steps = Math.max(this.#failures++, this.#stepsMin);
+    const delayMs = Math.random() * Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** steps);
     this.#timer = setTimeout(() => this.#open(), delayMs);
     this.#change("waiting", Date.now() + delayMs);
   }
 
   #drop(/** @type {string} */ reason) {
     clearTimeout(this.#timer);
-    this.#attempt = undefined;
+    this.#attempt = {};
     this.#link?.close();
-    const commands = [...this.#pending.values()];
-    this.#pending.clear();
-    for (const { reject } of commands) reject(new HarkError("lost", `No answer came: ${reason}`));
+    const pending = this.#pending;
+    this.#pending = new Map();
+    for (const { reject } of pending.values()) {
+      reject(new HarkError("lost", `No answer came: ${reason}`));
+    }
   }
 
-  #change(/** @type {State} */ state, /** @type {number} */ retryAtMs = 0) {
+  #change(/** @type {State} */ state, /** @type {number | undefined} */ retryAtMs = undefined) {
     this.state = state;
-    this.retryAtMs = retryAtMs || undefined;
-    this.#emit("state", { state, ...this.#end, retryAtMs: this.retryAtMs });
+    this.retryAtMs = retryAtMs;
+    this.#emit("state", { state, ...this.#end, retryAtMs });
   }
 
   #emit(/** @type {string} */ type, /** @type {unknown} */ detail) {
@@ -392,7 +392,7 @@ export class Hark {
       try {
         handler(detail);
       } catch (error) {
-        // One handler's mistake is reported, and the others still hear.
+        // The other handlers still hear.
         queueMicrotask(() => {
           throw error;
         });
@@ -437,17 +437,17 @@ function openEvents(url, token, { receive, ended }) {
       const { detail } = await readAnswer(response);
       return ended(STATUSES_REFUSED.includes(response.status) ? REFUSED : 0, detail);
     }
-    const isBroadcast = url.searchParams.getAll("channel").every((name) => name === BROADCAST);
-    const parse = eventParser(isBroadcast ? BROADCAST : undefined);
+    const isKnown = url.searchParams.getAll("channel").every((name) => name === BROADCAST);
+    const parse = eventParser(isKnown ? BROADCAST : undefined);
     const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
     for (let part = await reader.read(); !part.done; part = await reader.read()) {
       receive(parse(part.value));
     }
-    ended(0, "connection lost");
+    ended(GOING_AWAY, "the stream has ended");
   };
   read().catch(fail);
   return {
-    // A stream cannot take on other channels: the next one does.
+    // The next stream has other channels.
     send: (command) => {
       if (command.channels) ended(0, "changing channels");
       else publishOverHttp(url, headers, command).then((reply) => receive([reply]), fail);
@@ -475,7 +475,7 @@ function readAnswer(/** @type {Response} */ response) {
   return response.json().catch(() => ({ type: "lost", detail: `status ${response.status}` }));
 }
 
-/** Reads Server-Sent Events (WHATWG HTML, 9.2.6) as Hark sends them. */
+/** Reads Server-Sent Events as Hark sends them. */
 function eventParser(/** @type {string | undefined} */ channel) {
   let rest = "";
   /** @type {Record<string, string>} */ let fields = {};

@@ -243,9 +243,11 @@ Deno.test("without WebSocket it reads server-sent events and publishes over HTTP
       { id: third.id, channel: "broadcast", event: "message", data: { base64: "no" } },
     ]);
 
+    const resumed = next(client, "resumed");
     const subscribed = client.subscribe("ci");
     await timers.retry(client);
     await subscribed;
+    assertEquals(await resumed, { count: 0 });
     await server.publish("ci", 3);
     await eventually(() => messages.length, (length) => length === 4);
     assertEquals(messages[3]?.data, 3);
@@ -314,7 +316,7 @@ Deno.test("for await throws when too many messages wait", () =>
           }
         },
         RangeError,
-        "more than 10000 messages wait",
+        "More than 10000 messages wait",
       );
     },
   ));

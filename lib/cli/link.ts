@@ -24,6 +24,8 @@ export interface LinkOptions {
   readonly since: string | undefined;
   /** The connection stands; `recovered` is false if something after `since` is gone. */
   readonly onWelcome: (recovered: boolean | undefined) => void;
+  /** All that was missed has come. */
+  readonly onResumed: () => void;
   readonly onMessage: (message: Received) => void;
   /** Everything up to this id has come. */
   readonly onPosition: (id: string) => void;
@@ -34,6 +36,8 @@ export interface LinkEnd {
   readonly reason: string;
   /** Coming back is of no use. */
   readonly isFinal: boolean;
+  /** The server said that it goes away, as it does before a restart. */
+  readonly isGoingAway?: boolean;
 }
 
 type Event = Readonly<Record<string, unknown>>;
@@ -42,6 +46,7 @@ const CONNECT_TIMEOUT_MS = 10_000;
 const PROBE_INTERVAL_MS = 20_000;
 const STATUSES_FINAL = new Set(["400", "401", "403", "404", "421"]);
 const FIRST_FINAL_CODE = 4500;
+const GOING_AWAY = 1001;
 const NO_HARK = "the answer is not Hark's: is --url right?";
 
 /** One `hark.v1` connection, from its start to its end. */
@@ -69,7 +74,11 @@ export class Link {
     this.#socket.onmessage = ({ data }) => this.#receive(data);
     this.#socket.onerror = (event) => this.#fail((event as ErrorEvent).message);
     this.#socket.onclose = ({ code, reason }) => {
-      this.#end({ reason: reason || `closed with ${code}`, isFinal: code >= FIRST_FINAL_CODE });
+      this.#end({
+        reason: reason || `closed with ${code}`,
+        isFinal: code >= FIRST_FINAL_CODE,
+        isGoingAway: code === GOING_AWAY,
+      });
     };
   }
 
@@ -91,6 +100,11 @@ export class Link {
   #probe(): void {
     if (!this.#heard) return this.#lose("no sign of life");
     this.#heard = false;
+    this.#ask();
+  }
+
+  /** Subscribes to what is subscribed already: the reply comes after all that was missed. */
+  #ask(): void {
     const channels = this.#options.channels.slice(0, 1);
     this.#socket.send(JSON.stringify({ type: "subscribe", ref: 1, channels }));
   }
@@ -103,15 +117,24 @@ export class Link {
   }
 
   #take(event: Event): void {
-    const { onWelcome, onMessage, onPosition } = this.#options;
+    const { onMessage, onPosition, onResumed } = this.#options;
     if (isMessage(event)) {
       onMessage(event);
       onPosition(event.id);
       return;
     }
-    const { type, position, recovered } = event;
-    if (type === "welcome") onWelcome(typeof recovered === "boolean" ? recovered : undefined);
+    const { type, position } = event;
     if (typeof position === "string") onPosition(position);
+    if (type === "welcome") this.#welcome(event);
+    else if (type === "ok") onResumed();
+  }
+
+  #welcome({ recovered }: Event): void {
+    const { onWelcome, onResumed } = this.#options;
+    const isReplaying = typeof recovered === "boolean";
+    onWelcome(isReplaying ? recovered : undefined);
+    if (isReplaying) this.#ask();
+    else onResumed();
   }
 
   #fail(message: string): void {

@@ -3,12 +3,10 @@ import { wait } from "../core/clock.ts";
 import { parsePosition } from "../core/publication.ts";
 import { printable } from "../observe/log.ts";
 import { UsageError } from "./arguments.ts";
-import { backoffMs } from "./backoff.ts";
+import { Backoff } from "./backoff.ts";
 import { type Command, Failure, type Shell } from "./command.ts";
 import { Link, type LinkEnd, type Received } from "./link.ts";
 import { readTarget, type Target, TARGET_HELP } from "./target.ts";
-
-const STEADY_MS = 5000;
 
 /** `hark tail`: prints the messages of channels as they come, through every loss of the connection. */
 export const tailCommand: Command = {
@@ -52,9 +50,9 @@ interface TailOptions {
 
 class Tail {
   readonly #options: TailOptions;
+  readonly #backoff = new Backoff();
   #position: string | undefined;
-  #connectedAt: number | undefined;
-  #failures = 0;
+  #wasLost = false;
   #isRead = true;
 
   constructor(options: TailOptions) {
@@ -69,8 +67,8 @@ class Tail {
       const end = await this.#connect();
       if (!this.#isRead) return;
       if (end.isFinal) throw new Failure(`Cannot go on: ${printable(end.reason)}`);
-      this.#countFailure();
-      const ms = backoffMs(this.#failures);
+      this.#wasLost = true;
+      const ms = this.#backoff.nextMs(end.isGoingAway ?? false);
       say(`Not connected: ${printable(end.reason)} (trying again in ${(ms / 1000).toFixed(1)} s)`);
       await wait(clock, ms);
     }
@@ -80,13 +78,13 @@ class Tail {
   #connect(): Promise<LinkEnd> {
     const { target, shell, channels } = this.#options;
     const since = this.#position;
-    this.#connectedAt = undefined;
     const link = new Link({
       target,
       clock: shell.clock,
       channels,
       since,
       onWelcome: (recovered) => this.#welcome(since, recovered),
+      onResumed: () => this.#backoff.reset(),
       onMessage: (message) => {
         if (!this.#print(message)) link.close();
       },
@@ -96,10 +94,9 @@ class Tail {
   }
 
   #welcome(since: string | undefined, recovered: boolean | undefined): void {
-    const { say, clock } = this.#options.shell;
-    if (this.#failures > 0) say("Connected again");
+    const { say } = this.#options.shell;
+    if (this.#wasLost) say("Connected again");
     if (recovered === false) say(`Some messages after ${since} are gone: here is what is kept`);
-    this.#connectedAt = clock.monotonic();
   }
 
   /** Returns false once nobody reads. */
@@ -109,13 +106,6 @@ class Tail {
     const isWanted = channels.some((channel) => covers(channel, message.channel));
     if (isWanted && this.#isRead) this.#isRead = shell.write(format(message));
     return this.#isRead;
-  }
-
-  /** A connection that held for a while makes up for those that failed before it. */
-  #countFailure(): void {
-    const { clock } = this.#options.shell;
-    const heldMs = clock.monotonic() - (this.#connectedAt ?? Infinity);
-    this.#failures = heldMs >= STEADY_MS ? 1 : this.#failures + 1;
   }
 }
 

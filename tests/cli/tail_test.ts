@@ -1,4 +1,5 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { withStandIns } from "../fuzz/scripted.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { Inbox } from "../support/inbox.ts";
 import { Proxy } from "../support/proxy.ts";
@@ -66,8 +67,8 @@ class ScriptedServer implements AsyncDisposable {
   }
 }
 
-function welcome(position: string): string {
-  return JSON.stringify([{ type: "welcome", client: "c", position }]);
+function welcome(position: string, fields: Record<string, unknown> = {}): string {
+  return JSON.stringify([{ type: "welcome", client: "c", position, ...fields }]);
 }
 
 function message(id: string, fields: Record<string, unknown> = {}): string {
@@ -253,6 +254,39 @@ Deno.test("tail goes on from the last it had: a message, a reply, the welcome", 
   const sixth = await next("e-10");
   sixth.socket.close(4500);
   assertEquals(await tail.code(), 1);
+});
+
+Deno.test("tail's back-off begins anew once all that was missed has come", async () => {
+  await withStandIns({ random: () => 1 }, async () => {
+    await using server = new ScriptedServer();
+    const clock = new FakeClock();
+    const tail = new CommandRun("tail", ["--url", server.url, "--since", "e-1", "ci"], { clock });
+    const waited: string[] = [];
+    const rounds: ((server: ScriptedSocket) => Promise<void> | void)[] = [
+      () => {},
+      ({ socket }) => socket.send(welcome("e-1", { recovered: true })),
+      async ({ socket, received }) => {
+        socket.send(welcome("e-1", { recovered: true }));
+        const { ref } = JSON.parse(await received.next());
+        socket.send(JSON.stringify([{ type: "ok", ref }]));
+      },
+      () => {},
+    ];
+    for (const round of rounds) {
+      const peer = await server.sockets.next();
+      await round(peer);
+      peer.socket.close(4001);
+      waited.push(await tail.said.find((line) => line.startsWith("Not connected")));
+    }
+    assertEquals(waited.map((line) => /again in (\S+) s/.exec(line)![1]), [
+      "0.5",
+      "1.0",
+      "0.5",
+      "1.0",
+    ]);
+    (await server.sockets.next()).socket.close(4500);
+    assertEquals(await tail.code(), 1);
+  });
 });
 
 Deno.test("tail leaves a connection that gives no sign of life", async () => {

@@ -7,11 +7,10 @@ const encoder = new TextEncoder();
 
 /** What a stream says now and then so that nobody in between takes it for dead. */
 export const HEARTBEAT: Uint8Array<ArrayBuffer> = encoder.encode(":\n\n");
-
 /**
  * Server-sent events (WHATWG HTML, section 9.2): each message is an event with its id, its name and
- * its data as JSON; bytes travel as `{"base64":"…"}`. The first block only tells the id to resume
- * from, which raises no event.
+ * its data as JSON; bytes travel as `{"base64":"…"}`. The first block only says the id to resume
+ * from, which raises no event; so does another one once all that was missed is sent.
  */
 export const sse: Format = {
   message(publication) {
@@ -29,6 +28,11 @@ export const sse: Format = {
 
   presence: () => undefined,
 };
+
+/** The block that says the id to resume from, and raises no event. */
+export function idBlock(id: string): Uint8Array<ArrayBuffer> {
+  return encoder.encode(`id: ${id}\n\n`);
+}
 
 /** Several events as one chunk. */
 export function joinChunks(chunks: readonly Frame[]): Frame {

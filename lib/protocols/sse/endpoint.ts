@@ -1,4 +1,4 @@
-import { HEARTBEAT, joinChunks, retryLater, retryLine } from "./codec.ts";
+import { HEARTBEAT, idBlock, joinChunks, retryLater, retryLine } from "./codec.ts";
 import { type Clock, every, type Timer } from "../../core/clock.ts";
 import { Refusal } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
@@ -79,8 +79,12 @@ export class EventsEndpoint {
     });
     transport.write(retryLine(spread(RETRY_MIN_MS)));
     const batching = new BatchingTransport(transport, joinChunks, turn);
-    session = hub.open(batching, peerOf(address, grant), channels, { since });
-    this.#sessions.add(session);
+    const opened = session = hub.open(batching, peerOf(address, grant), channels, { since });
+    this.#sessions.add(opened);
+    if (since !== undefined) {
+      // Done after what is replayed, and with nothing live in between.
+      opened.subscribe([]).then(() => opened.write(idBlock(hub.positionId)));
+    }
     return new Response(transport.stream, { headers: HEADERS });
   }
 

@@ -59,6 +59,7 @@ Deno.test("/events goes on after Last-Event-ID, which wins over since", async ()
     await resumed.blocks.take(2);
     const got = await resumed.blocks.take(expected.length);
     assertEquals(got.map((block) => (parse(block).data as { message: string }).message), expected);
+    assertEquals(await resumed.blocks.next(), `id: ${epoch}-4`);
   }
 });
 
