@@ -66,12 +66,17 @@ hark.on("welcome", ({ greeting = "" }) => {
   for (const channel of watched()) askPresence(channel);
   showClients();
 });
-hark.on("gap", () => list.note("Some messages are gone: the server no longer keeps them", "bad"));
+/** From the news of a gap until all that the server still had has come. */
+let hasGap = false;
+hark.on("gap", () => {
+  hasGap = true;
+  list.note("Some messages are gone: the server no longer keeps them", "bad");
+});
 hark.on("resumed", ({ count: recovered }) => {
-  const what = recovered === 0
-    ? "Nothing was missed"
-    : `${count(recovered, "missed message")} recovered`;
-  list.note(`Connected again. ${what}`, "good");
+  const found = `${count(recovered, "missed message")} recovered`;
+  if (recovered > 0) list.note(`Connected again. ${found}`, "good");
+  else if (!hasGap) list.note("Connected again. Nothing was missed", "good");
+  hasGap = false;
 });
 
 // Figures

@@ -18,6 +18,8 @@ const rows = (text: string) =>
     .filter((row) => row.querySelector(".text").textContent === ${JSON.stringify(text)}).length`;
 const text = (selector: string) =>
   `document.querySelector(${JSON.stringify(selector)}).textContent.trim()`;
+const NOTICES = `[...document.querySelectorAll("#messages > .notice .text")]
+  .map((part) => part.textContent)`;
 const click = (selector: string) => `document.querySelector(${JSON.stringify(selector)}).click()`;
 const chips =
   `[...document.querySelectorAll("#channels > li > :first-child")].map((name) => name.textContent)`;
@@ -172,11 +174,15 @@ pageTest("tells when the server is away, and that messages are gone", async (pag
   const again = await HarkProcess.start("--port", String(hark.port));
   try {
     await page.waitFor(CONNECTED, 30_000);
-    await page.waitFor(
-      `${rows("Some messages are gone: the server no longer keeps them")} === 1`,
-    );
+    const gone = "Some messages are gone: the server no longer keeps them";
+    await page.waitFor(`${rows(gone)} === 1`);
     await again.publish("broadcast", "after");
     await page.waitFor(`${rows("after")} === 1`);
+    assertEquals(await page.evaluate(NOTICES), [
+      gone,
+      "Connection lost: going away (1001)",
+      "Welcome to my server",
+    ]);
   } finally {
     await again.stop();
   }
