@@ -23,9 +23,12 @@ export class Recoveries {
   readonly #connected = new Map<string, Subscriptions>();
   /** Of clients that have left, the longest ago first. */
   readonly #gone = new Map<string, readonly string[]>();
-  #goneSubscriptions = 0;
+  #goneWeight = 0;
 
-  /** @param subscriptionsMax subscriptions remembered of all the clients that have left */
+  /**
+   * @param subscriptionsMax subscriptions remembered of all the clients that have left; one that had
+   * none counts as one
+   */
   constructor(subscriptionsMax: number) {
     this.#subscriptionsMax = subscriptionsMax;
   }
@@ -41,10 +44,11 @@ export class Recoveries {
     // The client may be back already, in another session.
     if (this.#connected.get(pid) !== subscriptions) return;
     this.#connected.delete(pid);
-    this.#gone.set(pid, [...subscriptions.keys()]);
-    this.#goneSubscriptions += subscriptions.size;
+    const names = [...subscriptions.keys()];
+    this.#gone.set(pid, names);
+    this.#goneWeight += weightOf(names);
     for (const oldest of this.#gone.keys()) {
-      if (this.#goneSubscriptions <= this.#subscriptionsMax) return;
+      if (this.#goneWeight <= this.#subscriptionsMax) return;
       this.#forget(oldest);
     }
   }
@@ -64,9 +68,16 @@ export class Recoveries {
   }
 
   #forget(pid: string): void {
-    this.#goneSubscriptions -= this.#gone.get(pid)?.length ?? 0;
+    const names = this.#gone.get(pid);
+    if (names === undefined) return;
+    this.#goneWeight -= weightOf(names);
     this.#gone.delete(pid);
   }
+}
+
+/** An entry takes room even if nothing is in it. */
+function weightOf(names: readonly string[]): number {
+  return Math.max(1, names.length);
 }
 
 /** A pid for a session that begins at `position`. */

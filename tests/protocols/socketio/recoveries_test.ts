@@ -56,6 +56,19 @@ Deno.test("Recoveries remembers nothing of one who alone had more than it holds"
   assertEquals(channelsOf(recoveries), [undefined, undefined, undefined]);
 });
 
+Deno.test("Recoveries counts a client that had no subscription as one", () => {
+  const recoveries = new Recoveries(2);
+  const empty = pids.map(() => subscriptions());
+  pids.forEach((pid, at) => recoveries.remember(pid, empty[at]!));
+  pids.forEach((pid, at) => recoveries.left(pid, empty[at]!));
+  assertEquals(channelsOf(recoveries), [undefined, [], []]);
+  // One that comes back gives its room back.
+  recoveries.remember(pids[1], empty[1]!);
+  recoveries.remember(pids[0], empty[0]!);
+  recoveries.left(pids[0], empty[0]!);
+  assertEquals(channelsOf(recoveries), [[], [], []]);
+});
+
 Deno.test("Recoveries leaves a client that is back already alone when its old session ends", () => {
   const recoveries = new Recoveries(10);
   const before = subscriptions("a");
