@@ -1,6 +1,9 @@
 import { checkChannel } from "./channel.ts";
 
-/** What a message carries: JSON text as it was published, or bytes. */
+/**
+ * What a message carries: JSON text as it was published, or bytes. Neither is a part of something
+ * larger, which would be kept as long as the message.
+ */
 export type Data = string | Uint8Array<ArrayBuffer>;
 
 /** A message that has not been ordered yet. */

@@ -1,6 +1,6 @@
 import { parseJson } from "../core/json.ts";
 import { Refusal } from "../core/errors.ts";
-import { type Data, dataBytes } from "../core/publication.ts";
+import type { Data } from "../core/publication.ts";
 
 /** How a body is read: JSON, text, JSON on each line, or bytes. */
 export type Content = "json" | "text" | "lines" | "bytes";
@@ -15,6 +15,11 @@ export interface ContentLimits {
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const UTF8 = /^(utf-?8|us-ascii)$/i;
+const NEWLINE = 0x0a;
+const RETURN = 0x0d;
+const WHITE_SPACE: readonly number[] = [NEWLINE, RETURN, 0x20, 0x09];
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
 
 /**
  * How the body of a request is to be read. JSON is `application/json` and every type that ends in
@@ -55,8 +60,8 @@ export function readContent(
   limits: ContentLimits,
 ): Data[] {
   if (content === "bytes") return [body];
+  if (content === "lines") return readLines(body, limits);
   const text = decodeText(body);
-  if (content === "lines") return readLines(text, limits);
   return [content === "json" ? readJson(text, "the body") : JSON.stringify({ message: text })];
 }
 
@@ -77,7 +82,7 @@ function checkCharset(parameters: readonly string[]): void {
 
 function decodeText(body: Uint8Array): string {
   try {
-    return new TextDecoder("utf-8", { fatal: true }).decode(body);
+    return decoder.decode(body);
   } catch {
     throw new Refusal(
       "bad-request",
@@ -97,26 +102,37 @@ function readJson(text: string, where: string): string {
   }
 }
 
-function readLines(text: string, { publishBytesMax, publishPerSecondMax }: ContentLimits): Data[] {
-  const trimmed = text.trimEnd();
-  if (trimmed === "") {
-    throw new Refusal("bad-request", "Cannot publish: expected JSON on each line, got none");
+/** Each line is decoded by itself: a text cut out of the body's would keep that as long as the line. */
+function readLines(body: Uint8Array, { publishBytesMax, publishPerSecondMax }: ContentLimits) {
+  const messages: Data[] = [];
+  for (const line of linesOf(body)) {
+    if (messages.length === publishPerSecondMax) {
+      throw new Refusal(
+        "too-large",
+        `Cannot publish more than ${publishPerSecondMax} messages at once`,
+      );
+    }
+    const where = `line ${messages.length + 1}`;
+    if (line.length > publishBytesMax) {
+      throw new Refusal(
+        "too-large",
+        `Cannot publish ${where}: it has more than ${publishBytesMax} bytes`,
+      );
+    }
+    messages.push(readJson(decodeText(line), where));
   }
-  // No more lines than matter are looked at, or a body full of them would be long to refuse.
-  const lines = trimmed.split("\n", publishPerSecondMax + 1);
-  if (lines.length > publishPerSecondMax) {
-    throw new Refusal(
-      "too-large",
-      `Cannot publish more than ${publishPerSecondMax} messages at once`,
-    );
+  if (messages.length > 0) return messages;
+  throw new Refusal("bad-request", "Cannot publish: expected JSON on each line, got none");
+}
+
+/** The lines of a body without their ends, up to the last that is not empty. */
+function* linesOf(body: Uint8Array): Iterable<Uint8Array> {
+  let end = body.length;
+  while (WHITE_SPACE.includes(body[end - 1]!)) end--;
+  for (let from = 0; from < end;) {
+    const newline = body.indexOf(NEWLINE, from);
+    const to = newline < 0 ? end : Math.min(newline, end);
+    yield body.subarray(from, body[to - 1] === RETURN && to > from ? to - 1 : to);
+    from = to + 1;
   }
-  return lines.map((line, index) => {
-    const where = `line ${index + 1}`;
-    const data = readJson(line.endsWith("\r") ? line.slice(0, -1) : line, where);
-    if (dataBytes(data) <= publishBytesMax) return data;
-    throw new Refusal(
-      "too-large",
-      `Cannot publish ${where}: it has more than ${publishBytesMax} bytes`,
-    );
-  });
 }

@@ -1,4 +1,5 @@
 import { parseIPv6 } from "../core/address.ts";
+import { ownText } from "../core/text.ts";
 
 /** The scheme by which a client reached the server. */
 export type Protocol = "http" | "https";
@@ -129,7 +130,8 @@ function parseElement(text: string): ReadonlyMap<string, string> | undefined {
 /** The address of RFC 7239 section 6: IPv6 in brackets, either with a port or not. */
 function parseNode(text: string): string | undefined {
   const [, ipv4] = IPV4.exec(text) ?? [];
-  if (ipv4 !== undefined) return ipv4;
+  // Rates and counts remember it, and must not remember the whole header.
+  if (ipv4 !== undefined) return ownText(ipv4);
   const [, ipv6] = BRACKETED.exec(text) ?? [];
   return ipv6 === undefined ? undefined : parseIPv6(ipv6);
 }

@@ -1,7 +1,8 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Data } from "../../lib/core/publication.ts";
 import { type Content, contentOf, readContent } from "../../lib/http/content.ts";
+import { retainedBytes } from "../support/retained.ts";
 
 const LIMITS = { publishBytesMax: 20, publishPerSecondMax: 3 };
 
@@ -87,6 +88,7 @@ Deno.test("readContent() makes a message of each line", () => {
   assertEquals(read("lines", '{"a":1}\n2\r\n"x"'), ['{"a":1}', "2", '"x"']);
   assertEquals(read("lines", "1\n\n \r\n"), ["1"]);
   assertEquals(read("lines", "1\n2\n3\n"), ["1", "2", "3"]);
+  assertEquals(read("lines", "\ufeff1\n 2 \r\n3\r\t\n \n\n"), ["1", " 2 ", "3"]);
   assertEquals(read("lines", '"1234567890123456å"\n'), ['"1234567890123456å"']);
 });
 
@@ -124,7 +126,8 @@ Deno.test("readContent() says what is wrong, and in which line", () => {
       "Expected property name or '}' in JSON at position 1",
     ],
     ["lines", "1\n2\n3\n4", "too-large", "Cannot publish more than 3 messages at once"],
-    ["lines", `1${"\n".repeat(9)}2`, "too-large", "Cannot publish more than 3 messages at once"],
+    ["lines", `1${"\n".repeat(9)}2`, "bad-request", `Cannot read line 2 as JSON: ${end}`],
+    ["lines", "1\n2\n3\n{", "too-large", "Cannot publish more than 3 messages at once"],
     [
       "lines",
       '1\n"123456789012345678å"',
@@ -134,5 +137,17 @@ Deno.test("readContent() says what is wrong, and in which line", () => {
   ];
   for (const [content, body, type, message] of refused) {
     assertEquals(refusalOf(() => read(content, body)), [type, message]);
+  }
+});
+
+Deno.test("readContent() gives messages that keep nothing of their body", async () => {
+  const encoder = new TextEncoder();
+  for (const content of ["lines", "json", "text", "bytes"] as const) {
+    const bytes = await retainedBytes((index) => {
+      const rest = content === "lines" ? "\n".repeat(100_000) : "";
+      const body = encoder.encode(`"number ${1_000_000 + index}"${rest}`);
+      return readContent(content, body, LIMITS);
+    });
+    assert(bytes < 1000, `${content}: ${bytes} bytes`);
   }
 });

@@ -1,6 +1,7 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import { type Protocol, readForwarded } from "../../lib/http/forwarded.ts";
 import { random, randomChoice, randomInteger, randomText } from "../support/random.ts";
+import { retainedBytes } from "../support/retained.ts";
 
 type Given = Readonly<Record<string, string | readonly string[]>>;
 
@@ -233,5 +234,19 @@ Deno.test("readForwarded() reads back what proxies write, whatever a client sent
     assertEquals(read(hops, { forwarded: standard })[0], expected, standard);
     read(hops, { "x-forwarded-for": junk() });
     read(hops, { forwarded: junk() });
+  }
+});
+
+Deno.test("readForwarded() gives an address that keeps nothing of its header", async () => {
+  const rest = "198.51.100.1, ".repeat(1000);
+  const headers: readonly ((index: number) => Given)[] = [
+    (index) => ({ "x-forwarded-for": `${index}${rest}203.0.113.117` }),
+    (index) => ({ "x-forwarded-for": `${index}${rest}[2001:db8:1111:2222::3333]` }),
+    (index) => ({ forwarded: `by=${index}, for="${rest}", for=203.0.113.117` }),
+  ];
+  for (const [at, given] of headers.entries()) {
+    assert(read(1, given(0))[0] !== undefined);
+    const bytes = await retainedBytes((index) => read(1, given(index))[0]);
+    assert(bytes < 1000, `${at}: ${bytes} bytes`);
   }
 });

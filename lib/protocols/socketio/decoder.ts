@@ -1,6 +1,7 @@
 import { attachBytes, ATTACHMENTS_MAX, hasPlaceholders } from "./attachments.ts";
 import { type Bytes, type Decoded, failure, success } from "../engineio/codec.ts";
 import { DEPTH_MAX, parseJson } from "../../core/json.ts";
+import { ownText } from "../../core/text.ts";
 import {
   BINARY_EVENT,
   HEADER,
@@ -102,7 +103,8 @@ function splitPacket(text: string, protocol: 4 | 5): Decoded<Parts> {
 
   if (!NAMESPACE.test(name)) return failure("namespace contains a control character");
   const queryMark = protocol === 4 ? name.indexOf("?") : -1;
-  const namespace = queryMark === -1 ? name : name.slice(0, queryMark);
+  // It is kept as long as somebody is in it, and the packet is not.
+  const namespace = ownText(queryMark === -1 ? name : name.slice(0, queryMark));
   const query = queryMark === -1 ? undefined : name.slice(queryMark + 1);
 
   const id = idText === "" ? undefined : Number(idText);

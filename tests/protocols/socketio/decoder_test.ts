@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assert, assertEquals } from "@std/assert";
 import type { Bytes } from "../../../lib/protocols/engineio/codec.ts";
 import { encodeSocketPacket, type SocketPacket } from "../../../lib/protocols/socketio/codec.ts";
 import { DEPTH_MAX } from "../../../lib/core/json.ts";
@@ -10,6 +10,7 @@ import {
   randomInteger,
   randomText,
 } from "../../support/random.ts";
+import { retainedBytes } from "../../support/retained.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const PROTOCOLS = [4, 5] as const;
@@ -435,3 +436,22 @@ function randomValue(next: () => number, depth: number, budget: { attachments: n
   ];
   return randomChoice(next, depth > 0 ? [...leaves, ...branches] : leaves)();
 }
+
+Deno.test("add() gives a namespace, a name and data that keep nothing of the message", async () => {
+  const rest = " ".repeat(16_000);
+  for (const protocol of PROTOCOLS) {
+    const kept: readonly ((index: number) => unknown)[] = [
+      (index) => connect(`0/a-namespace-${index},${rest}{}`).namespace,
+      (index) => connect(`0/,${rest}{"token":"a token of a client ${index}"}`).data?.token,
+    ];
+    const connect = (text: string) => {
+      const packet = new SocketDecoder(protocol).add(text);
+      assert(packet.ok && packet.value?.type === "connect");
+      return packet.value;
+    };
+    for (const [at, make] of kept.entries()) {
+      const bytes = await retainedBytes(make);
+      assert(bytes < 1000, `${at}: ${bytes} bytes`);
+    }
+  }
+});

@@ -1,0 +1,23 @@
+import { setFlagsFromString } from "node:v8";
+import { runInNewContext } from "node:vm";
+
+setFlagsFromString("--expose-gc");
+const collectGarbage: () => void = runInNewContext("gc");
+
+const COUNT = 100;
+
+/** How many bytes of heap each result of `make` keeps alive, about. */
+export async function retainedBytes(make: (index: number) => unknown): Promise<number> {
+  const results: unknown[] = [await make(-1)];
+  const before = heapBytes();
+  for (let index = 0; index < COUNT; index++) results.push(await make(index));
+  const grown = heapBytes() - before;
+  // Used after the measurement, so that it is not collected before.
+  return results.length > COUNT ? grown / COUNT : NaN;
+}
+
+function heapBytes(): number {
+  for (let round = 0; round < 2; round++) collectGarbage();
+  const { heapUsed, external } = Deno.memoryUsage();
+  return heapUsed + external;
+}
