@@ -4,6 +4,7 @@ import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import { Rate } from "../../core/limits.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { Format, Frame, Transport } from "../../core/transport.ts";
+import { dropIdleTimer } from "./idle_timer.ts";
 
 /** What a client sends in one frame. */
 export type Message = string | Uint8Array<ArrayBuffer>;
@@ -151,7 +152,8 @@ export class Socket {
   }
 
   #onClose(event: CloseEvent): void {
-    // Deno keeps a socket until its idle timeout is over: nothing of the session is to be kept so long.
+    dropIdleTimer(this.#socket);
+    // A socket whose timer could not be dropped stays for a while, but nothing of the session with it.
     for (const type of EVENT_TYPES) this.#socket.removeEventListener(type, this);
     this.end(closeName(event));
   }
