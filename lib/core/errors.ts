@@ -29,6 +29,7 @@ export function because(disconnect: Disconnect, detail: string): Disconnect {
 export type RefusalType =
   | "bad-request"
   | "conflict"
+  | "connect-rate"
   | "forbidden"
   | "not-found"
   | "over-limit"

@@ -1,14 +1,16 @@
 import type { Clock } from "./clock.ts";
 
-/** Lets `perSecond` through each second, and as many at once. */
+/** Lets `perSecond` through each second, and `burst` at once. */
 export class Rate {
   readonly #perSecond: number;
+  readonly #burst: number;
   #tokens: number;
   #filledAt: number;
 
-  constructor(perSecond: number, nowMs: number) {
+  constructor(perSecond: number, nowMs: number, burst = perSecond) {
     this.#perSecond = perSecond;
-    this.#tokens = perSecond;
+    this.#burst = burst;
+    this.#tokens = burst;
     this.#filledAt = nowMs;
   }
 
@@ -23,12 +25,12 @@ export class Rate {
   /** True if nothing was taken of late, so that a new `Rate` would be the same. */
   idle(nowMs: number): boolean {
     this.#fill(nowMs);
-    return this.#tokens >= this.#perSecond;
+    return this.#tokens >= this.#burst;
   }
 
   #fill(nowMs: number): void {
     const gained = ((nowMs - this.#filledAt) / 1000) * this.#perSecond;
-    this.#tokens = Math.min(this.#perSecond, this.#tokens + gained);
+    this.#tokens = Math.min(this.#burst, this.#tokens + gained);
     this.#filledAt = nowMs;
   }
 }
@@ -41,12 +43,14 @@ export class Rates {
   readonly #clock: Clock;
   readonly #perSecond: number;
   readonly #callersMax: number;
+  readonly #burst: number;
   readonly #rates = new Map<string, Rate>();
 
-  constructor(clock: Clock, perSecond: number, callersMax = CALLERS_MAX) {
+  constructor(clock: Clock, perSecond: number, callersMax = CALLERS_MAX, burst = perSecond) {
     this.#clock = clock;
     this.#perSecond = perSecond;
     this.#callersMax = callersMax;
+    this.#burst = burst;
   }
 
   /** Takes `amount` of what `caller` may have in a second; false if that is too much. */
@@ -55,7 +59,7 @@ export class Rates {
     let rate = this.#rates.get(caller);
     if (rate === undefined) {
       if (this.#rates.size >= this.#callersMax) this.#forgetIdle(now);
-      rate = new Rate(this.#perSecond, now);
+      rate = new Rate(this.#perSecond, now, this.#burst);
       this.#rates.set(caller, rate);
     }
     return rate.take(now, amount);

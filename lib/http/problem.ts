@@ -10,6 +10,7 @@ const STATUSES: Readonly<Record<RefusalType, number>> = {
   "too-large": 413,
   "unsupported": 415,
   "too-many-requests": 429,
+  "connect-rate": 429,
   "over-limit": 503,
   "unavailable": 503,
 };

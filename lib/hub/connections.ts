@@ -2,14 +2,17 @@ import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import type { Disconnect } from "../core/errors.ts";
 import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
+import { ConnectRates } from "./connect_rates.ts";
 import type { Session } from "./session.ts";
 import type { Log } from "../observe/log.ts";
 import type { HarkMetrics } from "../observe/metrics.ts";
 
 const RETRY_AFTER_S = 5;
 const GONE_POLL_MS = 20;
+const WHOSE = { all: "the server", owner: "your address" } as const;
 /** Refusals that somebody has to know of: a bound was hit, or a key or token does not count. */
 const TOLD: readonly RefusalType[] = [
+  "connect-rate",
   "over-limit",
   "too-large",
   "too-many-requests",
@@ -23,6 +26,7 @@ const TOLD: readonly RefusalType[] = [
 export class Connections {
   readonly #clock: Clock;
   readonly #slots: AddressSlots;
+  readonly #rates: ConnectRates;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
   #draining = false;
@@ -30,6 +34,7 @@ export class Connections {
   constructor(clock: Clock, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
     this.#clock = clock;
     this.#slots = new AddressSlots(limits);
+    this.#rates = new ConnectRates(clock, limits);
     this.#log = log;
     this.#metrics = metrics;
   }
@@ -60,9 +65,17 @@ export class Connections {
       throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
     }
     const slot = this.#slots.take(address);
-    if (typeof slot === "function") return slot;
-    const whose = slot === "all" ? "the server has" : "your address has";
-    throw new Refusal("over-limit", `Cannot connect: ${whose} all it may have`, RETRY_AFTER_S);
+    if (typeof slot !== "function") {
+      const message = `Cannot connect: ${WHOSE[slot]} has all it may have`;
+      throw new Refusal("over-limit", message, RETRY_AFTER_S);
+    }
+    const limit = this.#rates.take(address);
+    if (limit === undefined) return slot;
+    slot();
+    const message = limit === "all"
+      ? "Cannot connect: too many clients connect at the same time"
+      : "Cannot connect: your address connects too often";
+    throw new Refusal("connect-rate", message, RETRY_AFTER_S);
   }
 
   /** Reports that a session has begun. */

@@ -18,6 +18,14 @@ Deno.test("Rate lets a second's worth through at once, then as it comes in", () 
   assertEquals(takeAll(() => rate.take(1_000_000)), 10);
 });
 
+Deno.test("Rate lets a burst through at once, then as it comes in", () => {
+  const rate = new Rate(10, 0, 25);
+  assertEquals(takeAll(() => rate.take(0)), 25);
+  assertEquals(takeAll(() => rate.take(500)), 5);
+  assertEquals([rate.idle(2999), rate.idle(3000)], [false, true]);
+  assertEquals(takeAll(() => rate.take(1_000_000)), 25);
+});
+
 Deno.test("Rate takes all of an amount or nothing", () => {
   const rate = new Rate(10, 0);
   assertEquals(rate.take(0, 11), false);

@@ -41,6 +41,28 @@ function refusal(connections: Connections, address: string): [string, string, nu
   return [type, message, retryAfterS];
 }
 
+Deno.test("Connections.admit() lets all that may connect return at once, and refuses a churn", () => {
+  const { connections, node } = setUp({ connectionsMax: 1000, connectionsPerAddressMax: 100 });
+  const crowd = () => Array.from({ length: 100 }, () => connections.admit("192.0.2.1"));
+  for (const release of crowd()) release();
+  for (const release of crowd()) release();
+  assertEquals(refusal(connections, "192.0.2.1"), [
+    "connect-rate",
+    "Cannot connect: your address connects too often",
+    5,
+  ]);
+  assertEquals(connections.taken, 0);
+  for (let count = 0; count < 1800; count++) connections.admit("127.0.0.1")();
+  assertEquals(refusal(connections, "127.0.0.1"), [
+    "connect-rate",
+    "Cannot connect: too many clients connect at the same time",
+    5,
+  ]);
+  node.clock.advance(1000);
+  for (let count = 0; count < 10; count++) connections.admit("192.0.2.1")();
+  assertEquals(refusal(connections, "192.0.2.1")[0], "connect-rate");
+});
+
 Deno.test("Connections.admit() refuses one address more than it may have, and no other", () => {
   const { connections } = setUp({ connectionsPerAddressMax: 2 });
   const release = connections.admit("192.0.2.1");

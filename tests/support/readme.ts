@@ -8,6 +8,7 @@ import { CONNECT_CHARS_MAX } from "../../lib/protocols/socketio/decoder.ts";
 import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
 import { CLOCK_SKEW_MS, REFRESH_GRACE_MS } from "../../lib/core/grant.ts";
 import { CALLERS_MAX } from "../../lib/core/limits.ts";
+import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/connect_rates.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import { STALLED_MS } from "../../lib/hub/replay.ts";
 import { usage } from "../../lib/config/help.ts";
@@ -76,6 +77,22 @@ function boundsTable(): string {
     ],
     ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
     ["channels told in one page of `/sessions`", NAMES_MAX, "`more` is true"],
+    [
+      "connects of one address at once",
+      `${CONNECTS_PER_SLOT} × \`connections-per-address-max\``,
+      rejected("connect-rate"),
+    ],
+    [
+      "connects of all clients at once",
+      `${CONNECTS_PER_SLOT} × \`connections-max\``,
+      rejected("connect-rate"),
+    ],
+    ["connects a second after that", `1/${REFILL_S} of either`, rejected("connect-rate")],
+    [
+      "connects at once that neither is less than",
+      CONNECTS_PER_SLOT * SLOTS_MIN,
+      rejected("connect-rate"),
+    ],
     ["characters of Socket.IO's first URL and headers", HANDSHAKE_CHARS_MAX, rejected("too-large")],
     ["characters with which a namespace is joined", CONNECT_CHARS_MAX, rejected("protocol")],
     ["attachments of one Socket.IO packet", ATTACHMENTS_MAX, rejected("protocol")],

@@ -19,6 +19,9 @@ const HANDSHAKES_IN_USE = 'hark_in_use{bound="handshakes_max"}';
 const SHORT_PINGS = ["--ping-interval-ms", "1000", "--ping-timeout-ms", "1000"];
 
 const CHURN = 5000;
+const GONE = 10_000;
+/** Less than a third of what Deno's idle timer would hold of them. */
+const GONE_MIB_MAX = 8;
 const PATHS: readonly [path: string, headers: readonly string[]][] = [
   ["/ws", []],
   ["/ws?channel=a&presence=1", HARK_HEADERS],
@@ -87,6 +90,33 @@ export const CONNECTION_ATTACKS: readonly Attack[] = [
     growthMiBMax: 200,
     async run(target) {
       await repeat(CHURN, 50, (index) => comeAndLeave(target, index));
+    },
+  },
+  {
+    name: `${GONE} WebSockets that are lost as soon as they are open`,
+    target: { args: ["--trust-proxy", "1"] },
+    growthMiBMax: 100,
+    leftMiBMax: GONE_MIB_MAX,
+    async run(target) {
+      await repeat(GONE, 50, async (index) => {
+        using crowd = new Crowd(target);
+        await crowd.open("/ws", [`X-Forwarded-For: 192.0.2.${index % 250}`]);
+      });
+    },
+  },
+  {
+    name: "one address that connects over and over",
+    target: { args: ["--trust-proxy", "1", "--connections-per-address-max", "100"] },
+    growthMiBMax: 60,
+    async run(target) {
+      const statuses = await repeat(2000, 20, async () => {
+        using crowd = new Crowd(target);
+        return await crowd.knock("/ws", ["X-Forwarded-For: 192.0.2.1"]);
+      });
+      const { 101: accepted = 0, 429: refused = 0, ...others } = tally(statuses);
+      assertEquals(others, {});
+      assert(accepted >= 200 && refused >= 1000, `${accepted} accepted, ${refused} refused`);
+      assertEquals(await target.metric('hark_rejected_total{reason="connect-rate"}'), refused);
     },
   },
   {
