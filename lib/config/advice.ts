@@ -1,4 +1,5 @@
 import { isLoopback } from "../core/address.ts";
+import { OPAQUE_ORIGIN } from "../core/origin.ts";
 import type { Config, Sources } from "./config.ts";
 
 /** What a configuration is judged by. */
@@ -96,12 +97,16 @@ function unwiseExposure({ config }: Setup): string[] {
         "that nobody else reaches the port",
     );
   }
-  for (const origin of origins) {
-    const { protocol, hostname } = new URL(origin);
-    if (protocol !== "http:" || isLoopback(hostname)) continue;
-    found.push(`pages of ${origin} may be changed on their way: serve them by https`);
+  return [...found, ...origins.flatMap(unwiseOrigin)];
+}
+
+function unwiseOrigin(origin: string): string[] {
+  if (origin === OPAQUE_ORIGIN) {
+    return ["any site can make a page whose origin is null: name the origins of your pages"];
   }
-  return found;
+  const { protocol, hostname } = new URL(origin.replace("*", "x"));
+  if (protocol !== "http:" || isLoopback(hostname) || hostname.endsWith(".localhost")) return [];
+  return [`pages of ${origin} may be changed on their way: serve them by https`];
 }
 
 function unwiseSecrets({ config, sources }: Setup): string[] {

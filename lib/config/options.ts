@@ -1,6 +1,7 @@
 /** Every option of the server, in one table. What is made of it stands in config.ts. */
 
 import { isSubscription } from "../core/channel.ts";
+import { isOriginPattern } from "../core/origin.ts";
 import { boolean, choice, integer, list, type Option, text } from "./option.ts";
 
 type Grouped<Rows> = { readonly [Key in keyof Rows]: Rows[Key] & { readonly group: string } };
@@ -23,10 +24,6 @@ function isListenAddress(text: string): boolean {
 function isUnixAddress(text: string): boolean {
   const [, path] = /^unix:(.+)$/s.exec(text) ?? [];
   return path !== undefined && isFileName(path) && new TextEncoder().encode(path).length <= 107;
-}
-
-function isOrigin(text: string): boolean {
-  return /^https?:/.test(text) && URL.parse(text)?.origin === text;
 }
 
 function isKeySource(text: string): boolean {
@@ -91,8 +88,8 @@ export const OPTIONS = {
     origins: list(
       "ORIGIN",
       "origin of the pages that may connect, beside the server's own",
-      "origins with no path, such as https://example.com",
-      isOrigin,
+      "origins with no path, such as https://example.com or https://*.example.com",
+      isOriginPattern,
     ),
     publishKey: {
       ...list(

@@ -1,4 +1,5 @@
 import { Refusal } from "../core/errors.ts";
+import { matchesOrigin, OPAQUE_ORIGIN } from "../core/origin.ts";
 import { addCors, type CorsPolicy } from "./cors.ts";
 import type { Protocol } from "./forwarded.ts";
 import { isLocalHost } from "./target.ts";
@@ -9,7 +10,7 @@ export interface OriginRules {
   readonly isOpen: boolean;
   /** It listens where only this machine reaches it: on a loopback address, or a Unix socket. */
   readonly isLocal: boolean;
-  /** Origins beside the server's own whose pages may publish. */
+  /** Patterns of the origins beside the server's own whose pages may publish. */
   readonly origins: readonly string[];
   /** Names beside localhost by which the server may be called. */
   readonly publicHosts: readonly string[];
@@ -45,7 +46,8 @@ export class Origins {
   isAllowed({ headers }: HasHeaders): boolean {
     const origin = headers.get("origin");
     if (origin === null) return true;
-    return this.#rules.origins.includes(origin) || this.#isOwn(origin, headers);
+    return this.#rules.origins.some((each) => matchesOrigin(each, origin)) ||
+      this.#isOwn(origin, headers);
   }
 
   /**
@@ -70,10 +72,12 @@ export class Origins {
 
   /**
    * Tells whether a request surely comes from a page of the server's own or of an allowed origin.
-   * Only then does a cookie speak for who sends it, as browsers add it to what others ask for too.
+   * Only then does a cookie speak for who sends it, as browsers add it to what others ask for too. The
+   * origin `null` is any site's, though it be allowed.
    */
   isFromAllowedPage(request: HasHeaders): boolean {
     const { headers } = request;
+    if (headers.get("origin") === OPAQUE_ORIGIN) return false;
     if (headers.has("origin")) return this.isAllowed(request);
     return headers.get("sec-fetch-site") === "same-origin";
   }

@@ -145,9 +145,11 @@ const CASES: Case[] = [
     right: {
       "https://example.com": ["https://example.com"],
       "http://localhost:5173,https://[::1]:8443": ["http://localhost:5173", "https://[::1]:8443"],
+      "capacitor://localhost,null": ["capacitor://localhost", "null"],
+      "https://*.example.com": ["https://*.example.com"],
     },
     wrong: [
-      ...["", "*", "null", "example.com", "https://example.com/", "https://example.com/a"],
+      ...["", "*", "https://*", "example.com", "https://example.com/", "https://example.com/a"],
       ...["https://Example.com", "https://example.com:443", "file:///a", "https://a.example,,"],
     ],
   },
@@ -345,7 +347,8 @@ Deno.test("parseConfig() says what a right value is", () => {
     ["--open=x", '--open: expected true or false, got "x"'],
     [
       "--origins=x",
-      '--origins: expected origins with no path, such as https://example.com, got "x"',
+      "--origins: expected origins with no path, such as https://example.com or " +
+      'https://*.example.com, got "x"',
     ],
     [
       "--socketio-path=x",

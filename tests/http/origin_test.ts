@@ -225,6 +225,26 @@ Deno.test("an open server lets no page of another site publish", async () => {
   assertEquals(metrics.get('hark_rejected_total{reason="forbidden"}'), refused);
 });
 
+Deno.test("pages of apps, of a label for *, and of no origin publish where they are allowed to", async () => {
+  const origins = ["tauri://localhost", "https://*.app.example", "null"];
+  await using server = await startServer({ origins });
+  const cases: Record<string, number> = {
+    "tauri://localhost": 200,
+    "https://a.app.example": 200,
+    "null": 200,
+    "capacitor://localhost": 403,
+    "https://app.example": 403,
+    "https://a.b.app.example": 403,
+    "https://a.app.example.evil.example": 403,
+  };
+  for (const [origin, expected] of Object.entries(cases)) {
+    const { status, headers } = await ask(server, "/broadcast/x", { origin });
+    assertEquals(status, expected, origin);
+    const reader = headers.get("access-control-allow-origin");
+    assertEquals(reader, expected === 200 ? origin : null);
+  }
+});
+
 Deno.test("everyone may receive from an open server", async () => {
   await using server = await startServer();
   for (const origin of ["https://evil.example", "null", `http://localhost:${server.port}`]) {

@@ -99,7 +99,7 @@ Deno.test("the first place that has a token counts, and a wrong one there is not
 });
 
 Deno.test("a cookie counts only where an allowed page stands behind the request", async () => {
-  const origins = ["https://app.example"];
+  const origins = ["https://app.example", "https://*.pages.example", "tauri://localhost", "null"];
   await using server = await startServer({ tokenSecret: SECRET, origins });
   const cookie = `hark_token=${await issue({ hark: { subscribe: ["news"] } })}`;
   const cases: readonly [headers: Record<string, string>, counts: boolean][] = [
@@ -112,6 +112,10 @@ Deno.test("a cookie counts only where an allowed page stands behind the request"
     [{ "sec-fetch-site": "cross-site" }, false],
     [{ origin: "https://evil.example" }, false],
     [{ origin: "https://evil.example", "sec-fetch-site": "same-origin" }, false],
+    [{ origin: "https://a.pages.example" }, true],
+    [{ origin: "https://a.b.pages.example" }, false],
+    [{ origin: "tauri://localhost" }, true],
+    [{ origin: "null" }, false],
     [{ origin: "null", "sec-fetch-site": "same-origin" }, false],
   ];
   for (const door of DOORS) {
