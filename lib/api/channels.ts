@@ -74,12 +74,16 @@ export class ChannelsEndpoint {
     return json(JSON.stringify({ channels, next, more: found.length > limit }));
   };
 
-  /** `GET /channels/:channel/presence`: who is on the channel by its name. */
+  /**
+   * `GET /channels/:channel/presence`: how many are on the channel by its name and, for whoever has a
+   * key or token that allows it, who they are.
+   */
   readonly presence: Handler = async (exchange) => {
     const { hub, presenceMax } = this.#options;
     const { channel, grant } = await this.#readChannel(exchange);
-    grant.checkWatch(channel);
-    return json(JSON.stringify({ channel, ...hub.present(channel, presenceMax) }));
+    grant.checkReceive([channel]);
+    const present = hub.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
+    return json(JSON.stringify({ channel, ...present }));
   };
 
   /** The channel of a request, and what its sender may do. */

@@ -14,6 +14,8 @@ export interface GrantRules {
   readonly expiresAt?: number | undefined;
   /** What it may receive beside `broadcast`, which everyone has who may connect. */
   readonly receive: Allowance;
+  /** Of whose users it may know; of `receive` only what its own key or token allows. */
+  readonly watch: readonly string[];
   readonly publish: Allowance;
   /** Why it may not look after channels and sessions; undefined if it may. */
   readonly manage: Refusal | undefined;
@@ -60,18 +62,14 @@ export class Grant {
 
   /** Tells whether a channel, or all that a pattern takes in, may be received. */
   mayReceive(subscription: string): boolean {
-    const isEveryones = subscription === BROADCAST && !(this.#rules.receive instanceof Refusal);
-    return isEveryones || this.mayWatch(subscription);
-  }
-
-  /**
-   * Tells whether it may know who is on a channel, or on all that a pattern takes in: of `broadcast`
-   * too only if it is allowed, as everybody is on that, whoever they are.
-   */
-  mayWatch(subscription: string): boolean {
     const { receive } = this.#rules;
     if (receive instanceof Refusal) return false;
-    return receive.some((allowed) => covers(allowed, subscription));
+    return subscription === BROADCAST || receive.some((allowed) => covers(allowed, subscription));
+  }
+
+  /** Reports whether it may know who is on a channel, or on all that a pattern takes in. */
+  mayWatch(subscription: string): boolean {
+    return this.#rules.watch.some((allowed) => covers(allowed, subscription));
   }
 
   /** Throws a `Refusal` unless all of these channels and patterns may be received. */
@@ -81,12 +79,6 @@ export class Grant {
     for (const subscription of subscriptions) {
       if (!this.mayReceive(subscription)) throw notAllowed(subscription, "subscribe");
     }
-  }
-
-  /** Throws a `Refusal` unless it may know who is on a channel. */
-  checkWatch(channel: string): void {
-    this.checkReceive([channel]);
-    if (!this.mayWatch(channel)) throw notAllowed(channel, "subscribe");
   }
 
   /** Throws a `Refusal` unless `channel` is one, and may be published to. */

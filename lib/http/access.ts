@@ -52,11 +52,14 @@ export class Access {
   readonly #options: AccessOptions;
   readonly #isOpen: boolean;
   readonly #public: Allowance;
+  /** Only tokens name users: where none are taken there is nobody to hide. */
+  readonly #watchedByAnyone: readonly string[];
 
   constructor(options: AccessOptions) {
     const { keys, tokens, public: channels } = options;
     this.#options = options;
     this.#isOpen = keys.isEmpty && tokens === undefined;
+    this.#watchedByAnyone = tokens !== undefined ? [] : channels.length > 0 ? channels : EVERYTHING;
     if (channels.length > 0) this.#public = channels;
     else if (tokens === undefined) this.#public = EVERYTHING;
     else {
@@ -154,6 +157,7 @@ export class Access {
     return new Grant({
       caller: networkOf(address),
       receive: this.#public,
+      watch: this.#watchedByAnyone,
       publish: refusal ?? EVERYTHING,
       manage: refusal,
     });
@@ -163,6 +167,7 @@ export class Access {
     return new Grant({
       caller: networkOf(address),
       receive: this.#public,
+      watch: this.#watchedByAnyone,
       publish: wrong ?? new Refusal("unauthorized", this.#howToPublish()),
       manage: this.#options.keys.isEmpty ? NO_KEYS : wrong ?? SEND_KEY,
     });
@@ -184,6 +189,7 @@ export class Access {
       user,
       expiresAt,
       receive: [...subscribe, ...anyone],
+      watch: subscribe,
       publish,
       manage: this.#options.keys.isEmpty ? NO_KEYS : NEEDS_KEY,
     });
@@ -214,6 +220,7 @@ function holder(index: number): Grant {
   return new Grant({
     caller: `key ${index}`,
     receive: EVERYTHING,
+    watch: EVERYTHING,
     publish: EVERYTHING,
     manage: undefined,
   });

@@ -281,12 +281,11 @@ Deno.test("hark.v1 checks each command by its channel", async () => {
       "forbidden",
       sentence("news.eu", "subscribe"),
     ],
-    // Everybody is on it, whoever they are.
     [
       anyone,
-      { type: "presence", channel: "broadcast" },
+      { type: "presence", channel: "news.eu" },
       "forbidden",
-      sentence("broadcast", "subscribe"),
+      sentence("news.eu", "subscribe"),
     ],
     [
       anyone,
@@ -326,8 +325,53 @@ Deno.test("who comes to broadcast is told to those alone who may know", async ()
     do events.push(await client.event()); while (events.at(-1)!.event !== "message");
     assertEquals(events.filter(tellsOfZoe), []);
   }
-  assertEquals((await server.fetch("/channels/broadcast/presence")).status, 403);
-  assertEquals((await server.fetch(`/channels/broadcast/presence?token=${all}`)).status, 200);
+});
+
+Deno.test("who is on a public channel is told to keys and to tokens that allow it, others get the count", async () => {
+  await using server = await start({ public: ["news", "broadcast"] });
+  const path = (query = "") => server.socketUrl(`/ws?channel=news&presence=1${query}`);
+  const zoe = await minute({ sub: "Zoë", hark: { subscribe: ["news"] } });
+  const other = await minute({ sub: "42", hark: { subscribe: ["chat"] } });
+  const allowed = await minute({ sub: "43", hark: { subscribe: ["news", "broadcast"] } });
+  await using anyone = await HarkClient.open(path());
+  await using stranger = await HarkClient.open(path(`&token=${other}`));
+  await using member = await HarkClient.open(path(`&token=${allowed}`));
+  await using holder = await HarkClient.open(path(`&key=${KEY}`));
+  await using _ = await HarkClient.open(path(`&token=${zoe}`));
+  const users = (entries: unknown) => (entries as { user?: string }[]).map(({ user }) => user);
+  const everybody = [undefined, "42", "43", undefined, "Zoë"];
+  for (const channel of ["news", "broadcast"]) {
+    const cases: [HarkClient, query: string, unknown[]][] = [
+      [anyone, "", []],
+      [stranger, `?token=${other}`, []],
+      [member, `?token=${allowed}`, everybody],
+      [holder, `?key=${KEY}`, everybody],
+    ];
+    for (const [client, query, expected] of cases) {
+      const told = await client.command({ type: "presence", channel });
+      assertEquals([told.type, told.count, users(told.entries)], ["ok", 5, expected], query);
+      const { status, body } = await server.fetch(`/channels/${channel}/presence${query}`);
+      const { count, entries } = JSON.parse(body);
+      assertEquals([status, count, users(entries)], [200, 5, expected], query);
+    }
+    const { status } = await server.fetch(`/channels/${channel}/presence?token=junk`);
+    assertEquals(status, 401);
+  }
+  server.clock.advance(1000);
+  const joins = ({ type }: Record<string, unknown>) => type === "presence";
+  await member.events.find(joins);
+  await holder.events.find(joins);
+  // A channel that was watched by a token is not once another does not have it.
+  await refresh(member, await minute({ sub: "43", hark: {} }));
+  await using __ = await HarkClient.open(path(`&token=${zoe}`));
+  server.clock.advance(1000);
+  await holder.events.find(joins);
+  await publish(server, "news", "the last");
+  for (const client of [anyone, stranger, member]) {
+    const events: Record<string, unknown>[] = [];
+    do events.push(await client.event()); while (events.at(-1)!.type !== "message");
+    assertEquals(events.filter((event) => JSON.stringify(event).includes("Zoë")), []);
+  }
 });
 
 /** Joins a namespace over WebSocket; what came up to the answer is taken. */

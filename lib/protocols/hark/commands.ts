@@ -1,5 +1,5 @@
 import { type Command, CommandError, decodeCommand, encodeError, encodeOk } from "./codec.ts";
-import { BROADCAST, checkChannel, checkSubscription } from "../../core/channel.ts";
+import { checkChannel, checkSubscription } from "../../core/channel.ts";
 import type { Clock } from "../../core/clock.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
@@ -124,8 +124,9 @@ export class Commands {
   async #presence(channel: string) {
     const { hub, presenceMax } = this.#options;
     readInput(() => checkChannel(channel));
-    this.#liveGrant().checkWatch(channel);
-    return hub.present(channel, presenceMax);
+    const grant = this.#liveGrant();
+    grant.checkReceive([channel]);
+    return hub.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
   }
 
   /** What the client may do now. Throws a `Refusal` if its token has expired. */
@@ -140,7 +141,9 @@ export class Commands {
     this.#renewed = renewed.catch(() => {}); // Whoever asked is told.
     await renewed;
     const retainPresence = () => {
-      if (!this.#grant.mayWatch(BROADCAST)) session.unwatch(BROADCAST);
+      for (const name of session.subscriptions.keys()) {
+        if (!this.#grant.mayWatch(name)) session.unwatch(name);
+      }
     };
     retainPresence();
     const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));

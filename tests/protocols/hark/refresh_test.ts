@@ -7,7 +7,9 @@ import { deadline } from "../../support/deadline.ts";
 import { TestNode } from "../../support/node.ts";
 
 function grant(rules: Partial<GrantRules>): Grant {
-  return new Grant({ caller: "a", receive: [], publish: [], manage: undefined, ...rules });
+  const { receive = [] } = rules;
+  const watch = receive instanceof Refusal ? [] : receive;
+  return new Grant({ caller: "a", receive, watch, publish: [], manage: undefined, ...rules });
 }
 
 /** A client whose tokens are read when a test says so. */
