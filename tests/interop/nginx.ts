@@ -108,7 +108,7 @@ function configure(
   let recipe = RECIPE;
   for (const [from, to] of changes) {
     if (!recipe.includes(from)) throw new Error(`README.md's recipe has no ${from}`);
-    recipe = recipe.replace(from, to);
+    recipe = recipe.replaceAll(from, to);
   }
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]
     .map((name) => `${name}_temp_path ${folder}/${name};`).join("\n");

@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { makeCertificate, TemporaryFolder, trusting } from "../support/certificates.ts";
 import { deadline, eventually } from "../support/deadline.ts";
 import { EventStream } from "../support/events.ts";
-import { RawConnection } from "../support/raw.ts";
+import { HANDSHAKE, RawConnection } from "../support/raw.ts";
 import { type ServerOptions, startServer, type TestServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 import { SocketIoClient, type Way, WAYS } from "./clients.ts";
@@ -26,8 +26,10 @@ function behindNginx(
   name: string,
   run: (setup: Setup) => Promise<void>,
   options: ServerOptions = {},
+  canRun = true,
 ): void {
-  Deno.test(`behind nginx, ${name}`, { ignore: path === undefined }, async () => {
+  const ignore = path === undefined || !canRun;
+  Deno.test(`behind nginx, ${name}`, { ignore }, async () => {
     await using folder = new TemporaryFolder();
     const certificate = await makeCertificate(folder.path, "localhost");
     await using server = await startServer({ trustProxy: 1, ...options });
@@ -99,6 +101,84 @@ behindNginx("a page of the server's own came by https", async ({ host, client })
     assertEquals(answer.status, status, origin);
   }
 });
+
+behindNginx("only a WebSocket is an upgrade, with an empty body or with none", async (setup) => {
+  const { server, nginx } = setup;
+  const empty = "Content-Length: 0";
+  const h2c = ["Host: localhost", "Connection: Upgrade, HTTP2-Settings", "Upgrade: h2c"];
+  const smuggled = "GET /broadcast/smuggled HTTP/1.1\r\nHost: localhost\r\n\r\n";
+  const socketio = "GET /socket.io/?EIO=4&transport=websocket HTTP/1.1";
+  const cases: [string[], string, number][] = [
+    [["GET /ws HTTP/1.1", ...HANDSHAKE], "", 101],
+    [["GET /ws HTTP/1.1", ...HANDSHAKE, empty], "", 101],
+    [[socketio, ...HANDSHAKE, empty], "", 101],
+    [["GET /ws HTTP/1.1", ...HANDSHAKE, `Content-Length: ${smuggled.length}`], smuggled, 400],
+    [["GET /count HTTP/1.1", ...h2c], "", 200],
+    [["GET /count HTTP/1.1", ...h2c, empty], "", 200],
+    [["POST /channels/ci HTTP/1.1", ...h2c, "Content-Length: 2"], "hi", 200],
+    [
+      ["POST /channels/ci HTTP/1.1", ...h2c, "Transfer-Encoding: chunked"],
+      "2\r\nhi\r\n0\r\n\r\n",
+      200,
+    ],
+  ];
+  for (const [lines, body, expected] of cases) {
+    using connection = await RawConnection.open(nginx.plainPort);
+    await connection.write(`${lines.join("\r\n")}\r\n\r\n${body}`);
+    assertEquals((await connection.head()).status, expected, lines.join());
+  }
+  const { body } = await server.fetch("/channels?limit=10");
+  assertEquals(JSON.parse(body).channels.map(({ channel }: { channel: string }) => channel), [
+    "ci",
+  ]);
+});
+
+behindNginx("an EventSource is told to return while Hark is away", async (setup) => {
+  const { server, host, client } = setup;
+  await server.stop();
+  const later = await fetch(`https://${host}/events`, { client });
+  assertEquals([later.status, later.headers.get("content-type")], [200, "text/event-stream"]);
+  assertEquals(await later.text(), "retry: 3000\n\n");
+  const other = await fetch(`https://${host}/count`, { client });
+  assertEquals(other.status, 502);
+  await other.body?.cancel();
+});
+
+const JAVA = await hasJava();
+// deno-lint-ignore no-console -- a test that is left out must be seen
+if (!JAVA) console.log("SKIPPED: no java here, so the JDK's own client is not tested");
+
+async function hasJava(): Promise<boolean> {
+  try {
+    return (await new Deno.Command("javac", { args: ["-version"] }).output()).success;
+  } catch (error) {
+    if (error instanceof Deno.errors.NotFound) return false;
+    throw error;
+  }
+}
+
+/** What the JDK's client gets with this version of HTTP: one line each for GET, POST, WebSocket. */
+async function askByJdk(version: "default" | "HTTP_1_1", port: number): Promise<string[]> {
+  const script = new URL("JdkClient.java", import.meta.url).pathname;
+  const args = [script, version, `http://127.0.0.1:${port}/`];
+  const { stdout } = await new Deno.Command("java", { args, stderr: "inherit" }).output();
+  return new TextDecoder().decode(stdout).trim().split("\n");
+}
+
+behindNginx(
+  "the JDK's client gets in, and without it only by pinned HTTP/1.1",
+  async (setup) => {
+    const { server, nginx } = setup;
+    const greeting = 'WebSocket {"message":"Welcome to my server"}';
+    assertEquals(await askByJdk("default", nginx.plainPort), ["GET 200", "POST 200", greeting]);
+    const direct = await askByJdk("default", server.port);
+    assertEquals(direct, ["GET 400", "POST 400", "WebSocket refused"]);
+    const pinned = await askByJdk("HTTP_1_1", server.port);
+    assertEquals(pinned, ["GET 200", "POST 200", "WebSocket refused"]);
+  },
+  {},
+  JAVA,
+);
 
 for (const way of Object.keys(WAYS) as Way[]) {
   for (const version of ["2.5.0", "4.8.4"] as const) {
