@@ -4,12 +4,13 @@ import { isLoopback, isShared } from "./core/address.ts";
 import { type Config, ConfigError } from "./config/config.ts";
 import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Broker } from "./broker/broker.ts";
+import { journalOf } from "./broker/journals.ts";
+import { LogBroker } from "./broker/log_broker.ts";
 import { Refusal } from "./core/errors.ts";
 import { Hub } from "./hub/hub.ts";
+import { HubSink } from "./hub/sink.ts";
 import { Publisher } from "./broker/publisher.ts";
 import { Turn } from "./hub/batching.ts";
-import { MemoryBroker } from "./broker/memory.ts";
-import { SqliteBroker } from "./broker/sqlite/sqlite.ts";
 import { Access } from "./http/access.ts";
 import { ChannelsEndpoint } from "./api/channels.ts";
 import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
@@ -70,7 +71,7 @@ export class Server {
     this.#log = log;
     this.#clock = clock;
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
-    this.#broker = openBroker(config, clock);
+    this.#broker = new LogBroker({ ...config, clock, journal: journalOf(config, clock) });
     const connections = this.#connections = new Connections(clock, config, log, metrics);
     const hub = this.#hub = new Hub({
       ...config,
@@ -145,16 +146,15 @@ export class Server {
   }
 
   /**
-   * Starts to listen, and returns where. Throws a `ListenError` if the address cannot be had, and a
-   * `ConfigError` if a file that an option names is not as it should be.
+   * Starts to listen, and returns where. Throws a `ListenError` if the address cannot be had, a
+   * `StoreError` if the store cannot be used, and a `ConfigError` if another file that an option names
+   * is not as it should be.
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
     await this.#readTokenKeys();
-    await this.#broker.start((publication) => {
-      const startedAt = this.#clock.monotonic();
-      this.#hub.broadcast(publication);
-      this.#metrics.fanoutSeconds.observe((this.#clock.monotonic() - startedAt) / 1000);
-    });
+    const { fanoutSeconds } = this.#metrics;
+    const reporting = { clock: this.#clock, log: this.#log, fanoutSeconds };
+    await this.#broker.start(new HubSink({ hub: this.#hub, ...reporting }));
     return this.#listener = await listen({
       config: this.#config,
       clock: this.#clock,
@@ -299,26 +299,25 @@ export class Server {
   }
 
   #renderMetrics(): Response {
-    const { channels, publications, bytes } = this.#broker.stats();
+    const { channels, publications, bytes, idempotencyKeys } = this.#broker.stats();
     this.#metrics.channels.set(Math.max(channels, this.#hub.channels));
     this.#metrics.historyPublications.set(publications);
     this.#metrics.historyBytes.set(bytes);
     this.#metrics.watchedChannels.set(this.#hub.watched);
-    this.#measureUse();
+    this.#measureUse(idempotencyKeys);
     return new Response(this.#metrics.render(), {
       headers: { "content-type": Registry.contentType },
     });
   }
 
-  #measureUse(): void {
+  #measureUse(idempotencyKeys: number): void {
     const { inUse, engineSessions, bodyBytes } = this.#metrics;
-    const publish = this.#publish.stats;
     const socketio = this.#socketio.stats;
     inUse.with("connections_max").set(this.#connections.taken);
     inUse.with("handshakes_max").set(socketio.handshakes);
-    inUse.with("idempotency_keys_max").set(publish.idempotencyKeys);
+    inUse.with("idempotency_keys_max").set(idempotencyKeys);
     engineSessions.set(socketio.sessions);
-    bodyBytes.set(publish.bodyBytes + socketio.bodyBytes);
+    bodyBytes.set(this.#publish.bodyBytes + socketio.bodyBytes);
   }
 
   /** Measures how late a timer is: what everything else waits too. */
@@ -330,11 +329,6 @@ export class Server {
       dueAt = now + LOOP_PROBE_MS;
     });
   }
-}
-
-function openBroker(config: Config, clock: Clock): Broker {
-  if (config.store === "") return new MemoryBroker(clock, config);
-  return SqliteBroker.open(config.store, { clock, limits: config, sync: config.storeSync });
 }
 
 function readMemory(): { rss: number; heap: number } {

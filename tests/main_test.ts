@@ -103,7 +103,7 @@ Deno.test("a server that cannot listen leaves no store behind that looks as afte
   const { code } = await run(["--port", String(listener.addr.port), "--store", file]);
   const { store, kept } = Store.open(file, "normal");
   store.close();
-  assertEquals([code, kept.offset], [1, 0]);
+  assertEquals([code, kept.position.offset], [1, 0]);
 });
 
 Deno.test("the log tells the story of a client, for people", async () => {

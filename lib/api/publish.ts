@@ -1,10 +1,11 @@
 import { concat } from "../core/bytes.ts";
 import { networkOf } from "../core/address.ts";
 import { BROADCAST } from "../core/channel.ts";
+import type { Clock } from "../core/clock.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
-import { Idempotency, type IdempotencyOptions } from "../broker/idempotency.ts";
-import { checkDraft, type Draft, formatPosition, MESSAGE } from "../core/publication.ts";
+import { checkDraft, MESSAGE } from "../core/publication.ts";
+import { idsOf, type Receipt } from "../broker/broker.ts";
 import type { Publisher } from "../broker/publisher.ts";
 import { type Access, callerOf } from "../http/access.ts";
 import { BodyReader } from "../http/body.ts";
@@ -13,19 +14,12 @@ import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
 
 /** What publishing over HTTP needs, and the bounds it keeps. */
-export interface PublishOptions extends ContentLimits, IdempotencyOptions {
+export interface PublishOptions extends ContentLimits {
+  readonly clock: Clock;
   readonly publisher: Publisher;
   readonly access: Access;
   /** Milliseconds that a body may take. */
   readonly bodyTimeoutMs: number;
-}
-
-/** Where in the log the messages of one request are: all that its answer is made of. */
-interface Receipt {
-  readonly epoch: string;
-  readonly offsets: readonly number[];
-  /** When they were ordered, in milliseconds since 1970. */
-  readonly time: number;
 }
 
 /** A body of several messages may have the bytes of so many of the largest. */
@@ -40,7 +34,6 @@ export class PublishEndpoint {
   readonly #options: PublishOptions;
   readonly #batchBytesMax: number;
   readonly #bodies: BodyReader;
-  readonly #idempotency: Idempotency<Receipt>;
 
   constructor(options: PublishOptions) {
     const { clock, publishBytesMax, bodyTimeoutMs: timeoutMs } = options;
@@ -48,12 +41,11 @@ export class PublishEndpoint {
     this.#batchBytesMax = LARGEST_PER_BATCH * publishBytesMax;
     const bytesMax = LARGEST_BATCHES * this.#batchBytesMax;
     this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax });
-    this.#idempotency = new Idempotency(options);
   }
 
-  /** What publishers take up now. */
-  get stats(): { idempotencyKeys: number; bodyBytes: number } {
-    return { idempotencyKeys: this.#idempotency.size, bodyBytes: this.#bodies.heldBytes };
+  /** Bytes of the bodies that are being read. */
+  get bodyBytes(): number {
+    return this.#bodies.heldBytes;
   }
 
   /** `/broadcast/:message`: publishes `{"message":"…"}` and answers the same. */
@@ -90,15 +82,12 @@ export class PublishEndpoint {
     const body = await this.#bodies.read(request, bytesMax);
     const messages = readContent(content, body, this.#options);
     const drafts = messages.map((data) => ({ channel, event, data }));
-    const publish = () => this.#publish(drafts, grant);
-    const receipt = key === undefined ? await publish() : await this.#idempotency.once(
-      {
-        caller: grant.caller,
-        key: ownKey(exchange, grant, key),
-        fingerprint: await fingerprintOf(content, channel, event, body),
-      },
-      publish,
-    );
+    const once = key === undefined ? undefined : {
+      caller: grant.caller,
+      key: ownKey(exchange, grant, key),
+      fingerprint: await fingerprintOf(content, channel, event, body),
+    };
+    const receipt = await this.#options.publisher.publish(drafts, grant, once);
     return json(JSON.stringify(answerOf(content, channel, event, receipt)));
   };
 
@@ -112,12 +101,6 @@ export class PublishEndpoint {
     const grant = await this.#options.access.identify(callerOf(exchange));
     grant.checkPublish(channel);
     return grant;
-  }
-
-  async #publish(drafts: readonly Draft[], grant: Grant): Promise<Receipt> {
-    const publications = await this.#options.publisher.publish(drafts, grant);
-    const { epoch, time } = publications[0]!;
-    return { epoch, time, offsets: publications.map(({ offset }) => offset) };
   }
 }
 
@@ -148,9 +131,7 @@ async function fingerprintOf(
 }
 
 function answerOf(content: Content, channel: string, event: string, receipt: Receipt) {
-  const { epoch, offsets, time } = receipt;
-  const publications = offsets.map((offset) => {
-    return { id: formatPosition({ epoch, offset }), channel, event, time };
-  });
+  const { time } = receipt;
+  const publications = idsOf(receipt).map((id) => ({ id, channel, event, time }));
   return content === "lines" ? { publications } : publications[0];
 }

@@ -1,4 +1,10 @@
-import type { Draft, Position, Publication } from "../core/publication.ts";
+import {
+  type Draft,
+  formatPosition,
+  type Position,
+  type Publication,
+} from "../core/publication.ts";
+import type { KeyedRequest } from "./idempotency.ts";
 
 /** Which part of the log to read. */
 export interface HistoryQuery {
@@ -39,36 +45,88 @@ export interface ChannelInfo {
   readonly last: string;
 }
 
-/** How much the log holds. */
-export interface BrokerStats {
+/** How much history holds. */
+export interface HistoryStats {
   readonly channels: number;
   readonly publications: number;
   readonly bytes: number;
 }
 
-/** What orders, keeps and spreads publications. */
+/** How much a broker holds. */
+export interface BrokerStats extends HistoryStats {
+  /** Idempotency keys that are remembered, those of requests under way included. */
+  readonly idempotencyKeys: number;
+}
+
+/** What to publish in one step. */
+export interface Batch {
+  /** They get offsets one behind the other, with nothing between them. */
+  readonly drafts: readonly Draft[];
+  /**
+   * Whoever publishes, for quotas: what history may hold is divided among callers, so that none takes
+   * it all. Undefined has no quota of channels.
+   */
+  readonly caller?: string | undefined;
+  /** Publishes once, however often the batch comes under its key. */
+  readonly once?: KeyedRequest | undefined;
+}
+
+/** Where in the log a batch is: from this position on, `count` publications. */
+export interface Receipt extends Position {
+  readonly count: number;
+  /** When they were ordered, in milliseconds since 1970. */
+  readonly time: number;
+}
+
+/** Gets what a broker delivers: this process's sessions. */
+export interface Sink {
+  /**
+   * Gets every publication of every node, own ones included, in the order of their offsets, exactly
+   * once, and only when `history()` can read it.
+   */
+  deliver(publication: Publication): void;
+  /**
+   * The log begins at `position`, or goes on there after something was lost: whatever was delivered
+   * before may be incomplete. Called before the first delivery, too.
+   */
+  reset(position: Position): void;
+  /** Publishing works again, or does not, and why. Called when that changes; it works at first. */
+  health(isUp: boolean, why: string): void;
+}
+
+/** Orders, keeps and spreads publications. The rest of the server sees nothing behind it. */
 export interface Broker {
-  /** A random id made when the log was made; the same as long as the log lives. */
-  readonly epoch: string;
-  /** The highest offset given so far; 0 at the beginning. */
-  readonly offset: number;
+  /** How far this node has come; known once it has started. */
+  readonly position: Position;
+  /** Begins delivery. Resolves to where it begins; rejects if the log cannot be opened. */
+  start(sink: Sink): Promise<Position>;
   /**
-   * Begins delivery. `deliver` MUST get every publication of every node, own ones included, in
-   * offset order, exactly once, and only when it can be read by `history()`.
+   * Publishes all of the batch or nothing. Resolves once it is kept as durably as the journal
+   * promises, and delivered here. A batch whose key was published before gets the first one's receipt,
+   * even if its publications are evicted. Any other calls `admit` first, which may throw.
+   *
+   * Throws a `Refusal`: `over-limit` for a quota, `conflict` if the key stands for another request,
+   * `unavailable` if the batch cannot be kept. If it was kept and could not be delivered here in time
+   * that is `unavailable` too: only a key makes it safe to publish it again.
    */
-  start(deliver: (publication: Publication) => void): Promise<void>;
-  /**
-   * Orders the drafts, one behind the other with nothing between them, all or none. MUST resolve
-   * only once they are kept as durably as this broker promises, and reject with a `Refusal`
-   * (`over-limit`, `unavailable`) if they are not. `caller` is who publishes: what history may hold is
-   * shared out among callers, so that none takes it all; undefined is held to no share of channels.
-   */
-  publish(drafts: readonly Draft[], caller?: string): Promise<readonly Publication[]>;
+  publish(batch: Batch, admit?: () => void): Promise<Receipt>;
   /** What is kept. MUST read a consistent state: never a publication without its predecessors. */
   history(query: HistoryQuery): Promise<HistoryPage>;
+  /**
+   * Resolves to true once this node has come to `position`; to false if it has not within `timeoutMs`,
+   * or never will, as the position is of another log. A client may come from a node that is ahead.
+   */
+  reached(position: Position, timeoutMs: number): Promise<boolean>;
   /** Channels with something kept, in the order of their names, after `after`, at most `limit`. */
   channels(after: string, limit: number): Promise<readonly ChannelInfo[]>;
   stats(): BrokerStats;
-  /** Lets everything go; what was published before is kept as durably as promised. */
+  /** Ends delivery and closes the journal; settles what was published before. Idempotent. */
   close(): Promise<void>;
+}
+
+/** The id of each publication of a batch. */
+export function idsOf({ epoch, offset, count }: Receipt): string[] {
+  return Array.from({ length: count }, (_, index) => {
+    return formatPosition({ epoch, offset: offset + index });
+  });
 }

@@ -1,65 +1,100 @@
 import { Refusal } from "../core/errors.ts";
-import type { History } from "./history/history.ts";
 import { Counts, shareOf } from "../core/limits.ts";
 import type { Draft } from "../core/publication.ts";
+import type { Batch } from "./broker.ts";
+import type { History } from "./history/history.ts";
 
-/** New channels that have their room, though nothing is kept of them yet, and who begins them. */
-export class TakenRoom {
-  readonly #channels = new Set<string>();
-  readonly #begun = new Counts();
-
-  get size(): number {
-    return this.#channels.size;
-  }
-
-  has(channel: string): boolean {
-    return this.#channels.has(channel);
-  }
-
-  /** How many are this caller's. */
-  channelsOf(caller: string): number {
-    return this.#begun.of(caller);
-  }
-
-  add(channel: string, caller: string | undefined): void {
-    this.#channels.add(channel);
-    if (caller !== undefined) this.#begun.add(caller);
-  }
+/** A channel that batches under way are going to begin. */
+interface Pending {
+  readonly caller: string;
+  batches: number;
 }
 
-/** Who wants room for new channels, and how much there is. */
-export interface RoomOptions {
-  readonly history: History;
-  /** Who publishes; undefined for nobody in particular, who is held to no share. */
-  readonly caller: string | undefined;
-  readonly channelsMax: number;
-  readonly taken?: TakenRoom;
-}
+/** The new channels of a batch. */
+export type NewChannels = ReadonlySet<string>;
+
+const NONE: NewChannels = new Set();
 
 /**
- * Throws a `Refusal` if the drafts name more new channels than there is room for, in all or for their
- * caller, who may have begun half of what the others leave: so nobody alone can lock the others out.
+ * Bounds the channels of which something is kept, in all and for each caller, who may have begun half
+ * of what the others leave: so nobody alone can lock the others out. Batches that are appended and not
+ * yet applied count too.
  */
-export function checkRoom(
-  drafts: readonly Draft[],
-  { history, caller, channelsMax, taken = new TakenRoom() }: RoomOptions,
-): void {
-  const names = drafts.map((draft) => draft.channel).filter((name) => !taken.has(name));
-  const added = history.countNew(names);
-  if (added === 0) return;
-  const total = history.stats.channels + taken.size;
-  if (total + added > channelsMax) {
+export class ChannelQuota {
+  readonly #channelsMax: number;
+  readonly #pending = new Map<string, Pending>();
+  readonly #begun = new Counts();
+
+  constructor(channelsMax: number) {
+    this.#channelsMax = channelsMax;
+  }
+
+  /**
+   * Takes room for the new channels of a batch, until they are applied or released. Throws a `Refusal`
+   * if there is not enough, in all or for the caller; no caller has no quota of its own.
+   */
+  take({ drafts, caller }: Batch, history: History): NewChannels {
+    const names = newChannels(drafts, history);
+    if (names.size === 0) return names;
+    this.#check(names, caller, history);
+    for (const name of names) this.#add(name, caller ?? "");
+    return names;
+  }
+
+  /** Whoever begins a channel with a batch that is under way. */
+  beganBy(channel: string): string | undefined {
+    return this.#pending.get(channel)?.caller;
+  }
+
+  /** History has this channel now, if it keeps anything. */
+  applied(channel: string): void {
+    const pending = this.#pending.get(channel);
+    if (pending === undefined) return;
+    this.#pending.delete(channel);
+    this.#begun.remove(pending.caller);
+  }
+
+  /** The batch with these channels was applied, or has failed. */
+  release(channels: NewChannels): void {
+    for (const channel of channels) {
+      const pending = this.#pending.get(channel);
+      if (pending !== undefined && --pending.batches === 0) this.applied(channel);
+    }
+  }
+
+  #add(channel: string, caller: string): void {
+    const pending = this.#pending.get(channel);
+    if (pending !== undefined) {
+      pending.batches++;
+      return;
+    }
+    this.#pending.set(channel, { caller, batches: 1 });
+    this.#begun.add(caller);
+  }
+
+  #check(names: NewChannels, caller: string | undefined, history: History): void {
+    const added = names.difference(this.#pending).size;
+    if (added === 0) return;
+    const total = history.stats.channels + this.#pending.size;
+    if (total + added > this.#channelsMax) {
+      throw new Refusal(
+        "over-limit",
+        `Cannot publish: history has its ${this.#channelsMax} channels already`,
+      );
+    }
+    if (caller === undefined) return;
+    const own = history.channelsOf(caller) + this.#begun.of(caller);
+    if (own + added <= shareOf(this.#channelsMax, total - own)) return;
     throw new Refusal(
       "over-limit",
-      `Cannot publish: history has its ${channelsMax} channels already`,
+      `Cannot publish to another channel: ${own} of the server's ${this.#channelsMax} are yours, ` +
+        "and the rest is for others; use those again, or wait until their history is too old",
     );
   }
-  if (caller === undefined) return;
-  const own = history.channelsOf(caller) + taken.channelsOf(caller);
-  if (own + added <= shareOf(channelsMax, total - own)) return;
-  throw new Refusal(
-    "over-limit",
-    `Cannot publish to another channel: ${own} of the server's ${channelsMax} are yours, and the ` +
-      "rest is for others; use those again, or wait until their history is too old",
-  );
+}
+
+function newChannels(drafts: readonly Draft[], history: History): NewChannels {
+  let names: Set<string> | undefined;
+  for (const { channel } of drafts) if (!history.has(channel)) (names ??= new Set()).add(channel);
+  return names ?? NONE;
 }

@@ -9,6 +9,8 @@ export interface IdempotencyOptions {
   readonly idempotencyAgeS: number;
   /** Keys remembered; of one caller at most half of it, so that none can lock the others out. */
   readonly idempotencyKeysMax: number;
+  /** Called when a key's time is over. */
+  readonly onForget?: (request: KeyedRequest) => void;
 }
 
 /** A request that can be told from any other. */
@@ -28,8 +30,7 @@ interface Running {
 }
 
 interface Done<Result> {
-  readonly caller: string;
-  readonly fingerprint: string;
+  readonly request: KeyedRequest;
   readonly result: Result;
   readonly forgetAt: number;
 }
@@ -38,9 +39,9 @@ interface Done<Result> {
  * Carries a request out once, however often it is sent under its key (the HTTP header
  * `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
  *
- * A key that was taken is kept for its whole time, as long as the process lives. Where there is no room for another, the new
- * request is refused: it was not carried out, and its caller knows. Forgetting an old key instead
- * would silently turn a late retry into a second publication.
+ * A key that was taken is kept for its whole time. Where there is no room for another, the new request
+ * is refused: it was not carried out, and its caller knows. Forgetting an old key instead would silently
+ * turn a late retry into a second publication.
  */
 export class Idempotency<Result> {
   readonly #options: IdempotencyOptions;
@@ -65,12 +66,11 @@ export class Idempotency<Result> {
    * `over-limit` if no more keys can be remembered.
    */
   async once(request: KeyedRequest, act: () => Promise<Result>): Promise<Result> {
-    // No caller's name has a line break, so that no two of these are the same.
-    const name = `${request.caller}\n${request.key}`;
+    const name = nameOf(request);
     for (;;) {
-      this.#forgetOld();
+      this.expire();
       const done = this.#done.get(name);
-      const known = done ?? this.#running.get(name);
+      const known = done?.request ?? this.#running.get(name);
       if (known === undefined) return await this.#run(name, request, act);
       if (known.fingerprint !== request.fingerprint) {
         throw new Refusal(
@@ -83,6 +83,17 @@ export class Idempotency<Result> {
     }
   }
 
+  /**
+   * Remembers a request that was carried out `ageMs` ago, by an earlier process; one that is known
+   * already stays as it is. Later calls MUST NOT have a higher age.
+   */
+  restore(request: KeyedRequest, result: Result, ageMs: number): void {
+    const name = nameOf(request);
+    if (this.#running.has(name) || this.#done.has(name)) return;
+    this.#keysByCaller.add(request.caller);
+    this.#remember(name, request, result, ageMs);
+  }
+
   async #run(name: string, request: KeyedRequest, act: () => Promise<Result>): Promise<Result> {
     const { caller, fingerprint } = request;
     this.#take(caller);
@@ -90,9 +101,7 @@ export class Idempotency<Result> {
     this.#running.set(name, { fingerprint, over });
     try {
       const result = await act();
-      const { clock, idempotencyAgeS } = this.#options;
-      const forgetAt = clock.monotonic() + idempotencyAgeS * 1000;
-      this.#done.set(name, { caller, fingerprint, result, forgetAt });
+      this.#remember(name, request, result, 0);
       return result;
     } catch (error) {
       this.#keysByCaller.remove(caller);
@@ -101,6 +110,12 @@ export class Idempotency<Result> {
       this.#running.delete(name);
       end();
     }
+  }
+
+  #remember(name: string, request: KeyedRequest, result: Result, ageMs: number): void {
+    const { clock, idempotencyAgeS } = this.#options;
+    const forgetAt = clock.monotonic() + idempotencyAgeS * 1000 - ageMs;
+    this.#done.set(name, { request, result, forgetAt });
   }
 
   #take(caller: string): void {
@@ -116,12 +131,14 @@ export class Idempotency<Result> {
     this.#keysByCaller.add(caller);
   }
 
-  #forgetOld(): void {
+  /** Forgets the keys whose time is over. */
+  expire(): void {
     const now = this.#options.clock.monotonic();
-    for (const [name, { caller, forgetAt }] of this.#done) {
+    for (const [name, { request, forgetAt }] of this.#done) {
       if (forgetAt > now) return;
       this.#done.delete(name);
-      this.#keysByCaller.remove(caller);
+      this.#keysByCaller.remove(request.caller);
+      this.#options.onForget?.(request);
     }
   }
 
@@ -131,4 +148,9 @@ export class Idempotency<Result> {
     }
     return 1;
   }
+}
+
+/** No caller's name has a line break, so that no two requests have the same name. */
+function nameOf({ caller, key }: KeyedRequest): string {
+  return `${caller}\n${key}`;
 }

@@ -1,71 +1,46 @@
-import { type Clock, every, type Timer } from "../core/clock.ts";
-import type { Broker, BrokerStats, ChannelInfo, HistoryPage, HistoryQuery } from "./broker.ts";
-import { History, type HistoryLimits } from "./history/history.ts";
-import { type Draft, Publication, randomEpoch } from "../core/publication.ts";
-import { checkRoom } from "./channel_quota.ts";
+import type { Clock } from "../core/clock.ts";
+import { randomEpoch } from "../core/publication.ts";
+import type { Receipt } from "./broker.ts";
+import { type Feed, type Journal, type JournalBatch, type Kept, order } from "./journal.ts";
 
-const EXPIRE_INTERVAL_MS = 1000;
-
-/** Keeps the log in this process's memory: it lives as long as the process. */
-export class MemoryBroker implements Broker {
+/**
+ * A log in this process's memory: it lives as long as the process. It feeds its broker, whose history
+ * is all that is kept, before `append()` returns.
+ */
+export class MemoryJournal implements Journal {
   readonly epoch: string = randomEpoch();
   readonly #clock: Clock;
-  readonly #limits: HistoryLimits;
-  readonly #history: History;
   #offset = 0;
-  #deliver: (publication: Publication) => void = () => {};
-  #expiry: Timer | undefined;
+  #feed: Feed | undefined;
 
-  constructor(clock: Clock, limits: HistoryLimits) {
+  constructor(clock: Clock) {
     this.#clock = clock;
-    this.#limits = limits;
-    this.#history = new History({ epoch: this.epoch, offset: 0 }, limits);
   }
 
-  get offset(): number {
-    return this.#offset;
+  open(): Promise<Kept> {
+    const position = { epoch: this.epoch, offset: this.#offset };
+    const nothing = { publications: [], lostOffsets: [], gaps: [], keys: [] };
+    return Promise.resolve({ position, forgottenOffset: this.#offset, ...nothing });
   }
 
-  start(deliver: (publication: Publication) => void): Promise<void> {
-    this.#deliver = deliver;
-    this.#expiry = every(this.#clock, EXPIRE_INTERVAL_MS, () => {
-      this.#history.expire(this.#clock.monotonic());
-    });
-    return Promise.resolve();
+  follow(_after: unknown, feed: Feed): void {
+    this.#feed = feed;
   }
 
-  publish(drafts: readonly Draft[], caller?: string): Promise<readonly Publication[]> {
-    const { channelsMax } = this.#limits;
-    try {
-      checkRoom(drafts, { history: this.#history, caller, channelsMax });
-    } catch (refusal) {
-      return Promise.reject(refusal);
-    }
-    const time = this.#clock.now();
-    const now = this.#clock.monotonic();
-    const publications = drafts.map((draft) =>
-      new Publication({ epoch: this.epoch, offset: ++this.#offset }, draft, time)
-    );
-    // All are kept before the first is delivered: whoever reads history then sees none missing.
-    for (const publication of publications) this.#history.append(publication, now, caller);
-    for (const publication of publications) this.#deliver(publication);
-    return Promise.resolve(publications);
+  append(batch: JournalBatch): Promise<Receipt> {
+    const after = { epoch: this.epoch, offset: this.#offset };
+    const { entries, receipt } = order(batch, after, this.#clock.now());
+    this.#offset += entries.length;
+    this.#feed?.onEntries(entries);
+    return Promise.resolve(receipt);
   }
 
-  history(query: HistoryQuery): Promise<HistoryPage> {
-    return Promise.resolve(this.#history.read(query, this.#clock.monotonic()));
-  }
+  evicted(): void {}
 
-  channels(after: string, limit: number): Promise<readonly ChannelInfo[]> {
-    return Promise.resolve(this.#history.channels(after, limit, this.#clock.monotonic()));
-  }
-
-  stats(): BrokerStats {
-    return this.#history.stats;
-  }
+  forgotten(): void {}
 
   close(): Promise<void> {
-    this.#expiry?.cancel();
+    this.#feed = undefined;
     return Promise.resolve();
   }
 }

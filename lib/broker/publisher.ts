@@ -1,9 +1,10 @@
 import type { Clock } from "../core/clock.ts";
-import type { Broker } from "./broker.ts";
+import type { Broker, Receipt } from "./broker.ts";
+import type { KeyedRequest } from "./idempotency.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import { Rates } from "../core/limits.ts";
-import { checkDraft, dataBytes, type Draft, type Publication } from "../core/publication.ts";
+import { checkDraft, dataBytes, type Draft } from "../core/publication.ts";
 
 /** What a publisher needs, and the bounds it keeps. */
 export interface PublisherOptions {
@@ -29,14 +30,15 @@ export class Publisher {
   }
 
   /**
-   * Publishes all of the drafts or none, one behind the other. Whoever has the grant is held to the
-   * rate, and to a share of the channels unless they may look after these. Throws a `Refusal` that
-   * says what to do instead.
+   * Publishes all of the drafts or none, one behind the other; with `once`, once under that key. Whoever
+   * has the grant is held to the rate, unless this was published before, and to a quota of channels,
+   * unless they may look after these. Throws a `Refusal` that says what to do instead.
    */
   async publish(
     drafts: readonly Draft[],
     { caller, mayManage }: PublishedBy,
-  ): Promise<readonly Publication[]> {
+    once?: KeyedRequest,
+  ): Promise<Receipt> {
     const { broker, clock, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
     for (const draft of drafts) {
       readInput(() => checkDraft(draft));
@@ -45,17 +47,26 @@ export class Publisher {
     if (drafts.length > publishPerSecondMax) {
       throw new Refusal("too-large", `Cannot publish more than ${publishPerSecondMax} at once`);
     }
-    if (!this.#rates.take(caller, drafts.length)) {
-      throw new Refusal(
-        "too-many-requests",
-        `Cannot publish more than ${publishPerSecondMax} messages a second: try again in a second`,
-        1,
-      );
-    }
+    let isNew = false;
+    const admit = () => {
+      this.#takeRate(caller, drafts.length);
+      isNew = true;
+    };
     const startedAt = clock.monotonic();
-    const publications = await broker.publish(drafts, mayManage ? undefined : caller);
-    onPublished((clock.monotonic() - startedAt) / 1000, publications.length);
-    return publications;
+    const batch = { drafts, caller: mayManage ? undefined : caller, once };
+    const receipt = await broker.publish(batch, admit);
+    if (isNew) onPublished((clock.monotonic() - startedAt) / 1000, receipt.count);
+    return receipt;
+  }
+
+  #takeRate(caller: string, count: number): void {
+    if (this.#rates.take(caller, count)) return;
+    const { publishPerSecondMax } = this.#options;
+    throw new Refusal(
+      "too-many-requests",
+      `Cannot publish more than ${publishPerSecondMax} messages a second: try again in a second`,
+      1,
+    );
   }
 }
 

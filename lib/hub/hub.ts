@@ -17,7 +17,7 @@ export interface HubOptions
     SubscriberLimits,
     Omit<ReplayOptions, "broker" | "position">,
     Pick<SessionContext, "greeting" | "onError"> {
-  readonly broker: Pick<Broker, "epoch" | "offset" | "history">;
+  readonly broker: Pick<Broker, "history">;
   /** Called once for each session, before its welcome. */
   readonly onOpen: (session: Session) => void;
   /** Called once for each session, after it left the hub. */
@@ -34,11 +34,11 @@ export class Hub {
   readonly #sessions = new Map<string, Session>();
   readonly #subscribers: Subscribers<Session>;
   readonly #presence: Presence;
+  #epoch = "";
   #offset = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
-    this.#offset = options.broker.offset;
     this.#subscribers = new Subscribers(options);
     this.#presence = new Presence(options.clock);
     this.#context = {
@@ -67,7 +67,7 @@ export class Hub {
 
   /** The last publication that was broadcast: where a session that opens now begins. */
   get position(): Position {
-    return { epoch: this.#options.broker.epoch, offset: this.#offset };
+    return { epoch: this.#epoch, offset: this.#offset };
   }
 
   /** The same as an id. */
@@ -99,6 +99,16 @@ export class Hub {
 
   sessions(): IterableIterator<Session> {
     return this.#sessions.values();
+  }
+
+  /**
+   * Begins at `position`, with the log or behind a hole in it. Every session that is there is ended
+   * before it misses anything: it comes back, and is told what it has missed.
+   */
+  begin({ epoch, offset }: Position): void {
+    this.#epoch = epoch;
+    this.#offset = offset;
+    for (const session of [...this.#sessions.values()]) session.end(DISCONNECTS.shutdown);
   }
 
   /** Gives a publication to every session that is subscribed to its channel, once each. */

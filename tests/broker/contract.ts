@@ -2,24 +2,23 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock } from "../../lib/core/clock.ts";
 import type { Broker, HistoryPage } from "../../lib/broker/broker.ts";
 import { Refusal } from "../../lib/core/errors.ts";
-import type { HistoryLimits } from "../../lib/broker/history/history.ts";
+import type { Journal } from "../../lib/broker/journal.ts";
 import type { Data } from "../../lib/core/publication.ts";
 import {
+  brokerOn,
   Deliveries,
   draft,
   fields,
+  type Limits,
+  publish,
   publishOn,
   readAfter,
-  ROOMY,
   summary,
   TurningClock,
 } from "./helpers.ts";
 
-/** Makes a broker whose log is empty; whoever asked closes it. */
-export type BrokerFactory = (clock: Clock, limits: HistoryLimits) => Broker | Promise<Broker>;
-
-/** Tests what `Broker` promises, on engines that `create` makes. */
-export function brokerContract(name: string, create: BrokerFactory): void {
+/** Tests what `Broker` promises, on journals that `create` makes, whose log is empty. */
+export function brokerContract(name: string, create: (clock: Clock) => Journal): void {
   interface Context {
     readonly broker: Broker;
     readonly clock: TurningClock;
@@ -29,13 +28,13 @@ export function brokerContract(name: string, create: BrokerFactory): void {
   function test(
     title: string,
     body: (context: Context) => Promise<void>,
-    limits: Partial<HistoryLimits> = {},
+    limits: Limits = {},
   ): void {
     Deno.test(`${name} ${title}`, async () => {
       const clock = new TurningClock();
-      const broker = await create(clock, { ...ROOMY, ...limits });
+      const broker = brokerOn(create(clock), clock, limits);
       const deliveries = new Deliveries();
-      await broker.start(deliveries.add);
+      await broker.start(deliveries);
       try {
         await body({ broker, clock, deliveries });
       } finally {
@@ -45,15 +44,15 @@ export function brokerContract(name: string, create: BrokerFactory): void {
   }
 
   test("begins at offset 0 with nothing in it", async ({ broker }) => {
-    assert(/^[a-z0-9]{1,32}$/.test(broker.epoch));
-    assertEquals(broker.offset, 0);
-    assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0 });
+    assert(/^[a-z0-9]{1,32}$/.test(broker.position.epoch));
+    assertEquals(broker.position.offset, 0);
+    assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0, idempotencyKeys: 0 });
     assertEquals(await broker.channels("", 10), []);
     assertEquals(await readAfter(broker, undefined), {
       publications: [],
       complete: true,
       lostOffset: 0,
-      position: { epoch: broker.epoch, offset: 0 },
+      position: { epoch: broker.position.epoch, offset: 0 },
       more: false,
     });
   });
@@ -61,17 +60,17 @@ export function brokerContract(name: string, create: BrokerFactory): void {
   test("orders by the calls of publish() and delivers each once", async (context) => {
     const { broker, deliveries } = context;
     const published = await Promise.all([
-      broker.publish([draft("a")]),
-      broker.publish([draft("b"), draft("a"), draft("c")]),
-      broker.publish([]),
-      broker.publish([draft("b")]),
+      publish(broker, [draft("a")]),
+      publish(broker, [draft("b"), draft("a"), draft("c")]),
+      publish(broker, []),
+      publish(broker, [draft("b")]),
     ]);
-    const later = await broker.publish([draft("a")]);
-    const offsets = [...published.flat(), ...later].map(({ offset }) => offset);
+    const later = await publish(broker, [draft("a")]);
+    const offsets = [...published.flat(), ...later];
     assertEquals(offsets, [1, 2, 3, 4, 5, 6]);
     assertEquals(published.map(({ length }) => length), [1, 3, 0, 1]);
     assertEquals(await deliveries.offsets(6), offsets);
-    assertEquals(broker.offset, 6);
+    assertEquals(broker.position.offset, 6);
     assertEquals(summary(await readAfter(broker, undefined)).offsets, offsets);
   });
 
@@ -84,15 +83,16 @@ export function brokerContract(name: string, create: BrokerFactory): void {
       JSON.stringify("x".repeat(100_000)),
     ];
     const drafts = datas.map((data, index) => draft(`a.${index}`, data, `event é ${index}`));
-    const published = (await broker.publish(drafts)).map(fields);
+    const receipt = await broker.publish({ drafts });
+    const { epoch } = broker.position;
+    assertEquals(receipt, { epoch, offset: 1, count: drafts.length, time: clock.now() });
     const expected = drafts.map((draft, index) => ({
       ...draft,
-      id: `${broker.epoch}-${index + 1}`,
-      epoch: broker.epoch,
+      id: `${broker.position.epoch}-${index + 1}`,
+      epoch: broker.position.epoch,
       offset: index + 1,
       time: clock.now(),
     }));
-    assertEquals(published, expected);
     await deliveries.offsets(drafts.length);
     assertEquals(deliveries.publications.map(fields), expected);
     assertEquals((await readAfter(broker, undefined)).publications.map(fields), expected);
@@ -105,8 +105,8 @@ export function brokerContract(name: string, create: BrokerFactory): void {
       pages.push(readAfter(broker, 0, ["*"], { until: offset }));
     };
     await Promise.all([
-      broker.publish([draft("a"), draft("b")]),
-      broker.publish([draft("a")]),
+      publish(broker, [draft("a"), draft("b")]),
+      publish(broker, [draft("a")]),
     ]);
     await deliveries.offsets(3);
     const seen = (await Promise.all(pages)).map((page) => summary(page).offsets);
@@ -115,17 +115,17 @@ export function brokerContract(name: string, create: BrokerFactory): void {
 
   test("resolves publish() once history() has it", async ({ broker }) => {
     for (let offset = 1; offset <= 5; offset++) {
-      await broker.publish([draft("a")]);
+      await publish(broker, [draft("a")]);
       assertEquals(summary(await readAfter(broker, offset - 1)).offsets, [offset]);
     }
   });
 
   test("publishes all drafts or none", async ({ broker, deliveries }) => {
     const drafts = [draft("a"), draft("b"), draft("c")];
-    const refusal = await assertRejects(() => broker.publish(drafts), Refusal, "2 channels");
+    const refusal = await assertRejects(() => publish(broker, drafts), Refusal, "2 channels");
     assertEquals(refusal.type, "over-limit");
     assertEquals(broker.stats().publications, 0);
-    assertEquals(await publishOn(broker, "a"), [broker.offset]);
+    assertEquals(await publishOn(broker, "a"), [broker.position.offset]);
     assertEquals((await deliveries.offsets(1)).length, 1);
     assertEquals(summary(await readAfter(broker, undefined)).complete, true);
   }, { channelsMax: 2 });
@@ -133,7 +133,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
   test("refuses new channels, not known ones, beyond channelsMax", async (context) => {
     const { broker, clock } = context;
     const names = ["a", "b", "a", "c", "b"];
-    const results = await Promise.allSettled(names.map((name) => broker.publish([draft(name)])));
+    const results = await Promise.allSettled(names.map((name) => publish(broker, [draft(name)])));
     assertEquals(results.map(({ status }) => status), [
       "fulfilled",
       "fulfilled",
@@ -151,7 +151,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
     const begin = async (caller: string, count: number) => {
       const names = Array.from({ length: count }, (_, index) => `${caller}.${index}`);
       const results = await Promise.allSettled(
-        names.map((name) => broker.publish([draft(name)], caller)),
+        names.map((name) => publish(broker, [draft(name)], caller)),
       );
       return results.filter(({ status }) => status === "fulfilled").length;
     };
@@ -159,29 +159,29 @@ export function brokerContract(name: string, create: BrokerFactory): void {
     assertEquals([await begin("b", 5), await begin("c", 5), await begin("d", 5)], [5, 3, 1]);
     const drafts = [draft("flood.0"), draft("flood.10")];
     const refusal = await assertRejects(
-      () => broker.publish(drafts, "flood"),
+      () => publish(broker, drafts, "flood"),
       Refusal,
       "10 of the server's 20 are yours",
     );
     assertEquals(refusal.type, "over-limit");
-    await broker.publish([draft("flood.0"), draft("b.0")], "flood");
+    await publish(broker, [draft("flood.0"), draft("b.0")], "flood");
     // Who is nobody in particular may have all that is left.
-    assertEquals(await publishOn(broker, "e"), [broker.offset]);
+    assertEquals(await publishOn(broker, "e"), [broker.position.offset]);
     clock.advance(61_000);
     assertEquals(await begin("flood", 100), 10);
   }, { channelsMax: 20, historyAgeS: 60 });
 
   test("counts a channel for who began it, whoever publishes to it", async ({ broker, clock }) => {
-    await broker.publish([draft("a"), draft("b")], "first");
-    await broker.publish([draft("a"), draft("b")], "second");
-    await assertRejects(() => broker.publish([draft("c")], "first"), Refusal);
-    await broker.publish([draft("c")], "second");
+    await publish(broker, [draft("a"), draft("b")], "first");
+    await publish(broker, [draft("a"), draft("b")], "second");
+    await assertRejects(() => publish(broker, [draft("c")], "first"), Refusal);
+    await publish(broker, [draft("c")], "second");
     clock.advance(61_000);
-    await broker.publish([draft("d"), draft("e")], "first");
+    await publish(broker, [draft("d"), draft("e")], "first");
   }, { channelsMax: 4, historyAgeS: 60 });
 
   test("counts what is published in one turn, too", async ({ broker }) => {
-    const begin = (caller: string, channel: string) => broker.publish([draft(channel)], caller);
+    const begin = (caller: string, channel: string) => publish(broker, [draft(channel)], caller);
     const results = await Promise.allSettled([
       ...[begin("first", "a"), begin("first", "b"), begin("first", "c")],
       ...[begin("second", "a"), begin("second", "d"), begin("second", "e")],
@@ -193,15 +193,20 @@ export function brokerContract(name: string, create: BrokerFactory): void {
   }, { channelsMax: 4 });
 
   test("takes bytes back from who holds most", async ({ broker }) => {
-    const publish = (caller: string, channel: string) =>
-      broker.publish([draft(channel, new Uint8Array(800))], caller);
-    await publish("key", "quiet");
-    await publish("user", "quiet.too");
-    for (let index = 0; index < 100; index++) await publish("flood", `flood.${index}`);
+    const publishBy = (caller: string, channel: string) =>
+      publish(broker, [draft(channel, new Uint8Array(800))], caller);
+    await publishBy("key", "quiet");
+    await publishBy("user", "quiet.too");
+    for (let index = 0; index < 100; index++) await publishBy("flood", `flood.${index}`);
     for (const channel of ["quiet", "quiet.too", "flood.99"]) {
       assertEquals((await readAfter(broker, undefined, [channel])).publications.length, 1);
     }
-    assertEquals(broker.stats(), { channels: 10, publications: 10, bytes: 10_000 });
+    assertEquals(broker.stats(), {
+      channels: 10,
+      publications: 10,
+      bytes: 10_000,
+      idempotencyKeys: 0,
+    });
   }, { historyTotalBytesMax: 10_000, channelsMax: 1000 });
 
   test("keeps historyCount publications of each channel", async ({ broker }) => {
@@ -235,7 +240,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
   test("delivers and keeps nothing with a historyCount of 0", async ({ broker, deliveries }) => {
     await publishOn(broker, "a", "a");
     assertEquals(await deliveries.offsets(2), [1, 2]);
-    assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0 });
+    assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0, idempotencyKeys: 0 });
     assertEquals(summary(await readAfter(broker, 1)), {
       offsets: [],
       complete: false,
@@ -248,7 +253,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
 
   test("keeps historyBytesMax of a channel", async ({ broker }) => {
     for (let count = 0; count < 5; count++) {
-      await broker.publish([draft("a", new Uint8Array(1000))]);
+      await publish(broker, [draft("a", new Uint8Array(1000))]);
     }
     assertEquals(summary(await readAfter(broker, 0)).offsets, [4, 5]);
     assert(broker.stats().bytes <= 3000);
@@ -256,7 +261,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
 
   test("forgets the longest silent channels beyond historyTotalBytesMax", async ({ broker }) => {
     for (const channel of ["a", "b", "a", "c"]) {
-      await broker.publish([draft(channel, new Uint8Array(1000))]);
+      await publish(broker, [draft(channel, new Uint8Array(1000))]);
     }
     assertEquals(summary(await readAfter(broker, 1, ["a"])), {
       offsets: [3],
@@ -283,7 +288,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
     });
     assertEquals(broker.stats().channels, 1);
     clock.advance(30_000);
-    assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0 });
+    assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0, idempotencyKeys: 0 });
     assertEquals(await publishOn(broker, "a"), [4]);
   }, { historyAgeS: 60 });
 
@@ -304,7 +309,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
       clock.advance(10_000);
       assertEquals(summary(await readAfter(broker, 0, ["a"])).offsets, [3, 4]);
       clock.advance(60_000);
-      assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0 });
+      assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0, idempotencyKeys: 0 });
     },
     { historyAgeS: 60 },
   );
@@ -356,7 +361,7 @@ export function brokerContract(name: string, create: BrokerFactory): void {
     const info = (channel: string, publications: number, last: number) => ({
       channel,
       publications,
-      last: `${broker.epoch}-${last}`,
+      last: `${broker.position.epoch}-${last}`,
     });
     assertEquals(await broker.channels("", 3), [info("C", 1, 2), info("a", 1, 3), info("b", 2, 4)]);
     assertEquals(await broker.channels("b", 3), [info("d", 1, 5)]);
@@ -364,9 +369,9 @@ export function brokerContract(name: string, create: BrokerFactory): void {
   });
 
   test("settles what was published before close()", async ({ broker, deliveries }) => {
-    const publishing = broker.publish([draft("a")]);
+    const publishing = publish(broker, [draft("a")]);
     await broker.close();
-    assertEquals((await publishing).map(({ offset }) => offset), [1]);
+    assertEquals(await publishing, [1]);
     assertEquals(await deliveries.offsets(1), [1]);
     await broker.close();
   });

@@ -4,22 +4,20 @@
  */
 
 import { systemClock } from "../../lib/core/clock.ts";
-import type { Publication } from "../../lib/core/publication.ts";
-import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
-import { draft, ROOMY } from "./helpers.ts";
+import type { Draft } from "../../lib/core/publication.ts";
+import { idsOf } from "../../lib/broker/broker.ts";
+import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
+import { brokerOn, draft } from "./helpers.ts";
 
 const IN_FLIGHT = 64;
 
-const limits = { ...ROOMY, historyCount: 1_000_000, historyBytesMax: 1e9 };
-const broker = SqliteBroker.open(Deno.args[0]!, {
-  clock: systemClock,
-  limits: { ...limits, historyTotalBytesMax: 1e9 },
-  sync: "normal",
-});
+const limits = { historyCount: 1_000_000, historyBytesMax: 1e9, historyTotalBytesMax: 1e9 };
+const journal = new SqliteJournal(Deno.args[0]!, systemClock, "normal");
+const broker = brokerOn(journal, systemClock, limits);
 const encoder = new TextEncoder();
 
-function report(publications: readonly Publication[]): void {
-  const lines = publications.map(({ id, data }) => `${id} ${data}\n`);
+function report(ids: readonly string[], drafts: readonly Draft[]): void {
+  const lines = drafts.map(({ data }, index) => `${ids[index]} ${data}\n`);
   Deno.stdout.writeSync(encoder.encode(lines.join("")));
 }
 
@@ -30,9 +28,13 @@ async function publishForEver(): Promise<never> {
       { length: 1 + Math.floor(Math.random() * 3) },
       () => draft(channel, JSON.stringify(crypto.randomUUID())),
     );
-    report(await broker.publish(drafts));
+    report(idsOf(await broker.publish({ drafts })), drafts);
   }
 }
 
-await broker.start((publication) => report([publication]));
+await broker.start({
+  deliver: (publication) => report([publication.id], [publication]),
+  reset: () => {},
+  health: () => {},
+});
 await Promise.all(Array.from({ length: IN_FLIGHT }, publishForEver));

@@ -23,21 +23,21 @@ async function crashChild(file: string, linesMin: number): Promise<string[]> {
     lines += chunk.split("\n").length - 1;
     if (lines < linesMin || killed) continue;
     killed = true;
-    assertCannotOpen(file, LOCKED);
+    await assertCannotOpen(file, LOCKED);
     child.kill("SIGKILL");
   }
   await child.status;
   return text.split("\n").slice(0, -1);
 }
 
-Deno.test("SqliteBroker loses and doubles nothing when it is killed again and again", async () => {
+Deno.test("SqliteJournal loses and doubles nothing when it is killed again and again", async () => {
   const file = newFile();
   const next = random(1);
   const reported = new Set<string>();
   for (let round = 0; round < 20; round++) {
     for (const line of await crashChild(file, 1 + randomInteger(next, 1500))) reported.add(line);
   }
-  const broker = open(file, {
+  const broker = await open(file, {
     historyCount: 1_000_000,
     historyAgeS: 31_536_000,
     historyBytesMax: 1e9,
@@ -55,7 +55,7 @@ Deno.test("SqliteBroker loses and doubles nothing when it is killed again and ag
   assert(kept.length - reported.size <= 20 * 64 * 3);
 });
 
-Deno.test("SqliteBroker takes a relative name for a file, whatever it means to SQLite", async () => {
+Deno.test("SqliteJournal takes a relative name for a file, whatever it means to SQLite", async () => {
   for (const name of [":memory:", "file:memory?mode=memory"]) {
     const child = spawnChild("./crash_child.ts", name);
     const reader = child.stdout.getReader();
@@ -63,14 +63,14 @@ Deno.test("SqliteBroker takes a relative name for a file, whatever it means to S
     child.kill("SIGKILL");
     await reader.cancel();
     await child.status;
-    const broker = open(`${folder}/${name}`);
+    const broker = await open(`${folder}/${name}`);
     assert(broker.stats().publications > 0);
     await broker.close();
   }
 });
 
 Deno.test({
-  name: "SqliteBroker refuses what the disk has no room for, and works again with room",
+  name: "SqliteJournal refuses what the disk has no room for, and works again with room",
   ignore: Deno.build.os !== "linux",
   async fn() {
     const child = spawnChild("./full_disk_child.ts", newFile());
@@ -82,6 +82,7 @@ Deno.test({
       kept: [1, 2, 3],
       after: [4, 5],
       delivered: [1, 2, 3, 4, 5],
+      health: ["reset to 0 after 0", "down", "up", "down", "up"],
     });
   },
 });

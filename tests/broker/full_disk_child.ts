@@ -6,13 +6,14 @@
 import { systemClock } from "../../lib/core/clock.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Data } from "../../lib/core/publication.ts";
-import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
-import { draft, readAfter, ROOMY } from "./helpers.ts";
+import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
+import { brokerOn, Deliveries, draft, publish, readAfter } from "./helpers.ts";
 
-const limits = { ...ROOMY, historyBytesMax: 1e9, historyTotalBytesMax: 1e9 };
-const broker = SqliteBroker.open(Deno.args[0]!, { clock: systemClock, limits, sync: "normal" });
-const delivered: number[] = [];
-await broker.start(({ offset }) => delivered.push(offset));
+const limits = { historyBytesMax: 1e9, historyTotalBytesMax: 1e9 };
+const journal = new SqliteJournal(Deno.args[0]!, systemClock, "normal");
+const broker = brokerOn(journal, systemClock, limits);
+const deliveries = new Deliveries();
+await broker.start(deliveries);
 
 async function limitFileBytes(bytes: number | "unlimited"): Promise<void> {
   const args = ["--pid", String(Deno.pid), `--fsize=${bytes}:unlimited`];
@@ -22,9 +23,11 @@ async function limitFileBytes(bytes: number | "unlimited"): Promise<void> {
 
 /** Publishes all of them in one turn; tells the offset of each, or why it was refused. */
 async function publishTogether(...datas: Data[]): Promise<(number | string)[]> {
-  const results = await Promise.allSettled(datas.map((data) => broker.publish([draft("a", data)])));
+  const results = await Promise.allSettled(
+    datas.map((data) => publish(broker, [draft("a", data)])),
+  );
   return results.map((result) => {
-    if (result.status === "fulfilled") return result.value[0]!.offset;
+    if (result.status === "fulfilled") return result.value[0]!;
     return result.reason instanceof Refusal ? result.reason.type : String(result.reason);
   });
 }
@@ -43,6 +46,8 @@ const kept = (await readAfter(broker, 0)).publications.map(({ offset }) => offse
 await limitFileBytes("unlimited");
 const after = await publishTogether(small, big);
 await broker.close();
-const result = { before, tooBig, full, kept, after, delivered };
+const delivered = deliveries.publications.map(({ offset }) => offset);
+const health = deliveries.events.map((event) => event.split(":")[0]);
+const result = { before, tooBig, full, kept, after, delivered, health };
 await Deno.stdout.write(new TextEncoder().encode(JSON.stringify(result)));
 Deno.exit();

@@ -1,6 +1,8 @@
-import { systemClock } from "../../lib/core/clock.ts";
-import type { Broker, HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
+import { type Clock, systemClock } from "../../lib/core/clock.ts";
+import type { Broker, HistoryPage, HistoryQuery, Sink } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
+import type { Journal } from "../../lib/broker/journal.ts";
+import { LogBroker } from "../../lib/broker/log_broker.ts";
 import type { Data, Draft, Position, Publication } from "../../lib/core/publication.ts";
 import { deadline } from "../support/deadline.ts";
 import { FakeClock } from "../support/fake_clock.ts";
@@ -21,18 +23,39 @@ export class TurningClock extends FakeClock {
   }
 }
 
+/** Bounds of a broker that tests change. */
+export type Limits = Partial<
+  HistoryLimits & { idempotencyAgeS: number; idempotencyKeysMax: number }
+>;
+
+/** A broker on a journal; nobody has started it. */
+export function brokerOn(journal: Journal, clock: Clock, limits: Limits = {}): LogBroker {
+  const keys = { idempotencyAgeS: 300, idempotencyKeysMax: 100 };
+  return new LogBroker({ ...ROOMY, ...keys, ...limits, clock, journal });
+}
+
 /** What was delivered, and a way to wait for it. */
-export class Deliveries {
+export class Deliveries implements Sink {
   readonly publications: Publication[] = [];
+  /** Everything else that happened, with the offsets that were delivered before. */
+  readonly events: string[] = [];
   /** Called with each as it is delivered. */
   onDelivery: (publication: Publication) => void = () => {};
   #waiting: { count: number; resolve: () => void } | undefined;
 
-  readonly add = (publication: Publication): void => {
+  deliver(publication: Publication): void {
     this.publications.push(publication);
     this.onDelivery(publication);
     if (this.publications.length === this.#waiting?.count) this.#waiting.resolve();
-  };
+  }
+
+  reset({ offset }: Position): void {
+    this.events.push(`reset to ${offset} after ${this.publications.length}`);
+  }
+
+  health(isUp: boolean, why: string): void {
+    this.events.push(isUp ? "up" : `down: ${why}`);
+  }
 
   /** Resolves with the offsets of the first `count`, once so many have come. */
   async offsets(count: number): Promise<number[]> {
@@ -48,10 +71,20 @@ export function draft(channel: string, data: Data = '{"n":1}', event = "message"
   return { channel, event, data };
 }
 
+/** Publishes in one step; resolves with the offsets. */
+export async function publish(
+  broker: Broker,
+  drafts: readonly Draft[],
+  caller?: string,
+): Promise<number[]> {
+  const { offset, count } = await broker.publish({ drafts, caller });
+  return Array.from({ length: count }, (_, index) => offset + index);
+}
+
 /** Publishes one message after the other, each on its channel; resolves with their offsets. */
 export async function publishOn(broker: Broker, ...channels: string[]): Promise<number[]> {
-  const published = await Promise.all(channels.map((channel) => broker.publish([draft(channel)])));
-  return published.flat().map(({ offset }) => offset);
+  const published = channels.map((channel) => publish(broker, [draft(channel)]));
+  return (await Promise.all(published)).flat();
 }
 
 /** Reads the channels after `since`, of this log unless it is another's. */
@@ -61,7 +94,9 @@ export function readAfter(
   channels: readonly string[] = ["*"],
   query: Partial<HistoryQuery> = {},
 ): Promise<HistoryPage> {
-  const position = since === undefined ? undefined : { epoch: broker.epoch, offset: since };
+  const position = since === undefined
+    ? undefined
+    : { epoch: broker.position.epoch, offset: since };
   return broker.history({ channels, since: position, limit: 1000, ...query });
 }
 

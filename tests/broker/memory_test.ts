@@ -1,11 +1,11 @@
 import { assertNotEquals } from "@std/assert";
-import { MemoryBroker } from "../../lib/broker/memory.ts";
+import { MemoryJournal } from "../../lib/broker/memory.ts";
 import { brokerContract } from "./contract.ts";
-import { ROOMY, TurningClock } from "./helpers.ts";
+import { TurningClock } from "./helpers.ts";
 
-brokerContract("MemoryBroker", (clock, limits) => new MemoryBroker(clock, limits));
+brokerContract("MemoryJournal", (clock) => new MemoryJournal(clock));
 
-Deno.test("MemoryBroker begins a new epoch each time", () => {
+Deno.test("MemoryJournal begins a new epoch each time", () => {
   const clock = new TurningClock();
-  assertNotEquals(new MemoryBroker(clock, ROOMY).epoch, new MemoryBroker(clock, ROOMY).epoch);
+  assertNotEquals(new MemoryJournal(clock).epoch, new MemoryJournal(clock).epoch);
 });

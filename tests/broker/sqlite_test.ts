@@ -1,35 +1,48 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import type { Broker } from "../../lib/broker/broker.ts";
+import { type Broker, idsOf } from "../../lib/broker/broker.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Draft } from "../../lib/core/publication.ts";
-import { MemoryBroker } from "../../lib/broker/memory.ts";
-import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
+import { MemoryJournal } from "../../lib/broker/memory.ts";
+import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
 import { random, randomChoice, randomInteger } from "../support/random.ts";
 import { brokerContract } from "./contract.ts";
-import { draft, fields, publishOn, readAfter, ROOMY, summary, TurningClock } from "./helpers.ts";
+import {
+  brokerOn,
+  Deliveries,
+  draft,
+  fields,
+  publish,
+  publishOn,
+  readAfter,
+  summary,
+  TurningClock,
+} from "./helpers.ts";
 import { countRows, crashed, inFile, newFile, open, PAGE_BYTES, walBytes } from "./store_file.ts";
 
 brokerContract(
-  "SqliteBroker",
-  (clock, limits) => SqliteBroker.open(newFile(), { clock, limits, sync: "normal" }),
+  "SqliteJournal",
+  (clock) => new SqliteJournal(newFile(), clock, "normal"),
 );
 
 brokerContract(
-  "SqliteBroker with sync full",
-  (clock, limits) => SqliteBroker.open(newFile(), { clock, limits, sync: "full" }),
+  "SqliteJournal with sync full",
+  (clock) => new SqliteJournal(newFile(), clock, "full"),
 );
 
-Deno.test("SqliteBroker goes on with the same log after a restart", async () => {
+Deno.test("SqliteJournal goes on with the same log after a restart", async () => {
   const file = newFile();
-  const first = open(file);
+  const first = await open(file);
   const drafts = [draft("a", '"é"', "hi"), draft("b", new Uint8Array([0, 255])), draft("a")];
-  const published = await first.publish(drafts);
+  const receipt = await first.publish({ drafts });
   await first.close();
-  const second = open(file);
-  assertEquals(second.epoch, first.epoch);
-  assertEquals(second.offset, 3);
+  const second = await open(file);
+  assertEquals(second.position, { epoch: first.position.epoch, offset: 3 });
   const page = await readAfter(second, 0);
-  assertEquals(page.publications.map(fields), published.map(fields));
+  const { epoch, time } = receipt;
+  const expected = drafts.map((draft, index) => {
+    return { ...draft, epoch, time, offset: index + 1, id: idsOf(receipt)[index] };
+  });
+  assertEquals(page.publications.map(fields), expected);
   assertEquals(page.complete, true);
   assertEquals(second.stats(), first.stats());
   assertEquals(await publishOn(second, "a"), [4]);
@@ -38,14 +51,15 @@ Deno.test("SqliteBroker goes on with the same log after a restart", async () => 
   assertEquals(types.map(({ t }) => t), ["text", "blob", "text", "text"]);
 });
 
-Deno.test("SqliteBroker restarted or crashed at any time reads as MemoryBroker does", async () => {
+Deno.test("SqliteJournal restarted or crashed at any time reads as MemoryJournal does", async () => {
   const next = random(7);
-  const limits = { ...ROOMY, historyCount: 4, historyBytesMax: 2000, historyTotalBytesMax: 6000 };
-  const options = { clock: new TurningClock(), limits, sync: "normal" } as const;
+  const limits = { historyCount: 4, historyBytesMax: 2000, historyTotalBytesMax: 6000 };
+  const clock = new TurningClock();
   const file = newFile();
   const names = ["a", "b", "c", "d.1", "d.2"];
-  const memory = new MemoryBroker(options.clock, limits);
-  let sqlite = SqliteBroker.open(file, options);
+  const memory = brokerOn(new MemoryJournal(clock), clock, limits);
+  await memory.start(new Deliveries());
+  let sqlite = await open(file, limits, clock);
 
   function randomBatch(): Draft[] {
     return Array.from({ length: 1 + randomInteger(next, 3) }, () => {
@@ -57,9 +71,9 @@ Deno.test("SqliteBroker restarted or crashed at any time reads as MemoryBroker d
   async function assertSameReads(broker: Broker): Promise<void> {
     assertEquals(broker.stats(), memory.stats());
     for (let reads = 0; reads < 10; reads++) {
-      const since = randomInteger(next, memory.offset);
+      const since = randomInteger(next, memory.position.offset);
       const channels = [randomChoice(next, [...names, "d.*", "*"])];
-      const query = { until: memory.offset };
+      const query = { until: memory.position.offset };
       const expected = summary(await readAfter(memory, since, channels, query));
       assertEquals(summary(await readAfter(broker, since, channels, query)), expected);
     }
@@ -67,30 +81,32 @@ Deno.test("SqliteBroker restarted or crashed at any time reads as MemoryBroker d
 
   for (let round = 0; round < 150; round++) {
     const batches = Array.from({ length: randomInteger(next, 5) }, randomBatch);
-    await Promise.all(batches.flatMap((batch) => [memory.publish(batch), sqlite.publish(batch)]));
+    await Promise.all(batches.flatMap((drafts) => {
+      return [memory, sqlite].map((broker) => broker.publish({ drafts }));
+    }));
     if (next() < 0.1) {
       await sqlite.close();
-      sqlite = SqliteBroker.open(file, options);
+      sqlite = await open(file, limits, clock);
     }
-    assertEquals(sqlite.offset, memory.offset);
+    assertEquals(sqlite.position.offset, memory.position.offset);
     await assertSameReads(sqlite);
     if (next() < 0.2) {
-      const recovered = SqliteBroker.open(crashed(file), options);
+      const recovered = await open(crashed(file), limits, clock);
       await assertSameReads(recovered);
       await recovered.close();
     }
   }
   const { publications } = memory.stats();
-  await sqlite.close();
+  await Promise.all([memory.close(), sqlite.close()]);
   assertEquals(countRows(file, "publication"), publications);
 });
 
-Deno.test("SqliteBroker applies smaller bounds to what it finds", async () => {
+Deno.test("SqliteJournal applies smaller bounds to what it finds", async () => {
   const file = newFile();
-  const first = open(file);
+  const first = await open(file);
   await publishOn(first, "old", "a", "a", "b", "a");
   await first.close();
-  const second = open(file, { historyCount: 2, channelsMax: 2 });
+  const second = await open(file, { historyCount: 2, channelsMax: 2 });
   assertEquals(summary(await readAfter(second, 1)), {
     offsets: [3, 4, 5],
     complete: false,
@@ -104,38 +120,35 @@ Deno.test("SqliteBroker applies smaller bounds to what it finds", async () => {
   assertEquals(countRows(file, "publication"), 3);
 });
 
-Deno.test("SqliteBroker deletes from the file what grew too old", async () => {
+Deno.test("SqliteJournal deletes from the file what grew too old", async () => {
   const file = newFile();
   const clock = new TurningClock();
-  const limits = { ...ROOMY, historyAgeS: 60, historyCount: 1 };
-  const broker = SqliteBroker.open(file, { clock, limits, sync: "normal" });
-  await broker.start(() => {});
+  const limits = { historyAgeS: 60, historyCount: 1 };
+  const broker = await open(file, limits, clock);
   const rowsNow = () => ["publication", "channel"].map((table) => countRows(crashed(file), table));
   await publishOn(broker, "a", "b", "b");
   clock.advance(1000);
   assertEquals(rowsNow(), [2, 1]);
-  clock.advance(60_000);
+  clock.advance(61_000);
   assertEquals(rowsNow(), [0, 0]);
   await broker.close();
-  const again = SqliteBroker.open(file, { clock, limits, sync: "normal" });
-  assertEquals([again.offset, await publishOn(again, "a")], [3, [4]]);
+  const again = await open(file, limits, clock);
+  assertEquals([again.position.offset, await publishOn(again, "a")], [3, [4]]);
   assertEquals(summary(await readAfter(again, 2, ["a"])).complete, false);
   await again.close();
 });
 
-Deno.test("SqliteBroker knows after a restart how old things are, however the wall clock was set", async () => {
+Deno.test("SqliteJournal knows after a restart how old things are, however the wall clock was set", async () => {
   const file = newFile();
   const clock = new TurningClock();
   const hourMs = 3_600_000;
-  const limits = { ...ROOMY, historyAgeS: 60 };
-  const run = async (use: (broker: SqliteBroker) => Promise<void>) => {
-    const broker = SqliteBroker.open(file, { clock, limits, sync: "normal" });
-    await broker.start(() => {});
+  const limits = { historyAgeS: 60 };
+  const run = async (use: (broker: Broker) => Promise<void>) => {
+    const broker = await open(file, limits, clock);
     await use(broker);
     await broker.close();
   };
-  const keptNow = async (broker: SqliteBroker) =>
-    summary(await readAfter(broker, 0, ["a", "b"])).offsets;
+  const keptNow = async (broker: Broker) => summary(await readAfter(broker, 0, ["a", "b"])).offsets;
   await run(async (broker) => {
     clock.jump(hourMs);
     await publishOn(broker, "a");
@@ -163,13 +176,13 @@ Deno.test("SqliteBroker knows after a restart how old things are, however the wa
   });
 });
 
-Deno.test("SqliteBroker keeps its file bounded", async () => {
+Deno.test("SqliteJournal keeps its file bounded", async () => {
   const file = newFile();
-  const broker = open(file, { historyCount: 50 });
+  const broker = await open(file, { historyCount: 50 });
   const data = JSON.stringify("x".repeat(300));
   for (let turn = 0; turn < 300; turn++) {
     const channels = Array.from({ length: 64 }, (_, index) => `channel.${index % 4}`);
-    await Promise.all(channels.map((channel) => broker.publish([draft(channel, data)])));
+    await Promise.all(channels.map((channel) => publish(broker, [draft(channel, data)])));
   }
   // 200 publications are kept, 19,200 went through.
   assert(walBytes(file) <= 1200 * PAGE_BYTES, `${walBytes(file)} bytes of write-ahead log`);
@@ -179,9 +192,9 @@ Deno.test("SqliteBroker keeps its file bounded", async () => {
   assert(size <= 100 * PAGE_BYTES, `${size} bytes`);
 });
 
-Deno.test("SqliteBroker commits once for all that one turn publishes", async () => {
+Deno.test("SqliteJournal commits once for all that one turn publishes", async () => {
   const file = newFile();
-  const broker = open(file);
+  const broker = await open(file);
   const before = walBytes(file);
   await publishOn(broker, ...Array.from({ length: 64 }, () => "a"));
   const pages = (walBytes(file) - before) / PAGE_BYTES;
@@ -189,14 +202,14 @@ Deno.test("SqliteBroker commits once for all that one turn publishes", async () 
   await broker.close();
 });
 
-Deno.test("SqliteBroker has all of it after a crash of the process", async () => {
+Deno.test("SqliteJournal has all of it after a crash of the process", async () => {
   const file = newFile();
-  const first = open(file, { historyCount: 2 });
+  const first = await open(file, { historyCount: 2 });
   await publishOn(first, "chatty", "quiet", "chatty", "chatty");
   const copy = crashed(file);
   await first.close();
-  const second = open(copy, { historyCount: 2 });
-  assertEquals(second.offset, 1_000_004);
+  const second = await open(copy, { historyCount: 2 });
+  assertEquals(second.position.offset, 1_000_004);
   assertEquals(summary(await readAfter(second, 2, ["quiet"])).complete, true);
   assertEquals(summary(await readAfter(second, 0, ["chatty"])), {
     offsets: [3, 4],
@@ -208,23 +221,23 @@ Deno.test("SqliteBroker has all of it after a crash of the process", async () =>
   assertEquals(await publishOn(second, "quiet"), [1_000_005]);
   assertEquals(summary(await readAfter(second, 4)).complete, true);
   await second.close();
-  const third = open(copy);
-  assertEquals(third.offset, 1_000_005);
+  const third = await open(copy);
+  assertEquals(third.position.offset, 1_000_005);
   await third.close();
 });
 
-Deno.test("SqliteBroker gives no offset twice after a crash of the machine", async () => {
+Deno.test("SqliteJournal gives no offset twice after a crash of the machine", async () => {
   const file = newFile();
-  const first = open(file);
+  const first = await open(file);
   await publishOn(first, "a");
   const synced = walBytes(file);
   await publishOn(first, "a", "a");
   const copy = crashed(file, synced);
   await first.close();
-  const second = open(copy);
+  const second = await open(copy);
   assertEquals(await publishOn(second, "a"), [1_000_002]);
   await second.close();
-  const third = open(copy);
+  const third = await open(copy);
   const completeAfter = async (since: number) => (await readAfter(third, since)).complete;
   // 2 and 3 are lost: a client that has had 2 may have missed 3.
   assertEquals(await completeAfter(2), false);
@@ -234,16 +247,16 @@ Deno.test("SqliteBroker gives no offset twice after a crash of the machine", asy
   await third.close();
 });
 
-Deno.test("SqliteBroker remembers the last 100 crashes, and that there were more", async () => {
+Deno.test("SqliteJournal remembers the last 100 crashes, and that there were more", async () => {
   let file = newFile();
-  await open(file).close();
+  await (await open(file)).close();
   for (let crash = 0; crash < 102; crash++) {
-    const broker = open(file);
+    const broker = await open(file);
     const copy = crashed(file);
     await broker.close();
     file = copy;
   }
-  const broker = open(file);
+  const broker = await open(file);
   const completeAfter = async (since: number) => (await readAfter(broker, since)).complete;
   assertEquals(await completeAfter(1_000_000), false);
   assertEquals(await completeAfter(2_000_000), true);
@@ -253,9 +266,9 @@ Deno.test("SqliteBroker remembers the last 100 crashes, and that there were more
   assertEquals(countRows(file, "gap"), 100);
 });
 
-Deno.test("SqliteBroker refuses to publish once it is closed", async () => {
-  const broker = open(newFile());
+Deno.test("SqliteJournal refuses to publish once it is closed", async () => {
+  const broker = await open(newFile());
   await broker.close();
-  const refusal = await assertRejects(() => broker.publish([draft("a")]), Refusal, "is stopping");
+  const refusal = await assertRejects(() => publish(broker, [draft("a")]), Refusal, "is stopping");
   assertEquals(refusal.type, "unavailable");
 });

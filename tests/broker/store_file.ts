@@ -1,9 +1,10 @@
-import { assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import type { HistoryLimits } from "../../lib/broker/history/history.ts";
-import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import type { LogBroker } from "../../lib/broker/log_broker.ts";
+import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
 import { StoreError } from "../../lib/broker/sqlite/store.ts";
-import { ROOMY, TurningClock } from "./helpers.ts";
+import { brokerOn, Deliveries, type Limits, TurningClock } from "./helpers.ts";
 
 /** The length of a page of SQLite's. */
 export const PAGE_BYTES = 4096;
@@ -18,10 +19,15 @@ export function newFile(): string {
   return `${folder}/${++files}.db`;
 }
 
-/** Opens a store with a clock and bounds of its own. */
-export function open(file: string, limits: Partial<HistoryLimits> = {}): SqliteBroker {
-  const options = { clock: new TurningClock(), sync: "normal" } as const;
-  return SqliteBroker.open(file, { ...options, limits: { ...ROOMY, ...limits } });
+/** Starts a broker on a store, with a clock of its own unless one is given. */
+export async function open(
+  file: string,
+  limits: Limits = {},
+  clock: Clock = new TurningClock(),
+): Promise<LogBroker> {
+  const broker = brokerOn(new SqliteJournal(file, clock, "normal"), clock, limits);
+  await broker.start(new Deliveries());
+  return broker;
 }
 
 /** The store as a crash would leave it now; `walBytes` is how much of the log reached the disk. */
@@ -33,7 +39,7 @@ export function crashed(file: string, walBytes?: number): string {
   return copy;
 }
 
-/** Works on the closed file behind the broker's back. */
+/** Works on the closed file behind the journal's back. */
 export function inFile<T>(file: string, work: (db: DatabaseSync) => T): T {
   const db = new DatabaseSync(file);
   try {
@@ -57,7 +63,7 @@ export function walBytes(file: string): number {
 export const LOCKED = "another process has it open; stop that one, or give each its own file";
 
 /** Asserts that opening fails with a `StoreError` that says why. */
-export function assertCannotOpen(file: string, why: string): void {
-  const error = assertThrows(() => open(file), StoreError);
+export async function assertCannotOpen(file: string, why: string): Promise<void> {
+  const error = await assertRejects(() => open(file), StoreError);
   assertEquals(error.message, `Cannot open the store ${file}: ${why}`);
 }

@@ -1,6 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { DatabaseSync } from "node:sqlite";
-import { Publication } from "../../lib/core/publication.ts";
+import { order } from "../../lib/broker/journal.ts";
 import { Store } from "../../lib/broker/sqlite/store.ts";
 import { makeCertificate, TemporaryFolder } from "../support/certificates.ts";
 import { deadline } from "../support/deadline.ts";
@@ -98,8 +98,8 @@ Deno.test("hark check tries what a server does before it listens, and changes no
 
 Deno.test("hark check has a store that is in use for a right one", async () => {
   await using folder = new TemporaryFolder();
-  const { store } = Store.open(`${folder.path}/log.db`, "normal");
-  store.add([new Publication({ epoch: "e", offset: 1 }, DRAFT, 0)]);
+  const { store, kept } = Store.open(`${folder.path}/log.db`, "normal");
+  store.add([{ ...order({ drafts: [DRAFT] }, kept.position, 0), once: undefined }]);
   assertEquals((await run("check", ["--store", `${folder.path}/log.db`])).code, 0);
   store.close();
 });

@@ -1,15 +1,18 @@
 import { assert, assertEquals } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
-import { Publication, randomEpoch } from "../../lib/core/publication.ts";
-import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
-import { Store, StoreError } from "../../lib/broker/sqlite/store.ts";
-import { ROOMY } from "../broker/helpers.ts";
+import type { Broker } from "../../lib/broker/broker.ts";
+import { type KeptKey, type Logged, order } from "../../lib/broker/journal.ts";
+import { randomEpoch } from "../../lib/core/publication.ts";
+import { Removal } from "../../lib/broker/sqlite/removal.ts";
+import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
+import { type Appended, Store, StoreError } from "../../lib/broker/sqlite/store.ts";
+import { brokerOn, Deliveries } from "../broker/helpers.ts";
 import { TemporaryFolder } from "../support/certificates.ts";
 import type { Dice } from "../support/dice.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import type { Fuzzer, Show } from "./fuzzer.ts";
 import { someBytes, someChannel, someJson } from "./grammar.ts";
-import { attempt, attemptAsync } from "./properties.ts";
+import { attemptAsync } from "./properties.ts";
 
 const DRAFT = { channel: "a", event: "message", data: "1" };
 
@@ -23,12 +26,14 @@ class StoreFuzzer implements Fuzzer {
     const { path } = this.#folder ??= new TemporaryFolder();
     const file = `${path}/${randomEpoch()}.db`;
     try {
-      const publications = fill(dice, file);
+      const batches = fill(dice, file);
       const { store, kept } = Store.open(file, "normal");
       store.close();
-      assertEquals(kept.publications.map(rowOf), publications.map(rowOf));
+      const entries = batches.flatMap(({ entries }) => entries);
+      assertEquals(kept.publications.map(rowOf), entries.map(rowOf));
+      assertEquals(kept.keys, batches.flatMap(keyOf));
       damage(dice, show, file);
-      const opened = attempt(() => open(file), [StoreError]);
+      const opened = await attemptAsync(() => open(file), [StoreError]);
       if ("value" in opened) await use(opened.value);
     } finally {
       for (const suffix of ["", "-wal", "-journal"]) {
@@ -45,27 +50,46 @@ class StoreFuzzer implements Fuzzer {
 
 export const storeFuzzer: Fuzzer = new StoreFuzzer();
 
-function open(file: string): SqliteBroker {
-  return SqliteBroker.open(file, { clock: new FakeClock(), limits: ROOMY, sync: "normal" });
+async function open(file: string): Promise<Broker> {
+  const clock = new FakeClock();
+  const broker = brokerOn(new SqliteJournal(file, clock, "normal"), clock);
+  await broker.start(new Deliveries());
+  return broker;
 }
 
-/** Makes a store with some publications in it. */
-function fill(dice: Dice, file: string): Publication[] {
+/** Makes a store with some batches in it. */
+function fill(dice: Dice, file: string): Appended[] {
   const { store, kept } = Store.open(file, "normal");
-  const publications = Array.from({ length: 1 + dice.upTo(30) }, (_, at) => {
-    const data = dice.chance(0.3) ? someBytes(dice, 200) : someJson(dice);
-    const draft = { channel: someChannel(dice), event: "message", data };
-    return new Publication({ epoch: kept.epoch, offset: at + 1 }, draft, dice.upTo(2 ** 41));
+  let { position } = kept;
+  const batches = Array.from({ length: 1 + dice.upTo(20) }, (_, at): Appended => {
+    const caller = dice.chance(0.5) ? someChannel(dice) : undefined;
+    const drafts = Array.from({ length: 1 + dice.upTo(2) }, () => {
+      const data = dice.chance(0.3) ? someBytes(dice, 200) : someJson(dice);
+      return { channel: someChannel(dice), event: "message", data };
+    });
+    const beganBy = drafts.map(() => dice.chance(0.3) ? someChannel(dice) : undefined);
+    const batch = order({ drafts, caller, beganBy }, position, dice.upTo(2 ** 41));
+    position = { ...position, offset: position.offset + drafts.length };
+    const once = dice.chance(0.3)
+      ? { caller: caller ?? "", key: String(at), fingerprint: "f" }
+      : undefined;
+    return { ...batch, once };
   });
-  store.add(publications);
-  const lostOffsets = dice.chance(0.5) ? [["a", 1] as const] : [];
-  store.remove({ offsets: [], lostOffsets, forgottenOffset: 0 });
+  store.add(batches);
+  const removal = new Removal();
+  if (dice.chance(0.5)) removal.lostOffsets.set("a", 1);
+  store.remove(removal);
   store.close();
-  return publications;
+  return batches;
 }
 
-function rowOf({ offset, channel, event, data, time }: Publication): unknown {
-  return { offset, channel, event, data, time };
+function rowOf({ publication, caller, beganBy }: Logged): unknown {
+  const { offset, channel, event, data, time } = publication;
+  return { offset, channel, event, data, time, caller, beganBy };
+}
+
+function keyOf({ once, receipt }: Appended): KeptKey[] {
+  return once === undefined ? [] : [{ request: once, receipt }];
 }
 
 /** Changes bytes of the file, or cuts it. */
@@ -85,8 +109,7 @@ function damage(dice: Dice, show: Show, file: string): void {
   Deno.writeFileSync(file, bytes);
 }
 
-async function use(broker: SqliteBroker): Promise<void> {
-  await broker.start(() => {});
+async function use(broker: Broker): Promise<void> {
   const page = await broker.history({ channels: ["a"], since: undefined, limit: 1000 });
   for (const { offset, data } of page.publications) {
     assert(
@@ -94,7 +117,7 @@ async function use(broker: SqliteBroker): Promise<void> {
     );
   }
   await broker.channels("", 1000);
-  const publishing = attemptAsync(() => broker.publish([DRAFT]), [Refusal]);
+  const publishing = attemptAsync(() => broker.publish({ drafts: [DRAFT] }), [Refusal]);
   await attemptAsync(() => broker.close(), [Error]);
   await publishing;
 }

@@ -8,9 +8,9 @@ Deno.test("Hub.open() greets a session with the position at which it begins", as
   const node = new TestNode();
   await node.publish(["a x", "b y"]);
   const { transport, session } = node.open(["a"]);
-  assertEquals(transport.take(), [`welcome ${node.broker.epoch}-2`]);
+  assertEquals(transport.take(), [`welcome ${node.epoch}-2`]);
   assertEquals(node.hub.position, node.at(2));
-  assertEquals(node.hub.positionId, `${node.broker.epoch}-2`);
+  assertEquals(node.hub.positionId, `${node.epoch}-2`);
   assertStrictEquals(node.hub.get(session.id), session);
   assertEquals([...node.hub.sessions()], [session]);
   await node.close();
@@ -25,7 +25,7 @@ Deno.test("Hub.open() gives the format all that a welcome can say", async () => 
   const begun = node.open(["a"], {}, transports[0]);
   const resumed = node.open(["a"], { since: { epoch: "old", offset: 7 } }, transports[1]);
   await node.clock.settle();
-  const { epoch } = node.broker;
+  const { epoch } = node;
   assertEquals(welcomes, [
     {
       client: begun.session.id,

@@ -22,7 +22,7 @@ function setUp() {
 Deno.test("Presence tells a watcher of itself, after the welcome", async () => {
   const node = new TestNode();
   const { transport } = join(node, "ann", ["room"], true);
-  assertEquals(transport.take(), [`welcome ${node.broker.epoch}-0`]);
+  assertEquals(transport.take(), [`welcome ${node.epoch}-0`]);
   node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(transport.take(), ["room +ann"]);
   await node.close();
@@ -154,7 +154,7 @@ Deno.test("Presence forgets a channel with its last watcher, and what was to be 
   assertEquals(node.hub.watched, 0);
   const late = join(node, "late", ["room"], true);
   node.clock.advance(TELL_INTERVAL_MS);
-  assertEquals(late.transport.take(), [`welcome ${node.broker.epoch}-0`, "room +late"]);
+  assertEquals(late.transport.take(), [`welcome ${node.epoch}-0`, "room +late"]);
   ann.session.lost("gone");
   node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(late.transport.take(), ["room -ann"]);
@@ -194,7 +194,7 @@ Deno.test("Presence of a session that resumes begins after the welcome", async (
   await node.clock.settle();
   join(node, "cid", ["room"]);
   await node.clock.settle();
-  const id = `${node.broker.epoch}-0`;
+  const id = `${node.epoch}-0`;
   assertEquals(transport.take(), [`welcome ${id} since ${id} recovered true`, "room +cid"]);
   await node.close();
   assertEquals(node.hub.watched, 0);

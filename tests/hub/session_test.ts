@@ -14,7 +14,7 @@ function holdUp(node: TestNode): () => void {
 
 /** A welcome of a resume from `since`. */
 function resumed(node: TestNode, since: number, recovered = true): string {
-  const id = `${node.broker.epoch}-${since}`;
+  const id = `${node.epoch}-${since}`;
   return `welcome ${id} since ${id} recovered ${recovered}`;
 }
 
@@ -56,7 +56,7 @@ Deno.test("Session that resumes in another log gets all there is, and no promise
   const node = new TestNode();
   await node.publish(["a 1", "a 2"]);
   const old = await node.connect(["a"], { since: { epoch: "old", offset: 1 } });
-  const { epoch } = node.broker;
+  const { epoch } = node;
   assertEquals(old.transport.take(), [
     `welcome ${epoch}-0 since old-1 recovered false`,
     "1 a 1",
@@ -137,7 +137,7 @@ Deno.test("Session.subscribe() with since replays the new channel alone", async 
   await node.publish(["a 1", "b 2", "a 3", "b 4", "c 5"]);
   const found = await session.subscribe(["b"], { since: node.at(2) });
   await node.publish(["b 6"]);
-  assertEquals(found, { recovered: true, position: `${node.broker.epoch}-5` });
+  assertEquals(found, { recovered: true, position: `${node.epoch}-5` });
   assertEquals(transport.take(), ["1 a 1", "3 a 3", "4 b 4", "6 b 6"]);
   await node.close();
 });
@@ -182,7 +182,7 @@ Deno.test("Session.subscribe() says when something is gone, for its own channels
   const node = new TestNode({ historyCount: 1 });
   const { transport, session } = await connected(node, []);
   await node.publish(["a 1", "b 2", "a 3"]);
-  const { epoch } = node.broker;
+  const { epoch } = node;
   assertEquals(await session.subscribe(["b"], { since: node.at(0) }), {
     recovered: true,
     position: `${epoch}-3`,
@@ -205,7 +205,7 @@ Deno.test("Session.subscribe() holds back all channels while it reads one", asyn
   await node.publish(["a 2", "b 3"]);
   assertEquals(transport.take(), []);
   release();
-  assertEquals(await found, { recovered: true, position: `${node.broker.epoch}-3` });
+  assertEquals(await found, { recovered: true, position: `${node.epoch}-3` });
   assertEquals(transport.take(), ["1 b 1", "2 a 2", "3 b 3"]);
   await node.close();
 });
@@ -241,7 +241,7 @@ Deno.test("Session does what it is told one after the other", async () => {
   await node.publish(["a 3", "c 4"]);
   release();
   assertEquals(await Promise.all(done), [
-    { recovered: true, position: `${node.broker.epoch}-4` },
+    { recovered: true, position: `${node.epoch}-4` },
     undefined,
     "Refusal",
     undefined,
@@ -462,25 +462,23 @@ Deno.test("Session.write() ends a session that has too much unsent, and says wha
 });
 
 Deno.test("Session of a client that comes from a node ahead of this one gets nothing twice", async () => {
-  const broker = new TestNode();
-  await broker.publish(["a 1", "a 2", "b 3", "a 4", "b 5"]);
-  const log = (await broker.broker.history({ channels: ["*"], since: undefined, limit: 9 }))
-    .publications;
+  const ahead = new TestNode();
+  const log = await ahead.publish(["a 1", "a 2", "b 3", "a 4", "b 5"]);
   // This node has the same log, but has broadcast only the first of it.
-  const { epoch } = broker.broker;
-  const history = broker.broker.history.bind(broker.broker);
-  const node = new TestNode({ broker: { epoch, offset: 1, history } });
-  const resumed = await node.connect(["a"], { since: broker.at(3) });
+  const { epoch } = ahead;
+  const node = new TestNode({ broker: ahead.broker });
+  node.hub.begin(ahead.at(1));
+  const resumed = await node.connect(["a"], { since: ahead.at(3) });
   const late = await connected(node, ["b"]);
-  const found = await late.session.subscribe(["a"], { since: broker.at(3) });
+  const found = await late.session.subscribe(["a"], { since: ahead.at(3) });
   for (const publication of log.slice(1)) node.hub.broadcast(publication);
   const id = `${epoch}-3`;
   assertEquals(resumed.transport.take(), [`welcome ${id} since ${id} recovered true`, "4 a 4"]);
   assertEquals(late.transport.take(), ["3 b 3", "4 a 4", "5 b 5"]);
   assertEquals(found, { recovered: true, position: `${epoch}-1` });
   // It has had "a" from 3 on, but not before.
-  await late.session.subscribe(["*"], { since: broker.at(0) });
+  await late.session.subscribe(["*"], { since: ahead.at(0) });
   assertEquals(late.transport.take(), ["1 a 1", "2 a 2"]);
-  await broker.close();
+  await ahead.close();
   await node.close();
 });

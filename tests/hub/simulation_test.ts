@@ -1,18 +1,23 @@
 import { assertEquals } from "@std/assert";
-import { MemoryBroker } from "../../lib/broker/memory.ts";
-import { SqliteBroker } from "../../lib/broker/sqlite/sqlite.ts";
+import { MemoryJournal } from "../../lib/broker/memory.ts";
+import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
+import { brokerOn } from "../broker/helpers.ts";
 import { newFile } from "../broker/store_file.ts";
 import { Simulation } from "../support/simulation.ts";
 import type { OpenBroker } from "../support/simulated_log.ts";
 
 const STEPS = 2000;
 
-/** Brokers, each with how many seeds it gets, and how a log of it is made. */
-const BROKERS: readonly [name: string, seeds: number, makeLog: () => OpenBroker][] = [
-  ["MemoryBroker", 24, () => (clock, limits) => new MemoryBroker(clock, limits)],
-  ["SqliteBroker", 6, () => {
+/** Journals, each with how many seeds it gets, and how a log of it is made. */
+const JOURNALS: readonly [name: string, seeds: number, makeLog: () => OpenBroker][] = [
+  [
+    "MemoryJournal",
+    24,
+    () => (clock, limits) => brokerOn(new MemoryJournal(clock), clock, limits),
+  ],
+  ["SqliteJournal", 6, () => {
     const file = newFile();
-    return (clock, limits) => SqliteBroker.open(file, { clock, limits, sync: "normal" });
+    return (clock, limits) => brokerOn(new SqliteJournal(file, clock, "normal"), clock, limits);
   }],
 ];
 
@@ -34,7 +39,7 @@ const EVENTS = [
 // A seed that failed is run again alone: HARK_SEED=7 deno task test tests/core/simulation_test.ts
 const onlySeed = Deno.env.get("HARK_SEED");
 
-for (const [name, seeds, makeLog] of BROKERS) {
+for (const [name, seeds, makeLog] of JOURNALS) {
   Deno.test(`every session on ${name} gets what it should, whatever happens`, async () => {
     const events: Record<string, number> = {};
     const chosen = Array.from({ length: seeds }, (_, at) => at + 1);

@@ -1,9 +1,10 @@
 import type { Broker } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import { Hub, type HubOptions } from "../../lib/hub/hub.ts";
-import type { Publication } from "../../lib/core/publication.ts";
+import type { Position, Publication } from "../../lib/core/publication.ts";
 import type { Session, SubscribeOptions } from "../../lib/hub/session.ts";
-import { MemoryBroker } from "../../lib/broker/memory.ts";
+import { LogBroker } from "../../lib/broker/log_broker.ts";
+import { MemoryJournal } from "../../lib/broker/memory.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { FakeTransport } from "./fake_transport.ts";
 
@@ -34,7 +35,9 @@ export interface TestClient {
 /** A hub on a memory broker, turned by hand. */
 export class TestNode {
   readonly clock = new FakeClock();
-  readonly broker: MemoryBroker;
+  readonly broker: LogBroker;
+  /** Of its log. */
+  readonly epoch: string;
   readonly hub: Hub;
   readonly deliveries = new Sum();
   readonly deliveredBytes = new Sum();
@@ -43,15 +46,26 @@ export class TestNode {
   readonly errors: unknown[] = [];
   /** Put before the broker's `history()`, to hold it up or to let it fail. */
   beforeHistory: () => Promise<void> = () => Promise.resolve();
+  readonly #started: Promise<Position>;
+  readonly #delivered: Publication[] = [];
 
   constructor(options: Partial<HubOptions & HistoryLimits> = {}) {
-    this.broker = new MemoryBroker(this.clock, { ...HISTORY_LIMITS, ...options });
+    const journal = new MemoryJournal(this.clock);
+    this.epoch = journal.epoch;
+    this.broker = new LogBroker({
+      ...HISTORY_LIMITS,
+      idempotencyAgeS: 300,
+      idempotencyKeysMax: 100,
+      clock: this.clock,
+      ...options,
+      journal,
+    });
     const history: Broker["history"] = async (query) => {
       await this.beforeHistory();
       return await this.broker.history(query);
     };
     this.hub = new Hub({
-      broker: { epoch: this.broker.epoch, offset: 0, history },
+      broker: { history },
       clock: this.clock,
       greeting: "",
       outboundBytesMax: 10_000,
@@ -65,7 +79,15 @@ export class TestNode {
       onError: (error) => void this.errors.push(error),
       ...options,
     });
-    this.broker.start((publication) => this.hub.broadcast(publication));
+    this.hub.begin(this.at(0));
+    this.#started = this.broker.start({
+      deliver: (publication) => {
+        this.#delivered.push(publication);
+        this.hub.broadcast(publication);
+      },
+      reset: () => {},
+      health: () => {},
+    });
   }
 
   /** Opens a session and lets it get what it begins with. */
@@ -91,19 +113,20 @@ export class TestNode {
 
   /** Publishes "channel data" texts one by one; `count` times over. */
   async publish(texts: readonly string[], count = 1): Promise<Publication[]> {
-    const published: Publication[] = [];
+    await this.#started;
+    const before = this.#delivered.length;
     for (let round = 0; round < count; round++) {
       for (const text of texts) {
         const [channel = "", data = ""] = text.split(" ");
-        published.push(...await this.broker.publish([{ channel, event: "message", data }]));
+        await this.broker.publish({ drafts: [{ channel, event: "message", data }] });
       }
     }
-    return published;
+    return this.#delivered.slice(before);
   }
 
   /** A position in this node's log. */
-  at(offset: number): { epoch: string; offset: number } {
-    return { epoch: this.broker.epoch, offset };
+  at(offset: number): Position {
+    return { epoch: this.epoch, offset };
   }
 
   async close(): Promise<void> {

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { every, type Timer } from "../../lib/core/clock.ts";
-import type { Broker, HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
+import type { Broker, HistoryPage, HistoryQuery, Receipt } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Draft, Position, Publication } from "../../lib/core/publication.ts";
 import type { FakeClock } from "./fake_clock.ts";
@@ -19,6 +19,7 @@ export class SimulatedLog {
   readonly #limits: HistoryLimits;
   readonly #open: OpenBroker;
   #broker: Broker | undefined;
+  #epoch: string | undefined;
   #model: HistoryModel | undefined;
   #expiry: Timer | undefined;
 
@@ -30,24 +31,32 @@ export class SimulatedLog {
 
   /** Where it ends now. */
   get position(): Position {
-    return { epoch: this.#broker!.epoch, offset: this.#broker!.offset };
+    return this.#broker!.position;
   }
 
   async start(deliver: (publication: Publication) => void): Promise<void> {
     const broker = this.#open(this.#clock, this.#limits);
-    if (this.#broker?.epoch !== broker.epoch) {
-      this.publications = [];
-      this.#model = new HistoryModel({ epoch: broker.epoch, offset: 0 }, this.#limits);
-    }
     this.#broker = broker;
-    const model = this.#model!;
-    model.expire(this.#clock.now());
-    await broker.start((publication) => {
-      this.publications.push(publication);
-      model.append(publication);
-      deliver(publication);
+    await broker.start({
+      deliver: (publication) => {
+        this.publications.push(publication);
+        this.#model!.append(publication);
+        deliver(publication);
+      },
+      reset: ({ epoch }) => this.#begin(epoch),
+      health: () => {},
     });
+    const model = this.#model!;
     this.#expiry = every(this.#clock, EXPIRE_INTERVAL_MS, () => model.expire(this.#clock.now()));
+  }
+
+  #begin(epoch: string): void {
+    if (this.#epoch !== epoch) {
+      this.#epoch = epoch;
+      this.publications = [];
+      this.#model = new HistoryModel({ epoch, offset: 0 }, this.#limits);
+    }
+    this.#model!.expire(this.#clock.now());
   }
 
   async stop(): Promise<void> {
@@ -55,8 +64,8 @@ export class SimulatedLog {
     await this.#broker!.close();
   }
 
-  publish(drafts: readonly Draft[]): Promise<readonly Publication[]> {
-    return this.#broker!.publish(drafts);
+  publish(drafts: readonly Draft[]): Promise<Receipt> {
+    return this.#broker!.publish({ drafts });
   }
 
   /** Reads history as it is now; throws if it is not as it must be. */

@@ -109,7 +109,6 @@ export class Simulation {
   #startNode(): Node {
     const hub = new Hub({
       broker: {
-        ...this.#log.position,
         history: (query) => this.#wait(this.#replays.read(query)),
       },
       clock: this.#clock,
@@ -129,6 +128,7 @@ export class Simulation {
       },
       onError: (error) => void (error === INJECTED || this.#failures.push(error)),
     });
+    hub.begin(this.#log.position);
     return { hub, delivered: [] };
   }
 

@@ -1,6 +1,6 @@
 import { isPattern, matcherOf, withoutCovered } from "../../core/channel.ts";
 import { ChannelLog } from "./channel_log.ts";
-import type { BrokerStats, ChannelInfo, HistoryPage, HistoryQuery } from "../broker.ts";
+import type { ChannelInfo, HistoryPage, HistoryQuery, HistoryStats } from "../broker.ts";
 import { Holders } from "./eviction.ts";
 import { Counts } from "../../core/limits.ts";
 import { formatPosition, type Position, type Publication } from "../../core/publication.ts";
@@ -41,7 +41,7 @@ const CHANNELS_PER_SLOT = 8;
 export class History {
   readonly #epoch: string;
   readonly #limits: HistoryLimits;
-  readonly #onEvict: ((publication: Publication) => void) | undefined;
+  readonly #onEvict: ((publication: Publication, isLast: boolean) => void) | undefined;
   readonly #logs = new Map<string, ChannelLog>();
   readonly #sortedLogs = new SortedLogs();
   readonly #timeline = new Timeline();
@@ -56,11 +56,11 @@ export class History {
   /** The highest offset that a channel has lost which had more; whose that is, is not remembered. */
   #lostOffset = 0;
 
-  /** `onEvict` learns of every publication that is let go. */
+  /** `onEvict` is called with every publication that is evicted; `isLast` if its channel has no other. */
   constructor(
     start: Position,
     limits: HistoryLimits,
-    onEvict?: (publication: Publication) => void,
+    onEvict?: (publication: Publication, isLast: boolean) => void,
   ) {
     this.#epoch = start.epoch;
     this.#offset = start.offset;
@@ -69,7 +69,7 @@ export class History {
     this.#onEvict = onEvict;
   }
 
-  get stats(): BrokerStats {
+  get stats(): HistoryStats {
     return { channels: this.#logs.size, publications: this.#publications, bytes: this.#bytes };
   }
 
@@ -92,11 +92,9 @@ export class History {
     return this.#logs.get(channel)?.lostOffset ?? 0;
   }
 
-  /** How many of these channels would be new. */
-  countNew(channels: Iterable<string>): number {
-    let count = 0;
-    for (const channel of new Set(channels)) if (!this.#logs.has(channel)) count++;
-    return count;
+  /** Whoever began `channel`, "" if nobody in particular; undefined if nothing is kept of it. */
+  beganBy(channel: string): string | undefined {
+    return this.#logs.get(channel)?.beganBy;
   }
 
   /** How many channels `caller` has begun. */
@@ -106,11 +104,12 @@ export class History {
 
   /**
    * Keeps a publication whose offset is higher than any before, and lets go what is too much. All
-   * that is published with no `caller` counts as one caller's.
+   * that is published with no `caller` counts as one caller's. A channel that is new counts for
+   * whoever began it.
    */
-  append(publication: Publication, nowMs: number, caller = ""): void {
+  append(publication: Publication, nowMs: number, caller = "", beganBy = caller): void {
     this.#offset = publication.offset;
-    const log = this.#logFor(publication.channel, caller);
+    const log = this.#logFor(publication.channel, beganBy);
     this.#holders.give(log, caller);
     log.append(publication);
     this.#holders.charge(log, publication.costBytes);
@@ -134,6 +133,12 @@ export class History {
     }
     while (this.#logs.size > this.#limits.channelsMax) this.#makeRoom();
     this.#offset = Math.max(this.#offset, offset);
+  }
+
+  /** Goes on at `offset`, with the next; what came up to `forgottenOffset` may be incomplete. */
+  skip(offset: number, forgottenOffset: number): void {
+    this.#offset = offset;
+    this.#forgottenOffset = Math.max(this.#forgottenOffset, forgottenOffset);
   }
 
   /** Lets go what is too old at `nowMs`. */
@@ -219,13 +224,13 @@ export class History {
     return found;
   }
 
-  #logFor(channel: string, caller: string): ChannelLog {
+  #logFor(channel: string, beganBy: string): ChannelLog {
     let log = this.#logs.get(channel);
     if (log === undefined) {
-      log = new ChannelLog(channel, caller);
+      log = new ChannelLog(channel, beganBy);
       this.#logs.set(channel, log);
       this.#sortedLogs.add(log);
-      this.#begun.add(caller);
+      this.#begun.add(beganBy);
     }
     return log;
   }
@@ -243,9 +248,10 @@ export class History {
     this.#publications--;
     this.#bytes -= publication.costBytes;
     this.#holders.charge(log, -publication.costBytes);
-    if (log.count > 0) this.#lose(log, publication.offset);
-    else this.#drop(log, publication.offset);
-    this.#onEvict?.(publication);
+    const isLast = log.count === 0;
+    if (isLast) this.#drop(log, publication.offset);
+    else this.#lose(log, publication.offset);
+    this.#onEvict?.(publication, isLast);
   }
 
   /** Forgets a channel, so that there is room for others. */

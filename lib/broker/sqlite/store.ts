@@ -1,72 +1,32 @@
 import { isAbsolute } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { type Data, Publication, randomEpoch } from "../../core/publication.ts";
+import { Publication, randomEpoch } from "../../core/publication.ts";
+import type { KeyedRequest } from "../idempotency.ts";
+import { type Gap, GAPS_MAX, type Kept, type Logged, type Ordered } from "../journal.ts";
+import type { Removal } from "./removal.ts";
 import {
-  APPLICATION_ID,
-  checkIdentity,
-  createPrivately,
-  DAMAGED,
-  StoreError,
-  storeError,
-  VERSION,
-} from "./store_file.ts";
+  ADDED_SCHEMA,
+  type ChannelRow,
+  decodeFields,
+  decodeKey,
+  encodeFields,
+  encodeKey,
+  type KeyRow,
+  type LogRow,
+  type PublicationRow,
+  SCHEMA,
+} from "./schema.ts";
+import { checkIdentity, createPrivately, DAMAGED, StoreError, storeError } from "./store_file.ts";
 
 export { StoreError } from "./store_file.ts";
 
 /** How hard a commit is written: "full" syncs the disk each time, "normal" leaves it to the system. */
 export type StoreSync = "normal" | "full";
 
-/** What is let go of the log. */
-export interface Removal {
-  /** Of each publication. */
-  readonly offsets: readonly number[];
-  /** Of each of their channels: the highest offset that is gone, or 0 if the channel is. */
-  readonly lostOffsets: readonly (readonly [channel: string, offset: number])[];
-  /** The highest offset of any channel that is gone altogether. */
-  readonly forgottenOffset: number;
+/** A batch with its place in the log, and its key if it has one. */
+export interface Appended extends Ordered {
+  readonly once: KeyedRequest | undefined;
 }
-
-/** What earlier runs left. */
-export interface Kept {
-  readonly epoch: string;
-  /** The highest offset that is not to be given again. */
-  readonly offset: number;
-  /** The highest offset of any channel that is gone altogether. */
-  readonly forgottenOffset: number;
-  /** Oldest first. */
-  readonly publications: readonly Publication[];
-  /** Of each channel that has let something go: the highest offset that is gone. */
-  readonly lostOffsets: readonly (readonly [channel: string, offset: number])[];
-}
-
-/** Offsets between these two were perhaps given, and the publications lost. */
-interface Gap {
-  readonly after: number;
-  readonly until: number;
-}
-
-const SCHEMA = `
-  CREATE TABLE log (
-    epoch TEXT NOT NULL,
-    start_offset INTEGER NOT NULL,
-    forgotten_offset INTEGER NOT NULL,
-    closed INTEGER NOT NULL
-  ) STRICT;
-  CREATE TABLE gap (after INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
-  CREATE TABLE channel (
-    name TEXT PRIMARY KEY,
-    lost_offset INTEGER NOT NULL
-  ) STRICT, WITHOUT ROWID;
-  CREATE TABLE publication (
-    offset INTEGER PRIMARY KEY,
-    channel TEXT NOT NULL,
-    event TEXT NOT NULL,
-    data ANY NOT NULL CHECK (typeof(data) IN ('text', 'blob')),
-    time INTEGER NOT NULL
-  ) STRICT;
-  PRAGMA application_id = ${APPLICATION_ID};
-  PRAGMA user_version = ${VERSION};
-`;
 
 // With sync "normal" a crash of the whole machine may lose the last commits, and with them the
 // knowledge of which offsets were given. If they were given again, a client that had got the lost
@@ -74,18 +34,22 @@ const SCHEMA = `
 // which is many times what can be committed between two checkpoints: those are always synced.
 const SKIPPED_OFFSETS = 1_000_000;
 
-const GAPS_MAX = 100;
 const WAL_BYTES_KEPT = 8 * 1024 * 1024;
 
 /** The log in an SQLite file, which belongs to this process alone as long as it is open. */
 export class Store {
   readonly #db: DatabaseSync;
-  readonly #gaps: readonly Gap[];
   readonly #insert: StatementSync;
+  readonly #insertFields: StatementSync;
+  readonly #insertKey: StatementSync;
   readonly #delete: StatementSync;
+  readonly #deleteFields: StatementSync;
+  readonly #deleteKey: StatementSync;
   readonly #setLost: StatementSync;
   readonly #dropLost: StatementSync;
   readonly #setForgotten: StatementSync;
+  /** Whether any publication may have optional fields. */
+  #hasFields: boolean;
 
   /** Opens `file`, which is made if it is not there; throws a `StoreError` if it cannot be used. */
   static open(file: string, sync: StoreSync): { store: Store; kept: Kept } {
@@ -96,48 +60,61 @@ export class Store {
       createPrivately(path);
       db = new DatabaseSync(path);
       prepareFile(db);
-      const { gaps, ...position } = beginRun(db);
-      const kept = { ...position, ...readKept(db, position.epoch) };
+      beginRun(db);
+      const store = new Store(db);
+      const kept = store.read();
       db.exec(`PRAGMA synchronous = ${sync}`);
-      return { store: new Store(db, gaps), kept };
+      return { store, kept };
     } catch (error) {
       db?.close();
       throw storeError(file, error);
     }
   }
 
-  private constructor(db: DatabaseSync, gaps: readonly Gap[]) {
+  private constructor(db: DatabaseSync) {
     this.#db = db;
-    this.#gaps = gaps;
     this.#insert = db.prepare("INSERT INTO publication VALUES (?, ?, ?, ?, ?)");
+    this.#insertFields = db.prepare("INSERT INTO publication_fields VALUES (?, ?)");
+    this.#insertKey = db.prepare("INSERT OR REPLACE INTO idempotency_key VALUES (?, ?, ?)");
     this.#delete = db.prepare("DELETE FROM publication WHERE offset = ?");
+    this.#deleteFields = db.prepare("DELETE FROM publication_fields WHERE offset = ?");
+    this.#deleteKey = db.prepare("DELETE FROM idempotency_key WHERE caller = ? AND key = ?");
     this.#setLost = db.prepare("INSERT OR REPLACE INTO channel VALUES (?, ?)");
     this.#dropLost = db.prepare("DELETE FROM channel WHERE name = ?");
-    this.#setForgotten = db.prepare("UPDATE log SET forgotten_offset = ?");
+    this.#setForgotten = db.prepare("UPDATE log SET forgotten_offset = max(forgotten_offset, ?)");
+    this.#hasFields = readNumber(db, "SELECT count(*) FROM publication_fields") > 0;
   }
 
-  /** Whether publications that followed `offset` may have been lost in a crash of the machine. */
-  isInGap(offset: number): boolean {
-    return this.#gaps.some((gap) => gap.after < offset && offset < gap.until);
+  /** Reads all that is kept. */
+  read(): Kept {
+    const { epoch, start_offset, forgotten_offset: forgottenOffset, last_offset } = readLog(
+      this.#db,
+    );
+    const offset = Math.max(start_offset, forgottenOffset, last_offset ?? 0);
+    return { position: { epoch, offset }, forgottenOffset, ...readKept(this.#db, epoch) };
   }
 
-  /** Commits publications; throws SQLite's error, with nothing changed, if it cannot. */
-  add(publications: readonly Publication[]): void {
+  /** Commits batches; throws SQLite's error, with nothing changed, if it cannot. */
+  add(batches: readonly Appended[]): void {
     inTransaction(this.#db, () => {
-      for (const { offset, channel, event, data, time } of publications) {
-        this.#insert.run(offset, channel, event, data, time);
+      for (const { entries, receipt, once } of batches) {
+        for (const entry of entries) this.#add(entry);
+        if (once === undefined) continue;
+        this.#insertKey.run(once.caller, once.key, encodeKey({ request: once, receipt }));
       }
     });
   }
 
   /** Commits that something is gone; throws SQLite's error, with nothing changed, if it cannot. */
-  remove({ offsets, lostOffsets, forgottenOffset }: Removal): void {
+  remove({ offsets, lostOffsets, forgottenOffset, keys }: Removal): void {
     inTransaction(this.#db, () => {
       for (const offset of offsets) this.#delete.run(offset);
+      if (this.#hasFields) { for (const offset of offsets) this.#deleteFields.run(offset); }
       for (const [channel, offset] of lostOffsets) {
         if (offset > 0) this.#setLost.run(channel, offset);
         else this.#dropLost.run(channel);
       }
+      for (const { caller, key } of keys) this.#deleteKey.run(caller, key);
       this.#setForgotten.run(forgottenOffset);
     });
   }
@@ -150,27 +127,15 @@ export class Store {
       this.#db.close();
     }
   }
-}
 
-interface PublicationRow {
-  readonly offset: number;
-  readonly channel: string;
-  readonly event: string;
-  readonly data: Data;
-  readonly time: number;
-}
-
-interface ChannelRow {
-  readonly name: string;
-  readonly lost_offset: number;
-}
-
-interface LogRow {
-  readonly epoch: string;
-  readonly start_offset: number;
-  readonly forgotten_offset: number;
-  readonly closed: number;
-  readonly last_offset: number | null;
+  #add(entry: Logged): void {
+    const { offset, channel, event, data, time } = entry.publication;
+    this.#insert.run(offset, channel, event, data, time);
+    const fields = encodeFields(entry);
+    if (fields === undefined) return;
+    this.#insertFields.run(offset, fields);
+    this.#hasFields = true;
+  }
 }
 
 /** Takes the lock, and makes sure that the file is a sound store, or empty and made into one. */
@@ -187,6 +152,7 @@ function prepareFile(db: DatabaseSync): void {
     if (row?.["quick_check"] !== "ok") throw new StoreError(DAMAGED);
   }
   db.exec(`
+    ${ADDED_SCHEMA}
     COMMIT;
     PRAGMA journal_mode = WAL;
     PRAGMA journal_size_limit = ${WAL_BYTES_KEPT};
@@ -194,16 +160,23 @@ function prepareFile(db: DatabaseSync): void {
   `);
 }
 
-/** Reads how far the log has come, and notes that it is in use before anything is published. */
-function beginRun(
-  db: DatabaseSync,
-): Pick<Kept, "epoch" | "offset" | "forgottenOffset"> & { gaps: readonly Gap[] } {
+function readLog(db: DatabaseSync): LogRow {
   const log = db.prepare("SELECT *, (SELECT max(offset) FROM publication) last_offset FROM log")
-    .get() as unknown as LogRow | undefined;
+    .get();
   if (log === undefined) throw new StoreError(DAMAGED);
+  return log as unknown as LogRow;
+}
+
+function readGaps(db: DatabaseSync): Gap[] {
+  return db.prepare("SELECT after, until FROM gap ORDER BY after").all() as unknown as Gap[];
+}
+
+/** Notes that the log is in use before anything is published, and a gap if it was not closed. */
+function beginRun(db: DatabaseSync): void {
+  const log = readLog(db);
   let forgottenOffset = log.forgotten_offset;
   let offset = Math.max(log.start_offset, forgottenOffset, log.last_offset ?? 0);
-  let gaps = db.prepare("SELECT after, until FROM gap ORDER BY after").all() as unknown as Gap[];
+  let gaps = readGaps(db);
   if (log.closed === 0) {
     gaps.push({ after: offset, until: offset + SKIPPED_OFFSETS });
     offset += SKIPPED_OFFSETS;
@@ -218,21 +191,27 @@ function beginRun(
     db.prepare("UPDATE log SET closed = 0, start_offset = ?, forgotten_offset = ?")
       .run(offset, forgottenOffset);
   });
-  return { epoch: log.epoch, offset, forgottenOffset, gaps };
 }
 
-function readKept(db: DatabaseSync, epoch: string): Pick<Kept, "publications" | "lostOffsets"> {
-  const rows = db.prepare("SELECT * FROM publication ORDER BY offset").iterate();
-  const publications = Array.from(
-    rows as Iterable<PublicationRow>,
-    (row) => new Publication({ epoch, offset: row.offset }, row, row.time),
-  );
+function readKept(db: DatabaseSync, epoch: string): Omit<Kept, "position" | "forgottenOffset"> {
+  const rows = db.prepare(
+    "SELECT publication.*, fields FROM publication LEFT JOIN publication_fields USING (offset) " +
+      "ORDER BY offset",
+  ).iterate();
+  const publications = Array.from(rows as Iterable<PublicationRow>, (row) => ({
+    publication: new Publication({ epoch, offset: row.offset }, row, row.time),
+    ...decodeFields(row.fields),
+  }));
   const channels = db.prepare("SELECT name, lost_offset FROM channel").all();
   const lostOffsets = Array.from(
     channels as unknown as ChannelRow[],
     (row) => [row.name, row.lost_offset] as const,
   );
-  return { publications, lostOffsets };
+  const keyRows = db.prepare("SELECT * FROM idempotency_key").iterate() as Iterable<KeyRow>;
+  const keys = Array.from(keyRows, (row) => decodeKey(row, epoch))
+    .filter((key) => key !== undefined)
+    .sort((a, b) => a.receipt.offset - b.receipt.offset);
+  return { publications, lostOffsets, gaps: readGaps(db), keys };
 }
 
 function inTransaction(db: DatabaseSync, task: () => void): void {

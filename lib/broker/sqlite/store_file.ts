@@ -1,15 +1,11 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { APPLICATION_ID, VERSION } from "./schema.ts";
 
 /** A file that cannot be used as a store, with what to do about it. */
 export class StoreError extends Error {
   override readonly name = "StoreError";
 }
-
-/** "Hark" in ASCII: tells a store from any other SQLite file. */
-export const APPLICATION_ID = 0x4861726b;
-/** Of the tables in it. */
-export const VERSION = 1;
 
 /** What is wrong with a file whose pages do not fit together. */
 export const DAMAGED = "it is damaged; move it away to begin a new one, or put back a copy";

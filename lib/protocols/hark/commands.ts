@@ -3,6 +3,7 @@ import { checkChannel, checkSubscription } from "../../core/channel.ts";
 import type { Clock } from "../../core/clock.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
+import { formatPosition } from "../../core/publication.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Publisher } from "../../broker/publisher.ts";
 import type { Session } from "../../hub/session.ts";
@@ -116,8 +117,8 @@ export class Commands {
   async #publish({ draft }: Command & { type: "publish" }) {
     const grant = this.#liveGrant();
     grant.checkPublish(draft.channel);
-    const [publication] = await this.#options.publisher.publish([draft], grant);
-    return { id: publication!.id, time: publication!.time };
+    const receipt = await this.#options.publisher.publish([draft], grant);
+    return { id: formatPosition(receipt), time: receipt.time };
   }
 
   // deno-lint-ignore require-await -- a throw in here becomes a refusal like that of the others

@@ -339,10 +339,12 @@ Deno.test("History.channels() lists names in order, from after a name, so many",
   assertEquals(history.channels("", 10, 3_600_000), []);
 });
 
-Deno.test("History.countNew() counts channels that nothing is kept of, once each", () => {
+Deno.test("History.beganBy() names whoever began a channel of which something is kept", () => {
   const history = historyOf("ab");
-  assertEquals(history.countNew(["a", "c", "c", "d", "b"]), 2);
-  assertEquals(history.countNew([]), 0);
+  history.append(publication(3, "c"), 0, "later", "first");
+  history.append(publication(4, "c"), 0, "second");
+  assertEquals(["a", "c", "d"].map((name) => history.beganBy(name)), ["", "first", undefined]);
+  assertEquals([history.channelsOf("first"), history.channelsOf("later")], [1, 0]);
 });
 
 Deno.test("History.restore() takes over what an earlier run knew", () => {

@@ -101,7 +101,7 @@ Deno.test("who is on broadcast is told no more, though it was asked for behind a
   const { node, send, read } = await setUp();
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   node.beforeHistory = () => released;
-  send({ type: "subscribe", channels: ["c"], since: `${node.broker.epoch}-0`, ref: 1 });
+  send({ type: "subscribe", channels: ["c"], since: `${node.epoch}-0`, ref: 1 });
   send({ type: "subscribe", channels: ["broadcast"], presence: true, ref: 2 });
   send({ type: "refresh", token: "less", ref: 3 });
   await read("less", grant({ receive: ["a"] }));

@@ -1,0 +1,114 @@
+import type { Batch, Receipt } from "./broker.ts";
+import type { KeyedRequest } from "./idempotency.ts";
+import { type Position, Publication } from "../core/publication.ts";
+
+/** A batch as a broker has it appended. */
+export interface JournalBatch extends Batch {
+  /** For each draft whoever began its channel, if that was not `caller`; "" for nobody in particular. */
+  readonly beganBy?: readonly (string | undefined)[] | undefined;
+}
+
+/** A publication in the log, with what only brokers need to know of it. */
+export interface Logged {
+  readonly publication: Publication;
+  /** Whoever published it; undefined for nobody in particular. */
+  readonly caller?: string | undefined;
+  /** Whoever began its channel, if that was not `caller`; "" for nobody in particular. */
+  readonly beganBy?: string | undefined;
+}
+
+/**
+ * A jump in the log: offsets above `after` and up to `until` may have been given, and what they were
+ * given to is lost. The log goes on at `until`, with the next offset.
+ */
+export interface Gap {
+  readonly after: number;
+  readonly until: number;
+  /** The highest of these offsets that a client is known to have seen; undefined if none is known. */
+  readonly seen?: number | undefined;
+}
+
+/** Gaps that are remembered; whoever has been away for longer may have missed something. */
+export const GAPS_MAX = 100;
+
+/** One step of the log. */
+export type Entry = Logged | Gap;
+
+/** Reports whether an entry is a gap. */
+export function isGap(entry: Entry): entry is Gap {
+  return "until" in entry;
+}
+
+/** An idempotency key, and the receipt of what was published under it. */
+export interface KeptKey {
+  readonly request: KeyedRequest;
+  readonly receipt: Receipt;
+}
+
+/** What a journal keeps. */
+export interface Kept {
+  /** Where the log ends: the highest offset that is not to be given again. */
+  readonly position: Position;
+  /** The highest offset of any channel that is gone altogether. */
+  readonly forgottenOffset: number;
+  /** Oldest first. */
+  readonly publications: readonly Logged[];
+  /** Of each channel that has lost something: the highest offset that is gone. */
+  readonly lostOffsets: readonly (readonly [channel: string, offset: number])[];
+  /** Oldest first. */
+  readonly gaps: readonly Gap[];
+  /** Oldest first; none where the journal checks keys by itself, as others append to it too. */
+  readonly keys: readonly KeptKey[];
+}
+
+/** Gets what a journal feeds to its broker. */
+export interface Feed {
+  /** Gets the entries after a position, in order; those that it has had do no harm. */
+  onEntries(entries: readonly Entry[]): void;
+  /** The feed is over and `why`; the broker opens the journal again. */
+  onLost(why: string): void;
+}
+
+/** Where the log lives: memory, a file, a server, or another process of this machine. */
+export interface Journal {
+  /**
+   * Opens the log, and reads what it keeps. Called again after its feed was lost. Rejects if the log
+   * is out of reach.
+   */
+  open(): Promise<Kept>;
+  /** Begins to feed what comes after `after`, in the same turn. Takes the place of an earlier feed. */
+  follow(after: Position, feed: Feed): void;
+  /**
+   * Appends the batch in one step, with the key that it has: all of it or nothing. Resolves once it is
+   * kept as durably as this journal promises, before or after it is fed: a broker waits for both.
+   * Where others append too, a key that they took gives the first receipt, or the `Refusal` `conflict`.
+   * Rejects with the `Refusal` `unavailable` if it cannot be kept.
+   */
+  append(batch: JournalBatch): Promise<Receipt>;
+  /** The broker keeps a publication no longer; it `isLast` of its channel if that has no other. */
+  evicted(publication: Publication, isLast: boolean): void;
+  /** The broker remembers a key no longer. */
+  forgotten(request: KeyedRequest): void;
+  /** Settles what was appended before, and closes; also if it was never opened. Idempotent. */
+  close(): Promise<void>;
+}
+
+/** A batch with the offsets and the time that it has in the log. */
+export interface Ordered {
+  readonly entries: readonly Logged[];
+  readonly receipt: Receipt;
+}
+
+/** Gives a batch the offsets after `after`. */
+export function order(batch: JournalBatch, after: Position, time: number): Ordered {
+  const { drafts, caller, beganBy } = batch;
+  const { epoch } = after;
+  let { offset } = after;
+  const receipt = { epoch, offset: offset + 1, count: drafts.length, time };
+  const entries = drafts.map((draft, index) => ({
+    publication: new Publication({ epoch, offset: ++offset }, draft, time),
+    caller,
+    beganBy: beganBy?.[index],
+  }));
+  return { entries, receipt };
+}

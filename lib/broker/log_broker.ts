@@ -1,0 +1,283 @@
+import { type Clock, every, type Timer } from "../core/clock.ts";
+import { Refusal } from "../core/errors.ts";
+import type { Position, Publication } from "../core/publication.ts";
+import { Arrivals } from "./arrivals.ts";
+import type {
+  Batch,
+  Broker,
+  BrokerStats,
+  ChannelInfo,
+  HistoryPage,
+  HistoryQuery,
+  Receipt,
+  Sink,
+} from "./broker.ts";
+import { ChannelQuota } from "./channel_quota.ts";
+import type { HistoryLimits } from "./history/history.ts";
+import { Idempotency, type IdempotencyOptions } from "./idempotency.ts";
+import {
+  type Entry,
+  type Feed,
+  isGap,
+  type Journal,
+  type JournalBatch,
+  type Kept,
+} from "./journal.ts";
+import { agesMs, Replica } from "./replica.ts";
+
+/** What a broker needs, and the bounds it keeps. */
+export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "onForget"> {
+  readonly clock: Clock;
+  readonly journal: Journal;
+}
+
+const EXPIRE_INTERVAL_MS = 1000;
+const RETRY_AFTER_S = 1;
+/** How long a batch that is kept may take to be fed. */
+const APPLY_TIMEOUT_MS = 10_000;
+/** Pauses between attempts to open a journal that is away: each the double of the one before. */
+const REOPEN_MIN_MS = 50;
+const REOPEN_MAX_MS = 2000;
+
+const NOTHING: Kept = {
+  position: { epoch: "", offset: 0 },
+  forgottenOffset: 0,
+  publications: [],
+  lostOffsets: [],
+  gaps: [],
+  keys: [],
+};
+
+/**
+ * Follows the feed of a journal: keeps each publication in its own history, and only then delivers it.
+ * So reads are answered from memory, and go on while the journal is away. What the feed repeats is
+ * ignored. What it leaves out, and what came while it was lost, is read from the journal; if that no
+ * longer has all of it, the log begins anew for this node, and its sink is told.
+ */
+export class LogBroker implements Broker {
+  readonly #options: BrokerOptions;
+  readonly #clock: Clock;
+  readonly #journal: Journal;
+  readonly #quota: ChannelQuota;
+  readonly #keys: Idempotency<Receipt>;
+  readonly #arrivals: Arrivals;
+  #replica: Replica;
+  #sink: Sink = { deliver() {}, reset() {}, health() {} };
+  /** The feed that is followed; undefined while it is lost. */
+  #feed: Feed | undefined;
+  #expiry: Timer | undefined;
+  #reopening: Timer | undefined;
+  /** Why nothing can be published; undefined if it can. */
+  #obstacle: string | undefined = "it has not started";
+  #isUp = true;
+  #isClosed = false;
+
+  constructor(options: BrokerOptions) {
+    const { clock, journal, channelsMax } = this.#options = options;
+    this.#clock = clock;
+    this.#journal = journal;
+    this.#quota = new ChannelQuota(channelsMax);
+    this.#keys = new Idempotency({ ...options, onForget: (request) => journal.forgotten(request) });
+    this.#arrivals = new Arrivals(clock);
+    this.#replica = this.#replicaOf(NOTHING);
+  }
+
+  get position(): Position {
+    return this.#replica.position;
+  }
+
+  async start(sink: Sink): Promise<Position> {
+    this.#sink = sink;
+    const kept = await this.#journal.open();
+    if (this.#isClosed) return this.position;
+    this.#takeOver(kept);
+    this.#expiry = every(this.#clock, EXPIRE_INTERVAL_MS, () => this.#expire());
+    return this.position;
+  }
+
+  publish(batch: Batch, admit: () => void = () => {}): Promise<Receipt> {
+    if (batch.once === undefined) return this.#publish(batch, admit);
+    return this.#keys.once(batch.once, () => this.#publish(batch, admit));
+  }
+
+  history(query: HistoryQuery): Promise<HistoryPage> {
+    return Promise.resolve(this.#replica.read(query, this.#clock.monotonic()));
+  }
+
+  channels(after: string, limit: number): Promise<readonly ChannelInfo[]> {
+    const { history } = this.#replica;
+    return Promise.resolve(history.channels(after, limit, this.#clock.monotonic()));
+  }
+
+  reached({ epoch, offset }: Position, timeoutMs: number): Promise<boolean> {
+    if (epoch !== this.#replica.epoch || this.#isClosed) return Promise.resolve(false);
+    if (offset <= this.#replica.offset) return Promise.resolve(true);
+    return this.#arrivals.wait(offset, timeoutMs);
+  }
+
+  stats(): BrokerStats {
+    return { ...this.#replica.history.stats, idempotencyKeys: this.#keys.size };
+  }
+
+  async close(): Promise<void> {
+    if (this.#isClosed) return;
+    this.#isClosed = true;
+    this.#obstacle = "the server is stopping";
+    this.#expiry?.cancel();
+    this.#reopening?.cancel();
+    await this.#journal.close();
+    this.#feed = undefined;
+    this.#arrivals.giveUp();
+  }
+
+  async #publish(batch: Batch, admit: () => void): Promise<Receipt> {
+    admit();
+    if (this.#obstacle !== undefined) throw unavailable(this.#obstacle);
+    const added = this.#quota.take(batch, this.#replica.history);
+    try {
+      const receipt = await this.#append({ ...batch, beganBy: this.#beganBy(batch) });
+      const last = { epoch: receipt.epoch, offset: receipt.offset + receipt.count - 1 };
+      if (last.offset <= this.#replica.offset && last.epoch === this.#replica.epoch) return receipt;
+      if (await this.reached(last, APPLY_TIMEOUT_MS)) return receipt;
+      throw unavailable("it is kept, but did not come back in time");
+    } finally {
+      if (added.size > 0) this.#quota.release(added);
+    }
+  }
+
+  async #append(batch: JournalBatch): Promise<Receipt> {
+    try {
+      const receipt = await this.#journal.append(batch);
+      if (this.#obstacle === undefined) this.#report(true);
+      return receipt;
+    } catch (error) {
+      if (error instanceof Refusal && error.type === "unavailable") {
+        this.#report(false, error.message);
+      }
+      throw error;
+    }
+  }
+
+  /** Of each draft whoever began its channel, if that was somebody else. */
+  #beganBy({ drafts, caller = "" }: Batch): JournalBatch["beganBy"] {
+    const { history } = this.#replica;
+    let owners: (string | undefined)[] | undefined;
+    drafts.forEach(({ channel }, index) => {
+      const owner = history.beganBy(channel) ?? this.#quota.beganBy(channel) ?? caller;
+      if (owner !== caller) (owners ??= new Array(drafts.length).fill(undefined))[index] = owner;
+    });
+    return owners;
+  }
+
+  #receive(entries: readonly Entry[]): void {
+    const now = this.#clock.monotonic();
+    let applied: Publication[] = [];
+    for (const entry of entries) {
+      const fit = this.#replica.fit(entry);
+      if (fit === "had") continue;
+      if (fit === "missing") {
+        this.#deliver(applied);
+        return this.#lost(`the feed left out what comes after ${this.#replica.offset}`);
+      }
+      if (isGap(entry)) {
+        this.#deliver(applied);
+        applied = [];
+        this.#replica.skip(entry);
+        this.#reset();
+      } else {
+        this.#replica.append(entry, now);
+        this.#quota.applied(entry.publication.channel);
+        applied.push(entry.publication);
+      }
+    }
+    this.#deliver(applied);
+  }
+
+  /** All are kept before the first is delivered: whoever reads history then misses none. */
+  #deliver(publications: readonly Publication[]): void {
+    for (const publication of publications) this.#sink.deliver(publication);
+    this.#arrivals.arrived(this.#replica.offset);
+  }
+
+  #reset(): void {
+    this.#sink.reset(this.#replica.position);
+    this.#arrivals.arrived(this.#replica.offset);
+  }
+
+  #lost(why: string): void {
+    this.#feed = undefined;
+    if (this.#isClosed) return;
+    this.#obstacle = why;
+    this.#report(false, why);
+    this.#reopen(REOPEN_MIN_MS);
+  }
+
+  async #reopen(pauseMs: number): Promise<void> {
+    let kept: Kept;
+    try {
+      kept = await this.#journal.open();
+    } catch (error) {
+      if (this.#isClosed) return;
+      this.#report(false, String(error));
+      const jitteredMs = pauseMs * (0.5 + Math.random());
+      const nextMs = Math.min(REOPEN_MAX_MS, 2 * pauseMs);
+      this.#reopening = this.#clock.after(jitteredMs, () => this.#reopen(nextMs));
+      return;
+    }
+    if (this.#isClosed) return;
+    const missing = this.#replica.missing(kept);
+    if (missing === undefined) return this.#takeOver(kept);
+    this.#receive(missing);
+    this.#follow();
+  }
+
+  /** The log is what the journal keeps, and nothing else. */
+  #takeOver(kept: Kept): void {
+    const isOther = kept.position.epoch !== this.#replica.epoch;
+    this.#replica = this.#replicaOf(kept);
+    const ages = agesMs(kept.keys.map(({ receipt }) => receipt.time), this.#clock.now());
+    kept.keys.forEach(({ request, receipt }, index) => {
+      this.#keys.restore(request, receipt, ages[index]!);
+    });
+    this.#keys.expire();
+    if (isOther) this.#arrivals.giveUp();
+    this.#reset();
+    this.#follow();
+  }
+
+  #follow(): void {
+    const feed: Feed = {
+      onEntries: (entries) => void (this.#feed === feed && this.#receive(entries)),
+      onLost: (why) => void (this.#feed === feed && this.#lost(why)),
+    };
+    this.#feed = feed;
+    this.#obstacle = undefined;
+    this.#journal.follow(this.position, feed);
+    if (this.#feed === feed) this.#report(true);
+  }
+
+  #replicaOf(kept: Kept): Replica {
+    return new Replica({
+      kept,
+      limits: this.#options,
+      wallMs: this.#clock.now(),
+      nowMs: this.#clock.monotonic(),
+      onEvict: (publication, isLast) => this.#journal.evicted(publication, isLast),
+    });
+  }
+
+  #expire(): void {
+    this.#replica.history.expire(this.#clock.monotonic());
+    this.#keys.expire();
+  }
+
+  #report(isUp: boolean, why = ""): void {
+    if (this.#isUp === isUp) return;
+    this.#isUp = isUp;
+    this.#sink.health(isUp, why);
+  }
+}
+
+function unavailable(why: string): Refusal {
+  return new Refusal("unavailable", `Cannot publish: ${why}; try again later`, RETRY_AFTER_S);
+}

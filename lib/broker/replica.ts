@@ -1,0 +1,104 @@
+import type { Position, Publication } from "../core/publication.ts";
+import type { HistoryPage, HistoryQuery } from "./broker.ts";
+import { History, type HistoryLimits } from "./history/history.ts";
+import { type Entry, type Gap, GAPS_MAX, isGap, type Kept, type Logged } from "./journal.ts";
+
+/** What a replica is made of. */
+export interface ReplicaOptions {
+  readonly kept: Kept;
+  readonly limits: HistoryLimits;
+  /** The wall clock, in milliseconds since 1970. */
+  readonly wallMs: number;
+  readonly nowMs: number;
+  readonly onEvict: (publication: Publication, isLast: boolean) => void;
+}
+
+/** How an entry goes with what a replica has: it is due, was had before, or others are missing. */
+export type Fit = "due" | "had" | "missing";
+
+/** This node's copy of the log, as far as it has come and as much as history holds. */
+export class Replica {
+  readonly epoch: string;
+  readonly history: History;
+  #offset: number;
+  #gaps: readonly Gap[];
+
+  /** Takes over what a journal keeps. */
+  constructor({ kept, limits, wallMs, nowMs, onEvict }: ReplicaOptions) {
+    const { position: { epoch, offset }, publications, forgottenOffset, lostOffsets } = kept;
+    this.epoch = epoch;
+    this.#offset = offset;
+    this.#gaps = kept.gaps;
+    const history = this.history = new History({ epoch, offset: forgottenOffset }, limits, onEvict);
+    const ages = agesMs(publications.map(({ publication }) => publication.time), wallMs);
+    publications.forEach(({ publication, caller, beganBy }, index) => {
+      history.append(publication, nowMs - ages[index]!, caller, beganBy);
+    });
+    history.restore(lostOffsets, offset);
+    history.expire(nowMs);
+  }
+
+  get offset(): number {
+    return this.#offset;
+  }
+
+  get position(): Position {
+    return { epoch: this.epoch, offset: this.#offset };
+  }
+
+  /** Offsets are consecutive, but where a gap says why not. */
+  fit(entry: Entry): Fit {
+    const [last, after] = isGap(entry)
+      ? [entry.until, entry.after]
+      : [entry.publication.offset, entry.publication.offset - 1];
+    if (last <= this.#offset) return "had";
+    return after === this.#offset ? "due" : "missing";
+  }
+
+  /** Keeps a publication that is due. */
+  append({ publication, caller, beganBy }: Logged, nowMs: number): void {
+    this.#offset = publication.offset;
+    this.history.append(publication, nowMs, caller, beganBy);
+  }
+
+  /** Goes on behind a gap that is due. */
+  skip(gap: Gap): void {
+    const { after, until, seen = after } = gap;
+    this.#offset = until;
+    const gaps = [...this.#gaps, gap];
+    const dropped = gaps.length > GAPS_MAX ? gaps.shift() : undefined;
+    this.#gaps = gaps;
+    this.history.skip(until, Math.max(seen > after ? seen : 0, dropped?.until ?? 0));
+  }
+
+  /**
+   * What this replica lacks of what is kept; undefined if not all of that is kept, or if the log has
+   * gone on elsewhere.
+   */
+  missing({ position, publications }: Kept): readonly Logged[] | undefined {
+    if (position.epoch !== this.epoch) return undefined;
+    const missing = publications.filter(({ publication }) => publication.offset > this.#offset);
+    return missing.length === position.offset - this.#offset ? missing : undefined;
+  }
+
+  /** Reads as `Broker.history()` does. */
+  read(query: HistoryQuery, nowMs: number): HistoryPage {
+    const page = this.history.read(query, nowMs);
+    const offset = query.since?.offset;
+    if (offset === undefined || !page.complete || !this.#isInGap(offset)) return page;
+    return { ...page, complete: false };
+  }
+
+  #isInGap(offset: number): boolean {
+    return this.#gaps.some(({ after, until }) => after < offset && offset < until);
+  }
+}
+
+/**
+ * How old things are that happened one after the other at these times. Only the wall clock can tell,
+ * which may have been set since: nothing is taken for younger than what came after it.
+ */
+export function agesMs(times: readonly number[], wallMs: number): number[] {
+  let ageMs = 0;
+  return times.map((_, index) => ageMs = Math.max(ageMs, wallMs - times.at(-index - 1)!)).reverse();
+}

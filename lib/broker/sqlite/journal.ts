@@ -1,0 +1,164 @@
+import type { Clock, Timer } from "../../core/clock.ts";
+import { Refusal } from "../../core/errors.ts";
+import type { Position, Publication } from "../../core/publication.ts";
+import type { Receipt } from "../broker.ts";
+import type { KeyedRequest } from "../idempotency.ts";
+import { type Feed, type Journal, type JournalBatch, type Kept, order } from "../journal.ts";
+import { Removal } from "./removal.ts";
+import { type Appended, Store, type StoreSync } from "./store.ts";
+
+const RETRY_AFTER_S = 1;
+
+// Deleting writes other pages of the file than adding, so many are deleted at a time. After a crash
+// those that were not are loaded again, and evicted again for the same reason as before.
+const SWEPT_MIN = 256;
+const SWEEP_DELAY_MS = 1000;
+
+/** A batch that waits for its commit. */
+interface Waiting {
+  readonly batch: JournalBatch;
+  readonly resolve: (receipt: Receipt) => void;
+  readonly reject: (refusal: Refusal) => void;
+}
+
+/**
+ * A log in an SQLite file, which outlives the process. All that is appended in one turn of the event
+ * loop is one commit, so that it costs one sync of the disk rather than one each. It is fed once it is
+ * committed: with sync "full" it then outlives a crash of the machine; with "normal" a crash of the
+ * process, while a crash of the machine may take the last commits with it. Even then no id is given
+ * twice, and a client that comes back with one that was lost is told so; one that had had none cannot be.
+ */
+export class SqliteJournal implements Journal {
+  readonly #file: string;
+  readonly #clock: Clock;
+  readonly #sync: StoreSync;
+  #store: Store | undefined;
+  #position: Position = { epoch: "", offset: 0 };
+  #feed: Feed | undefined;
+  #waiting: Waiting[] = [];
+  /** What the broker keeps no longer, and the file still does. */
+  #removal = new Removal();
+  #sweeping: Timer | undefined;
+
+  /** The log in `file`, which is made if it is not there. */
+  constructor(file: string, clock: Clock, sync: StoreSync) {
+    this.#file = file;
+    this.#clock = clock;
+    this.#sync = sync;
+  }
+
+  /**
+   * Rejects with a `StoreError` if the file cannot be used: it is damaged, no store, open in another
+   * process, or out of reach.
+   */
+  // deno-lint-ignore require-await -- a throw in here rejects
+  async open(): Promise<Kept> {
+    const kept = this.#store?.read() ?? this.#openStore();
+    this.#position = kept.position;
+    return kept;
+  }
+
+  follow(_after: Position, feed: Feed): void {
+    this.#feed = feed;
+  }
+
+  append(batch: JournalBatch): Promise<Receipt> {
+    return new Promise((resolve, reject) => {
+      if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#flush());
+      this.#waiting.push({ batch, resolve, reject });
+    });
+  }
+
+  evicted(publication: Publication, isLast: boolean): void {
+    this.#removal.addPublication(publication, isLast);
+    this.#sweepLater();
+  }
+
+  forgotten(request: KeyedRequest): void {
+    this.#removal.addKey(request);
+    this.#sweepLater();
+  }
+
+  close(): Promise<void> {
+    return Promise.try(() => {
+      if (this.#store === undefined) return;
+      this.#flush();
+      this.#sweep();
+      this.#sweeping?.cancel();
+      this.#store.close();
+      this.#store = undefined;
+      this.#feed = undefined;
+    });
+  }
+
+  #openStore(): Kept {
+    const { store, kept } = Store.open(this.#file, this.#sync);
+    this.#store = store;
+    return kept;
+  }
+
+  #flush(): void {
+    const group = this.#waiting;
+    this.#waiting = [];
+    if (group.length > 0 && this.#commit(group) !== undefined) this.#commitOneByOne(group);
+    if (this.#removal.size >= SWEPT_MIN) this.#sweep();
+  }
+
+  /** Writes and feeds a group. Returns an error if it cannot. */
+  #commit(group: readonly Waiting[]): Error | undefined {
+    const time = this.#clock.now();
+    const { epoch } = this.#position;
+    let { offset } = this.#position;
+    const appended = group.map(({ batch }): Appended => {
+      const ordered = order(batch, { epoch, offset }, time);
+      offset += batch.drafts.length;
+      return { ...ordered, once: batch.once };
+    });
+    try {
+      this.#store!.add(appended);
+    } catch (error) {
+      // Nobody has seen these offsets: they are given again.
+      return error as Error;
+    }
+    this.#position = { epoch, offset };
+    this.#feed?.onEntries(appended.flatMap(({ entries }) => entries));
+    group.forEach(({ resolve }, index) => resolve(appended[index]!.receipt));
+    return undefined;
+  }
+
+  /** One that is too big for the room that is left must not take the others with it. */
+  #commitOneByOne(group: readonly Waiting[]): void {
+    this.#sweep();
+    for (const waiting of group) {
+      const error = this.#commit([waiting]);
+      if (error !== undefined) waiting.reject(unavailable(error));
+    }
+  }
+
+  #sweepLater(): void {
+    this.#sweeping ??= this.#clock.after(SWEEP_DELAY_MS, () => this.#sweep());
+  }
+
+  /** Deletes from the file what is kept no longer. */
+  #sweep(): void {
+    this.#sweeping?.cancel();
+    this.#sweeping = undefined;
+    if (this.#removal.size === 0) return;
+    try {
+      this.#store!.remove(this.#removal);
+    } catch {
+      // Publishers are told of a file that cannot be written. What stays in it does no harm: a later
+      // sweep deletes it, or the next run, whose history evicts it again.
+      this.#sweepLater();
+      return;
+    }
+    this.#removal = new Removal();
+  }
+}
+
+function unavailable(error: Error): Refusal {
+  const message = `Cannot publish: the store cannot be written (${error.message}); try again later`;
+  const refusal = new Refusal("unavailable", message, RETRY_AFTER_S);
+  refusal.cause = error;
+  return refusal;
+}

@@ -1,0 +1,118 @@
+import type { Data } from "../../core/publication.ts";
+import type { KeptKey, Logged } from "../journal.ts";
+
+/** "Hark" in ASCII: tells a store from any other SQLite file. */
+export const APPLICATION_ID = 0x4861726b;
+/** Of the tables in it. */
+export const VERSION = 1;
+
+/** Makes an empty file a store. */
+export const SCHEMA = `
+  CREATE TABLE log (
+    epoch TEXT NOT NULL,
+    start_offset INTEGER NOT NULL,
+    forgotten_offset INTEGER NOT NULL,
+    closed INTEGER NOT NULL
+  ) STRICT;
+  CREATE TABLE gap (after INTEGER PRIMARY KEY, until INTEGER NOT NULL) STRICT;
+  CREATE TABLE channel (
+    name TEXT PRIMARY KEY,
+    lost_offset INTEGER NOT NULL
+  ) STRICT, WITHOUT ROWID;
+  CREATE TABLE publication (
+    offset INTEGER PRIMARY KEY,
+    channel TEXT NOT NULL,
+    event TEXT NOT NULL,
+    data ANY NOT NULL CHECK (typeof(data) IN ('text', 'blob')),
+    time INTEGER NOT NULL
+  ) STRICT;
+  PRAGMA application_id = ${APPLICATION_ID};
+  PRAGMA user_version = ${VERSION};
+`;
+
+/**
+ * What was added since: tables of their own, as an older Hark must find the others as it knows them. It
+ * ignores these, and what it deletes of the others leaves orphans here. Their `fields` are JSON objects
+ * of optional fields, of which a reader ignores those that it does not know.
+ */
+export const ADDED_SCHEMA = `
+  CREATE TABLE IF NOT EXISTS publication_fields (
+    offset INTEGER PRIMARY KEY,
+    fields TEXT NOT NULL CHECK (json_valid(fields))
+  ) STRICT;
+  CREATE TABLE IF NOT EXISTS idempotency_key (
+    caller TEXT NOT NULL,
+    key TEXT NOT NULL,
+    fields TEXT NOT NULL CHECK (json_valid(fields)),
+    PRIMARY KEY (caller, key)
+  ) STRICT, WITHOUT ROWID;
+  DELETE FROM publication_fields WHERE offset NOT IN (SELECT offset FROM publication);
+`;
+
+export interface PublicationRow {
+  readonly offset: number;
+  readonly channel: string;
+  readonly event: string;
+  readonly data: Data;
+  readonly time: number;
+  /** Null if it has none. */
+  readonly fields: string | null;
+}
+
+export interface ChannelRow {
+  readonly name: string;
+  readonly lost_offset: number;
+}
+
+export interface LogRow {
+  readonly epoch: string;
+  readonly start_offset: number;
+  readonly forgotten_offset: number;
+  readonly closed: number;
+  readonly last_offset: number | null;
+}
+
+export interface KeyRow {
+  readonly caller: string;
+  readonly key: string;
+  readonly fields: string;
+}
+
+/** The optional fields of a publication; undefined if it has none. */
+export function encodeFields({ caller, beganBy }: Logged): string | undefined {
+  if (caller === undefined && beganBy === undefined) return undefined;
+  return JSON.stringify({ caller, beganBy });
+}
+
+/** Reads the optional fields of a publication; one that is not as expected is ignored. */
+export function decodeFields(text: string | null): Pick<Logged, "caller" | "beganBy"> {
+  if (text === null) return {};
+  const { caller, beganBy } = decodeObject(text);
+  return {
+    ...(typeof caller === "string" ? { caller } : {}),
+    ...(typeof beganBy === "string" ? { beganBy } : {}),
+  };
+}
+
+/** The fields of a key. */
+export function encodeKey({ request: { fingerprint }, receipt }: KeptKey): string {
+  const { offset, count, time } = receipt;
+  return JSON.stringify({ fingerprint, offset, count, time });
+}
+
+/** Reads a key of the log with this epoch; undefined if a field that it needs is not as expected. */
+export function decodeKey({ caller, key, fields }: KeyRow, epoch: string): KeptKey | undefined {
+  const { fingerprint, offset, count, time } = decodeObject(fields);
+  if (typeof fingerprint !== "string") return undefined;
+  if (!isCount(offset) || !isCount(count) || !isCount(time)) return undefined;
+  return { request: { caller, key, fingerprint }, receipt: { epoch, offset, count, time } };
+}
+
+function decodeObject(text: string): Record<string, unknown> {
+  const value: unknown = JSON.parse(text);
+  return typeof value === "object" && value !== null ? { ...value } : {};
+}
+
+function isCount(value: unknown): value is number {
+  return typeof value === "number" && Number.isSafeInteger(value) && value >= 0;
+}

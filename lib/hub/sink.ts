@@ -1,0 +1,39 @@
+import type { Sink } from "../broker/broker.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Position, Publication } from "../core/publication.ts";
+import type { Log } from "../observe/log.ts";
+import type { Hub } from "./hub.ts";
+
+/** What a `HubSink` needs. */
+export interface SinkOptions {
+  readonly hub: Hub;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Gets how long each publication took to be broadcast, in seconds. */
+  readonly fanoutSeconds: { observe(seconds: number): void };
+}
+
+/** Hands what a broker delivers to the hub. */
+export class HubSink implements Sink {
+  readonly #options: SinkOptions;
+
+  constructor(options: SinkOptions) {
+    this.#options = options;
+  }
+
+  deliver(publication: Publication): void {
+    const { hub, clock, fanoutSeconds } = this.#options;
+    const startedAt = clock.monotonic();
+    hub.broadcast(publication);
+    fanoutSeconds.observe((clock.monotonic() - startedAt) / 1000);
+  }
+
+  reset(position: Position): void {
+    this.#options.hub.begin(position);
+  }
+
+  health(isUp: boolean, why: string): void {
+    const what = isUp ? "publishing works again" : "publishing does not work";
+    this.#options.log.warn(what, { why }, "journal");
+  }
+}
