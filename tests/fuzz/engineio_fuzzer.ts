@@ -9,6 +9,7 @@ import {
 import { decodeJsonpBody, encodeJsonp, engineio3 } from "../../lib/protocols/engineio/codec3.ts";
 import { engineio4 } from "../../lib/protocols/engineio/codec4.ts";
 import type { Dice } from "../support/dice.ts";
+import { decodeAll } from "../support/packets.ts";
 import type { Fuzzer, Show } from "./fuzzer.ts";
 import { someBytes, someJson, someText } from "./grammar.ts";
 import { mutateBytes, mutateText } from "./mutator.ts";
@@ -74,7 +75,7 @@ function mutate(dice: Dice, input: string | Bytes, donors: readonly (string | By
 }
 
 function decodePayload(codec: EngineCodec, input: string | Bytes): readonly Packet[] | undefined {
-  return unwrap(codec.decodePayload(input));
+  return unwrap(decodeAll(codec, input));
 }
 
 function decodeFrame(codec: EngineCodec, input: string | Bytes): readonly Packet[] | undefined {

@@ -48,8 +48,12 @@ export interface EngineCodec {
   decodeFrame(frame: string | Bytes): Decoded<Packet>;
   /** The body of a polling answer; throws a `RangeError` on no packets at all. */
   encodePayload(packets: readonly Packet[], options: EncodeOptions): string | Bytes;
-  /** The packets of a polling body, at least one; bytes are an `application/octet-stream`. */
-  decodePayload(body: string | Bytes): Decoded<Packet[]>;
+  /**
+   * The packets of a polling body, at least one; bytes are an `application/octet-stream`. Each is
+   * decoded when it is asked for, so that whoever counts them decodes no more than may come; none
+   * keeps the body alive. The first failure is the last item.
+   */
+  decodePayload(body: string | Bytes): Iterable<Decoded<Packet>>;
 }
 
 /** A decoded value. */

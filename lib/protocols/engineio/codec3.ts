@@ -1,4 +1,5 @@
 import { concat } from "../../core/bytes.ts";
+import { ownText } from "../../core/text.ts";
 import {
   type Bytes,
   checkPacket,
@@ -46,9 +47,9 @@ export const engineio3: EngineCodec = {
     return packets.map(encodeAsText).map((text) => `${text.length}:${text}`).join("");
   },
 
-  decodePayload(body) {
-    if (body.length === 0) return failure("payload is empty, expected at least one packet");
-    return typeof body === "string" ? decodeTextPayload(body) : decodeBinaryPayload(body);
+  *decodePayload(body) {
+    if (body.length === 0) return yield failure("payload is empty, expected at least one packet");
+    yield* typeof body === "string" ? decodeTextPayload(body) : decodeBinaryPayload(body);
   },
 };
 
@@ -87,7 +88,12 @@ const STRING = 0;
 const BINARY = 1;
 const LENGTH_DIGITS_MAX = 10;
 
+/** U+FFFD in UTF-8, each byte as a character. */
+const ENCODED_FFFD = "\xef\xbf\xbd";
+
 const encoder = new TextEncoder();
+// Not a strict one: throwing and catching for each of many packets takes seconds.
+const lenientUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function encodeAsText({ type, data }: Packet): string {
   return typeof data === "string" ? encodeText(type, data) : `b${MESSAGE}${data.toBase64()}`;
@@ -106,36 +112,35 @@ function decodeBinaryPacket(bytes: Bytes): Decoded<Packet> {
   return success({ type: "message", data: bytes.subarray(1) });
 }
 
-function decodeTextPayload(body: string): Decoded<Packet[]> {
-  const packets: Packet[] = [];
+function* decodeTextPayload(body: string): Iterable<Decoded<Packet>> {
   for (let at = 0; at < body.length;) {
     const place = locate(TEXT_LENGTH, (index) => body.charCodeAt(index), at, body.length);
-    if (!place.ok) return place;
-    const packet = decodeTextPacket(body.slice(place.value.start, place.value.end));
-    if (!packet.ok) return packet;
-    packets.push(undoDoubleUtf8(packet.value));
-    at = place.value.end;
+    if (!place.ok) return yield place;
+    const { start, end } = place.value;
+    const packet = decodeTextPacket(ownText(body.slice(start, end)));
+    if (!packet.ok) return yield packet;
+    yield success(undoDoubleUtf8(packet.value));
+    at = end;
   }
-  return success(packets);
 }
 
-function decodeBinaryPayload(body: Bytes): Decoded<Packet[]> {
-  const packets: Packet[] = [];
+function* decodeBinaryPayload(body: Bytes): Iterable<Decoded<Packet>> {
   for (let at = 0; at < body.length;) {
     const kind = body[at];
-    if (kind !== STRING && kind !== BINARY) return failure("packet kind is neither 0 nor 1");
+    if (kind !== STRING && kind !== BINARY) {
+      return yield failure("packet kind is neither 0 nor 1");
+    }
     const place = locate(BINARY_LENGTH, (index) => body[index], at + 1, body.length);
-    if (!place.ok) return place;
+    if (!place.ok) return yield place;
     const { start, end } = place.value;
     // Bytes are copied, so as not to keep the whole body alive.
     const packet = kind === STRING
       ? decodeUtf8Packet(body.subarray(start, end))
       : decodeBinaryPacket(body.slice(start, end));
-    if (!packet.ok) return packet;
-    packets.push(packet.value);
+    yield packet;
+    if (!packet.ok) return;
     at = end;
   }
-  return success(packets);
 }
 
 function decodeUtf8Packet(bytes: Bytes): Decoded<Packet> {
@@ -180,11 +185,25 @@ function locate(
  */
 function undoDoubleUtf8(packet: Packet): Packet {
   const { type, data } = packet;
-  if (typeof data !== "string" || !/^[\0-\xff]*$/.test(data) || !/[\x80-\xff]/.test(data)) {
+  if (typeof data !== "string" || !/[\x80-\xff]/.test(data) || /[^\0-\xff]/.test(data)) {
     return packet;
   }
-  const once = decodeUtf8(Uint8Array.from(data, (character) => character.charCodeAt(0)));
-  return once.ok ? { type, data: once.value } : packet;
+  const once = lenientUtf8.decode(latin1(data));
+  // What is no UTF-8 is read as U+FFFD, and so is what stands for that: then as often as it is there.
+  const isUtf8 = count(once, "\ufffd") === count(data, ENCODED_FFFD);
+  return isUtf8 ? { type, data: once } : packet;
+}
+
+function latin1(text: string): Bytes {
+  const bytes = new Uint8Array(text.length);
+  for (let at = 0; at < text.length; at++) bytes[at] = text.charCodeAt(at);
+  return bytes;
+}
+
+function count(text: string, part: string): number {
+  let found = 0;
+  for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) found++;
+  return found;
 }
 
 function encodeBinaryParts(packet: Packet): Bytes[] {

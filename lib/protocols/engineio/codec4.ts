@@ -10,6 +10,7 @@ import {
   type Packet,
   success,
 } from "./codec.ts";
+import { ownText } from "../../core/text.ts";
 
 /**
  * Engine.IO protocol 4, of socket.io-client 3 and later: packets in a polling body are joined by
@@ -37,18 +38,16 @@ export const engineio4: EngineCodec = {
     return packets.map(encodePayloadPacket).join(SEPARATOR);
   },
 
-  decodePayload(body) {
-    if (typeof body !== "string") return failure("payload is binary, expected text");
-    const packets: Packet[] = [];
+  *decodePayload(body) {
+    if (typeof body !== "string") return yield failure("payload is binary, expected text");
     for (let start = 0; start <= body.length;) {
       const separator = body.indexOf(SEPARATOR, start);
       const end = separator === -1 ? body.length : separator;
-      const packet = decodeTextPacket(body.slice(start, end));
-      if (!packet.ok) return packet;
-      packets.push(packet.value);
+      const packet = decodeTextPacket(ownText(body.slice(start, end)));
+      yield packet;
+      if (!packet.ok) return;
       start = end + 1;
     }
-    return success(packets);
   },
 };
 

@@ -5,6 +5,7 @@ import {
   decodeUtf8,
   type EngineCodec,
   type Packet,
+  success,
 } from "./codec.ts";
 import { decodeJsonpBody, encodeJsonp } from "./codec3.ts";
 import { frameBytes } from "../../core/publication.ts";
@@ -46,18 +47,42 @@ export function postAnswer(): Response {
   return answer("ok", "text/html");
 }
 
-/** Reads the packets that a client has posted; `type` is the request's `Content-Type`. */
+/** What a client has posted. */
+export interface Post {
+  readonly packets: readonly Packet[];
+  /** False if there was more than may come: that is not decoded. */
+  readonly isWhole: boolean;
+}
+
+/**
+ * Reads the packets that a client has posted, as long as `take` lets another in. `type` is the
+ * request's `Content-Type`.
+ */
 export function decodePost(
+  style: PollingStyle,
+  type: string | null,
+  body: Bytes,
+  take: () => boolean,
+): Decoded<Post> {
+  const packets: Packet[] = [];
+  for (const packet of decodePackets(style, type, body)) {
+    if (!packet.ok) return packet;
+    if (!take()) return success({ packets, isWhole: false });
+    packets.push(packet.value);
+  }
+  return success({ packets, isWhole: true });
+}
+
+function* decodePackets(
   { codec, jsonp }: PollingStyle,
   type: string | null,
   body: Bytes,
-): Decoded<Packet[]> {
-  if (type === "application/octet-stream") return codec.decodePayload(body);
+): Iterable<Decoded<Packet>> {
+  if (type === "application/octet-stream") return yield* codec.decodePayload(body);
   const text = decodeUtf8(body);
-  if (!text.ok) return text;
-  if (jsonp === undefined) return codec.decodePayload(text.value);
-  const field = decodeJsonpBody(text.value);
-  return field.ok ? codec.decodePayload(field.value) : field;
+  const payload = jsonp === undefined || !text.ok ? text : decodeJsonpBody(text.value);
+  if (payload.ok) yield* codec.decodePayload(payload.value);
+  else yield payload;
 }
 
 function answer(body: string | Bytes, contentType: string): Response {

@@ -9,6 +9,7 @@ import {
   type PollingStyle,
   pollingStyle,
   Polls,
+  type Post,
   postAnswer,
   toPacket,
 } from "./polling.ts";
@@ -155,15 +156,13 @@ export class EngineSocket {
     if (this.#isPosting) this.fail(DISCONNECTS.protocol);
     if (this.#polls === undefined) return undefined;
     this.#isPosting = true;
-    const packets = await this.#readPost(request, pollingStyle(this, query));
+    const post = await this.#readPost(request, pollingStyle(this, query));
     this.#isPosting = false;
-    if (packets instanceof Response) return packets;
+    if (post instanceof Response) return post;
     if (this.#closed) return undefined;
-    if (!packets.ok) {
-      this.fail(DISCONNECTS.protocol);
-      return undefined;
-    }
-    return packets.value.every((packet) => this.#receivePosted(packet)) ? postAnswer() : undefined;
+    if (!post.ok) return void this.fail(DISCONNECTS.protocol);
+    for (const packet of post.value.packets) this.#receive(packet);
+    return post.value.isWhole ? postAnswer() : void this.fail(DISCONNECTS.limit);
   }
 
   /** A WebSocket that wants to take over has opened; it is closed unless the session can use it. */
@@ -214,11 +213,15 @@ export class EngineSocket {
     this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" }, CLOSE);
   }
 
-  async #readPost(request: Request, style: PollingStyle): Promise<Decoded<Packet[]> | Response> {
+  async #readPost(
+    request: Request,
+    style: PollingStyle,
+  ): Promise<Decoded<Post> | Response> {
     const { readBody, pollingBytesMax } = this.#limits;
     const type = request.headers.get("content-type");
     try {
-      return decodePost(style, type, await readBody(request, pollingBytesMax));
+      const body = await readBody(request, pollingBytesMax);
+      return decodePost(style, type, body, () => this.#mayReceive());
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       if (error.type !== "too-large") return failure(error.message);
@@ -227,14 +230,10 @@ export class EngineSocket {
     }
   }
 
-  /** Takes a packet, unless it is one too many: then nothing after it counts. */
-  #receivePosted(packet: Packet): boolean {
+  #mayReceive(): boolean {
     const { clock, inboundPerSecondMax } = this.#limits;
     this.#rate ??= new Rate(inboundPerSecondMax, clock.monotonic());
-    const isTaken = this.#rate.take(clock.monotonic());
-    if (isTaken) this.#receive(packet);
-    else this.fail(DISCONNECTS.limit);
-    return isTaken;
+    return this.#rate.take(clock.monotonic());
   }
 
   #receive({ type, data }: Packet): void {

@@ -13,6 +13,7 @@ import {
   randomInteger,
   randomText,
 } from "../../support/random.ts";
+import { decodeAll } from "../../support/packets.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const utf8 = (text: string) => new TextEncoder().encode(text);
@@ -111,7 +112,7 @@ const TEXT_PAYLOADS: [payload: string, packets: Packet[]][] = [
 Deno.test("encodePayload() and decodePayload() count UTF-16 units before each packet of a text", () => {
   for (const [payload, packets] of TEXT_PAYLOADS) {
     assertEquals(engineio3.encodePayload(packets, TEXT), payload);
-    assertEquals(engineio3.decodePayload(payload), { ok: true, value: packets });
+    assertEquals(decodeAll(engineio3, payload), { ok: true, value: packets });
   }
 });
 
@@ -132,7 +133,7 @@ const BINARY_PAYLOADS: [payload: Bytes, packets: Packet[]][] = [
 Deno.test("encodePayload() and decodePayload() count bytes before each packet of a binary payload", () => {
   for (const [payload, packets] of BINARY_PAYLOADS) {
     assertEquals(engineio3.encodePayload(packets, BINARY), payload);
-    assertEquals(engineio3.decodePayload(payload), { ok: true, value: packets });
+    assertEquals(decodeAll(engineio3, payload), { ok: true, value: packets });
   }
 });
 
@@ -148,7 +149,7 @@ Deno.test("encodePayload() and decodePayload() agree at every length of the leng
   for (const size of [0, 7, 8, 9, 10, 97, 98, 99, 100, 997, 998, 999, 1000, 9998, 9999, 10000]) {
     const text = engineio3.encodePayload([message("é".repeat(size)), ping], BINARY);
     assertEquals(text, `${size + 1}:4${"é".repeat(size)}1:2`);
-    assertEquals(engineio3.decodePayload(text), {
+    assertEquals(decodeAll(engineio3, text), {
       ok: true,
       value: [message("é".repeat(size)), ping],
     });
@@ -157,20 +158,20 @@ Deno.test("encodePayload() and decodePayload() agree at every length of the leng
     const digits = [...String(size + 1)].map(Number);
     assertEquals(binary.subarray(0, digits.length + 3), bytes(1, ...digits, 255, 4));
     assertEquals(binary.length, digits.length + 3 + size + 4);
-    assertEquals(engineio3.decodePayload(binary), { ok: true, value: packets });
+    assertEquals(decodeAll(engineio3, binary), { ok: true, value: packets });
   }
 });
 
 Deno.test("decodePayload() takes strings in a binary payload that no bytes are among", () => {
   const payload = bytes(0, 1, 255, 0x32, 0, 3, 255, ...utf8("4é"), 0, 6, 255, ...utf8("b4AQ=="));
-  assertEquals(engineio3.decodePayload(payload), {
+  assertEquals(decodeAll(engineio3, payload), {
     ok: true,
     value: [ping, message("é"), message(bytes(1))],
   });
 });
 
 Deno.test("decodePayload() hands out bytes that do not keep the whole body alive", () => {
-  const decoded = engineio3.decodePayload(bytes(1, 3, 255, 4, 1, 2, 0, 1, 255, 0x32));
+  const decoded = decodeAll(engineio3, bytes(1, 3, 255, 4, 1, 2, 0, 1, 255, 0x32));
   const [packet] = decoded.ok ? decoded.value : [];
   assertEquals(packet?.data instanceof Uint8Array && packet.data.buffer.byteLength, 3);
 });
@@ -211,7 +212,7 @@ Deno.test("decodePayload() refuses a text payload that is cut, miscounted or hos
     ["4:b4A*", "packet is not valid base64"],
   ];
   for (const [payload, reason] of refused) {
-    assertEquals(engineio3.decodePayload(payload), { ok: false, reason });
+    assertEquals(decodeAll(engineio3, payload), { ok: false, reason });
   }
 });
 
@@ -239,7 +240,7 @@ Deno.test("decodePayload() refuses a binary payload that is cut, miscounted or h
     [bytes(1, 2, 255, 2, 1), "binary packet is not a message"],
   ];
   for (const [payload, reason] of refused) {
-    assertEquals(engineio3.decodePayload(payload), { ok: false, reason });
+    assertEquals(decodeAll(engineio3, payload), { ok: false, reason });
   }
 });
 
@@ -252,7 +253,7 @@ Deno.test("decodePayload() reads every prefix of a text payload as the packets i
   };
   assertEquals(payload.length, 17);
   for (let length = 0; length <= payload.length; length++) {
-    assertPrefix(engineio3.decodePayload(payload.slice(0, length)), outcomes[length]);
+    assertPrefix(decodeAll(engineio3, payload.slice(0, length)), outcomes[length]);
   }
 });
 
@@ -266,16 +267,16 @@ Deno.test("decodePayload() reads every prefix of a binary payload as the packets
   };
   assertEquals(payload.length, 18);
   for (let length = 0; length <= payload.length; length++) {
-    assertPrefix(engineio3.decodePayload(payload.slice(0, length)), outcomes[length]);
+    assertPrefix(decodeAll(engineio3, payload.slice(0, length)), outcomes[length]);
   }
 });
 
 Deno.test("decodePayload() reads as many packets as there are", () => {
-  const text = engineio3.decodePayload("1:2".repeat(300_000));
+  const text = decodeAll(engineio3, "1:2".repeat(300_000));
   assertEquals(text.ok && text.value.length, 300_000);
   const body = new Uint8Array(400_000);
   for (let at = 0; at < body.length; at += 4) body.set([0, 1, 255, 0x32], at);
-  const binary = engineio3.decodePayload(body);
+  const binary = decodeAll(engineio3, body);
   assertEquals(binary.ok && binary.value.length, 100_000);
 });
 
@@ -284,7 +285,7 @@ Deno.test("decodePayload() gives back what encodePayload() was given", () => {
   for (let round = 0; round < 300; round++) {
     const packets = Array.from({ length: 1 + randomInteger(next, 5) }, () => randomPacket(next));
     const payload = engineio3.encodePayload(packets, randomChoice(next, [TEXT, BINARY]));
-    assertEquals(engineio3.decodePayload(payload), { ok: true, value: packets });
+    assertEquals(decodeAll(engineio3, payload), { ok: true, value: packets });
     for (const packet of packets) {
       const frame = engineio3.encodeFrame(packet, randomChoice(next, [TEXT, BINARY]));
       assertEquals(engineio3.decodeFrame(frame), { ok: true, value: packet });
@@ -299,10 +300,10 @@ Deno.test("decodePayload() and decodeFrame() refuse noise, or read what can be w
       ? randomText(next, 12, '0123456b=A:::"€\ud800')
       : Uint8Array.from({ length: randomInteger(next, 12) }, () =>
         randomChoice(next, [0, 1, 1, 2, 3, 4, 0x32, 0x34, 255, 255, randomInteger(next, 255)]));
-    const payload = engineio3.decodePayload(noise);
+    const payload = decodeAll(engineio3, noise);
     if (payload.ok) {
       assertEquals(
-        engineio3.decodePayload(engineio3.encodePayload(payload.value, BINARY)),
+        decodeAll(engineio3, engineio3.encodePayload(payload.value, BINARY)),
         payload,
       );
     }
@@ -318,12 +319,14 @@ Deno.test("decodePayload() undoes the second UTF-8 of clients before socket.io-c
     ["4ð\x9f\x98\x80", "😀"],
     ['42["Ã©","a"]', '2["é","a"]'],
     ["4ï»¿a", "\ufeffa"],
+    ["4ï¿½Ã©ï¿½", "\ufffdé\ufffd"],
+    ["4ô\x8f¿¿í\x9f¿", "\u{10ffff}\ud7ff"],
   ];
   for (const [sent, read] of texts) {
     const payload = `1:2${sent.length}:${sent}`;
-    assertEquals(engineio3.decodePayload(payload), { ok: true, value: [ping, message(read)] });
+    assertEquals(decodeAll(engineio3, payload), { ok: true, value: [ping, message(read)] });
   }
-  assertEquals(engineio3.decodePayload("3:4Ã©3:4ü€"), {
+  assertEquals(decodeAll(engineio3, "3:4Ã©3:4ü€"), {
     ok: true,
     value: [message("é"), message("ü€")],
   });
@@ -340,12 +343,17 @@ Deno.test("decodePayload() leaves a text that is not strict UTF-8 in bytes, or n
     "À\x80",
     "í\xa0\x80",
     "õ\x80\x80\x80",
+    "ô\x90\x80\x80",
+    "à\x9f¿",
+    "ï¿½ï¿",
+    "ï¿½é",
+    "âï¿½",
     "ÿ",
     "😀",
   ];
   for (const text of texts) {
     const payload = engineio3.encodePayload([message(text)], TEXT);
-    assertEquals(engineio3.decodePayload(payload), { ok: true, value: [message(text)] });
+    assertEquals(decodeAll(engineio3, payload), { ok: true, value: [message(text)] });
   }
 });
 
