@@ -262,6 +262,7 @@ export class Server {
       for (const [name, text] of Object.entries(match.params)) params[name] = decodeSegment(text);
       const query = new URLSearchParams(search);
       const exchange: Exchange = { request, path, query, params, address };
+      this.#origins.checkPreflight(match.route.cors, request);
       const response = await answer(match.route, exchange);
       if (response.status === 101 || match.route.protocol !== undefined) return response;
       return this.#finish(request, response, match.route);

@@ -77,8 +77,8 @@ export class Access {
   identify(caller: Caller): Grant | Promise<Grant> {
     if (this.#isOpen) return this.#open(caller);
     const credential = this.#findCredential(caller);
-    if (credential === undefined) return this.#anonymous(caller.address);
-    return this.#check(credential, caller.address);
+    if (credential === undefined) return this.#anonymous(caller);
+    return this.#check(credential, caller);
   }
 
   /** What a token lets its bearer do. Throws a `Refusal` if it does not count. */
@@ -123,8 +123,7 @@ export class Access {
   }
 
   #readCookie(headers: Headers): string | null {
-    if (!this.#options.origins.isFromAllowedPage({ headers })) return null;
-    return COOKIE.exec(headers.get("cookie") ?? "")?.[1]?.trim() ?? null;
+    return this.#options.origins.cookieFault({ headers }) === undefined ? cookieOf(headers) : null;
   }
 
   /**
@@ -137,18 +136,18 @@ export class Access {
     return basicPassword(headers);
   }
 
-  async #check({ kind, text }: Credential, address: string): Promise<Grant> {
+  async #check({ kind, text }: Credential, caller: Caller): Promise<Grant> {
     const { keys, tokens } = this.#options;
     const index = kind === "token" ? undefined : await keys.find(text);
     if (index !== undefined) return holder(index);
     if (kind !== "key" && tokens !== undefined) {
       if (kind === "either" && !keys.isEmpty && !looksLikeToken(text)) throw NEITHER;
-      return await this.readToken(text, address);
+      return await this.readToken(text, caller.address);
     }
     const can = tokens === undefined ? "publish with" : "use";
     const wrong = new Refusal("unauthorized", `Cannot ${can} this key: ${WRONG_KEY}`);
     if (tokens !== undefined) throw wrong;
-    return this.#anonymous(address, wrong);
+    return this.#anonymous(caller, wrong);
   }
 
   /** Nobody needs anything, but for pages of other sites, which may not publish. */
@@ -163,14 +162,24 @@ export class Access {
     });
   }
 
-  #anonymous(address: string, wrong?: Refusal): Grant {
+  #anonymous({ headers, address }: Caller, wrong?: Refusal): Grant {
+    const cookie = this.#ignoredCookie(headers);
+    const receive = this.#public;
+    const isRefused = receive instanceof Refusal;
     return new Grant({
       caller: networkOf(address),
-      receive: this.#public,
+      receive: isRefused ? new Refusal(receive.type, receive.message + cookie) : receive,
       watch: this.#watchedByAnyone,
-      publish: wrong ?? new Refusal("unauthorized", this.#howToPublish()),
+      publish: wrong ?? new Refusal("unauthorized", this.#howToPublish() + cookie),
       manage: this.#options.keys.isEmpty ? NO_KEYS : wrong ?? SEND_KEY,
     });
+  }
+
+  /** Why a cookie with a token did not count, as the end of a refusal; empty if there was none. */
+  #ignoredCookie(headers: Headers): string {
+    const { tokens, origins } = this.#options;
+    if (tokens === undefined || cookieOf(headers) === null) return "";
+    return `. The cookie hark_token did not count: ${origins.cookieFault({ headers })}`;
   }
 
   #howToPublish(): string {
@@ -214,6 +223,10 @@ const NO_KEYS = new Refusal(
   "forbidden",
   "This takes a publish key: start the server with --publish-key KEY to have one",
 );
+
+function cookieOf(headers: Headers): string | null {
+  return COOKIE.exec(headers.get("cookie") ?? "")?.[1]?.trim() ?? null;
+}
 
 /** Whoever has a key may do everything. */
 function holder(index: number): Grant {

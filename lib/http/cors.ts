@@ -8,7 +8,8 @@ export interface CorsPolicy {
   readonly headers: string | undefined;
 }
 
-const HEADERS = "authorization, content-type, idempotency-key, last-event-id";
+const HEADERS =
+  "authorization, cache-control, content-type, idempotency-key, last-event-id, x-requested-with";
 
 /**
  * Every policy there is (WHATWG Fetch, "CORS protocol"). The server's own pages and those of allowed
@@ -50,8 +51,33 @@ export function addCors(
   headers.set("access-control-max-age", PREFLIGHT_MAX_AGE_S);
 }
 
+/**
+ * Why a page may not make the request that a preflight asks about, as a sentence; undefined if it may,
+ * or if the request is no preflight.
+ */
+export function preflightFault(
+  policy: CorsPolicy,
+  { method, headers }: Request,
+  isAllowed: boolean,
+): string | undefined {
+  const wanted = preflightMethod({ method, headers });
+  if (wanted === undefined || !headers.has("origin")) return undefined;
+  if (!isAllowed && !policy.methods.includes(wanted)) {
+    return "Cannot use this method from a page of another site: start the server with --origins to " +
+      "allow it";
+  }
+  if (policy.headers === undefined) return undefined;
+  const allowed = policy.headers.split(", ");
+  const asked = headers.get("access-control-request-headers")?.split(",") ?? [];
+  const names = asked.map((name) => name.trim().toLowerCase()).filter((name) => name !== "");
+  if (names.every((name) => allowed.includes(name))) return undefined;
+  return `Cannot set other headers from a page of another origin than: ${policy.headers}`;
+}
+
 /** The method that a preflight asks about; undefined if the request is none. */
-function preflightMethod({ method, headers }: Request): string | undefined {
+export function preflightMethod(
+  { method, headers }: Pick<Request, "method" | "headers">,
+): string | undefined {
   if (method !== "OPTIONS") return undefined;
   return headers.get("access-control-request-method") ?? undefined;
 }

@@ -1,6 +1,6 @@
 import { Refusal } from "../core/errors.ts";
 import { matchesOrigin, OPAQUE_ORIGIN } from "../core/origin.ts";
-import { addCors, type CorsPolicy } from "./cors.ts";
+import { addCors, type CorsPolicy, preflightFault } from "./cors.ts";
 import type { Protocol } from "./forwarded.ts";
 import { isLocalHost } from "./target.ts";
 
@@ -71,20 +71,30 @@ export class Origins {
   }
 
   /**
-   * Tells whether a request surely comes from a page of the server's own or of an allowed origin.
-   * Only then does a cookie speak for who sends it, as browsers add it to what others ask for too. The
-   * origin `null` is any site's, though it be allowed.
+   * Why the cookies of a request do not count; undefined if they do. They speak for whoever sends it only
+   * if it surely comes from a page of the server's own or of an allowed origin, as browsers add them to
+   * what others ask for too. The origin `null` is any site's, though it be allowed.
    */
-  isFromAllowedPage(request: HasHeaders): boolean {
+  cookieFault(request: HasHeaders): string | undefined {
     const { headers } = request;
-    if (headers.get("origin") === OPAQUE_ORIGIN) return false;
-    if (headers.has("origin")) return this.isAllowed(request);
-    return headers.get("sec-fetch-site") === "same-origin";
+    const origin = headers.get("origin");
+    if (origin === null) {
+      if (headers.get("sec-fetch-site") === "same-origin") return undefined;
+      return "the request has no Origin, so that a page of any site may have made it";
+    }
+    if (origin === OPAQUE_ORIGIN) return "the origin null may be a page of any site";
+    return this.isAllowed(request) ? undefined : "the page's origin is not among --origins";
   }
 
   /** Adds what lets the asking page read the answer: `addCors()` with these rules. */
   addCors(policy: CorsPolicy, request: Request, headers: Headers): void {
     addCors(policy, request, headers, this.isAllowed(request));
+  }
+
+  /** Throws a `Refusal` if the request is a preflight of what the asking page may not do. */
+  checkPreflight(policy: CorsPolicy, request: Request): void {
+    const fault = preflightFault(policy, request, this.isAllowed(request));
+    if (fault !== undefined) throw new Refusal("forbidden", fault);
   }
 
   // Where it cannot be told how a request came, something before the server may do its TLS.

@@ -1,5 +1,6 @@
 import { serveDir } from "@std/http/file-server";
 import { fromFileUrl } from "@std/path";
+import { preflightMethod } from "./cors.ts";
 import { problem } from "./problem.ts";
 
 // Found by the module's own place, which is right in a checkout and inside a compiled binary alike.
@@ -50,7 +51,11 @@ async function askForFile(request: Request, path: string): Promise<Response> {
   return new Response(null, response);
 }
 
-function refuseMethod({ method }: Request): Response {
+function refuseMethod(request: Request): Response {
+  const { method } = request;
+  if (preflightMethod(request) !== undefined) {
+    return problem(403, "forbidden", "Cannot use a page's files like this from another origin");
+  }
   if (method === "OPTIONS") return new Response(null, { status: 204, headers: { allow: ALLOW } });
   const detail = `This is a file: use ${ALLOW}`;
   return problem(405, "method-not-allowed", detail, { allow: ALLOW });

@@ -88,7 +88,8 @@ Deno.test("each endpoint's answer may be read by those pages that may make the r
   }
 });
 
-const HEADERS = "authorization, content-type, idempotency-key, last-event-id";
+const HEADERS =
+  "authorization, cache-control, content-type, idempotency-key, last-event-id, x-requested-with";
 
 Deno.test("each endpoint's preflight lets those pages that may make the request make it", async () => {
   await using server = await startServer({ origins: [ALLOWED] });
@@ -156,6 +157,42 @@ Deno.test("a page of an allowed site publishes by fetch, after its preflight", a
     assertEquals(reader, origin === ALLOWED ? ALLOWED : null);
   }
   assertEquals((await server.metrics()).get("hark_publications_total"), 1);
+});
+
+Deno.test("a preflight that is refused gets 403 and the reason", async () => {
+  await using server = await startServer({ origins: [ALLOWED] });
+  const method = "Cannot use this method from a page of another site: start the server with " +
+    "--origins to allow it";
+  const names = `Cannot set other headers from a page of another origin than: ${HEADERS}`;
+  const file = "Cannot use a page's files like this from another origin";
+  const cases: [path: string, origin: string, method: string, asked: string, why?: string][] = [
+    ["/channels/ci", ALLOWED, "POST", "content-type,idempotency-key"],
+    ["/channels/ci", ALLOWED, "POST", "Content-Type, Cache-Control , X-Requested-With"],
+    ["/channels/ci", ALLOWED, "POST", ""],
+    ["/channels/ci", ALLOWED, "POST", "content-type,x-extra", names],
+    ["/channels/ci", FOREIGN[0]!, "POST", "content-type", method],
+    ["/channels/ci", "null", "POST", "content-type", method],
+    ["/channels/ci", FOREIGN[0]!, "GET", "authorization"],
+    ["/events", FOREIGN[0]!, "GET", "last-event-id,cache-control"],
+    ["/events", FOREIGN[0]!, "GET", "traceparent", names],
+    ["/broadcast/x", FOREIGN[0]!, "GET", "", method],
+    ["/socket.io/", FOREIGN[0]!, "POST", "x-anything"],
+    ["/socket.io/", FOREIGN[0]!, "PUT", "", method],
+    ["/client.js", FOREIGN[0]!, "GET", "x-extra", file],
+  ];
+  for (const [path, origin, wanted, asked, why] of cases) {
+    const fields = {
+      origin,
+      "access-control-request-method": wanted,
+      "access-control-request-headers": asked,
+    };
+    const { status, body } = await server.fetch(path, { method: "OPTIONS", headers: fields });
+    assertEquals(status, why === undefined ? 204 : 403, `${wanted} ${path} ${asked}`);
+    if (why === undefined) continue;
+    const { type, detail } = JSON.parse(body);
+    assertEquals([type, detail], ["urn:hark:problem:forbidden", why]);
+  }
+  assertEquals((await server.metrics()).get("hark_publications_total"), 0);
 });
 
 Deno.test("a page that Socket.IO is refused to may read why", async () => {

@@ -102,25 +102,29 @@ Deno.test("a cookie counts only where an allowed page stands behind the request"
   const origins = ["https://app.example", "https://*.pages.example", "tauri://localhost", "null"];
   await using server = await startServer({ tokenSecret: SECRET, origins });
   const cookie = `hark_token=${await issue({ hark: { subscribe: ["news"] } })}`;
-  const cases: readonly [headers: Record<string, string>, counts: boolean][] = [
-    [{ origin: "https://app.example" }, true],
-    [{ origin: "https://app.example", "sec-fetch-site": "cross-site" }, true],
-    [{ "sec-fetch-site": "same-origin" }, true],
-    [{}, false],
-    [{ "sec-fetch-site": "none" }, false],
-    [{ "sec-fetch-site": "same-site" }, false],
-    [{ "sec-fetch-site": "cross-site" }, false],
-    [{ origin: "https://evil.example" }, false],
-    [{ origin: "https://evil.example", "sec-fetch-site": "same-origin" }, false],
-    [{ origin: "https://a.pages.example" }, true],
-    [{ origin: "https://a.b.pages.example" }, false],
-    [{ origin: "tauri://localhost" }, true],
-    [{ origin: "null" }, false],
-    [{ origin: "null", "sec-fetch-site": "same-origin" }, false],
+  const unknown = "the request has no Origin, so that a page of any site may have made it";
+  const opaque = "the origin null may be a page of any site";
+  const foreign = "the page's origin is not among --origins";
+  const cases: readonly [headers: Record<string, string>, why: string | undefined][] = [
+    [{ origin: "https://app.example" }, undefined],
+    [{ origin: "https://app.example", "sec-fetch-site": "cross-site" }, undefined],
+    [{ "sec-fetch-site": "same-origin" }, undefined],
+    [{}, unknown],
+    [{ "sec-fetch-site": "none" }, unknown],
+    [{ "sec-fetch-site": "same-site" }, unknown],
+    [{ "sec-fetch-site": "cross-site" }, unknown],
+    [{ origin: "https://evil.example" }, foreign],
+    [{ origin: "https://evil.example", "sec-fetch-site": "same-origin" }, foreign],
+    [{ origin: "https://a.pages.example" }, undefined],
+    [{ origin: "https://a.b.pages.example" }, foreign],
+    [{ origin: "tauri://localhost" }, undefined],
+    [{ origin: "null" }, opaque],
+    [{ origin: "null", "sec-fetch-site": "same-origin" }, opaque],
   ];
   for (const door of DOORS) {
-    for (const [headers, counts] of cases) {
-      const expected = counts ? undefined : refused(NO_TOKEN);
+    for (const [headers, why] of cases) {
+      const told = `${NO_TOKEN}. The cookie hark_token did not count: ${why}`;
+      const expected = why === undefined ? undefined : refused(told);
       await knock(server, door, { headers: { ...headers, cookie } }, expected);
     }
   }
