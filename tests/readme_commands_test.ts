@@ -1,4 +1,5 @@
-import { assert, assertEquals } from "@std/assert";
+import { assert, assertEquals, assertMatch } from "@std/assert";
+import { TemporaryFolder } from "./support/certificates.ts";
 import { startServer, type TestServer } from "./support/server.ts";
 
 // The commands of README.md, run as they stand but for the port and for which deno is meant.
@@ -38,7 +39,26 @@ Deno.test("README.md's Python is acknowledged", async () => {
   assertEquals([code, JSON.parse(stdout || "{}").channel], [0, "ci"], stderr);
 });
 
+Deno.test("README.md's JavaScript gets what is sent, events with names of their own too", async () => {
+  await using server = await startServer();
+  await using folder = new TemporaryFolder();
+  const { body } = await server.fetch("/client.js");
+  await Deno.writeTextFile(`${folder.path}/client.mjs`, body);
+  const [client = "", inNode = "", native = ""] = blocks("Receive", "js");
+  const deno = `timeout ${STREAM_S} '${Deno.execPath()}' run --no-lock --quiet -A`;
+  const cases = [[deno, client], [`timeout ${STREAM_S} node`, inNode], [deno, native]] as const;
+  for (const [program, script] of cases) {
+    await Deno.writeTextFile(`${folder.path}/script.mjs`, onto(server, script));
+    const running = run(server, "sh", `${program} ${folder.path}/script.mjs`);
+    const sending = setInterval(() => send(server), 100);
+    const { stdout, stderr } = await running;
+    clearInterval(sending);
+    assertMatch(stdout, /reading.*seen/, `${script}\n${stdout}${stderr}`);
+  }
+});
+
 async function send(server: TestServer): Promise<void> {
+  await server.broadcast("seen", "?channel=sensor.kitchen&event=reading");
   await server.broadcast("seen");
   await server.broadcast("seen", "?channel=ci");
 }
@@ -50,7 +70,7 @@ function isStream(line: string): boolean {
 /** The lines of the shell blocks of a section, but for those that start or test a server. */
 function commands(section: string): string[] {
   const lines = blocks(section, "sh").flatMap((block) => block.trim().split("\n"));
-  return lines.filter((line) => !line.startsWith("npx"));
+  return lines.filter((line) => !/^npx -y deno task (start|test) +#/.test(line));
 }
 
 function blocks(section: string, language: string): string[] {
@@ -59,10 +79,12 @@ function blocks(section: string, language: string): string[] {
   return Array.from(fenced, ([, block = ""]) => block);
 }
 
+function onto({ port }: TestServer, script: string): string {
+  return script.replaceAll("localhost:3000", `127.0.0.1:${port}`);
+}
+
 async function run(server: TestServer, program: string, script: string) {
-  const text = script
-    .replaceAll("localhost:3000", `127.0.0.1:${server.port}`)
-    .replaceAll("deno task", `'${Deno.execPath()}' task`);
+  const text = onto(server, script).replaceAll("npx -y deno task", `'${Deno.execPath()}' task`);
   const command = new Deno.Command(program, {
     args: ["-c", text],
     cwd: ROOT,
