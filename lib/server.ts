@@ -167,6 +167,7 @@ export class Server {
         this.#connections.refused("over-limit", "too many connections", address);
       },
       onFailure: (error) => this.#cannotListen(error),
+      onMissing: (address, why) => this.#log.info("cannot listen on both", { address, why }),
     });
   }
 

@@ -76,7 +76,8 @@ Deno.test("an address that cannot be had is told in one line, with exit code 1",
   assertEquals(await run(["--port", String(port)]), {
     code: 1,
     stdout: "",
-    stderr: `Cannot listen on 127.0.0.1, port ${port}: Address already in use (os error 98)\n`,
+    stderr:
+      `Cannot listen on localhost, port ${port}: Address already in use (os error 98), on 127.0.0.1\n`,
   });
   const args = ["--open", "--port", "0", "--host"];
   await Promise.all(["192.0.2.1", "no-such-host.invalid"].map(async (host) => {

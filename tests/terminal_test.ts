@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { deadline } from "./support/deadline.ts";
-import { readLines } from "./support/server.ts";
+import { inheritedEnv, readLines } from "./support/server.ts";
 import { Client } from "./support/socket.ts";
 
 const CTRL_C = new Uint8Array([3]);
@@ -11,7 +11,8 @@ Deno.test("Ctrl-C on README's command lets the server stop, and exits with 0", a
   await using terminal = new Deno.Command("script", {
     args: ["-qec", "exec deno task start --port 0 --drain-s 0", "/dev/null"],
     cwd: ROOT,
-    env: { NO_COLOR: "1", SHELL: "/bin/sh", PATH: pathOfThisDeno() },
+    clearEnv: true,
+    env: { ...inheritedEnv(), NO_COLOR: "1", SHELL: "/bin/sh", PATH: pathOfThisDeno() },
     stdin: "piped",
     stdout: "piped",
     stderr: "null",

@@ -48,9 +48,9 @@ const GIB = 1024 ** 3;
 export const OPTIONS = {
   ...group("Listening", {
     host: text(
-      "127.0.0.1",
+      "localhost",
       "ADDRESS",
-      "address to listen on",
+      "address to listen on; localhost is 127.0.0.1 and ::1",
       "an IP address or a lower-case host name, with no port",
       isListenAddress,
     ),

@@ -8,7 +8,7 @@ const TRANSLATED = /^64:ff9b::(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/;
 
 /** Reports whether an address or host name is this machine's own and no other can reach it. */
 export function isLoopback(host: string): boolean {
-  return host === "localhost" || host === "::1" || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(host);
+  return /^(localhost\.?|::1)$/.test(host) || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(host);
 }
 
 /**

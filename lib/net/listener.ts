@@ -3,6 +3,7 @@ import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
 import { problem } from "../http/problem.ts";
+import { isLocalhost, type ListenAddress, type Listening, listenOnAll } from "./loopback.ts";
 import { LastingServer } from "./resilient_server.ts";
 
 /** Where a server listens. */
@@ -32,6 +33,8 @@ export interface ListenerOptions {
   readonly onRefused: (address: string) => void;
   /** The process can take no connection now, and tries again. */
   readonly onFailure: (error: Error) => void;
+  /** Of the addresses of `localhost`, this one cannot be had. */
+  readonly onMissing: (address: string, why: string) => void;
 }
 
 /** An address that cannot be listened on: taken, not this machine's, not allowed, or with no certificate. */
@@ -56,7 +59,7 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   const { listen, tlsCert, host, port } = options.config;
   try {
     if (listen !== "") return await listenUnix(listen.replace("unix:", ""), options);
-    return tlsCert === "" ? listenTcp(options) : await listenTls(options);
+    return tlsCert === "" ? await listenTcp(options) : await listenTls(options);
   } catch (error) {
     if (error instanceof CertificateError) throw new ListenError(error.message);
     const where = listen === "" ? `${host}, port ${port}` : listen;
@@ -64,27 +67,28 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
   }
 }
 
-function listenTcp(options: ListenerOptions): Listener {
+async function listenTcp(options: ListenerOptions): Promise<Listener> {
   const { host: hostname, port } = options.config;
-  const server = serveTcp({ hostname, port }, options, (request, { hostname }) => {
+  const handle = (request: Request, { hostname }: Deno.NetAddr) => {
     if (hostname !== GONE) return options.handle(request, hostname);
     return problem(400, "bad-request", "The connection was reset before the request was looked at");
-  });
-  const { address } = server;
+  };
+  const open = (address: ListenAddress) => serveTcp(address, options, handle);
+  const servers = await listenOnAll({ hostname, port }, open, options.onMissing);
   return {
-    url: `http://${displayHost(address.hostname)}:${address.port}`,
-    port: address.port,
-    close: () => server.close(),
+    url: `http://${displayHost(hostname)}:${servers[0].port}`,
+    port: servers[0].port,
+    close: async () => void await Promise.all(servers.map((server) => server.close())),
   };
 }
 
 /** Answers HTTP on a TCP port; once it has one of its own, it keeps that. */
 function serveTcp(
-  { hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">,
+  { hostname, port }: ListenAddress,
   { clock, onFailure }: ListenerOptions,
   handle: (request: Request, from: Deno.NetAddr) => Response | Promise<Response>,
-): LastingServer<Deno.NetAddr> {
-  return new LastingServer({
+): Listening {
+  const server = new LastingServer<Deno.NetAddr>({
     clock,
     onFailure,
     serve: (last) =>
@@ -93,6 +97,7 @@ function serveTcp(
         (request, { remoteAddr }) => handle(request, remoteAddr),
       ),
   });
+  return { port: server.address.port, close: () => server.close() };
 }
 
 async function listenTls(options: ListenerOptions): Promise<Listener> {
@@ -109,12 +114,14 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
     ...options,
     handshakeTimeoutMs: options.config.handshakeTimeoutMs,
     credentials,
-    target: server.address.port,
+    target: server.port,
     slots: new AddressSlots(connectionLimits(options.config)),
   });
   let port: number;
   try {
-    port = front.listen({ hostname: host, port: options.config.port, tcpBacklog: TCP_BACKLOG });
+    const address = { hostname: host, port: options.config.port };
+    const open = (address: ListenAddress) => front.listen({ ...address, tcpBacklog: TCP_BACKLOG });
+    [{ port }] = await listenOnAll(address, open, options.onMissing);
   } catch (error) {
     await server.close();
     throw error;
@@ -171,6 +178,6 @@ async function removeStaleSocket(path: string): Promise<void> {
 }
 
 function displayHost(host: string): string {
-  if (host === "127.0.0.1" || host === "::1") return "localhost";
+  if (host === "127.0.0.1" || host === "::1" || isLocalhost(host)) return "localhost";
   return host.includes(":") ? `[${host}]` : host;
 }

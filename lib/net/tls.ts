@@ -5,6 +5,7 @@ import { type Clock, wait } from "../core/clock.ts";
 import { Deadlines } from "../core/deadlines.ts";
 import { CertificateError } from "../core/errors.ts";
 import { ConnStream } from "./conn_stream.ts";
+import type { Listening } from "./loopback.ts";
 import { RETRY_MS } from "./resilient_server.ts";
 
 /** A certificate, with those that lead to its root after it, and its private key; both in PEM. */
@@ -85,7 +86,7 @@ export class TlsFront {
   /** The clients' addresses, by the port on 127.0.0.1 from which the plain server sees them come. */
   readonly #addresses = new Map<number, string>();
   #context: SecureContext;
-  #listener: Deno.TcpListener | undefined;
+  readonly #listeners = new Set<Deno.TcpListener>();
 
   constructor(options: TlsFrontOptions) {
     const { clock, credentials, handshakeTimeoutMs } = options;
@@ -109,11 +110,12 @@ export class TlsFront {
     return this.#clients.size;
   }
 
-  /** Begins to listen, and returns the port. Throws if the address cannot be had. */
-  listen(options: Deno.TcpListenOptions): number {
-    const listener = this.#listener = Deno.listen(options);
+  /** Begins to listen on one more address. Throws if it cannot be had. */
+  listen(options: Deno.TcpListenOptions): Listening {
+    const listener = Deno.listen(options);
+    this.#listeners.add(listener);
     this.#acceptAll(listener);
-    return listener.addr.port;
+    return { port: listener.addr.port, close: () => this.#stop(listener) };
   }
 
   /**
@@ -131,18 +133,22 @@ export class TlsFront {
 
   /** Listens no more, and ends every connection. */
   close(): void {
-    this.#listener?.close();
-    this.#listener = undefined;
+    for (const listener of this.#listeners) this.#stop(listener);
     for (const client of this.#clients) cut(client);
+  }
+
+  #stop(listener: Deno.TcpListener): void {
+    this.#listeners.delete(listener);
+    listener.close();
   }
 
   async #acceptAll(listener: Deno.TcpListener): Promise<void> {
     const { clock, onFailure } = this.#options;
-    while (this.#listener === listener) {
+    while (this.#listeners.has(listener)) {
       try {
         this.#take(await listener.accept());
       } catch (error) {
-        if (this.#listener !== listener) return;
+        if (!this.#listeners.has(listener)) return;
         onFailure(error as Error);
         await wait(clock, RETRY_MS);
       }

@@ -27,7 +27,7 @@ Deno.test("hark check finds nothing unwise in no options at all", async () => {
   assertEquals([code, said, [...parts.keys()]], [0, [], ["Who may", "Unwise", "Options"]]);
   assertEquals(parts.get("Unwise"), ["nothing"]);
   assertEquals(parts.get("Who may"), [
-    "reach it             programs of this machine: 127.0.0.1, port 3000, by http",
+    "reach it             programs of this machine: localhost, port 3000, by http",
     "publish              anyone, but for pages of other sites",
     "receive              anyone: every channel",
     "look after it        anyone, but for pages of other sites: /channels; programs of this machine: /sessions",
@@ -53,7 +53,7 @@ Deno.test("hark check shows every option, and where its value comes from", async
   assertEquals(rows.get("--public"), ["flag", "a,b"]);
   assertEquals(rows.get("--drain-s"), ["HARK_DRAIN_S", "7"]);
   assertEquals(rows.get("--publish-key"), ["HARK_PUBLISH_KEYS", "2, not shown"]);
-  assertEquals(rows.get("--host"), ["default", "127.0.0.1"]);
+  assertEquals(rows.get("--host"), ["default", "localhost"]);
   assertEquals(rows.get("--store"), ["default", "none"]);
   assertEquals(rows.get("--welcome"), ["default", "Welcome to my server"]);
 });

@@ -61,7 +61,7 @@ const CASES: Case[] = [
     key: "host",
     flag: "--host",
     variable: "HARK_HOST",
-    default: "127.0.0.1",
+    default: "localhost",
     right: { "127.8.8.8": "127.8.8.8", "::1": "::1", localhost: "localhost" },
     wrong: [
       "",

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import denoJson from "../../deno.json" with { type: "json" };
 import { deadline } from "../support/deadline.ts";
 import { RawConnection } from "../support/raw.ts";
-import { ChildServer, readLines } from "../support/server.ts";
+import { ChildServer, inheritedEnv, readLines } from "../support/server.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const { start, dev, compile } = denoJson.tasks;
@@ -31,6 +31,8 @@ async function startTask(): Promise<ChildServer> {
   const process = new Deno.Command(Deno.execPath(), {
     args: [...args, "--port", "0"],
     cwd: ROOT,
+    clearEnv: true,
+    env: inheritedEnv(),
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

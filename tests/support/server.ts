@@ -162,6 +162,12 @@ export class ChildServer extends Reachable implements AsyncDisposable {
   }
 }
 
+/** The environment of this process, without what a server would take for its own. */
+export function inheritedEnv(): Record<string, string> {
+  const entries = Object.entries(Deno.env.toObject());
+  return Object.fromEntries(entries.filter(([name]) => !name.startsWith("HARK_")));
+}
+
 /** How the program is run, as `deno task start` does. */
 export function command(args: readonly string[], env: Record<string, string> = {}): Deno.Command {
   const main = new URL("../../main.ts", import.meta.url).href;
@@ -172,12 +178,10 @@ export function command(args: readonly string[], env: Record<string, string> = {
     "--allow-read",
     "--allow-write",
   ];
-  const inherited = Object.entries(Deno.env.toObject())
-    .filter(([name]) => !name.startsWith("HARK_"));
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...permissions, main, ...args],
     clearEnv: true,
-    env: { ...Object.fromEntries(inherited), NO_COLOR: "1", ...env },
+    env: { ...inheritedEnv(), NO_COLOR: "1", ...env },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

@@ -25,7 +25,7 @@ export class Behind implements AsyncDisposable {
     options: Partial<TlsFrontOptions> = {},
   ): Behind {
     const behind = new Behind(credentials, options);
-    behind.#port = behind.front.listen({ hostname: "127.0.0.1", port: 0 });
+    behind.#port = behind.front.listen({ hostname: "127.0.0.1", port: 0 }).port;
     return behind;
   }
 
