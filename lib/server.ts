@@ -18,11 +18,12 @@ import { type Protocol, readForwarded } from "./http/forwarded.ts";
 import { Origins } from "./http/origin.ts";
 import { json, problem, refusalProblem } from "./http/problem.ts";
 import { PublishEndpoint } from "./api/publish.ts";
+import { notFound } from "./http/not_found.ts";
 import { answer, decodeSegment, type Exchange, type Route, Router } from "./http/router.ts";
 import { SessionsEndpoint } from "./api/sessions.ts";
 import { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
 import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
-import { serveStatic } from "./http/static.ts";
+import { isFile, serveStatic } from "./http/static.ts";
 import { readTarget } from "./http/target.ts";
 import { listen, type Listener } from "./net/listener.ts";
 import type { Log } from "./observe/log.ts";
@@ -257,7 +258,7 @@ export class Server {
 
   async #answer(path: string, request: Request, address: string, search: string) {
     const match = this.#router.find(path);
-    if (match === undefined) return await serveStatic(request, path);
+    if (match === undefined) return await this.#serveFile(request, path);
     try {
       const params: Record<string, string> = {};
       for (const [name, text] of Object.entries(match.params)) params[name] = decodeSegment(text);
@@ -270,6 +271,11 @@ export class Server {
     } catch (error) {
       return this.#finish(request, this.#refuse(error, address), match.route);
     }
+  }
+
+  async #serveFile(request: Request, path: string): Promise<Response> {
+    const isServed = (path: string) => this.#router.find(path) !== undefined || isFile(path);
+    return await serveStatic(request, path) ?? await notFound(path, isServed);
   }
 
   #finish(request: Request, response: Response, route: Route): Response {

@@ -9,6 +9,7 @@ import { idsOf, type Receipt } from "../broker/broker.ts";
 import type { Publisher } from "../broker/publisher.ts";
 import { type Access, callerOf } from "../http/access.ts";
 import { BodyReader } from "../http/body.ts";
+import { channelsOf } from "../http/channels.ts";
 import { type Content, type ContentLimits, contentOf, readContent } from "../http/content.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
@@ -52,7 +53,7 @@ export class PublishEndpoint {
   readonly broadcast: Handler = async (exchange) => {
     const { params, query } = exchange;
     const data = JSON.stringify({ message: params.message });
-    const channel = query.get("channel") ?? BROADCAST;
+    const [channel = BROADCAST] = channelsOf(query);
     const grant = await this.#authorize(exchange, channel);
     const event = query.get("event") ?? MESSAGE;
     await this.#options.publisher.publish([{ channel, event, data }], grant);
@@ -61,7 +62,8 @@ export class PublishEndpoint {
 
   /** What `broadcast` would answer, with nothing published. */
   readonly broadcastHead: Handler = async (exchange) => {
-    await this.#authorize(exchange, exchange.query.get("channel") ?? BROADCAST);
+    const [channel = BROADCAST] = channelsOf(exchange.query);
+    await this.#authorize(exchange, channel);
     return json(JSON.stringify({ message: exchange.params.message }));
   };
 

@@ -4,6 +4,7 @@ import type { Hub } from "../hub/hub.ts";
 import type { Session } from "../hub/session.ts";
 import type { Access } from "../http/access.ts";
 import { readLimit } from "./channels.ts";
+import { channelsOf } from "../http/channels.ts";
 import { json } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
 
@@ -70,8 +71,8 @@ export class SessionsEndpoint {
   #find(query: URLSearchParams): Session[] {
     const { hub } = this.#options;
     const user = query.get("user");
-    const channel = query.get("channel");
-    const all = channel === null
+    const [channel] = channelsOf(query);
+    const all = channel === undefined
       ? hub.sessions()
       : hub.subscribers(readInput(() => checkSubscription(channel)));
     return Array.from(all).filter(({ peer }) => user === null || peer.user === user);

@@ -21,14 +21,14 @@ const ALLOW = "GET, HEAD, OPTIONS";
 /** How a file is answered with: whole, in part, not again, or for a part that it does not have. */
 const SERVED = [200, 206, 304, 416];
 
-/** Answers with a file of `static/`; 404 for whatever is not a file there. */
-export async function serveStatic(request: Request, path: string): Promise<Response> {
-  if (!isPlainPath(path)) return notFound();
+/** Answers with a file of `static/`; resolves with undefined if there is none. */
+export async function serveStatic(request: Request, path: string): Promise<Response | undefined> {
+  if (!isPlainPath(path)) return undefined;
   const { method } = request;
   const response = await askForFile(request, path);
   if (!SERVED.includes(response.status)) {
     await response.body?.cancel();
-    return notFound();
+    return undefined;
   }
   if (method !== "GET" && method !== "HEAD") return refuseMethod(request);
   for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
@@ -61,9 +61,10 @@ function refuseMethod(request: Request): Response {
   return problem(405, "method-not-allowed", detail, { allow: ALLOW });
 }
 
-/** The answer to a path that nothing is behind. */
-export function notFound(): Response {
-  return problem(404, "not-found", "There is nothing here: see the README for the endpoints");
+/** Reports whether there is such a file in `static/`. */
+export async function isFile(path: string): Promise<boolean> {
+  return await serveStatic(new Request("http://localhost/", { method: "HEAD" }), path) !==
+    undefined;
 }
 
 // No file of the page needs more, and nothing else can mean a way out of the folder.

@@ -1,5 +1,6 @@
 import { BROADCAST, checkSubscription } from "../core/channel.ts";
 import { readInput } from "../core/errors.ts";
+import { channelsOf } from "./channels.ts";
 import { isPosition, parsePosition, type Position } from "../core/publication.ts";
 
 /** What a client asks for when it connects. */
@@ -24,7 +25,7 @@ export function readSubscription(
   lastEventId: string | null = null,
 ): Subscription {
   return readInput(() => {
-    const channels = [...new Set([BROADCAST, ...query.getAll("channel")])];
+    const channels = [...new Set([BROADCAST, ...channelsOf(query)])];
     channels.forEach(checkSubscription);
     return {
       channels,

@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
+import { MAIN_DOORS } from "../support/doors.ts";
 import { RawConnection, request } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
 
@@ -32,6 +33,67 @@ Deno.test("every endpoint refuses other methods with 405 and Allow", async () =>
       assertEquals([type, title], ["urn:hark:problem:method-not-allowed", "Method Not Allowed"]);
     }
   }
+});
+
+Deno.test("a path with a slash too many gets 404, which names the right one", async () => {
+  await using server = await startServer();
+  const paths: Record<string, string> = {
+    "/events/": "/events",
+    "//events": "/events",
+    "/ws/?channel=a": "/ws",
+    "/channels/": "/channels",
+    "//channels//ci": "/channels/ci",
+    "/channels/ci/": "/channels/ci",
+    "/channels/ci/presence///": "/channels/ci/presence",
+    "/broadcast/a%2Fb/": "/broadcast/a%2Fb",
+    "//socket.io/": "/socket.io",
+    "/socket.io//": "/socket.io",
+    "//": "/",
+    "/index.html/": "/index.html",
+    "//client.js": "/client.js",
+    "/nothing/": "",
+    "/nothing": "",
+    "/broadcast/": "",
+    "/events/x": "",
+    "//../main.ts": "",
+  };
+  for (const [path, right] of Object.entries(paths)) {
+    for (const method of ["GET", "POST"]) {
+      const answer = await request(server.port, [`${method} ${path} HTTP/1.1`, "Host: localhost"]);
+      const { type, detail } = JSON.parse(answer.body);
+      assertEquals([answer.status, type], [404, "urn:hark:problem:not-found"], path);
+      const hint = right === ""
+        ? "see the README for the endpoints"
+        : `the path has a slash too many, use ${right}`;
+      assertEquals(detail, `There is nothing here: ${hint}`, path);
+    }
+  }
+  assertEquals((await server.metrics()).get("hark_publications_total"), 0);
+});
+
+Deno.test("a channel under another server's name for it is refused, other parameters are not", async () => {
+  await using server = await startServer();
+  const paths = ["/broadcast/x", "/events", "/sessions"];
+  for (const name of ["channels", "channel[]", "topic", "topics", "room"]) {
+    const why = `Cannot read ?${name}=: the parameter is channel, once for each: ` +
+      "?channel=a&channel=b";
+    const query = new URLSearchParams([["channel", "a"], [name, "b"]]).toString();
+    for (const path of paths) {
+      const { status, body } = await server.fetch(`${path}?${query}`);
+      assertEquals([status, JSON.parse(body).detail], [400, why], path);
+    }
+    assertEquals((await server.fetch(`/broadcast/x?${query}`, { method: "HEAD" })).status, 400);
+    const ended = await server.fetch(`/sessions?user=a&${query}`, { method: "DELETE" });
+    assertEquals(ended.status, 400);
+    for (const door of MAIN_DOORS) {
+      const told = door.name === "Socket.IO 2" ? "" : "bad-request";
+      assertEquals(await door.knock(server, { query }), [told, why], door.name);
+    }
+  }
+  for (const door of MAIN_DOORS) {
+    assertEquals(await door.knock(server, { query: "Channel=a&rooms=b&utm=c" }), undefined);
+  }
+  assertEquals((await server.metrics()).get("hark_publications_total"), 0);
 });
 
 Deno.test("every endpoint answers OPTIONS with Allow and nothing else", async () => {
@@ -76,10 +138,8 @@ Deno.test("HEAD on /events opens no stream", async () => {
 Deno.test("what is not there is answered with 404 problem details", async () => {
   await using server = await startServer();
   const paths = [
-    ..."/nothing /broadcast /broadcast/ /broadcast/a/b /broadcast//a /count/ /ws/ /Count".split(
-      " ",
-    ),
-    ...["/healthz/x", "//count", "/%63ount", "/events/", "/metrics%00"],
+    ...["/nothing", "/broadcast", "/broadcast/", "/broadcast/a/b", "/Count", "/healthz/x"],
+    ...["/%63ount", "/metrics%00"],
   ];
   for (const path of paths) {
     for (const method of ["GET", "POST", "OPTIONS"]) {
