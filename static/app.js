@@ -150,7 +150,9 @@ async function askPresence(/** @type {string} */ channel) {
   try {
     const { count, entries } = await hark.presence(channel);
     const clients = new Set(entries.map(({ client }) => client));
-    present.set(channel, { clients, more: count - clients.size });
+    // Whoever may not know them is not told who comes and goes: the count would soon be wrong.
+    if (clients.size === 0) present.delete(channel);
+    else present.set(channel, { clients, more: count - clients.size });
   } catch {
     present.delete(channel); // Shown as unknown; the next connection asks again.
   }
