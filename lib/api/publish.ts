@@ -10,7 +10,7 @@ import type { Publisher } from "../broker/publisher.ts";
 import { type Access, callerOf } from "../http/access.ts";
 import { BodyReader } from "../http/body.ts";
 import { channelsOf } from "../http/channels.ts";
-import { type Content, type ContentLimits, contentOf, readContent } from "../http/content.ts";
+import { type ContentLimits, readContent, type Reading, readingOf } from "../http/content.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
 
@@ -25,6 +25,8 @@ export interface PublishOptions extends ContentLimits {
 
 /** A body of several messages may have the bytes of so many of the largest. */
 export const LARGEST_PER_BATCH = 16;
+/** A form's body may have the bytes of so many: percent-encoding makes three of one. */
+export const LARGEST_PER_FORM = 3;
 /** All the bodies that are being read may together have the bytes of so many of the largest. */
 export const LARGEST_BATCHES = 64;
 
@@ -79,23 +81,28 @@ export class PublishEndpoint {
     const event = query.get("event") ?? MESSAGE;
     readInput(() => checkDraft({ channel, event, data: "" }));
     const key = readIdempotencyKey(request.headers);
-    const content = contentOf(request.headers);
-    const bytesMax = content === "lines" ? this.#batchBytesMax : this.#options.publishBytesMax;
-    const body = await this.#bodies.read(request, bytesMax);
-    const messages = readContent(content, body, this.#options);
+    const reading = readingOf(request.headers, query);
+    const body = await this.#bodies.read(request, this.#bytesMax(reading));
+    const messages = readContent(reading, body, this.#options);
     const drafts = messages.map((data) => ({ channel, event, data }));
     const once = key === undefined ? undefined : {
       caller: grant.caller,
       key: ownKey(exchange, grant, key),
-      fingerprint: await fingerprintOf(content, channel, event, body),
+      fingerprint: await fingerprintOf(reading, channel, event, body),
     };
     const receipt = await this.#options.publisher.publish(drafts, grant, once);
-    return json(JSON.stringify(answerOf(content, channel, event, receipt)));
+    return json(JSON.stringify(answerOf(reading, channel, event, receipt)));
   };
 
   /** Gives up the requests whose bodies have not come whole, so that stopping waits for none. */
   close(): void {
     this.#bodies.close();
+  }
+
+  #bytesMax({ content }: Reading): number {
+    if (content === "lines") return this.#batchBytesMax;
+    const { publishBytesMax } = this.#options;
+    return content === "form" ? LARGEST_PER_FORM * publishBytesMax : publishBytesMax;
   }
 
   /** What the publisher may do. Throws a `Refusal` if that is not to publish here. */
@@ -120,19 +127,19 @@ function ownKey({ address }: Exchange, { caller }: Grant, key: string): string {
   return caller === networkOf(address) ? `${address} ${key}` : key;
 }
 
-// Neither a channel nor an event has a line break, so that no two requests have the same beginning.
+// None of these has a line break, so that no two requests have the same beginning.
 async function fingerprintOf(
-  content: Content,
+  reading: Reading,
   channel: string,
   event: string,
   body: Uint8Array<ArrayBuffer>,
 ): Promise<string> {
-  const head = new TextEncoder().encode(`${content}\n${channel}\n${event}\n`);
+  const head = new TextEncoder().encode(`${JSON.stringify(reading)}\n${channel}\n${event}\n`);
   const digest = await crypto.subtle.digest("SHA-256", concat([head, body]));
   return new Uint8Array(digest).toBase64();
 }
 
-function answerOf(content: Content, channel: string, event: string, receipt: Receipt) {
+function answerOf({ content }: Reading, channel: string, event: string, receipt: Receipt) {
   const { time } = receipt;
   const publications = idsOf(receipt).map((id) => ({ id, channel, event, time }));
   return content === "lines" ? { publications } : publications[0];

@@ -1,9 +1,17 @@
 import { parseJson } from "../core/json.ts";
 import { Refusal } from "../core/errors.ts";
 import type { Data } from "../core/publication.ts";
+import { formToJson, quoteField, readField } from "./form.ts";
 
-/** How a body is read: JSON, text, JSON on each line, or bytes. */
-export type Content = "json" | "text" | "lines" | "bytes";
+/** What a body is: JSON, text, JSON on each line, the fields of a form, or bytes. */
+export type Content = "json" | "text" | "lines" | "form" | "bytes";
+
+/** How a body is to be read. */
+export interface Reading {
+  readonly content: Content;
+  /** The one field of a form that has the message, as JSON; undefined for all fields as an object. */
+  readonly field?: string | undefined;
+}
 
 /** What a body may carry. */
 export interface ContentLimits {
@@ -21,55 +29,99 @@ const WHITE_SPACE: readonly number[] = [NEWLINE, RETURN, 0x20, 0x09];
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
+/** What `?as=` may say, and what the body is then. */
+const AS: ReadonlyMap<string, Content> = new Map([
+  ["text", "text"],
+  ["json", "json"],
+  ["form", "form"],
+  ["binary", "bytes"],
+]);
+const JSON_TYPE = /^((application|text)\/json|.*\+json)$/;
+const LINES_TYPE = /^application\/(x-)?(ndjson|jsonl|jsonlines)$/;
+/** What curl says it sends if it is given a text, and the text that is not called so. */
+const TEXT_TYPE =
+  /^(text\/.*|application\/(x-www-form-urlencoded|xml(-dtd)?|(x-)?(javascript|yaml|sh)|toml|sql|graphql)|.*\+(xml|yaml))$/;
+
 /**
- * How the body of a request is to be read. JSON is `application/json` and every type that ends in
- * `+json`; text is `text/…`, no type at all, and what curl says it sends when it is given a text.
+ * How the body of a request is to be read: as `?as=text|json|form|binary` says, whatever its type, and
+ * with `as=form` by `?field=`; without it by the type. JSON is `application/json`, `text/json` and every
+ * type that ends in `+json`; lines are `application/x-ndjson` and `application/jsonl`; text is `text/…`,
+ * XML and other text, no type at all, and what curl says it sends when it is given a text.
  * Throws a `Refusal` for what cannot be carried.
  */
-export function contentOf(headers: Headers): Content {
+export function readingOf(headers: Headers, query: URLSearchParams): Reading {
   const coding = headers.get("content-encoding")?.trim() ?? "identity";
   if (coding.toLowerCase() !== "identity") {
     throw new Refusal("unsupported", "Cannot take a compressed body: send it without encoding");
   }
+  const as = query.get("as");
+  const field = query.get("field") ?? undefined;
+  if (field !== undefined && as !== "form") {
+    throw new Refusal("bad-request", "Cannot read a field of what is no form: add as=form");
+  }
   const [essence = "", ...parameters] = (headers.get("content-type") ?? "text/plain").split(";");
   const type = essence.trim().toLowerCase();
-  if (!TOKEN.test(type)) {
-    throw new Refusal(
-      "unsupported",
-      "Cannot read Content-Type: expected a type and a subtype, such as application/json",
-    );
-  }
-  if (type.startsWith("multipart/")) {
-    throw new Refusal(
-      "unsupported",
-      "Cannot take a form of several parts: send one message as the body, or application/x-ndjson",
-    );
-  }
-  const content = contentOfType(type);
-  if (content !== "bytes") checkCharset(parameters);
-  return content;
+  if (as !== null) return { content: readAs(as, type), field };
+  return { content: contentOfType(type, parameters) };
 }
 
 /**
  * The messages of a body: one, but one a line of `lines`. JSON stays as it was sent; text becomes
- * `{"message":"…"}`. Throws a `Refusal` that says what is wrong, and in which line.
+ * `{"message":"…"}`, a form an object of its fields or the JSON of the one that is named. Throws a
+ * `Refusal` that says what is wrong, and in which line or field.
  */
 export function readContent(
-  content: Content,
+  { content, field }: Reading,
   body: Uint8Array<ArrayBuffer>,
   limits: ContentLimits,
 ): Data[] {
   if (content === "bytes") return [body];
   if (content === "lines") return readLines(body, limits);
   const text = decodeText(body);
-  return [content === "json" ? readJson(text, "the body") : JSON.stringify({ message: text })];
+  if (content === "json") return [readJson(text, "the body")];
+  if (content === "text") return [JSON.stringify({ message: text })];
+  if (field === undefined) return [formToJson(text)];
+  return [readJson(readField(text, field), quoteField(field))];
 }
 
-function contentOfType(type: string): Content {
-  if (type === "application/json" || type.endsWith("+json")) return "json";
-  if (type === "application/x-ndjson") return "lines";
-  const isText = type.startsWith("text/") || type === "application/x-www-form-urlencoded";
-  return isText ? "text" : "bytes";
+function readAs(as: string, type: string): Content {
+  const content = AS.get(as);
+  if (content === undefined) {
+    const got = JSON.stringify(as.slice(0, 80));
+    throw new Refusal(
+      "bad-request",
+      `Cannot read as: expected text, json, form or binary, got ${got}`,
+    );
+  }
+  if (content === "form") refuseParts(type);
+  return content;
+}
+
+function contentOfType(type: string, parameters: readonly string[]): Content {
+  if (!TOKEN.test(type)) {
+    throw new Refusal(
+      "unsupported",
+      "Cannot read Content-Type: expected a type and a subtype, such as application/json",
+    );
+  }
+  refuseParts(type);
+  const content = JSON_TYPE.test(type)
+    ? "json"
+    : LINES_TYPE.test(type)
+    ? "lines"
+    : TEXT_TYPE.test(type)
+    ? "text"
+    : "bytes";
+  if (content !== "bytes") checkCharset(parameters);
+  return content;
+}
+
+function refuseParts(type: string): void {
+  if (!type.startsWith("multipart/")) return;
+  throw new Refusal(
+    "unsupported",
+    "Cannot take a form of several parts: send one message as the body, or application/x-ndjson",
+  );
 }
 
 function checkCharset(parameters: readonly string[]): void {
@@ -86,7 +138,7 @@ function decodeText(body: Uint8Array): string {
   } catch {
     throw new Refusal(
       "bad-request",
-      "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream",
+      "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream, or with ?as=binary",
     );
   }
 }

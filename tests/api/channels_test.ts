@@ -197,7 +197,7 @@ Deno.test("POST /channels/:channel refuses what is wrong, with a sentence", asyn
     ["a", Uint8Array.of(0xff), {}, [
       400,
       "bad-request",
-      "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream",
+      "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream, or with ?as=binary",
     ]],
     ["a", "x", { "content-encoding": "gzip" }, [
       415,
@@ -522,4 +522,51 @@ Deno.test("a body that does not come whole holds up neither others nor stopping"
     assertEquals((await connection.head()).status, 503);
   }
   await deadline(stopped);
+});
+
+Deno.test("POST /channels/:channel reads a body as ?as= says", async () => {
+  await using server = await startServer({ publishBytesMax: 100 });
+  const post = async (query: string, body: string, type: string, headers = {}) => {
+    const init = { method: "POST", body, headers: { "content-type": type, ...headers } };
+    return await server.fetch(`/channels/hooks?${query}`, init);
+  };
+  const form = "application/x-www-form-urlencoded";
+  const payload = `payload=${encodeURIComponent('{"ref":"main"}')}&x=1`;
+  const cases: readonly [query: string, body: string, type: string, published: object][] = [
+    ["", payload, form, { data: { message: payload } }],
+    ["as=text", "[1]", "application/json", { data: { message: "[1]" } }],
+    ["as=json", "[1]", "text/plain", { data: [1] }],
+    ["as=json", "[1]", "application/x-ndjson", { data: [1] }],
+    ["as=binary", "[1]", "application/json", { base64: btoa("[1]") }],
+    ["as=form", payload, "text/plain", { data: { payload: '{"ref":"main"}', x: "1" } }],
+    ["as=form&field=payload", payload, form, { data: { ref: "main" } }],
+    ["", "<a/>", "application/xml", { data: { message: "<a/>" } }],
+    // What counts is the message, not how much longer the form makes it.
+    ["as=form&field=a", `a=${encodeURIComponent(`"${"ü".repeat(48)}"`)}`, form, {
+      data: "ü".repeat(48),
+    }],
+  ];
+  for (const [query, body, type, published] of cases) {
+    const { status, body: answer } = await post(query, body, type);
+    assertEquals(status, 200, answer);
+    const { publications } = JSON.parse((await server.fetch("/channels/hooks")).body);
+    const { data, base64 } = publications.at(-1);
+    assertEquals<unknown>(
+      JSON.parse(JSON.stringify({ data, base64 })),
+      published,
+      `${query} ${type}`,
+    );
+  }
+  for (const [query, body] of [["as=xml", "1"], ["as=form&field=b", "a=1"], ["field=a", "a=1"]]) {
+    assertEquals((await post(query!, body!, form)).status, 400, query);
+  }
+  assertEquals((await post("as=form&field=a", `a=${"1".repeat(101)}`, form)).status, 413);
+  assertEquals((await post("as=form", `a=${"1".repeat(299)}`, form)).status, 413);
+
+  // The same body that is read in another way is another request.
+  const key = { "idempotency-key": "k" };
+  assertEquals((await post("as=form&field=payload", payload, form, key)).status, 200);
+  assertEquals((await post("as=form&field=payload", payload, form, key)).status, 200);
+  assertEquals((await post("as=form&field=x", payload, form, key)).status, 422);
+  assertEquals((await post("as=form", payload, form, key)).status, 422);
 });

@@ -2,14 +2,15 @@ import { assert, assertEquals } from "@std/assert";
 import { DEPTH_MAX, parseJson } from "../../lib/core/json.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { dataBytes } from "../../lib/core/publication.ts";
-import { type Content, contentOf, readContent } from "../../lib/http/content.ts";
+import { type Content, readContent, type Reading, readingOf } from "../../lib/http/content.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { nested, several, someBytes, someJson, someText } from "./grammar.ts";
 import { mutateBytes, mutateText } from "./mutator.ts";
 import { attempt, checkPrototypes } from "./properties.ts";
 
-const CONTENTS: readonly Content[] = ["json", "text", "lines", "bytes"];
+const CONTENTS: readonly Content[] = ["json", "text", "lines", "form", "bytes"];
+const QUERIES = ["", "as=text", "as=json", "as=form", "as=binary", "as=form&field=a", "as=x"];
 const LIMITS = { publishBytesMax: 100, publishPerSecondMax: 5 };
 const TYPES: readonly string[] = [
   ...["application/json", "application/problem+json", "application/x-ndjson", "text/plain"],
@@ -51,12 +52,13 @@ const bodyFuzzer: Fuzzer = {
   round(dice, show) {
     const headers = someHeaders(dice);
     show(Object.fromEntries(headers));
-    const content = attempt(() => contentOf(headers), [Refusal]);
-    const kind = "value" in content ? content.value : dice.pick(CONTENTS);
+    const query = new URLSearchParams(dice.pick(QUERIES));
+    const found = attempt(() => readingOf(headers, query), [Refusal]);
+    const reading = "value" in found ? found.value : { content: dice.pick(CONTENTS) };
     const body = someBody(dice);
     show(body);
-    const messages = attempt(() => readContent(kind, body, LIMITS), [Refusal], { quotes: true });
-    if ("value" in messages) checkMessages(kind, body, messages.value);
+    const messages = attempt(() => readContent(reading, body, LIMITS), [Refusal], { quotes: true });
+    if ("value" in messages) checkMessages(reading, body, messages.value);
     checkPrototypes();
   },
 };
@@ -98,7 +100,7 @@ function someBody(dice: Dice): Uint8Array<ArrayBuffer> {
 }
 
 function checkMessages(
-  content: Content,
+  { content, field }: Reading,
   body: Uint8Array,
   messages: readonly (string | Uint8Array)[],
 ): void {
@@ -106,7 +108,14 @@ function checkMessages(
   const text = decoder.decode(body);
   const values = messages.map((message) => JSON.parse(String(message)));
   if (content === "text") assertEquals(values, [{ message: text }]);
-  else if (content === "json") assertEquals(messages, [text]);
+  else if (content === "form") {
+    const fields = new URLSearchParams(`&${text}`);
+    if (field !== undefined) return assertEquals(messages, [fields.get(field)!]);
+    const told = Object.entries(values[0]).flatMap(([name, value]) =>
+      [value].flat().map((each) => `${name}=${each}`)
+    );
+    assertEquals(told.sort(), Array.from(fields, ([name, value]) => `${name}=${value}`).sort());
+  } else if (content === "json") assertEquals(messages, [text]);
   else {
     assert(messages.length >= 1 && messages.length <= LIMITS.publishPerSecondMax);
     for (const message of messages as string[]) {

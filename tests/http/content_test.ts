@@ -1,14 +1,18 @@
 import { assert, assertEquals, assertThrows } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Data } from "../../lib/core/publication.ts";
-import { type Content, contentOf, readContent } from "../../lib/http/content.ts";
+import { type Content, readContent, type Reading, readingOf } from "../../lib/http/content.ts";
 import { retainedBytes } from "../support/retained.ts";
 
 const LIMITS = { publishBytesMax: 20, publishPerSecondMax: 3 };
 
-function read(content: Content, body: string | number[]): Data[] {
+function read(content: Content, body: string | number[], field?: string): Data[] {
   const bytes = typeof body === "string" ? new TextEncoder().encode(body) : Uint8Array.from(body);
-  return readContent(content, bytes, LIMITS);
+  return readContent({ content, field }, bytes, LIMITS);
+}
+
+function reading(headers: HeadersInit, query = ""): Reading {
+  return readingOf(new Headers(headers), new URLSearchParams(query));
 }
 
 function refusalOf(act: () => unknown): [string, string] {
@@ -25,20 +29,34 @@ const TYPES: readonly (readonly [type: string | undefined, content: Content])[] 
   ['text/plain;charset="UTF-8"', "text"],
   ["text/csv; header=present", "text"],
   ["application/x-www-form-urlencoded", "text"],
+  ["text/xml; charset=utf-8", "text"],
+  ["application/xml", "text"],
+  ["application/xml-dtd", "text"],
+  ["application/rss+xml", "text"],
+  ["image/svg+xml", "text"],
+  ["application/javascript", "text"],
+  ["application/x-yaml", "text"],
+  ["application/openapi+yaml", "text"],
+  ["application/toml", "text"],
+  ["text/json; charset=utf-8", "json"],
   ["application/x-ndjson", "lines"],
+  ["application/ndjson", "lines"],
+  ["application/jsonl; charset=utf-8", "lines"],
   ["application/octet-stream", "bytes"],
   ["image/png", "bytes"],
   ["application/jsonx; charset=latin1", "bytes"],
+  ["application/xmlx", "bytes"],
+  ["image/json", "bytes"],
 ];
 
-Deno.test("contentOf() knows how each media type is read", () => {
+Deno.test("readingOf() knows how each media type is read", () => {
   for (const [type, content] of TYPES) {
-    const headers = new Headers(type === undefined ? {} : { "content-type": type });
-    assertEquals([type, contentOf(headers)], [type, content]);
+    const headers: HeadersInit = type === undefined ? {} : { "content-type": type };
+    assertEquals([type, reading(headers)], [type, { content }]);
   }
 });
 
-Deno.test("contentOf() refuses what cannot be carried, with a sentence", () => {
+Deno.test("readingOf() refuses what cannot be carried, with a sentence", () => {
   const charset = "Cannot read this charset: send the text as UTF-8";
   const compressed = "Cannot take a compressed body: send it without encoding";
   const malformed =
@@ -56,9 +74,97 @@ Deno.test("contentOf() refuses what cannot be carried, with a sentence", () => {
     [{ "content-encoding": "identity, br" }, compressed],
   ];
   for (const [headers, message] of refused) {
-    assertEquals(refusalOf(() => contentOf(new Headers(headers))), ["unsupported", message]);
+    assertEquals(refusalOf(() => reading(headers)), ["unsupported", message]);
   }
-  assertEquals(contentOf(new Headers({ "content-encoding": "Identity" })), "text");
+  assertEquals(reading({ "content-encoding": "Identity" }), { content: "text" });
+});
+
+Deno.test("readingOf() goes by as= and field=, whatever the type of the body", () => {
+  const types = [
+    "image/png",
+    "application/json",
+    "text/plain; charset=latin1",
+    "multipart/x",
+    "a",
+    "",
+  ];
+  const cases: readonly [query: string, Reading][] = [
+    ["as=text", { content: "text", field: undefined }],
+    ["as=json", { content: "json", field: undefined }],
+    ["as=binary", { content: "bytes", field: undefined }],
+    ["as=form", { content: "form", field: undefined }],
+    ["as=form&field=payload", { content: "form", field: "payload" }],
+    ["as=form&field=", { content: "form", field: "" }],
+  ];
+  for (const type of types) {
+    for (const [query, expected] of cases) {
+      if (type.startsWith("multipart/") && expected.content === "form") continue;
+      assertEquals(reading({ "content-type": type }, query), expected, `${type} ${query}`);
+    }
+  }
+  const as = (got: string) => `Cannot read as: expected text, json, form or binary, got ${got}`;
+  const field = "Cannot read a field of what is no form: add as=form";
+  const refused: readonly [query: string, message: string][] = [
+    ["as=", as('""')],
+    ["as=JSON", as('"JSON"')],
+    ["as=lines", as('"lines"')],
+    ["as=constructor", as('"constructor"')],
+    [`as=${"x".repeat(1000)}`, as(`"${"x".repeat(80)}"`)],
+    ["field=payload", field],
+    ["as=json&field=payload", field],
+  ];
+  for (const [query, message] of refused) {
+    assertEquals(refusalOf(() => reading({}, query)), ["bad-request", message], query);
+  }
+  const parts = { "content-type": "Multipart/Form-Data; boundary=x" };
+  assertEquals(refusalOf(() => reading(parts, "as=form"))[0], "unsupported");
+  const compressed = { "content-encoding": "gzip" };
+  assertEquals(refusalOf(() => reading(compressed, "as=binary"))[0], "unsupported");
+});
+
+Deno.test("readContent() makes an object of a form", () => {
+  const cases: readonly [form: string, json: string][] = [
+    ["", "{}"],
+    ["a=1", '{"a":"1"}'],
+    ["a=1&b=2", '{"a":"1","b":"2"}'],
+    ["text=two+words%20%26%20more&", '{"text":"two words & more"}'],
+    ["a=1&b&a=&a=3", '{"a":["1","","3"],"b":""}'],
+    ["?a=1", '{"?a":"1"}'],
+    ["%C3%BC=%F0%9F%98%80", '{"ü":"😀"}'],
+    ["__proto__=1&__proto__=2", '{"__proto__":["1","2"]}'],
+    ["=x&a=b=c", '{"":"x","a":"b=c"}'],
+    ["a=%00%0A", '{"a":"\\u0000\\n"}'],
+  ];
+  for (const [form, json] of cases) assertEquals(read("form", form), [json], form);
+});
+
+Deno.test("readContent() takes the JSON in one field of a form as it is", () => {
+  const json = '{"ref": "main", "n": 1.0, "+": "a b"}';
+  const form = `a=1&payload=${encodeURIComponent(json)}&b=2`;
+  assertEquals(read("form", form, "payload"), [json]);
+  assertEquals(read("form", "=1", ""), ["1"]);
+  const utf8 =
+    "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream, or with " +
+    "?as=binary";
+  const encoding = "Cannot read the body as a form: its percent-encoding is malformed or not UTF-8";
+  const refused: readonly [string | number[], field: string | undefined, message: string][] = [
+    ["a=1", "payload", 'Cannot read field "payload": the form does not have it'],
+    ["", "payload", 'Cannot read field "payload": the form does not have it'],
+    ["a=1&a=2", "a", 'Cannot read field "a": the form has it more than once'],
+    ["a=", "a", 'Cannot read field "a" as JSON: Unexpected end of JSON input'],
+    [
+      "a=1",
+      "x\n".repeat(100),
+      `Cannot read field ${JSON.stringify("x\n".repeat(40))}: the form does not have it`,
+    ],
+    ["a=%", undefined, encoding],
+    ["a=%zz", "a", encoding],
+    ["a=%FC", undefined, encoding],
+    [[0x61, 0x3d, 0xfc], undefined, utf8],
+  ];
+  for (const [body, field, message] of refused) {
+    assertEquals(refusalOf(() => read("form", body, field)), ["bad-request", message]);
+  }
 });
 
 Deno.test("readContent() keeps JSON as it was sent", () => {
@@ -93,7 +199,9 @@ Deno.test("readContent() makes a message of each line", () => {
 });
 
 Deno.test("readContent() says what is wrong, and in which line", () => {
-  const utf8 = "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream";
+  const utf8 =
+    "Cannot read the body: it is not UTF-8; send bytes as application/octet-stream, or with " +
+    "?as=binary";
   const end = "Unexpected end of JSON input";
   const refused: readonly (readonly [Content, string | number[], string, string])[] = [
     ["json", "", "bad-request", `Cannot read the body as JSON: ${end}`],
@@ -146,8 +254,13 @@ Deno.test("readContent() gives messages that keep nothing of their body", async 
     const bytes = await retainedBytes((index) => {
       const rest = content === "lines" ? "\n".repeat(100_000) : "";
       const body = encoder.encode(`"number ${1_000_000 + index}"${rest}`);
-      return readContent(content, body, LIMITS);
+      return readContent({ content }, body, LIMITS);
     });
     assert(bytes < 1000, `${content}: ${bytes} bytes`);
   }
+  const ofField = await retainedBytes((index) => {
+    const body = encoder.encode(`rest=${"x".repeat(100_000)}&a="number ${1_000_000 + index}"`);
+    return readContent({ content: "form", field: "a" }, body, LIMITS);
+  });
+  assert(ofField < 1000, `form: ${ofField} bytes`);
 });

@@ -13,7 +13,7 @@ import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import { STALLED_MS } from "../../lib/hub/replay.ts";
 import { usage } from "../../lib/config/help.ts";
 import { LIMIT_MAX } from "../../lib/api/channels.ts";
-import { LARGEST_BATCHES, LARGEST_PER_BATCH } from "../../lib/api/publish.ts";
+import { LARGEST_BATCHES, LARGEST_PER_BATCH, LARGEST_PER_FORM } from "../../lib/api/publish.ts";
 import { NAMES_MAX } from "../../lib/api/sessions.ts";
 import { LARGEST_POSTS } from "../../lib/protocols/socketio/endpoint.ts";
 import { PEERS_MAX } from "../../lib/observe/log.ts";
@@ -64,6 +64,11 @@ function boundsTable(): string {
   const disconnected = (why: string) => `\`hark_disconnects_total{reason="${why}"}\``;
   const rows = [
     ["levels of arrays and objects in JSON", DEPTH_MAX, rejected("bad-request")],
+    [
+      "bytes of the body of a form",
+      `${LARGEST_PER_FORM} × \`publish-bytes-max\``,
+      rejected("too-large"),
+    ],
     [
       "bytes of a body of several messages",
       `${LARGEST_PER_BATCH} × \`publish-bytes-max\``,
