@@ -150,7 +150,7 @@ export class Idempotency<Result> {
   }
 }
 
-/** No caller's name has a line break, so that no two requests have the same name. */
-function nameOf({ caller, key }: KeyedRequest): string {
+/** The name of a key; no two have the same, as no caller's name has a line break. */
+export function nameOf({ caller, key }: KeyedRequest): string {
   return `${caller}\n${key}`;
 }

@@ -2,6 +2,8 @@ import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock } from "../../lib/core/clock.ts";
 import type { Broker, HistoryPage } from "../../lib/broker/broker.ts";
 import { Refusal } from "../../lib/core/errors.ts";
+import { feedContract } from "./feed_contract.ts";
+import { keysContract } from "./keys_contract.ts";
 import type { Journal } from "../../lib/broker/journal.ts";
 import type { Data } from "../../lib/core/publication.ts";
 import {
@@ -17,8 +19,18 @@ import {
   TurningClock,
 } from "./helpers.ts";
 
-/** Tests what `Broker` promises, on journals that `create` makes, whose log is empty. */
-export function brokerContract(name: string, create: (clock: Clock) => Journal): void {
+/**
+ * Tests what `Broker` promises, on journals that `create` makes, whose log is empty; `canReopen` if all
+ * that they keep can be read again when a feed was lost.
+ */
+export function brokerContract(
+  name: string,
+  create: (clock: Clock) => Journal,
+  { canReopen }: { canReopen: boolean },
+): void {
+  keysContract(name, create);
+  feedContract(name, create, canReopen);
+
   interface Context {
     readonly broker: Broker;
     readonly clock: TurningClock;

@@ -37,32 +37,50 @@ export function brokerOn(journal: Journal, clock: Clock, limits: Limits = {}): L
 /** What was delivered, and a way to wait for it. */
 export class Deliveries implements Sink {
   readonly publications: Publication[] = [];
-  /** Everything else that happened, with the offsets that were delivered before. */
+  /** Everything else that happened, in order. */
   readonly events: string[] = [];
   /** Called with each as it is delivered. */
   onDelivery: (publication: Publication) => void = () => {};
-  #waiting: { count: number; resolve: () => void } | undefined;
+  #waiting: { isDone: () => boolean; resolve: () => void } | undefined;
 
   deliver(publication: Publication): void {
     this.publications.push(publication);
     this.onDelivery(publication);
-    if (this.publications.length === this.#waiting?.count) this.#waiting.resolve();
+    this.#changed();
   }
 
   reset({ offset }: Position): void {
-    this.events.push(`reset to ${offset} after ${this.publications.length}`);
+    this.#note(`reset to ${offset} after ${this.publications.length}`);
   }
 
   health(isUp: boolean, why: string): void {
-    this.events.push(isUp ? "up" : `down: ${why}`);
+    this.#note(isUp ? "up" : `down: ${why}`);
   }
 
-  /** Resolves with the offsets of the first `count`, once so many have come. */
+  /** Resolves with the offsets of all that have come, once these are `count`. */
   async offsets(count: number): Promise<number[]> {
-    if (this.publications.length < count) {
-      await deadline(new Promise<void>((resolve) => this.#waiting = { count, resolve }));
-    }
+    await this.#until(() => this.publications.length >= count);
     return this.publications.map(({ offset }) => offset);
+  }
+
+  /** Resolves with the events after the first, which is where the log begins, once these are `count`. */
+  async eventsAfterStart(count: number): Promise<string[]> {
+    await this.#until(() => this.events.length > count);
+    return this.events.slice(1);
+  }
+
+  async #until(isDone: () => boolean): Promise<void> {
+    if (isDone()) return;
+    await deadline(new Promise<void>((resolve) => this.#waiting = { isDone, resolve }));
+  }
+
+  #note(event: string): void {
+    this.events.push(event);
+    this.#changed();
+  }
+
+  #changed(): void {
+    if (this.#waiting?.isDone()) this.#waiting.resolve();
   }
 }
 

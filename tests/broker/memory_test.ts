@@ -3,7 +3,7 @@ import { MemoryJournal } from "../../lib/broker/memory.ts";
 import { brokerContract } from "./contract.ts";
 import { TurningClock } from "./helpers.ts";
 
-brokerContract("MemoryJournal", (clock) => new MemoryJournal(clock));
+brokerContract("MemoryJournal", (clock) => new MemoryJournal(clock), { canReopen: false });
 
 Deno.test("MemoryJournal begins a new epoch each time", () => {
   const clock = new TurningClock();

@@ -22,11 +22,13 @@ import { countRows, crashed, inFile, newFile, open, PAGE_BYTES, walBytes } from 
 brokerContract(
   "SqliteJournal",
   (clock) => new SqliteJournal(newFile(), clock, "normal"),
+  { canReopen: true },
 );
 
 brokerContract(
   "SqliteJournal with sync full",
   (clock) => new SqliteJournal(newFile(), clock, "full"),
+  { canReopen: true },
 );
 
 Deno.test("SqliteJournal goes on with the same log after a restart", async () => {

@@ -121,6 +121,7 @@ export class SqliteJournal implements Journal {
       return error as Error;
     }
     this.#position = { epoch, offset };
+    for (const { once } of appended) if (once !== undefined) this.#removal.keepKey(once);
     this.#feed?.onEntries(appended.flatMap(({ entries }) => entries));
     group.forEach(({ resolve }, index) => resolve(appended[index]!.receipt));
     return undefined;

@@ -1,0 +1,250 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Journal } from "../../lib/broker/journal.ts";
+import type { LogBroker } from "../../lib/broker/log_broker.ts";
+import type { Clock } from "../../lib/core/clock.ts";
+import { Refusal } from "../../lib/core/errors.ts";
+import { FaultyJournal } from "./faulty_journal.ts";
+import {
+  brokerOn,
+  Deliveries,
+  draft,
+  publish,
+  publishOn,
+  readAfter,
+  summary,
+  TurningClock,
+} from "./helpers.ts";
+
+/** Longer than a broker waits before it opens a journal again, and than it waits for what is kept. */
+const LONG_MS = 10_000;
+
+/** Tests what a broker makes of a feed with faults, and of a journal that is away. */
+export function feedContract(
+  name: string,
+  create: (clock: Clock) => Journal,
+  canReopen: boolean,
+): void {
+  interface Context {
+    readonly broker: LogBroker;
+    readonly journal: FaultyJournal;
+    readonly clock: TurningClock;
+    readonly deliveries: Deliveries;
+  }
+
+  function test(title: string, body: (context: Context) => Promise<void>): void {
+    Deno.test(`${name} ${title}`, async () => {
+      const clock = new TurningClock();
+      const journal = new FaultyJournal(create(clock));
+      const broker = brokerOn(journal, clock);
+      const deliveries = new Deliveries();
+      await broker.start(deliveries);
+      try {
+        await body({ broker, journal, clock, deliveries });
+      } finally {
+        await broker.close();
+      }
+      assertEquals(clock.timers, 0);
+    });
+  }
+
+  const completeAfter = async (broker: LogBroker, since: number) =>
+    (await readAfter(broker, since)).complete;
+
+  test("knows where the log begins once it has started", async ({ broker, clock }) => {
+    const other = brokerOn(create(clock), clock);
+    const deliveries = new Deliveries();
+    const position = await other.start(deliveries);
+    assertEquals([position, position.offset], [other.position, 0]);
+    assertEquals(deliveries.events, ["reset to 0 after 0"]);
+    assertEquals(position.epoch === broker.position.epoch, false);
+    await other.close();
+  });
+
+  test("publishes nothing before it has started, nor once it is closed", async ({ clock }) => {
+    const broker = brokerOn(create(clock), clock);
+    const refusalOf = async () => {
+      const { type, message } = await assertRejects(() => publishOn(broker, "a"), Refusal);
+      return `${type}: ${message}`;
+    };
+    const refusal = (why: string) => `unavailable: Cannot publish: ${why}; try again later`;
+    assertEquals(await refusalOf(), refusal("it has not started"));
+    await broker.start(new Deliveries());
+    await broker.close();
+    assertEquals(await refusalOf(), refusal("the server is stopping"));
+  });
+
+  test("never ignores that an offset is missing", async (context) => {
+    const { broker, journal, clock, deliveries } = context;
+    await publishOn(broker, "a");
+    journal.isSilent = true;
+    const silent = publishOn(broker, "b");
+    await clock.settle();
+    journal.isSilent = false;
+    const later = await publishOn(broker, "c");
+    assertEquals([await silent, later], [[2], [3]]);
+    const down = "down: the feed left out what comes after 1";
+    if (canReopen) {
+      assertEquals(await deliveries.offsets(3), [1, 2, 3]);
+      assertEquals(await deliveries.eventsAfterStart(2), [down, "up"]);
+      assertEquals(summary(await readAfter(broker, 0)).offsets, [1, 2, 3]);
+    } else {
+      assertEquals(await deliveries.eventsAfterStart(3), [down, "reset to 3 after 1", "up"]);
+      assertEquals(await deliveries.offsets(1), [1]);
+    }
+    assertEquals([await completeAfter(broker, 1), broker.position.offset], [canReopen, 3]);
+    assertEquals(await publishOn(broker, "a"), [4]);
+    assertEquals((await deliveries.offsets(1)).at(-1), 4);
+  });
+
+  test("refuses what is kept and does not come back in time", async (context) => {
+    const { broker, journal, clock } = context;
+    journal.isSilent = true;
+    const publishing = assertRejects(() => publishOn(broker, "a"), Refusal, "did not come back");
+    await clock.pass(LONG_MS);
+    assertEquals((await publishing).type, "unavailable");
+  });
+
+  test("ignores what the feed repeats", async ({ broker, journal, deliveries }) => {
+    await publish(broker, [draft("a"), draft("b")]);
+    journal.skip(10);
+    await publishOn(broker, "a");
+    journal.repeat();
+    assertEquals(await publishOn(broker, "b"), [14]);
+    assertEquals(await deliveries.offsets(4), [1, 2, 13, 14]);
+    assertEquals(await deliveries.eventsAfterStart(1), ["reset to 12 after 2"]);
+    assertEquals(broker.stats().publications, 4);
+  });
+
+  test("goes on behind a gap, and knows which positions it makes incomplete", async (context) => {
+    const { broker, journal, deliveries } = context;
+    await publishOn(broker, "a", "a");
+    journal.skip(100);
+    assertEquals(broker.position.offset, 102);
+    assertEquals(await publishOn(broker, "a"), [103]);
+    assertEquals(await deliveries.offsets(3), [1, 2, 103]);
+    assertEquals(deliveries.events.slice(1), ["reset to 102 after 2"]);
+    const complete = [1, 2, 3, 101, 102, 103].map((since) => completeAfter(broker, since));
+    assertEquals(await Promise.all(complete), [true, true, false, false, true, true]);
+    assertEquals(summary(await readAfter(broker, 50)).offsets, [103]);
+  });
+
+  test("takes nothing before a gap for complete if a client has seen what is in it", async (context) => {
+    const { broker, journal } = context;
+    await publishOn(broker, "a", "a");
+    journal.skip(100, { seen: 5 });
+    const complete = [1, 2, 5, 101, 102].map((since) => completeAfter(broker, since));
+    assertEquals(await Promise.all(complete), [false, false, false, false, true]);
+  });
+
+  test("drops what it has of a tail that the log has lost", async (context) => {
+    const { broker, journal, deliveries } = context;
+    await publishOn(broker, "a", "b", "b");
+    journal.skip(100, { lost: 2 });
+    assertEquals((await deliveries.eventsAfterStart(3)).slice(1), ["reset to 103 after 3", "up"]);
+    assertEquals(summary(await readAfter(broker, undefined)).offsets, canReopen ? [1] : []);
+    assertEquals(await completeAfter(broker, 2), false);
+    assertEquals(await publishOn(broker, "a"), [104]);
+  });
+
+  test("reads what came while the feed was lost", async (context) => {
+    const { broker, journal, clock, deliveries } = context;
+    await publishOn(broker, "a");
+    journal.isSilent = true;
+    const silent = publishOn(broker, "b", "a");
+    await clock.settle();
+    journal.isSilent = false;
+    journal.lose("cut off");
+    assertEquals(await silent, [2, 3]);
+    const expected = canReopen ? [] : ["reset to 3 after 1"];
+    const events = await deliveries.eventsAfterStart(2 + expected.length);
+    assertEquals(events, ["down: cut off", ...expected, "up"]);
+    assertEquals(await publishOn(broker, "a"), [4]);
+    const all = canReopen ? [1, 2, 3, 4] : [1, 4];
+    assertEquals(await deliveries.offsets(all.length), all);
+  });
+
+  test("loses nothing with a feed that is lost while nothing comes", async (context) => {
+    const { broker, journal, deliveries } = context;
+    await publishOn(broker, "a");
+    journal.lose("cut off");
+    assertEquals(await deliveries.eventsAfterStart(2), ["down: cut off", "up"]);
+    assertEquals(await publishOn(broker, "a"), [2]);
+    assertEquals(summary(await readAfter(broker, 0)).offsets, [1, 2]);
+    assertEquals(await completeAfter(broker, 0), true);
+  });
+
+  test("refuses to publish while its journal is away, and goes on reading", async (context) => {
+    const { broker, journal, clock, deliveries } = context;
+    await publishOn(broker, "a");
+    journal.isAway = true;
+    const refused = await assertRejects(() => publishOn(broker, "a"), Refusal);
+    assertEquals([refused.type, broker.position.offset], ["unavailable", 1]);
+    journal.lose("cut off");
+    const lost = await assertRejects(() => publishOn(broker, "a"), Refusal);
+    assertEquals([lost.type, lost.retryAfterS], ["unavailable", 1]);
+    await clock.pass(LONG_MS);
+    assertEquals(summary(await readAfter(broker, 0)).offsets, [1]);
+    assertEquals((await broker.channels("", 10)).map(({ channel }) => channel), ["a"]);
+    journal.isAway = false;
+    await clock.pass(LONG_MS);
+    const down = "down: Cannot publish: nobody answers";
+    assertEquals(await deliveries.eventsAfterStart(2), [down, "up"]);
+    assertEquals(await publishOn(broker, "a"), [2]);
+    assertEquals(await deliveries.offsets(2), [1, 2]);
+  });
+
+  test("reports that publishing works again once it does", async (context) => {
+    const { broker, journal, deliveries } = context;
+    journal.isAway = true;
+    await assertRejects(() => publishOn(broker, "a"), Refusal);
+    await assertRejects(() => publishOn(broker, "a"), Refusal);
+    journal.isAway = false;
+    assertEquals(await publishOn(broker, "a", "a"), [1, 2]);
+    const down = "down: Cannot publish: nobody answers";
+    assertEquals(deliveries.events.slice(1), [down, "up"]);
+  });
+
+  test("begins anew with another log", async ({ broker, journal, clock, deliveries }) => {
+    await publishOn(broker, "a", "a");
+    const before = broker.position;
+    const waiting = broker.reached({ ...before, offset: 3 }, LONG_MS);
+    await journal.replace(create(clock));
+    const events = await deliveries.eventsAfterStart(3);
+    assertEquals(events, ["down: replaced", "reset to 0 after 2", "up"]);
+    assertEquals([await waiting, await broker.reached(before, LONG_MS)], [false, false]);
+    assertEquals(broker.position.epoch === before.epoch, false);
+    const page = await broker.history({ channels: ["*"], since: before, limit: 10 });
+    assertEquals(summary(page), {
+      offsets: [],
+      complete: false,
+      lostOffset: 0,
+      position: 0,
+      more: false,
+    });
+    assertEquals(await publishOn(broker, "a"), [1]);
+  });
+
+  test("closes while its journal is away", async ({ journal, deliveries }) => {
+    journal.isAway = true;
+    journal.lose("cut off");
+    assertEquals(await deliveries.eventsAfterStart(1), ["down: cut off"]);
+  });
+
+  test("reached() waits for what this node has not seen yet", async ({ broker, clock }) => {
+    const at = (offset: number) => ({ ...broker.position, offset });
+    await publishOn(broker, "a");
+    assertEquals(await broker.reached(at(0), 0), true);
+    assertEquals(await broker.reached(at(1), 0), true);
+    assertEquals(await broker.reached({ epoch: "other", offset: 1 }, LONG_MS), false);
+    const [second, third, late] = [2, 3, 9].map((offset) => broker.reached(at(offset), 1000));
+    const closed = broker.reached(at(9), LONG_MS);
+    await publishOn(broker, "a");
+    assertEquals(await second, true);
+    await publishOn(broker, "a");
+    assertEquals(await third, true);
+    clock.advance(1000);
+    assertEquals(await late, false);
+    await broker.close();
+    assertEquals([await closed, await broker.reached(at(9), LONG_MS)], [false, false]);
+  });
+}
