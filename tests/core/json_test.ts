@@ -36,3 +36,13 @@ Deno.test("parseJson() makes own properties of keys such as __proto__", () => {
   assertEquals(Object.keys(value), ["__proto__"]);
   assertEquals(Object.getPrototypeOf(value), Object.prototype);
 });
+
+Deno.test("parseJson() counts no bracket that is in a text", () => {
+  const open = "[{".repeat(200);
+  const texts = [`"${open}"`, `{"${open}":"${open}\\""}`, `["\\\\",["\\"${open}","${open}\\\\"]]`];
+  for (const text of texts) assertEquals(parseJson(text, 2), JSON.parse(text));
+  for (const text of [`["\\\\",[[1,2,3]]]`, `["\\"",{"a":{"]":1}}]`]) {
+    assertThrows(() => parseJson(text, 2), RangeError, "at most 2 levels");
+  }
+  assertEquals(parseJson("[[],[],[[]],{}]", 3), [[], [], [[]], {}]);
+});

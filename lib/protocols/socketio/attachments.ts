@@ -51,28 +51,62 @@ export function detachBytes(data: readonly unknown[]): Detached {
   return { json, attachments };
 }
 
-/** Tells whether the placeholders in `data` name each of `count` attachments exactly once. */
-export function hasPlaceholders(data: unknown, count: number): boolean {
-  const missing = new Set(Array(count).keys());
-  return takePlaceholders(data, missing) && missing.size === 0;
+/** Where a placeholder stands. */
+interface Place {
+  readonly holder: object;
+  readonly key: string | number;
 }
 
-/** A copy of `data` that has the attachments in place of their placeholders. */
-export function attachBytes(data: unknown, attachments: readonly Bytes[]): unknown {
-  if (Array.isArray(data)) return data.map((item) => attachBytes(item, attachments));
-  if (looksLikePlaceholder(data)) return attachments[data.num];
-  if (!isObject(data)) return data;
-  // Defines each property: assigning to a key `__proto__` would set the prototype instead.
-  return Object.fromEntries(
-    Object.entries(data).map(([key, value]) => [key, attachBytes(value, attachments)]),
-  );
+/** The places of a packet's placeholders, each at the number of its attachment. */
+export type Places = readonly (Place | undefined)[];
+
+/**
+ * Finds where the placeholders in an array of JSON values stand; undefined unless they name each of
+ * `count` attachments exactly once.
+ */
+export function findPlaceholders(data: object, count: number): Places | undefined {
+  const places: (Place | undefined)[] = Array(count).fill(undefined);
+  return takePlaces(data, places) && !places.includes(undefined) ? places : undefined;
 }
 
-/** Takes the numbers of all placeholders in `value` out of `missing`; false if one is not there. */
-function takePlaceholders(value: unknown, missing: Set<number>): boolean {
-  if (looksLikePlaceholder(value)) return missing.delete(value.num);
-  if (!isObject(value)) return true;
-  return Object.values(value).every((item) => takePlaceholders(item, missing));
+/** Puts the attachments where their placeholders stand. */
+export function putAttachments(places: Places, attachments: readonly Bytes[]): void {
+  places.forEach((place, num) => {
+    // Not assigned, as the key may be `__proto__`.
+    const value = attachments[num];
+    Object.defineProperty(place!.holder, place!.key, { ...PLAIN, value });
+  });
+}
+
+const PLAIN = { writable: true, enumerable: true, configurable: true };
+
+/** Notes the places in `holder`; false if one has a number that is not there, or is there twice. */
+function takePlaces(holder: object, places: (Place | undefined)[]): boolean {
+  if (Array.isArray(holder)) {
+    for (let at = 0; at < holder.length; at++) {
+      if (isObject(holder[at]) && !takePlace(holder, at, holder[at], places)) return false;
+    }
+    return true;
+  }
+  for (const key of Object.keys(holder)) {
+    const item = (holder as Record<string, unknown>)[key];
+    if (isObject(item) && !takePlace(holder, key, item, places)) return false;
+  }
+  return true;
+}
+
+function takePlace(
+  holder: object,
+  key: Place["key"],
+  item: object,
+  places: (Place | undefined)[],
+): boolean {
+  if (!looksLikePlaceholder(item)) return takePlaces(item, places);
+  const { num } = item;
+  const isFree = typeof num === "number" && Object.hasOwn(places, num) && !places[num];
+  if (!isFree) return false;
+  places[num] = { holder, key };
+  return true;
 }
 
 function toBytes(value: unknown): Bytes | undefined {

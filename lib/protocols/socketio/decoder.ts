@@ -1,4 +1,4 @@
-import { attachBytes, ATTACHMENTS_MAX, hasPlaceholders } from "./attachments.ts";
+import { ATTACHMENTS_MAX, findPlaceholders, type Places, putAttachments } from "./attachments.ts";
 import { type Bytes, type Decoded, failure, success } from "../engineio/codec.ts";
 import { DEPTH_MAX, parseJson } from "../../core/json.ts";
 import { ownText } from "../../core/text.ts";
@@ -24,7 +24,7 @@ import {
 export class SocketDecoder {
   readonly #protocol: 4 | 5;
   readonly #attachmentBytesMax: number;
-  #awaiting: { parts: Parts; data: unknown; attachments: Bytes[]; bytes: number } | undefined;
+  #awaiting: Awaiting | undefined;
 
   constructor(protocol: 4 | 5, attachmentBytesMax = Infinity) {
     this.#protocol = protocol;
@@ -45,26 +45,37 @@ export class SocketDecoder {
     if (!data.ok) return data;
     const packet = makePacket(parts, data.value);
     if (!packet.ok || parts.attachments === undefined) return packet;
-    if (!hasPlaceholders(data.value, parts.attachments)) {
+    // An event and an ack have an array, or are refused above.
+    const places = findPlaceholders(data.value as unknown[], parts.attachments);
+    if (places === undefined) {
       return failure("placeholders do not name each attachment exactly once");
     }
     if (parts.attachments === 0) return packet;
-    this.#awaiting = { parts, data: data.value, attachments: [], bytes: 0 };
+    this.#awaiting = { packet, places, attachments: [], bytes: 0 };
     return success(undefined);
   }
 
   #addAttachment(bytes: Bytes): Decoded<SocketPacket | undefined> {
     if (this.#awaiting === undefined) return failure("binary message while no attachment is due");
-    const { parts, data, attachments } = this.#awaiting;
+    const { packet, places, attachments } = this.#awaiting;
     this.#awaiting.bytes += bytes.length;
     if (this.#awaiting.bytes > this.#attachmentBytesMax) {
       return failure(`attachments have more than ${this.#attachmentBytesMax} bytes`);
     }
     attachments.push(bytes);
-    if (attachments.length !== parts.attachments) return success(undefined);
+    if (attachments.length < places.length) return success(undefined);
     this.#awaiting = undefined;
-    return makePacket(parts, attachBytes(data, attachments));
+    putAttachments(places, attachments);
+    return packet;
   }
+}
+
+/** A packet whose attachments are due. */
+interface Awaiting {
+  readonly packet: Decoded<SocketPacket>;
+  readonly places: Places;
+  readonly attachments: Bytes[];
+  bytes: number;
 }
 
 /** Characters of a packet that asks to join: what it says is kept as long as the client is in. */
