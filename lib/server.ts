@@ -102,6 +102,7 @@ export class Server {
       ...config,
       broker: this.#broker,
       clock,
+      log,
       onPublished(seconds, count) {
         metrics.publishSeconds.observe(seconds);
         metrics.publications.add(count);

@@ -1,15 +1,17 @@
 import type { Clock } from "../core/clock.ts";
-import type { Broker, Receipt } from "./broker.ts";
+import { type Broker, idsOf, type Receipt } from "./broker.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import { Rates } from "../core/limits.ts";
+import type { Log } from "../observe/log.ts";
 import { checkDraft, dataBytes, type Draft } from "../core/publication.ts";
 
 /** What a publisher needs, and the bounds it keeps. */
 export interface PublisherOptions {
   readonly broker: Pick<Broker, "publish">;
   readonly clock: Clock;
+  readonly log: Pick<Log, "debug">;
   readonly publishBytesMax: number;
   readonly publishPerSecondMax: number;
   /** Called with how long the broker took, in seconds, and how many publications that were. */
@@ -40,10 +42,12 @@ export class Publisher {
     once?: KeyedRequest,
   ): Promise<Receipt> {
     const { broker, clock, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
-    for (const draft of drafts) {
+    const sizes = drafts.map((draft) => {
       readInput(() => checkDraft(draft));
-      if (dataBytes(draft.data) > publishBytesMax) throw tooLarge(publishBytesMax);
-    }
+      const bytes = dataBytes(draft.data);
+      if (bytes > publishBytesMax) throw tooLarge(publishBytesMax);
+      return bytes;
+    });
     if (drafts.length > publishPerSecondMax) {
       throw new Refusal("too-large", `Cannot publish more than ${publishPerSecondMax} at once`);
     }
@@ -55,7 +59,12 @@ export class Publisher {
     const startedAt = clock.monotonic();
     const batch = { drafts, caller: mayManage ? undefined : caller, once };
     const receipt = await broker.publish(batch, admit);
-    if (isNew) onPublished((clock.monotonic() - startedAt) / 1000, receipt.count);
+    if (!isNew) return receipt;
+    onPublished((clock.monotonic() - startedAt) / 1000, receipt.count);
+    for (const [index, id] of idsOf(receipt).entries()) {
+      const { channel, event } = drafts[index]!;
+      this.#options.log.debug("published", { channel, event, bytes: sizes[index], id, caller });
+    }
     return receipt;
   }
 

@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../lib/core/clock.ts";
 import { request } from "../support/raw.ts";
-import { startServer } from "../support/server.ts";
+import { type Answer, startServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
+import { issue, SECRET } from "../support/tokens.ts";
 
 Deno.test("/broadcast answers its message and nothing else", async () => {
   await using server = await startServer();
@@ -181,4 +182,53 @@ Deno.test("each key has a rate of its own, whoever shows it", async () => {
   const publish = async (key: string) => (await server.fetch(`/broadcast/x?key=${key}`)).status;
   assertEquals([await publish("one"), await publish("one")], [200, 429]);
   assertEquals([await publish("two"), await publish("two")], [200, 429]);
+});
+
+Deno.test("each accepted publication is one line of the log at level debug", async () => {
+  const key = "a-publish-key";
+  await using server = await startServer({
+    publishKey: ["another-key", key],
+    tokenSecret: SECRET,
+    public: ["*"],
+    publishBytesMax: 20,
+    logLinesPerAddressMax: 1,
+  });
+  const token = await issue({ sub: "Zoë", hark: { publish: ["chat"] } });
+  const post = (path: string, body: string, headers: Record<string, string>) => {
+    return server.fetch(path, { method: "POST", body, headers });
+  };
+  const holder = { authorization: `Bearer ${key}` };
+  const ids: string[] = [];
+  const accept = async (answer: Promise<Answer>) => {
+    const { publications, ...one } = JSON.parse((await answer).body);
+    ids.push(...(publications ?? [one]).map(({ id }: { id: string }) => id));
+  };
+  const lines = { ...holder, "content-type": "application/x-ndjson" };
+  await accept(post("/channels/ci?event=build", '{"ok":true}\n"ü"', lines));
+  const once = { ...holder, "idempotency-key": "k", "content-type": "application/json" };
+  await accept(post("/channels/ci", "1", once));
+  // What was published before is not accepted again.
+  assertEquals(JSON.parse((await post("/channels/ci", "1", once)).body).id, ids.at(-1));
+  await accept(post("/channels/chat?as=json", "22", { authorization: `Bearer ${token}` }));
+  assertEquals((await post("/channels/chat", "x".repeat(21), holder)).status, 413);
+  assertEquals((await post("/channels/chat", "x", {})).status, 401);
+  await using client = await HarkClient.open(server.socketUrl(`/ws?key=${key}`));
+  await client.event();
+  const reply = await client.command({
+    type: "publish",
+    channel: "chat",
+    event: "a b",
+    data: null,
+  });
+  ids.push(String(reply.id));
+
+  const told = server.log.takeAll().filter(({ message }) => message === "published")
+    .map(({ time: _, message: __, ...fields }) => fields);
+  assertEquals<unknown>(told, [
+    { level: "debug", channel: "ci", event: "build", bytes: 11, id: ids[0], caller: "key 1" },
+    { level: "debug", channel: "ci", event: "build", bytes: 4, id: ids[1], caller: "key 1" },
+    { level: "debug", channel: "ci", event: "message", bytes: 1, id: ids[2], caller: "key 1" },
+    { level: "debug", channel: "chat", event: "message", bytes: 2, id: ids[3], caller: "user Zoë" },
+    { level: "debug", channel: "chat", event: "a b", bytes: 4, id: ids[4], caller: "key 1" },
+  ]);
 });

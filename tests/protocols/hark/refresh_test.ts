@@ -26,6 +26,7 @@ async function setUp() {
       clock: node.clock,
       publishBytesMax: 100,
       publishPerSecondMax: 100,
+      log: { debug: () => {} },
       onPublished: () => {},
     }),
     presenceMax: 10,
