@@ -53,7 +53,7 @@ Deno.test("/metrics counts what happened", async () => {
   await server.broadcast("psst", "?channel=secret-channel");
   const refused = [
     ...["/broadcast/%FF", "/broadcast/x?channel=*", `/broadcast/${"x".repeat(100)}`],
-    ...["/broadcast/%", "/ws?channel=", "/events"],
+    ...["/broadcast/%", "/ws?channel=", "/ws"],
   ];
   for (const path of refused) {
     const isSocket = path.startsWith("/ws");
