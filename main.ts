@@ -1,6 +1,6 @@
 import { ConfigError, parseConfig } from "./lib/config/config.ts";
 import { runCommand } from "./lib/cli/command.ts";
-import { COMMANDS, COMMANDS_HELP } from "./lib/cli/commands.ts";
+import { COMMANDS, COMMANDS_HELP, unknownCommand } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
 import { StoreError } from "./lib/broker/sqlite/store_file.ts";
 import { helpText, problemsText } from "./lib/config/help.ts";
@@ -22,7 +22,12 @@ const ECHO_MS = 500;
 /** Does what the command line says: a command and its arguments, or the server's options alone. */
 async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   const command = COMMANDS.get(name);
-  if (command === undefined) return await start(name === "start" ? rest : Deno.args);
+  if (command === undefined) {
+    if (name === "start") return await start(rest);
+    if (name === "" || name.startsWith("-")) return await start(Deno.args);
+    print(unknownCommand(name), "stderr");
+    Deno.exit(2);
+  }
   const code = await runCommand(command, rest, {
     env: Deno.env.toObject(),
     stdin: Deno.stdin.readable,

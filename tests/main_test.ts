@@ -55,6 +55,17 @@ Deno.test("all that is wrong with the options is told at once, with no secret, a
   ]);
 });
 
+Deno.test("a command that there is not is told, with the one that was meant, and exit code 2", async () => {
+  const told = { pubish: ", did you mean publish?", stat: ", did you mean start?", serve: "" };
+  for (const [name, hint] of Object.entries(told)) {
+    assertEquals(await run([name, "--port", "0"]), {
+      code: 2,
+      stdout: "",
+      stderr: `Unknown command ${name}${hint}\nSee hark --help\n`,
+    });
+  }
+});
+
 Deno.test("an address that others reach is refused without a key, unless --open means it", async () => {
   await Promise.all(["0.0.0.0", "::", "192.0.2.1"].map(async (host) => {
     assertEquals(await run(["--host", host, "--port", "0"]), {

@@ -1,3 +1,4 @@
+import { suggest } from "../core/suggest.ts";
 import { printable } from "../observe/log.ts";
 
 /** Which flags a command has, without their dashes; `--help` and `-h` every one has. */
@@ -65,10 +66,13 @@ function takeValue(name: string, rest: string[]): string {
   throw new UsageError(`--${name} needs a value`);
 }
 
-function checkSwitch(name: string, value: string | undefined, { switches }: Syntax): string {
+function checkSwitch(name: string, value: string | undefined, syntax: Syntax): string {
+  const { values, lists = [], switches } = syntax;
   if (name !== "help" && !switches.includes(name)) {
-    const flag = printable(name.startsWith("-") ? name : `--${name}`);
-    throw new UsageError(`Unknown flag ${flag}: put -- before a text that begins with -`);
+    const flag = name.startsWith("-") ? name : `--${name}`;
+    const known = [...values, ...lists, ...switches].map((name) => `--${name}`);
+    const hint = suggest(flag, known) || ": put -- before a text that begins with -";
+    throw new UsageError(`Unknown flag ${printable(flag)}${hint}`);
   }
   if (value === undefined) return name;
   throw new UsageError(`--${name} takes no value`);

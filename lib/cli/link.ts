@@ -69,6 +69,7 @@ export class Link {
     this.#socket = new WebSocket(socketUrl(options), {
       protocols: [HARK_V1],
       headers: { ...target.headers },
+      ...target.client && { client: target.client },
     });
     this.#socket.onopen = () => this.#open();
     this.#socket.onmessage = ({ data }) => this.#receive(data);

@@ -5,7 +5,7 @@ import { type Arguments, UsageError } from "./arguments.ts";
 import { type Command, Failure, type Shell } from "./command.ts";
 import { readLines } from "./lines.ts";
 import { Sender, SendFailure } from "./sender.ts";
-import { readTarget, TARGET_HELP } from "./target.ts";
+import { readTarget, TARGET_FLAGS, TARGET_HELP } from "./target.ts";
 
 // A line goes out at once; while more follow, those of so long go out together. That keeps a long
 // stream within the Idempotency-Keys that a server remembers.
@@ -25,7 +25,7 @@ Exits with 0 once all is acknowledged, 1 if something was not, 2 if used wrongly
   --event E      the event's name (${MESSAGE})
   --json         TEXT, or each line, is JSON and arrives as it is
 ${TARGET_HELP}`,
-  syntax: { values: ["channel", "event", "url", "key"], switches: ["json"] },
+  syntax: { values: ["channel", "event", ...TARGET_FLAGS], switches: ["json"] },
 
   async run(args, shell) {
     const text = readText(args);
@@ -36,7 +36,7 @@ ${TARGET_HELP}`,
     } catch (error) {
       throw new UsageError((error as TypeError).message);
     }
-    const target = readTarget(args, shell.env);
+    using target = readTarget(args, shell.env);
     const sender = new Sender({ target, channel, event, clock: shell.clock, say: shell.say });
     const encode = args.switches.has("json") ? checkJson : encodeText;
     if (text === "-") await publishLines(shell, sender, encode);

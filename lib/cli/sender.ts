@@ -1,5 +1,4 @@
 import { type Clock, wait } from "../core/clock.ts";
-import { withoutSecrets } from "../core/redact.ts";
 import { printable } from "../observe/log.ts";
 import { backoffMs } from "./backoff.ts";
 import { Failure } from "./command.ts";
@@ -98,6 +97,7 @@ export class Sender {
         headers: { ...target.headers, "content-type": type, "idempotency-key": key },
         body: batch.join("\n"),
         redirect: "manual",
+        ...target.client && { client: target.client },
         signal: abort.signal,
       });
       const text = await response.text();
@@ -105,8 +105,7 @@ export class Sender {
     } catch (error) {
       if (!(error instanceof TypeError || abort.signal.aborted)) throw error;
       const why = abort.signal.aborted ? "no answer in time" : rootCause(error as TypeError);
-      const url = withoutSecrets(target.url.href);
-      return { detail: `Cannot reach ${url}: ${printable(why)}`, status: 0 };
+      return { detail: `Cannot reach ${target.name}: ${printable(why)}`, status: 0 };
     } finally {
       timer.cancel();
     }

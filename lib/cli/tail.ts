@@ -6,7 +6,7 @@ import { UsageError } from "./arguments.ts";
 import { Backoff } from "./backoff.ts";
 import { type Command, Failure, type Shell } from "./command.ts";
 import { Link, type LinkEnd, type Received } from "./link.ts";
-import { readTarget, type Target, TARGET_HELP } from "./target.ts";
+import { readTarget, type Target, TARGET_FLAGS, TARGET_HELP } from "./target.ts";
 
 /** `hark tail`: prints the messages of channels as they come, through every loss of the connection. */
 export const tailCommand: Command = {
@@ -22,7 +22,7 @@ Exits with 0 once nobody reads its output, 1 if the server sends it away, 2 if u
   --since ID     begin after the message of this id, with what is kept
   --json         print one JSON object a line: id, channel, event, data or base64, time
 ${TARGET_HELP}`,
-  syntax: { values: ["since", "url", "key"], switches: ["json"] },
+  syntax: { values: ["since", ...TARGET_FLAGS], switches: ["json"] },
 
   async run(args, shell) {
     const { operands, values, switches } = args;
@@ -34,7 +34,7 @@ ${TARGET_HELP}`,
     } catch (error) {
       throw new UsageError((error as Error).message);
     }
-    const target = readTarget(args, shell.env);
+    using target = readTarget(args, shell.env);
     const format = switches.has("json") ? formatJson : formatText;
     await new Tail({ target, shell, channels: operands, format }).follow(since);
     return 0;

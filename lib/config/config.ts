@@ -5,6 +5,7 @@
 
 import { isLoopback } from "../core/address.ts";
 import { withoutSecrets } from "../core/redact.ts";
+import { suggest } from "../core/suggest.ts";
 import type { Option } from "./option.ts";
 import {
   type Config,
@@ -251,27 +252,4 @@ function checkExposure(config: Config, sources: Sources, problems: string[]): vo
 /** A text for an error: on one line, and not endless. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
-}
-
-function suggest(name: string, names: Iterable<string>): string {
-  const [nearest] = [...names]
-    .map((candidate) => ({ candidate, edits: editDistance(name, candidate) }))
-    .filter(({ edits }) => edits <= Math.min(3, name.length / 3))
-    .sort((a, b) => a.edits - b.edits);
-  return nearest ? `, did you mean ${nearest.candidate}?` : "";
-}
-
-/** How many characters to insert, delete or replace (Levenshtein); `Infinity` if plainly many. */
-function editDistance(from: string, to: string): number {
-  if (Math.abs(from.length - to.length) > 3) return Infinity;
-  let row = Array.from({ length: to.length + 1 }, (_, column) => column);
-  for (const [line, character] of [...from].entries()) {
-    const next = [line + 1];
-    for (let column = 1; column <= to.length; column++) {
-      const replaced = row[column - 1]! + (character === to[column - 1] ? 0 : 1);
-      next.push(Math.min(replaced, row[column]! + 1, next[column - 1]! + 1));
-    }
-    row = next;
-  }
-  return row.at(-1)!;
 }

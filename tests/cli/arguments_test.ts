@@ -29,9 +29,9 @@ Deno.test("parseArguments() takes flags apart from what is none, wherever they s
 Deno.test("parseArguments() says which flag is wrong", () => {
   const unknown = (flag: string) => `Unknown flag ${flag}: put -- before a text that begins with -`;
   const wrong: readonly (readonly [string[], string])[] = [
-    [["--chanel", "ci"], unknown("--chanel")],
+    [["--chanel", "ci"], "Unknown flag --chanel, did you mean --channel?"],
     [["-j"], unknown("-j")],
-    [["---json"], unknown("-json")],
+    [["---json"], "Unknown flag -json, did you mean --json?"],
     [["--constructor"], unknown("--constructor")],
     [["--a\u001b[0m"], unknown("--a\\u001b[0m")],
     [["--channel"], "--channel needs a value"],
@@ -44,8 +44,8 @@ Deno.test("parseArguments() says which flag is wrong", () => {
 });
 
 function target(args: string[], env: Record<string, string> = {}) {
-  const { url, headers } = readTarget(parseArguments(args, SYNTAX), env);
-  return [url.href, headers.authorization];
+  using target = readTarget(parseArguments(args, SYNTAX), env);
+  return [target.url.href, target.headers.authorization];
 }
 
 Deno.test("readTarget() takes flags before variables, and these before the default", () => {
@@ -63,7 +63,7 @@ Deno.test("readTarget() takes flags before variables, and these before the defau
 });
 
 Deno.test("readTarget() says what is wrong, and never tells the key", () => {
-  const url = "expected an http or https URL, such as http://localhost:3000";
+  const url = "expected an http or https URL, such as http://localhost:3000, or unix: and a path";
   const key = "expected printable ASCII with no space";
   const wrong: readonly (readonly [string[], Record<string, string>, string])[] = [
     [["--url", "localhost:3000"], {}, `--url: ${url}`],

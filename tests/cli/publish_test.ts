@@ -102,7 +102,7 @@ Deno.test("publish refuses a wrong command line and sends nothing", async () => 
   const wrong: readonly (readonly [string[], RegExp])[] = [
     [[], /^Expected a text to publish, or - for stdin\nSee hark publish --help$/],
     [["a", "b"], /^Expected one text: put it in quotes/],
-    [["--chanel", "ci", "a"], /^Unknown flag --chanel/],
+    [["--chanel", "ci", "a"], /^Unknown flag --chanel, did you mean --channel\?/],
     [["--channel", "a b", "x"], /^Cannot use this as a channel: .* got "a b"\n/],
     [["--event", "open", "x"], /^Cannot use the event name "open"/],
     [["--json", "{"], /^Cannot publish the text: it is not JSON: Expected property name/],
@@ -119,7 +119,7 @@ Deno.test("publish --help tells of every flag", async () => {
   const { code, out, said } = await run("publish", ["--help"]);
   assertEquals([code, said], [0, []]);
   const flags = [...out.join("\n").matchAll(/^ +(?:-h, )?--(\w+)/gm)].map(([, name]) => name);
-  assertEquals(flags, ["channel", "event", "json", "url", "key", "help"]);
+  assertEquals(flags, ["channel", "event", "json", "url", "ca", "key", "help"]);
 });
 
 Deno.test("publish - sends each line of stdin, however it is cut", async () => {

@@ -207,7 +207,7 @@ Deno.test("tail --help tells of every flag", async () => {
   const { code, out, said } = await run("tail", ["-h"]);
   assertEquals([code, said], [0, []]);
   const flags = [...out.join("\n").matchAll(/^ +(?:-h, )?--(\w+)/gm)].map(([, name]) => name);
-  assertEquals(flags, ["since", "json", "url", "key", "help"]);
+  assertEquals(flags, ["since", "json", "url", "ca", "key", "help"]);
 });
 
 Deno.test("tail asks for its channels, with its key in a header", async () => {
