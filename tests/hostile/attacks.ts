@@ -7,6 +7,7 @@ import { IDENTITY_ATTACKS } from "./attacks/identity.ts";
 import { INJECTION_ATTACKS } from "./attacks/injection.ts";
 import { LOCAL_ATTACKS } from "./attacks/local.ts";
 import { MESSAGE_ATTACKS } from "./attacks/messages.ts";
+import { WORK_ATTACKS } from "./attacks/work.ts";
 
 /** Every attack that there is a test of, and a line in the table. */
 export const ATTACKS: readonly Attack[] = [
@@ -18,4 +19,5 @@ export const ATTACKS: readonly Attack[] = [
   ...HOST_ATTACKS,
   ...IDENTITY_ATTACKS,
   ...LOCAL_ATTACKS,
+  ...WORK_ATTACKS,
 ];
