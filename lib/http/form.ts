@@ -1,9 +1,12 @@
 import { ownText } from "../core/text.ts";
 import { Refusal } from "../core/errors.ts";
 
+/** Fields of a form, the empty ones too: before more are looked at, it is refused. */
+export const FIELDS_MAX = 1000;
+
 /**
  * The fields of `application/x-www-form-urlencoded` text as a JSON object, a field that comes several
- * times as a list. Throws a `Refusal` if the percent-encoding is malformed or not of UTF-8.
+ * times as a list. Throws a `Refusal` for too many, and if the percent-encoding is malformed or not of UTF-8.
  *
  * @see https://url.spec.whatwg.org/#urlencoded-parsing
  */
@@ -34,6 +37,7 @@ export function quoteField(name: string): string {
 }
 
 function parseForm(text: string): URLSearchParams {
+  checkCount(text);
   try {
     // `URLSearchParams` takes everything, and puts a mark in the place of what it cannot read.
     decodeURIComponent(text);
@@ -44,4 +48,12 @@ function parseForm(text: string): URLSearchParams {
     );
   }
   return new URLSearchParams(`&${text}`);
+}
+
+function checkCount(text: string): void {
+  let count = 1;
+  for (let at = text.indexOf("&"); at >= 0; at = text.indexOf("&", at + 1)) {
+    if (++count <= FIELDS_MAX) continue;
+    throw new Refusal("too-large", `Cannot take a form of more than ${FIELDS_MAX} fields`);
+  }
 }

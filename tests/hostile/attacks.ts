@@ -1,4 +1,5 @@
 import type { Attack } from "./attack.ts";
+import { ACCESS_ATTACKS } from "./attacks/access.ts";
 import { CONNECTION_ATTACKS } from "./attacks/connections.ts";
 import { CONTENT_ATTACKS } from "./attacks/contents.ts";
 import { FLOOD_ATTACKS } from "./attacks/floods.ts";
@@ -18,6 +19,7 @@ export const ATTACKS: readonly Attack[] = [
   ...INJECTION_ATTACKS,
   ...HOST_ATTACKS,
   ...IDENTITY_ATTACKS,
+  ...ACCESS_ATTACKS,
   ...LOCAL_ATTACKS,
   ...WORK_ATTACKS,
 ];

@@ -138,6 +138,17 @@ Deno.test("readContent() makes an object of a form", () => {
   for (const [form, json] of cases) assertEquals(read("form", form), [json], form);
 });
 
+Deno.test("readContent() looks at no more than 1000 fields of a form", () => {
+  const fields = (count: number) =>
+    Array.from({ length: count }, (_, index) => `${index}=`).join("&");
+  assertEquals(Object.keys(JSON.parse(String(read("form", fields(1000))[0]))).length, 1000);
+  const refusal = ["too-large", "Cannot take a form of more than 1000 fields"];
+  for (const form of [fields(1001), "&".repeat(1000), `${fields(1000)}&%`]) {
+    assertEquals(refusalOf(() => read("form", form)), refusal);
+    assertEquals(refusalOf(() => read("form", form, "0")), refusal);
+  }
+});
+
 Deno.test("readContent() takes the JSON in one field of a form as it is", () => {
   const json = '{"ref": "main", "n": 1.0, "+": "a b"}';
   const form = `a=1&payload=${encodeURIComponent(json)}&b=2`;

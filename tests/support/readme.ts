@@ -2,6 +2,7 @@ import { PATTERNS_MAX, USER_CHARS_MAX } from "../../lib/auth/claims.ts";
 import { KEYS_MAX } from "../../lib/auth/jwk.ts";
 import { JWKS_BYTES_MAX, JWKS_TIMEOUT_MS } from "../../lib/auth/jwks.ts";
 import { TOKEN_CHARS_MAX } from "../../lib/auth/jwt.ts";
+import { FIELDS_MAX } from "../../lib/http/form.ts";
 import { ATTACHMENTS_MAX } from "../../lib/protocols/socketio/attachments.ts";
 import { DEPTH_MAX } from "../../lib/core/json.ts";
 import { CONNECT_CHARS_MAX } from "../../lib/protocols/socketio/decoder.ts";
@@ -69,6 +70,7 @@ function boundsTable(): string {
       `${LARGEST_PER_FORM} × \`publish-bytes-max\``,
       rejected("too-large"),
     ],
+    ["fields of a form", FIELDS_MAX, rejected("too-large")],
     [
       "bytes of a body of several messages",
       `${LARGEST_PER_BATCH} × \`publish-bytes-max\``,
