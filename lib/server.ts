@@ -203,10 +203,10 @@ export class Server {
     this.#connections.stopAdmitting();
     await this.#hub.drain(this.#config.drainS * 1000);
     this.#events.close();
-    this.#socketio.close();
+    this.#socketio.endAll();
     await this.#connections.gone(LEAVE_MS);
-    this.#loopProbe.cancel();
-    this.#expiryCheck?.cancel();
+    this.#socketio.close();
+    for (const timer of [this.#loopProbe, this.#expiryCheck]) timer?.cancel();
     this.#tokens?.close();
     this.#publish.close();
     await this.#shutdown();

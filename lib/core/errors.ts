@@ -20,6 +20,11 @@ export const DISCONNECTS = {
   limit: { name: "limit", code: 4502, reason: "over a limit" },
 } as const satisfies Record<string, Disconnect>;
 
+/** Reports whether the client is to come back after this. */
+export function invitesBack({ code }: Disconnect): boolean {
+  return code < 4500;
+}
+
 /** The same disconnect with a sentence that says what was wrong; `detail` must be plain ASCII. */
 export function because(disconnect: Disconnect, detail: string): Disconnect {
   return { ...disconnect, reason: `${disconnect.reason}: ${detail}`.slice(0, 123) };

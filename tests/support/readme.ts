@@ -20,7 +20,8 @@ import { LARGEST_POSTS } from "../../lib/protocols/socketio/endpoint.ts";
 import { PEERS_MAX } from "../../lib/observe/log.ts";
 import { OPTION_ROWS, variableName } from "../../lib/config/options.ts";
 import { HarkMetrics } from "../../lib/observe/metrics.ts";
-import { GOODBYE_MS, HANDSHAKE_CHARS_MAX } from "../../lib/protocols/engineio/server.ts";
+import { GOODBYE_MS } from "../../lib/protocols/engineio/goodbyes.ts";
+import { HANDSHAKE_CHARS_MAX } from "../../lib/protocols/engineio/handshake.ts";
 
 /** The parts of README.md that are made of the code, by the name in their `<!-- name -->` marks. */
 export function readmeParts(): ReadonlyMap<string, string> {

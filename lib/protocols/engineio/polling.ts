@@ -158,7 +158,29 @@ export class Polls {
     poll?.resolve(pollAnswer(poll.style, [...this.take().map(toPacket), ...last]));
   }
 
-  /** Ends the open poll with nothing; no other MUST be opened. */
+  /** Ends the open poll, if there is one, with `last` alone: what waits is dropped. */
+  endWith(last: Packet): void {
+    this.take();
+    this.end(last);
+  }
+
+  /**
+   * Ends the open poll for good: with what waits, or else with `last`, or else it fails. Returns what
+   * is left for the polls that come, each in an answer of its own: a client that gets messages and a
+   * close in one takes the messages for not had.
+   */
+  finish(last: Packet | undefined): (readonly Packet[])[] {
+    const answers = [this.take().map(toPacket), last === undefined ? [] : [last]]
+      .filter(({ length }) => length > 0);
+    const poll = this.#open;
+    if (poll === undefined) return answers;
+    this.#open = undefined;
+    const [first, ...others] = answers;
+    poll.resolve(first && pollAnswer(poll.style, first));
+    return others;
+  }
+
+  /** Lets the open poll fail; no other MUST be opened. */
   close(): void {
     this.#open?.resolve(undefined);
     this.#open = undefined;

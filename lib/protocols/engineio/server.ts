@@ -1,18 +1,19 @@
-import type { EngineCodec, Packet } from "./codec.ts";
+import type { EngineCodec } from "./codec.ts";
 import { engineio3 } from "./codec3.ts";
 import { engineio4 } from "./codec4.ts";
-import { Deadlines } from "../../core/deadlines.ts";
-import { because, type Disconnect, DISCONNECTS, Refusal } from "../../core/errors.ts";
+import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import { addCors, CORS } from "../../http/cors.ts";
+import { type EngineOwner, EngineSocket } from "./session.ts";
+import { EngineWebSocket, type EngineWebSocketListener } from "./websocket.ts";
+import { type Goodbye, Goodbyes } from "./goodbyes.ts";
 import {
   type EngineHandshake,
   type EngineLimits,
-  type EngineOwner,
-  EngineSocket,
-} from "./session.ts";
-import { EngineWebSocket, type EngineWebSocketListener } from "./websocket.ts";
+  type EngineRequest,
+  readHandshake,
+} from "./handshake.ts";
 import { Heartbeats } from "./heartbeats.ts";
-import { pollAnswer, pollingStyle, Polls } from "./polling.ts";
+import { Polls } from "./polling.ts";
 import {
   acceptSocket,
   handshakeFault,
@@ -35,13 +36,6 @@ export interface EngineServerOptions extends EngineLimits, EngineWebSocketListen
   readonly onConnection: (session: EngineSocket) => void;
 }
 
-/** One HTTP request to the server. */
-export interface EngineRequest {
-  readonly request: Request;
-  readonly query: URLSearchParams;
-  readonly address: string;
-}
-
 /** The errors of the protocol: their codes and texts are what clients know them by. */
 const ERRORS = {
   transport: { code: 0, message: "Transport unknown" },
@@ -54,21 +48,10 @@ const ERRORS = {
 
 type EngineError = (typeof ERRORS)[keyof typeof ERRORS];
 
-/** What the next poll of an ended session is told. */
-interface Goodbye {
-  readonly codec: EngineCodec;
-  readonly base64: boolean;
-  readonly packets: readonly Packet[];
-}
-
 const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
   ["3", engineio3],
   ["4", engineio4],
 ]);
-/** How long an ended session is remembered, for its client to be told. */
-export const GOODBYE_MS = 30_000;
-/** Of URL and headers of the first request, which are kept as long as the session. */
-export const HANDSHAKE_CHARS_MAX = 16_384;
 
 /** An Engine.IO server, versions 3 and 4: polling, WebSocket and the way from one to the other. */
 export class EngineServer implements EngineOwner {
@@ -78,14 +61,13 @@ export class EngineServer implements EngineOwner {
   readonly #sessions = new Map<string, EngineSocket>();
   /** Sessions whose client has not shown yet that it has the sid. */
   readonly #unconfirmed = new Set<EngineSocket>();
-  readonly #goodbyes = new Map<string, Goodbye>();
-  readonly #goodbyesDue: Deadlines<string>;
+  readonly #goodbyes: Goodbyes;
 
   constructor(options: EngineServerOptions) {
     const { clock, handshakes, pollingBytesMax, inboundPerSecondMax } = options;
     this.#options = options;
     this.#heartbeats = new Heartbeats(options);
-    this.#goodbyesDue = new Deadlines(clock, GOODBYE_MS, (sid) => this.#goodbyes.delete(sid));
+    this.#goodbyes = new Goodbyes(clock, options.handshakesMax);
     this.#socketOptions = {
       clock,
       handshakes,
@@ -116,19 +98,27 @@ export class EngineServer implements EngineOwner {
     return withCors(request, answer ?? refuse(ERRORS.request));
   }
 
-  /** Ends every session. */
-  close(): void {
+  /**
+   * Ends every session so that its client comes back. Those with something left to say to it hold
+   * their slots until it is said.
+   */
+  endAll(): void {
     for (const session of this.#sessions.values()) session.close(DISCONNECTS.shutdown);
-    for (const sid of this.#goodbyes.keys()) this.#takeGoodbye(sid);
   }
 
-  ended(session: EngineSocket, packets: readonly Packet[] | undefined): void {
-    const { id, codec, base64 } = session;
-    this.#sessions.delete(id);
+  /** Ends every session at once, and forgets what is left to say. */
+  close(): void {
+    for (const session of this.#sessions.values()) {
+      session.close(DISCONNECTS.shutdown);
+      session.close(DISCONNECTS.shutdown); // the first waits for an upgrade, the second does not
+    }
+    this.#goodbyes.clear();
+  }
+
+  ended(session: EngineSocket, goodbye: Goodbye | undefined): void {
+    this.#sessions.delete(session.id);
     this.#unconfirmed.delete(session);
-    if (packets === undefined || this.#goodbyes.size >= this.#options.handshakesMax) return;
-    this.#goodbyes.set(id, { codec, base64, packets });
-    this.#goodbyesDue.start(id);
+    if (goodbye !== undefined) this.#goodbyes.add(session.id, goodbye);
   }
 
   fault(reason: Disconnect, session: EngineSocket): void {
@@ -159,10 +149,7 @@ export class EngineServer implements EngineOwner {
     const sid = query.get("sid");
     if (sid === null) return await this.#openPolling(exchange);
     const session = this.#sessions.get(sid);
-    if (session === undefined) {
-      const goodbye = this.#takeGoodbye(sid);
-      return pollAnswer(pollingStyle(goodbye, query), goodbye.packets);
-    }
+    if (session === undefined) return this.#goodbyes.answer(sid, query);
     this.#unconfirmed.delete(session);
     if (request.method === "GET") return await session.poll(query, request.signal);
     if (request.method === "POST") return await session.post(query, request);
@@ -214,13 +201,6 @@ export class EngineServer implements EngineOwner {
     return session;
   }
 
-  #takeGoodbye(sid: string): Goodbye {
-    const goodbye = this.#goodbyes.get(sid)!;
-    this.#goodbyes.delete(sid);
-    this.#goodbyesDue.cancel(sid);
-    return goodbye;
-  }
-
   /**
    * Ends the session whose client has been expected for the longest. A client comes back at once, so
    * that a flood has to fill all the room in that time to keep anybody out.
@@ -230,32 +210,6 @@ export class EngineServer implements EngineOwner {
     const [oldest] = this.#unconfirmed;
     oldest!.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
   }
-}
-
-/**
- * What a session remembers of its first request. Throws a `Refusal` if that is too much for each of
- * many to keep.
- */
-function readHandshake({ request, query, address }: EngineRequest): EngineHandshake {
-  // The request can't be read later: a text is kept, which takes a fifth of the headers' space.
-  const lines = Array.from(request.headers, ([name, value]) => `${name}:${value}`).join("\n");
-  if (request.url.length + lines.length > HANDSHAKE_CHARS_MAX) {
-    const message =
-      `Cannot connect: URL and headers have more than ${HANDSHAKE_CHARS_MAX} characters`;
-    throw new Refusal("too-large", message);
-  }
-  return {
-    address,
-    query,
-    get headers() {
-      return new Headers(lines.split("\n").map(splitHeader));
-    },
-  };
-}
-
-function splitHeader(line: string): [name: string, value: string] {
-  const colon = line.indexOf(":");
-  return [line.slice(0, colon), line.slice(colon + 1)];
 }
 
 function refuse(error: EngineError): Response {

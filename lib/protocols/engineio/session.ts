@@ -1,8 +1,10 @@
 import { type Bytes, type Decoded, type EngineCodec, failure, type Packet } from "./codec.ts";
-import { type Disconnect, DISCONNECTS, Refusal } from "../../core/errors.ts";
+import { type Disconnect, DISCONNECTS, invitesBack, Refusal } from "../../core/errors.ts";
 import { Rate } from "../../core/limits.ts";
 import { randomId } from "../../core/random.ts";
-import type { HeartbeatLimits, Heartbeats } from "./heartbeats.ts";
+import type { Goodbye } from "./goodbyes.ts";
+import { type EngineHandshake, type EngineLimits, openPacket } from "./handshake.ts";
+import type { Heartbeats } from "./heartbeats.ts";
 import {
   decodePost,
   type Part,
@@ -11,32 +13,11 @@ import {
   Polls,
   type Post,
   postAnswer,
-  toPacket,
 } from "./polling.ts";
 import { Upgrade } from "./upgrade.ts";
 import type { Message, Socket } from "../websocket/transport.ts";
 
 export type { Part } from "./polling.ts";
-
-/** The bounds of an Engine.IO session. */
-export interface EngineLimits extends HeartbeatLimits {
-  readonly upgradeTimeoutMs: number;
-  /** Bytes of one polling body, or of one WebSocket frame. */
-  readonly pollingBytesMax: number;
-  /** Unsent bytes. */
-  readonly outboundBytesMax: number;
-  /** Packets a second from the client. */
-  readonly inboundPerSecondMax: number;
-  /** Reads a body whole, or throws a `Refusal`: `too-large` if it has more than `bytesMax` bytes. */
-  readonly readBody: (request: Request, bytesMax: number) => Promise<Bytes>;
-}
-
-/** What is known of the client's first request. */
-export interface EngineHandshake {
-  readonly address: string;
-  readonly query: URLSearchParams;
-  readonly headers: Headers;
-}
 
 /** What happens on an Engine.IO session. */
 export interface EngineEvents {
@@ -47,8 +28,8 @@ export interface EngineEvents {
 
 /** What its server needs to know of a session. */
 export interface EngineOwner {
-  /** The session is over. A poll that still comes gets `goodbye`, if there is one. */
-  ended(socket: EngineSocket, goodbye: readonly Packet[] | undefined): void;
+  /** The session is over. Polls that still come get `goodbye`, if there is one. */
+  ended(socket: EngineSocket, goodbye: Goodbye | undefined): void;
   /** The client broke a bound or the protocol. */
   fault(reason: Disconnect, socket: EngineSocket): void;
 }
@@ -87,6 +68,8 @@ export class EngineSocket {
   #isPosting = false;
   /** Of packets that are posted; frames are counted where they arrive. */
   #rate: Rate | undefined;
+  /** Why the session ends as soon as its upgrade is over. */
+  #closing: Disconnect | undefined;
   #closed = false;
 
   constructor({ codec, handshake, limits, heartbeats, owner, carrier }: EngineSocketParts) {
@@ -98,7 +81,7 @@ export class EngineSocket {
     if (carrier instanceof Polls) this.#polls = carrier;
     else this.#socket = carrier;
     heartbeats.start(this);
-    this.write(`0${this.#openJson()}`);
+    this.write(openPacket(this.id, this.#polls === undefined ? [] : ["websocket"], limits));
   }
 
   /** True if the client takes text only. */
@@ -111,34 +94,43 @@ export class EngineSocket {
     return this.#socket?.bufferedBytes ?? this.#polls?.queuedBytes ?? 0;
   }
 
+  get #isOver(): boolean {
+    return this.#closed || this.#closing !== undefined;
+  }
+
   /** Sends a part; ends the session if too much is unsent. After `close()` it does nothing. */
   write(part: Part): void {
-    if (this.#closed) return;
+    if (this.#isOver) return;
     if (this.bufferedBytes > this.#limits.outboundBytesMax) this.close(DISCONNECTS.slow);
     else if (this.#socket !== undefined) this.#socket.send(this.#frame(part));
     else this.#polls?.write(part);
   }
 
   /**
-   * Ends the session from this side. The client is told on its open poll or, within some time, on its
-   * next one, after what is queued unless it is slow. Idempotent.
+   * Ends the session from this side, after what is queued unless the client is slow. A poll of a client
+   * that may come back fails, because some clients take a close packet as final. Idempotent.
+   *
+   * An upgrade that has got its answer goes on first: a client that loses the WebSocket between its
+   * last poll and `5` would wait for its ping time-out. A second call waits for nothing.
    */
   close(reason: Disconnect): void {
     if (this.#closed) return;
-    const polls = this.#polls;
-    const socket = this.#socket;
-    if (reason.name === DISCONNECTS.slow.name) polls?.take();
-    const goodbye = polls?.isOpen === false ? [...polls.take().map(toPacket), CLOSE] : undefined;
-    polls?.end(CLOSE);
-    this.#end(reason.name, goodbye);
-    socket?.close(reason);
+    if (reason.name === DISCONNECTS.slow.name) this.#polls?.take();
+    if (this.#upgrade?.isProbed && this.#closing === undefined) {
+      this.#closing = reason;
+      this.#over(reason.name);
+      this.#polls?.end(NOOP);
+      return;
+    }
+    this.#leave(reason, this.#polls?.finish(invitesBack(reason) ? undefined : CLOSE));
   }
 
   /** Ends the session at once because the client broke a bound or the protocol. Idempotent. */
   fail(reason: Disconnect): void {
     if (this.#closed) return;
     this.#owner.fault(reason, this);
-    this.#leave(reason, CLOSE);
+    this.#polls?.endWith(CLOSE);
+    this.#leave(reason);
   }
 
   /** Answers a poll once there is something to send. Undefined if it must not be made. */
@@ -173,9 +165,9 @@ export class EngineSocket {
       clock,
       upgradeTimeoutMs,
       endPoll: () => this.#polls?.end(NOOP),
-      onDone: () => this.#switchTo(socket),
+      onDone: () => this.#upgradeOver(socket),
       onLate: () => this.#owner.fault(UPGRADE_TIMEOUT, this),
-      onFailed: () => this.#upgrade = undefined,
+      onFailed: () => this.#upgradeOver(undefined),
     });
   }
 
@@ -210,7 +202,7 @@ export class EngineSocket {
 
   /** Ends a session whose client has not said in time that it is there. */
   timeOut(): void {
-    this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" }, CLOSE);
+    this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" });
   }
 
   async #readPost(
@@ -237,12 +229,13 @@ export class EngineSocket {
   }
 
   #receive({ type, data }: Packet): void {
-    if (this.#closed) return;
+    if (this.#isOver) return;
     switch (type) {
       case "message":
         return this.events.onMessage(data);
       case "close":
-        return this.#leave({ name: "client closed", code: 1000, reason: "" }, NOOP);
+        this.#polls?.endWith(NOOP);
+        return this.#leave({ name: "client closed", code: 1000, reason: "" });
       case "ping":
         if (this.codec.version === 4) return this.fail(DISCONNECTS.protocol);
         this.#heartbeats.start(this);
@@ -253,11 +246,17 @@ export class EngineSocket {
     }
   }
 
+  /** Goes on by `socket`, or by polling without one. */
+  #upgradeOver(socket: Socket | undefined): void {
+    this.#upgrade = undefined;
+    if (socket !== undefined) this.#switchTo(socket);
+    if (this.#closing !== undefined) this.close(this.#closing);
+  }
+
   #switchTo(socket: Socket): void {
     const parts = this.#polls!.take();
     this.#polls!.close();
     this.#polls = undefined;
-    this.#upgrade = undefined;
     this.#socket = socket;
     for (const part of parts) socket.send(this.#frame(part));
   }
@@ -267,33 +266,34 @@ export class EngineSocket {
     return this.codec.encodeFrame({ type: "message", data: part }, this);
   }
 
-  /** Ends the session at once: of polls, only one that is open is told. */
-  #leave(reason: Disconnect, last: Packet): void {
+  /** Ends the session; `answers` are those that its client's next polls still get. */
+  #leave(reason: Disconnect, answers?: Goodbye["answers"]): void {
     const socket = this.#socket;
-    this.#polls?.end(last);
-    this.#end(reason.name);
+    this.#end(reason.name, answers);
     socket?.close(reason);
   }
 
-  #end(why: string, goodbye?: readonly Packet[]): void {
+  /** Ends the session; an open poll fails. */
+  #end(why: string, answers: Goodbye["answers"] = []): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#heartbeats.stop(this);
     this.#upgrade?.fail();
-    this.#polls?.close();
+    const polls = this.#polls;
     this.#polls = undefined;
-    this.#owner.ended(this, goodbye);
-    this.events.onClose(why);
+    if (polls === undefined || answers.length === 0) {
+      polls?.close();
+      this.#owner.ended(this, undefined);
+    } else {
+      const { codec, base64 } = this;
+      this.#owner.ended(this, { codec, base64, answers, release: () => polls.close() });
+    }
+    this.#over(why);
   }
 
-  #openJson(): string {
-    const { pingIntervalMs, pingTimeoutMs, pollingBytesMax } = this.#limits;
-    return JSON.stringify({
-      sid: this.id,
-      upgrades: this.#socket === undefined ? ["websocket"] : [],
-      pingInterval: pingIntervalMs,
-      pingTimeout: pingTimeoutMs,
-      maxPayload: pollingBytesMax,
-    });
+  /** Nothing the client sends counts any more. */
+  #over(why: string): void {
+    this.#heartbeats.stop(this);
+    this.events.onClose(why);
+    this.events = UNHEARD;
   }
 }

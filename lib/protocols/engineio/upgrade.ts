@@ -39,11 +39,15 @@ export class Upgrade {
     });
   }
 
+  /** True once the client has its answer, after which it polls no more. */
+  get isProbed(): boolean {
+    return this.#noops !== undefined;
+  }
+
   /** Takes a packet of the client. */
   receive({ type, data }: Packet): void {
-    const isProbed = this.#noops !== undefined;
-    if (type === "ping" && data === "probe" && !isProbed) this.#answerProbe();
-    else if (type === "upgrade" && isProbed) this.#finish();
+    if (type === "ping" && data === "probe" && !this.isProbed) this.#answerProbe();
+    else if (type === "upgrade" && this.isProbed) this.#finish();
     else this.fail();
   }
 

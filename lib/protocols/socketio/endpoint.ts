@@ -1,7 +1,7 @@
 import { socketioFormat } from "./encoder.ts";
 import { checkSubscription, isChannel } from "../../core/channel.ts";
 import type { Clock } from "../../core/clock.ts";
-import { type Disconnect, readInput, Refusal } from "../../core/errors.ts";
+import { type Disconnect, invitesBack, readInput, Refusal } from "../../core/errors.ts";
 import { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
@@ -95,7 +95,12 @@ export class SocketIoEndpoint {
     return await this.#engine.handle(exchange);
   };
 
-  /** Ends every connection. */
+  /** Ends every connection so that its client comes back, once it has what was for it. */
+  endAll(): void {
+    this.#engine.endAll();
+  }
+
+  /** Ends every connection at once. */
   close(): void {
     this.#engine.close();
     this.#bodies.close();
@@ -219,7 +224,7 @@ class SocketIoTransport implements Transport {
 
   // A client that is told to disconnect stays away; one whose connection closes comes back.
   close(reason: Disconnect): void {
-    if (reason.code >= 4500) this.#socket.disconnect();
+    if (!invitesBack(reason)) this.#socket.disconnect();
     this.#socket.drop(reason);
   }
 }

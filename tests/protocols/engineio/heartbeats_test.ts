@@ -3,6 +3,7 @@ import { EngineHost, type EngineSession } from "../../support/engineio.ts";
 import type { Client } from "../../support/socket.ts";
 
 const SID = '{"code":1,"message":"Session ID unknown"}';
+const REQUEST = '{"code":3,"message":"Bad request"}';
 
 /** Sends frames, and waits until the server has them. */
 async function say(client: Client, session: EngineSession, ...frames: string[]): Promise<void> {
@@ -51,7 +52,7 @@ Deno.test("version 4: who does not answer a ping in time is closed, whatever els
   await say(client, session);
   host.clock.advance(1);
   assertEquals(await client.closed(), { code: 1000, reason: "ping timeout" });
-  assertEquals((await answer).body, "1");
+  assertEquals((await answer).body, REQUEST);
   assertEquals((await polling.poll()).body, SID);
   for (const each of [session, polling.session]) assertEquals(await each.closed(), "ping timeout");
   assertEquals(host.faults, []);
@@ -105,7 +106,7 @@ Deno.test("version 3: who sends no ping is closed after interval and time-out, w
   assertEquals(await polling.session.messages.next(), "x");
   host.clock.advance(1);
   assertEquals(await client.closed(), { code: 1000, reason: "ping timeout" });
-  assertEquals((await answer).body, "1:1");
+  assertEquals((await answer).body, REQUEST);
   for (const each of [session, polling.session]) assertEquals(await each.closed(), "ping timeout");
 });
 

@@ -178,29 +178,42 @@ Deno.test("what comes behind a close packet is dropped", async () => {
 });
 
 const SHUTDOWN = { name: "shutdown", code: 1001, reason: "going away" };
+const FORBIDDEN = { name: "forbidden", code: 4501, reason: "forbidden" };
 
-Deno.test("the server closes by a close packet on the open poll, behind what is queued", async () => {
+Deno.test("a close that invites the client back lets its poll fail, after what is queued", async () => {
   await using host = new EngineHost();
-  for (const [query, expected] of [["EIO=4", "4last\x1e1"], ["EIO=3", "5:4last1:1"]] as const) {
+  for (const [query, last] of [["EIO=4", "4last"], ["EIO=3", "5:4last"]] as const) {
+    for (const queued of [true, false]) {
+      const client = await host.poll(query);
+      const { answer } = await client.openPoll();
+      if (queued) client.session.send("last");
+      client.session.socket.close(SHUTDOWN);
+      client.session.send("too late");
+      assertEquals(seen(await answer), queued ? [200, last] : [400, REQUEST]);
+      assertEquals(await client.session.closed(), "shutdown");
+      assertEquals(seen(await client.poll()), [400, SID]);
+    }
+  }
+});
+
+Deno.test("any other close is a packet, in an answer of its own behind what is queued", async () => {
+  await using host = new EngineHost();
+  for (const [query, ...expected] of [["EIO=4", "4last", "1"], ["EIO=3", "5:4last", "1:1"]]) {
     const client = await host.poll(query);
     const { answer } = await client.openPoll();
     client.session.send("last");
-    client.session.socket.close(SHUTDOWN);
+    client.session.socket.close(FORBIDDEN);
     client.session.send("too late");
-    assertEquals(seen(await answer), [200, expected]);
-    assertEquals(await client.session.closed(), "shutdown");
+    assertEquals([(await answer).body, (await client.poll()).body], expected);
+    assertEquals(await client.session.closed(), "forbidden");
     assertEquals(seen(await client.poll()), [400, SID]);
   }
 });
 
-Deno.test("the server closes by a close packet on the next poll, for 30 seconds at most", async () => {
+Deno.test("what is queued when the server closes is told to the next polls, for 30 seconds at most", async () => {
   await using host = new EngineHost();
   const queries = ["EIO=4", "EIO=3&b64=1", "EIO=3&j=3"];
-  const expected = [
-    "4last\x1ebAQ==\x1e1",
-    "5:4last6:b4AQ==1:1",
-    '___eio[3]("5:4last6:b4AQ==1:1");',
-  ];
+  const expected = ["4last\x1ebAQ==", "5:4last6:b4AQ==", '___eio[3]("5:4last6:b4AQ==");'];
   const clients = await Promise.all(queries.map((query) => host.poll(query)));
   const late = await host.poll();
   for (const { session } of [...clients, late]) {
@@ -209,14 +222,17 @@ Deno.test("the server closes by a close packet on the next poll, for 30 seconds 
     session.socket.close(SHUTDOWN);
     assertEquals(await session.closed(), "shutdown");
   }
+  assertEquals(host.taken, 4);
   host.clock.advance(29_999);
   for (const [at, client] of clients.entries()) {
     assertEquals(seen(await client.post("4x")), [400, SID]);
     assertEquals(seen(await client.poll()), [200, expected[at]]);
     assertEquals(seen(await client.poll()), [400, SID]);
   }
+  assertEquals(host.taken, 1);
   host.clock.advance(1);
   assertEquals(seen(await late.poll()), [400, SID]);
+  assertEquals(host.taken, 0);
 });
 
 Deno.test("how many goodbyes are kept is bounded", async () => {
@@ -224,9 +240,10 @@ Deno.test("how many goodbyes are kept is bounded", async () => {
   const clients: PollingClient[] = [];
   for (let count = 0; count < 3; count++) {
     const client = await host.poll();
-    client.session.socket.close(SHUTDOWN);
+    client.session.socket.close(FORBIDDEN);
     clients.push(client);
   }
+  assertEquals(host.taken, 2);
   const answers = await Promise.all(clients.map((client) => client.poll()));
   assertEquals(answers.map(seen), [[200, "1"], [200, "1"], [400, SID]]);
 });
@@ -240,7 +257,6 @@ Deno.test("a client that polls too slowly is cut, without what waits for it", as
   client.session.send("one too many");
   assertEquals(await client.session.closed(), "slow");
   assertEquals(client.session.socket.bufferedBytes, 0);
-  assertEquals(seen(await client.poll()), [200, "1"]);
   await assertDead(client, other, "slow");
 });
 

@@ -305,14 +305,14 @@ Deno.test("a WebSocket that is lost gives its slot back", async () => {
   await host.holds(0);
 });
 
-Deno.test("close() ends every session, with the close frame or a close packet", async () => {
+Deno.test("close() ends every session, with the close frame, or by letting its poll fail", async () => {
   await using host = new EngineHost();
   const waiting = await host.poll();
   const { answer } = await waiting.openPoll();
   const away = await host.poll("EIO=3");
   const { client, session } = await host.open();
   host.server.close();
-  assertEquals((await answer).body, "1");
+  assertEquals((await answer).status, 400);
   assertEquals(await client.closed(), { code: 1001, reason: "going away" });
   assertEquals((await away.poll()).body, SID);
   for (const each of [waiting.session, away.session, session]) {

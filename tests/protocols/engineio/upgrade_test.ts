@@ -212,7 +212,43 @@ Deno.test("a WebSocket for a session that ends in the handshake is closed", asyn
   client.session.socket.close({ name: "shutdown", code: 1001, reason: "" });
   await using socket = await connecting;
   assertEquals((await socket.closed()).code, 1000);
-  await client.poll();
+  assertEquals((await client.poll()).status, 400);
+});
+
+const SHUTDOWN = { name: "shutdown", code: 1001, reason: "going away" };
+
+Deno.test("a close waits for an upgrade that has got its answer, and for what is queued", async () => {
+  await using host = new EngineHost();
+  const client = await host.poll();
+  const { answer } = await client.openPoll();
+  await using socket = await client.connect();
+  socket.send("2probe");
+  assertEquals(await socket.text(), "3probe");
+  client.session.send("by polling");
+  assertEquals((await answer).body, "4by polling");
+  client.session.send("by WebSocket");
+  client.session.socket.close(SHUTDOWN);
+  assertEquals(await client.session.closed(), "shutdown");
+  client.session.send("too late");
+  socket.send("5");
+  assertEquals(await socket.text(), "4by WebSocket");
+  assertEquals(await socket.closed(), { code: 1001, reason: "going away" });
+});
+
+Deno.test("an upgrade that is never finished holds a close up for 10 s at most", async () => {
+  await using host = new EngineHost();
+  const client = await host.poll();
+  const { answer } = await client.openPoll();
+  await using socket = await client.connect();
+  socket.send("2probe");
+  assertEquals(await socket.text(), "3probe");
+  client.session.socket.close(SHUTDOWN);
+  assertEquals((await answer).body, "6");
+  host.clock.advance(9_999);
+  assertEquals(host.server.size, 1);
+  host.clock.advance(1);
+  assertEquals((await socket.closed()).code, 1000);
+  assertEquals(host.server.size, 0);
 });
 
 Deno.test("a client that probes with a frame that is too large loses that WebSocket alone", async () => {

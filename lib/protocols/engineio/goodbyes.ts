@@ -1,0 +1,59 @@
+import type { Packet } from "./codec.ts";
+import { pollAnswer, type PollingStyle, pollingStyle } from "./polling.ts";
+import type { Clock } from "../../core/clock.ts";
+import { Deadlines } from "../../core/deadlines.ts";
+
+/** What the polls that still come of an ended session are answered. */
+export interface Goodbye extends Pick<PollingStyle, "codec" | "base64"> {
+  /** One for each poll; never empty. */
+  readonly answers: readonly (readonly Packet[])[];
+  /** Called once all of it is taken or forgotten. */
+  readonly release: () => void;
+}
+
+/** How long an ended session is remembered, for its client to be told. */
+export const GOODBYE_MS = 30_000;
+
+/** Sessions that have ended before their clients could be told all. */
+export class Goodbyes {
+  readonly #max: number;
+  readonly #goodbyes = new Map<string, Goodbye>();
+  readonly #due: Deadlines<string>;
+
+  /** Remembers at most `max` sessions. */
+  constructor(clock: Clock, max: number) {
+    this.#max = max;
+    this.#due = new Deadlines(clock, GOODBYE_MS, (sid) => this.#forget(sid));
+  }
+
+  has(sid: string): boolean {
+    return this.#goodbyes.has(sid);
+  }
+
+  /** Remembers what is left to say to the client of session `sid`, if there is room. */
+  add(sid: string, goodbye: Goodbye): void {
+    if (this.#goodbyes.size >= this.#max) return goodbye.release();
+    this.#goodbyes.set(sid, goodbye);
+    this.#due.start(sid);
+  }
+
+  /** The answer to a poll of session `sid`, which MUST be remembered. */
+  answer(sid: string, query: URLSearchParams): Response {
+    const goodbye = this.#goodbyes.get(sid)!;
+    const [packets, ...answers] = goodbye.answers;
+    if (answers.length === 0) this.#forget(sid);
+    else this.#goodbyes.set(sid, { ...goodbye, answers });
+    return pollAnswer(pollingStyle(goodbye, query), packets!);
+  }
+
+  /** Forgets them all. */
+  clear(): void {
+    for (const sid of this.#goodbyes.keys()) this.#forget(sid);
+  }
+
+  #forget(sid: string): void {
+    this.#due.cancel(sid);
+    this.#goodbyes.get(sid)!.release();
+    this.#goodbyes.delete(sid);
+  }
+}
