@@ -1,6 +1,7 @@
 import type { Bytes } from "./codec.ts";
 import type { HeartbeatLimits } from "./heartbeats.ts";
-import { Refusal } from "../../core/errors.ts";
+import { type Disconnect, invitesBack, Refusal } from "../../core/errors.ts";
+import type { Socket } from "../websocket/transport.ts";
 
 /** The bounds of an Engine.IO session. */
 export interface EngineLimits extends HeartbeatLimits {
@@ -73,4 +74,21 @@ export function openPacket(
       maxPayload: limits.pollingBytesMax,
     })
   }`;
+}
+
+/** No packet: a client that gets it takes its connection for broken. */
+const UNREADABLE = "9";
+
+/**
+ * Closes the WebSocket of a session. OkHttp, on which the Java clients run, keeps a close frame from
+ * them: they would stay until their ping time-out is over.
+ */
+export function closeHeard(
+  socket: Socket,
+  reason: Disconnect,
+  { headers }: Pick<EngineHandshake, "headers">,
+): void {
+  const isDeaf = headers.get("user-agent")?.startsWith("okhttp/") ?? false;
+  if (isDeaf && invitesBack(reason)) socket.send(UNREADABLE);
+  socket.close(reason);
 }

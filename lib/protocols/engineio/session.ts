@@ -3,7 +3,7 @@ import { type Disconnect, DISCONNECTS, invitesBack, Refusal } from "../../core/e
 import { Rate } from "../../core/limits.ts";
 import { randomId } from "../../core/random.ts";
 import type { Goodbye } from "./goodbyes.ts";
-import { type EngineHandshake, type EngineLimits, openPacket } from "./handshake.ts";
+import { closeHeard, type EngineHandshake, type EngineLimits, openPacket } from "./handshake.ts";
 import type { Heartbeats } from "./heartbeats.ts";
 import {
   decodePost,
@@ -270,7 +270,7 @@ export class EngineSocket {
   #leave(reason: Disconnect, answers?: Goodbye["answers"]): void {
     const socket = this.#socket;
     this.#end(reason.name, answers);
-    socket?.close(reason);
+    if (socket !== undefined) closeHeard(socket, reason, this.handshake);
   }
 
   /** Ends the session; an open poll fails. */

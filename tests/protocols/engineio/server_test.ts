@@ -319,3 +319,15 @@ Deno.test("close() ends every session, with the close frame, or by letting its p
     assertEquals(await each.closed(), "shutdown");
   }
 });
+
+Deno.test("a Java client, which hears no close frame, is sent what it cannot read before", async () => {
+  await using host = new EngineHost();
+  for (const agent of ["okhttp/4.12.0", "Mozilla/5.0"]) {
+    using connection = await RawConnection.open(host.port);
+    await connection.handshake("/?EIO=4&transport=websocket", [`User-Agent: ${agent}`]);
+    await connection.text();
+    (await host.sessions.next()).socket.close({ name: "shutdown", code: 1001, reason: "bye" });
+    if (agent.startsWith("okhttp")) assertEquals(await connection.text(), "9");
+    assertEquals(await connection.closeFrame(), { code: 1001, reason: "bye" });
+  }
+});
