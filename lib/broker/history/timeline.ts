@@ -69,10 +69,7 @@ export class Timeline {
   #indexFrom(offset: number): number {
     const slots = this.#slots;
     let low = this.#first;
-    if (low >= slots.length) return low;
-    // Offsets grow by one or more from slot to slot, mostly by one.
-    let high = Math.min(slots.length, Math.max(low, low + offset - offsetOf(slots[low]!)));
-    if (high < slots.length && offsetOf(slots[high]!) === offset) return high;
+    let high = slots.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
       if (offsetOf(slots[middle]!) < offset) low = middle + 1;
