@@ -34,7 +34,7 @@ export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "
 const EXPIRE_INTERVAL_MS = 1000;
 const RETRY_AFTER_S = 1;
 /** How long a batch that is kept may take to be fed. */
-const APPLY_TIMEOUT_MS = 10_000;
+export const APPLY_TIMEOUT_MS = 10_000;
 /** Pauses between attempts to open a journal that is away: each the double of the one before. */
 const REOPEN_MIN_MS = 50;
 const REOPEN_MAX_MS = 2000;

@@ -8,6 +8,8 @@ import { DEPTH_MAX } from "../../lib/core/json.ts";
 import { CONNECT_CHARS_MAX } from "../../lib/protocols/socketio/decoder.ts";
 import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
 import { CLOCK_SKEW_MS, REFRESH_GRACE_MS } from "../../lib/core/grant.ts";
+import { GAPS_MAX } from "../../lib/broker/journal.ts";
+import { APPLY_TIMEOUT_MS } from "../../lib/broker/log_broker.ts";
 import { CALLERS_MAX } from "../../lib/core/limits.ts";
 import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/connect_rates.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
@@ -117,6 +119,12 @@ function boundsTable(): string {
     ["who came and left, in one event", ENTRIES_MAX, "several events"],
     ["from one telling of presence to the next", seconds(TELL_INTERVAL_MS), "told together"],
     ["callers whose rates are remembered", CALLERS_MAX, "the idlest is forgotten"],
+    ["gaps in the log that are remembered", GAPS_MAX, "older positions are not recovered"],
+    [
+      "time for a message that is kept to come back",
+      seconds(APPLY_TIMEOUT_MS),
+      rejected("unavailable"),
+    ],
     ["addresses whose log lines are counted", PEERS_MAX, "others share one count"],
   ];
   const cells = rows.map((row) => row.map(String));
