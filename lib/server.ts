@@ -169,7 +169,7 @@ export class Server {
         this.#connections.refused("over-limit", "too many connections", address);
       },
       onFailure: (error) => this.#cannotListen(error),
-      onMissing: (address, why) => this.#log.info("cannot listen on both", { address, why }),
+      onMissing: (address, why) => this.#log.info("localhost lacks one", { address, why }),
     });
   }
 

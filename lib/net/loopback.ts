@@ -43,9 +43,9 @@ export async function listenOnAll<T extends Listening>(
     try {
       return [first, openAt(IPV6, first.port)];
     } catch (error) {
-      const { message, cause } = error as Error;
+      const cause = (error as Error).cause as Error;
       if (!(cause instanceof Deno.errors.AddrInUse)) {
-        onMissing(IPV6, message);
+        onMissing(IPV6, cause.message);
         return [first];
       }
       await first.close();
