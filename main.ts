@@ -3,13 +3,13 @@ import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP, unknownCommand } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
 import { StoreError } from "./lib/broker/sqlite/store_file.ts";
+import { openLog } from "./lib/config/configure.ts";
 import { helpText, problemsText } from "./lib/config/help.ts";
-import { createLog, type Log, print, printLine } from "./lib/observe/log.ts";
+import { type Log, print, printLine } from "./lib/observe/log.ts";
 import { ListenError } from "./lib/net/listener.ts";
 import { Server } from "./lib/server.ts";
-import denoJson from "./deno.json" with { type: "json" };
+import { VERSION } from "./lib/version.ts";
 
-const { version } = denoJson;
 /** Why a server cannot start, each with a message that says it all. */
 const STARTING_ERRORS = [ConfigError, ListenError, StoreError];
 
@@ -46,14 +46,10 @@ async function start(args: readonly string[]): Promise<void> {
     const parts = [helpText(parsed), COMMANDS_HELP, problemsText(parsed)];
     return print(parts.filter((part) => part !== "").join("\n\n"));
   }
-  if (parsed.kind === "version") return print(`hark ${version}`);
+  if (parsed.kind === "version") return print(`hark ${VERSION}`);
   const { config } = parsed;
-  const log = createLog({
-    format: config.log,
-    level: config.logLevel,
-    linesPerPeerMax: config.logLinesPerAddressMax,
-  });
-  const server = new Server({ config, log, version });
+  const log = openLog(config);
+  const server = new Server({ config, log });
   const stop = stopper(server, log);
   // Before it listens, as an unexpected SIGHUP ends a process.
   renewOnSignal(server, stop);
@@ -61,7 +57,7 @@ async function start(args: readonly string[]): Promise<void> {
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => stop(signal));
   }
-  log.info(`Hark is listening on ${url}`, { version });
+  log.info(`Hark is listening on ${url}`, { version: VERSION });
 }
 
 /** A store that is left open would look as after a crash, so one that cannot listen stops. */

@@ -2,6 +2,7 @@ import { Keys } from "./auth/keys.ts";
 import { takesTokens, Tokens } from "./auth/tokens.ts";
 import { isLoopback, isShared } from "./core/address.ts";
 import { type Config, ConfigError } from "./config/config.ts";
+import { openLog } from "./config/configure.ts";
 import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Broker } from "./broker/broker.ts";
 import { journalOf } from "./broker/journals.ts";
@@ -27,17 +28,20 @@ import { isFile, serveStatic } from "./http/static.ts";
 import { readTarget } from "./http/target.ts";
 import { listen, type Listener } from "./net/listener.ts";
 import type { Log } from "./observe/log.ts";
+import { readMemory } from "./observe/memory.ts";
 import { HarkMetrics, Registry } from "./observe/metrics.ts";
 import { type Renewable, renewAll } from "./net/renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
+import { VERSION } from "./version.ts";
 import { Connections } from "./hub/connections.ts";
 import { Handshakes, isUpgrade } from "./protocols/websocket/transport.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */
 export interface ServerOptions {
   readonly config: Config;
-  readonly log: Log;
-  readonly version: string;
+  /** By default the console, as the options say. */
+  readonly log?: Log;
+  readonly version?: string;
   readonly clock?: Clock;
 }
 
@@ -67,7 +71,8 @@ export class Server {
   #listener: Listener | undefined;
   #draining = false;
 
-  constructor({ config, log, version, clock = systemClock }: ServerOptions) {
+  constructor(options: ServerOptions) {
+    const { config, log = openLog(config), version = VERSION, clock = systemClock } = options;
     this.#config = config;
     this.#log = log;
     this.#clock = clock;
@@ -338,9 +343,4 @@ export class Server {
       dueAt = now + LOOP_PROBE_MS;
     });
   }
-}
-
-function readMemory(): { rss: number; heap: number } {
-  const { rss, heapUsed } = Deno.memoryUsage();
-  return { rss, heap: heapUsed };
 }

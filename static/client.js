@@ -5,36 +5,8 @@
  */
 
 /**
- * @typedef {"connecting" | "connected" | "waiting" | "stopped" | "closed"} State
- * @typedef {{ client: string, user?: string, joined: number }} Entry
- *
- * @typedef {object} Options
- * @property {string | URL} [url] by default where this module came from
- * @property {Iterable<string>} [channels]
- * @property {string} [since] the last id seen
- * @property {string | (() => string | Promise<string>)} [token] a function is asked each time
- * @property {boolean} [presence] to be told who comes and goes
- */
-
-/**
- * @typedef {object} Message
- * @property {string} id
- * @property {string} [channel]
- * @property {string} event
- * @property {any} data a JSON value, or a Uint8Array
- * @property {number} [time] in ms since 1970
- */
-
-/**
- * @typedef {object} Events
- * @property {Message} message
- * @property {{ state: State, code: number, reason: string, retryAtMs?: number }} state
- * @property {{ client?: string, position: string, recovered?: boolean, greeting?: string,
- *   expiresInMs?: number }} welcome
- * @property {{ count: number }} resumed
- * @property {{ since: string }} gap
- * @property {{ channel: string, joined: Entry[], left: Entry[] }} presence
- * @property {Error} error
+ * @import { Events, Message, Options, State } from "./client.d.ts"
+ * @import { ClientCommand } from "./hark.d.ts"
  */
 
 const RETRY_MIN_MS = 500;
@@ -76,7 +48,7 @@ export class Hark {
   /** @type {number | undefined} */ retryAtMs;
   /** @type {string | undefined} */ position;
   /** @type {Map<string, Set<(detail: any) => void>>} */ #handlers = new Map();
-  /** @type {Map<number, { command: Command, resolve(reply: any): void, reject(error: Error): void }>} */
+  /** @type {Map<number, { command: ClientCommand, resolve(reply: any): void, reject(error: Error): void }>} */
   #pending = new Map();
   /** @type {Set<string>} */ #channels;
   /** @type {Set<string>} */ #joined = new Set();
@@ -151,7 +123,7 @@ export class Hark {
   /**
    * Who is on the channel.
    * @param {string} channel
-   * @returns {Promise<{ count: number, entries: Entry[] }>}
+   * @returns {Promise<{ count: number, entries: import("./client.d.ts").Entry[] }>}
    */
   presence(channel) {
     return this.#command({ type: "presence", channel });
@@ -310,14 +282,15 @@ export class Hark {
     command ? command.reject(error) : this.#emit("error", error);
   }
 
-  /** @param {Command} command @returns {Promise<any>} */
+  /** @param {ClientCommand} command @returns {Promise<any>} */
   #command(command) {
     return new Promise((resolve, reject) => {
       const { state } = this;
       if (state !== "connected" && state !== "connecting") throw this.#unconnected();
-      command.ref = ++this.#ref;
-      this.#pending.set(command.ref, { command, resolve, reject });
-      if (state === "connected") this.#link?.send(command);
+      const ref = ++this.#ref;
+      const numbered = { ...command, ref };
+      this.#pending.set(ref, { command: numbered, resolve, reject });
+      if (state === "connected") this.#link?.send(numbered);
     });
   }
 
@@ -402,8 +375,7 @@ export class Hark {
 }
 
 /**
- * @typedef {{ type: string, ref?: number } & Record<string, any>} Command
- * @typedef {{ send(command: Command): void, close(): void }} Link
+ * @typedef {{ send(command: ClientCommand): void, close(): void }} Link
  * @typedef {{ receive(events: object[]): void, ended(code: number, reason: string): void }} Ear
  */
 
@@ -449,18 +421,20 @@ function openEvents(url, token, { receive, ended }) {
   return {
     // The next stream has other channels.
     send: (command) => {
-      if (command.channels) ended(0, "changing channels");
+      if ("channels" in command) ended(0, "changing channels");
       else publishOverHttp(url, headers, command).then((reply) => receive([reply]), fail);
     },
     close: () => abort.abort(),
   };
 }
 
-/** @param {URL} url @param {Headers} headers @param {Command} command */
-async function publishOverHttp(url, headers, { type, ref, channel, event, data, base64 }) {
+/** @param {URL} url @param {Headers} headers @param {ClientCommand} command */
+async function publishOverHttp(url, headers, command) {
+  const { type, ref } = command;
   if (type !== "publish") {
     return { type: "error", ref, code: "unsupported", message: `Cannot ${type} without WebSocket` };
   }
+  const { channel, event, data, base64 } = command;
   const address = new URL(`channels/${encodeURIComponent(channel)}`, url);
   if (event) address.searchParams.set("event", event);
   headers.set("content-type", `application/${base64 === undefined ? "json" : "octet-stream"}`);

@@ -2,7 +2,7 @@
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
 
-/** @typedef {import("./client.js").Message} Message */
+/** @typedef {import("./client.d.ts").Message} Message */
 /** @typedef {Pick<Message, "data"> & Partial<Message> & { notice?: "info" | "good" | "bad" }} Row */
 
 const ROWS_MAX = 500;

@@ -1,6 +1,6 @@
 import { gzipSync } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
-import { connect, type Events, type Hark, HarkError, type Options } from "../static/client.js";
+import { connect, type Events, type Hark, HarkError, type Options } from "../lib/client.ts";
 import { Wire } from "./e2e/hark.ts";
 import { ClientTimers, close, collect, next, toState } from "./support/client.ts";
 import { deadline, eventually } from "./support/deadline.ts";

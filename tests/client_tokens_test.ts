@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { connect, HarkError } from "../static/client.js";
+import { connect, HarkError } from "../lib/client.ts";
 import { ClientTimers, close, collect, next, toState } from "./support/client.ts";
 import { eventually } from "./support/deadline.ts";
 import { SocketClock } from "./support/engineio.ts";

@@ -46,11 +46,12 @@ Deno.test("README.md's JavaScript gets what is sent, events with names of their 
   const { body } = await server.fetch("/client.js");
   await Deno.writeTextFile(`${folder.path}/client.mjs`, body);
   const [client = "", inNode = "", native = ""] = blocks("Receive", "js");
-  const deno = `timeout ${STREAM_S} '${Deno.execPath()}' run --no-lock --quiet -A`;
-  const cases = [[deno, client], [`timeout ${STREAM_S} node`, inNode], [deno, native]] as const;
+  const deno = `'${Deno.execPath()}' run --no-lock --quiet -A`;
+  const cases = [[deno, client], ["node", inNode], [deno, native]] as const;
   for (const [program, script] of cases) {
     await Deno.writeTextFile(`${folder.path}/script.mjs`, onto(server, script));
-    const running = run(server, "sh", `${program} ${folder.path}/script.mjs`);
+    const line = `${program} ${folder.path}/script.mjs`;
+    const running = run(server, "sh", untilSeen(line, "reading.*seen"));
     const sending = setInterval(() => send(server), 100);
     const { stdout, stderr } = await running;
     clearInterval(sending);
@@ -64,9 +65,10 @@ async function send(server: TestServer): Promise<void> {
   await server.broadcast("seen", "?channel=ci");
 }
 
-/** A stream ends with what reads it. */
-function untilSeen(line: string): string {
-  return `timeout ${STREAM_S_MAX} ${line} | grep --max-count=1 seen`;
+/** Ends a stream once it has shown what is looked for. */
+function untilSeen(line: string, what = "seen"): string {
+  return `(timeout ${STREAM_S_MAX} ${line} & echo "$!"; wait) | ` +
+    `(read -r pid; grep --max-count=1 '${what}'; kill "$pid")`;
 }
 
 function isStream(line: string): boolean {

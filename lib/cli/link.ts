@@ -1,19 +1,8 @@
 import { HARK_V1 } from "../protocols/hark/codec.ts";
+import type { ClientCommand, ServerMessage } from "../../static/hark.d.ts";
 import { type Clock, every, type Timer } from "../core/clock.ts";
 import { parseExactly } from "./exact_json.ts";
 import type { Target } from "./target.ts";
-
-/** A message as `hark.v1` tells it. */
-export interface Received {
-  readonly id: string;
-  readonly channel: string;
-  readonly event: string;
-  /** When it was ordered, in milliseconds since 1970. */
-  readonly time: number;
-  /** A JSON value; undefined if it is bytes. */
-  readonly data?: unknown;
-  readonly base64?: string;
-}
 
 /** What to follow. */
 export interface LinkOptions {
@@ -26,7 +15,7 @@ export interface LinkOptions {
   readonly onWelcome: (recovered: boolean | undefined) => void;
   /** All that was missed has come. */
   readonly onResumed: () => void;
-  readonly onMessage: (message: Received) => void;
+  readonly onMessage: (message: ServerMessage) => void;
   /** Everything up to this id has come. */
   readonly onPosition: (id: string) => void;
 }
@@ -107,7 +96,8 @@ export class Link {
   /** Subscribes to what is subscribed already: the reply comes after all that was missed. */
   #ask(): void {
     const channels = this.#options.channels.slice(0, 1);
-    this.#socket.send(JSON.stringify({ type: "subscribe", ref: 1, channels }));
+    const command: ClientCommand = { type: "subscribe", ref: 1, channels };
+    this.#socket.send(JSON.stringify(command));
   }
 
   #receive(frame: unknown): void {
@@ -180,7 +170,7 @@ function readEvents(frame: string): Event[] | undefined {
   return undefined;
 }
 
-function isMessage(event: Event): event is Event & Received {
+function isMessage(event: Event): event is Event & ServerMessage {
   const { type, id, channel, event: name, time, data, base64 } = event;
   return type === "message" && typeof id === "string" && typeof channel === "string" &&
     typeof name === "string" && typeof time === "number" &&

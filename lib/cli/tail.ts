@@ -5,7 +5,8 @@ import { printable } from "../observe/log.ts";
 import { UsageError } from "./arguments.ts";
 import { Backoff } from "./backoff.ts";
 import { type Command, Failure, type Shell } from "./command.ts";
-import { Link, type LinkEnd, type Received } from "./link.ts";
+import type { ServerMessage } from "../../static/hark.d.ts";
+import { Link, type LinkEnd } from "./link.ts";
 import { readTarget, type Target, TARGET_FLAGS, TARGET_HELP } from "./target.ts";
 
 /** `hark tail`: prints the messages of channels as they come, through every loss of the connection. */
@@ -45,7 +46,7 @@ interface TailOptions {
   readonly target: Target;
   readonly shell: Shell;
   readonly channels: readonly string[];
-  readonly format: (message: Received) => string;
+  readonly format: (message: ServerMessage) => string;
 }
 
 class Tail {
@@ -100,7 +101,7 @@ class Tail {
   }
 
   /** Returns false once nobody reads. */
-  #print(message: Received): boolean {
+  #print(message: ServerMessage): boolean {
     const { channels, format, shell } = this.#options;
     // Every session is on `broadcast` too, whether it was asked for or not.
     const isWanted = channels.some((channel) => covers(channel, message.channel));
@@ -109,12 +110,12 @@ class Tail {
   }
 }
 
-function formatText({ time, channel, event, data, base64 }: Received): string {
+function formatText({ time, channel, event, data, base64 }: ServerMessage): string {
   const value = base64 === undefined ? data : { base64 };
   return printable(`${formatTime(time)} ${channel} ${event} ${JSON.stringify(value)}`);
 }
 
-function formatJson({ id, channel, event, data, base64, time }: Received): string {
+function formatJson({ id, channel, event, data, base64, time }: ServerMessage): string {
   return printable(JSON.stringify({ id, channel, event, data, base64, time }));
 }
 

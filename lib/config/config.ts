@@ -107,7 +107,7 @@ function readOptions(args: readonly string[], env: Readonly<Record<string, strin
   const problems: string[] = [];
   const fromFlags = readFlags(args, problems);
   const fromEnvironment = readEnvironment(env, problems);
-  const values: Record<string, unknown> = {};
+  const values: Partial<Record<OptionKey, unknown>> = {};
   const found: Record<string, Source> = {};
   const wrong = new Set<OptionKey>();
   for (const [key, option] of OPTION_ROWS) {

@@ -3,10 +3,19 @@
 import { isSubscription } from "../core/channel.ts";
 import { isOriginPattern } from "../core/origin.ts";
 import { boolean, choice, integer, list, type Option, text } from "./option.ts";
+import type { Config, OptionKey } from "./values.ts";
+
+export type { Config, OptionKey };
+
+/** A row with the name of its group. */
+export type Row<T> = Option<T> & { readonly group: string };
 
 type Grouped<Rows> = { readonly [Key in keyof Rows]: Rows[Key] & { readonly group: string } };
 
-function group<Rows extends Record<string, Option<unknown>>>(name: string, rows: Rows) {
+function group<Rows extends Record<string, Option<unknown>>>(
+  name: string,
+  rows: Rows,
+): Grouped<Rows> {
   const grouped = Object.entries(rows).map(([key, row]) => [key, { ...row, group: name }]);
   return Object.fromEntries(grouped) as Grouped<Rows>;
 }
@@ -45,7 +54,7 @@ const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
 /** Every option: its default, its bounds and what it means. Flag and variable follow from the key. */
-export const OPTIONS = {
+export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
   ...group("Listening", {
     host: text(
       "localhost",
@@ -237,21 +246,11 @@ export const OPTIONS = {
     logLevel: choice("info", ["debug", "info", "warn", "error"], "LEVEL", "least level written"),
     logLinesPerAddressMax: integer(60, 1, 100_000, "lines a minute about one address"),
   }),
-} as const;
-
-/** The name of an option in code, such as `outboundBytesMax`. */
-export type OptionKey = keyof typeof OPTIONS;
+};
 
 /** The table's rows, in its order. */
-export const OPTION_ROWS = Object.entries(OPTIONS) as [
-  OptionKey,
-  (typeof OPTIONS)[OptionKey],
-][];
-
-type ValueOf<Row> = Row extends Option<infer T> ? T : never;
-
-/** Every option's value. */
-export type Config = { readonly [Key in OptionKey]: ValueOf<(typeof OPTIONS)[Key]> };
+export const OPTION_ROWS: readonly (readonly [OptionKey, Row<Config[OptionKey]>])[] = Object
+  .entries(OPTIONS) as [OptionKey, Row<Config[OptionKey]>][];
 
 /** An option's name on the command line, without the dashes: `outbound-bytes-max`. */
 export function flagName(key: OptionKey): string {

@@ -3,8 +3,13 @@ import { fromFileUrl } from "@std/path";
 import { preflightMethod } from "./cors.ts";
 import { problem } from "./problem.ts";
 
-// Found by the module's own place, which is right in a checkout and inside a compiled binary alike.
-const ROOT = fromFileUrl(new URL("../../static", import.meta.url));
+/**
+ * Found by the module's own place, which is right in a checkout and inside a compiled binary alike.
+ * A program that imports the server from a URL has no such folder.
+ */
+const ROOT = import.meta.url.startsWith("file:")
+  ? fromFileUrl(new URL("../../static", import.meta.url))
+  : undefined;
 
 const HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; " +
@@ -17,27 +22,29 @@ const HEADERS: Readonly<Record<string, string>> = {
 
 /** The module that pages of every site may import. */
 const CLIENT = "/client.js";
+const TYPESCRIPT = "application/typescript; charset=UTF-8";
 const ALLOW = "GET, HEAD, OPTIONS";
 /** How a file is answered with: whole, in part, not again, or for a part that it does not have. */
 const SERVED = [200, 206, 304, 416];
 
 /** Answers with a file of `static/`; resolves with undefined if there is none. */
 export async function serveStatic(request: Request, path: string): Promise<Response | undefined> {
-  if (!isPlainPath(path)) return undefined;
+  if (ROOT === undefined || !isPlainPath(path)) return undefined;
   const { method } = request;
-  const response = await askForFile(request, path);
+  const response = await askForFile(request, path, ROOT);
   if (!SERVED.includes(response.status)) {
     await response.body?.cancel();
     return undefined;
   }
   if (method !== "GET" && method !== "HEAD") return refuseMethod(request);
   for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
+  if (path.endsWith(".d.ts")) response.headers.set("content-type", TYPESCRIPT);
   if (path === CLIENT) response.headers.set("access-control-allow-origin", "*");
   return response;
 }
 
 /** The answer to a GET of a file; to any other method what GET would get but for its body. */
-async function askForFile(request: Request, path: string): Promise<Response> {
+async function askForFile(request: Request, path: string, fsRoot: string): Promise<Response> {
   const isGet = request.method === "GET";
   const headers = new Headers(request.headers);
   // RFC 9110 section 14.2: only GET has ranges.
@@ -45,7 +52,7 @@ async function askForFile(request: Request, path: string): Promise<Response> {
   // Not the request itself: its URL is made of a Host header that may say anything. And always GET,
   // as serveDir() heeds no If-None-Match of a HEAD.
   const asked = new Request(`http://localhost${path}`, { headers });
-  const response = await serveDir(asked, { fsRoot: ROOT, quiet: true, showDirListing: false });
+  const response = await serveDir(asked, { fsRoot, quiet: true, showDirListing: false });
   if (isGet) return response;
   await response.body?.cancel();
   return new Response(null, response);

@@ -3,7 +3,7 @@ import { hark as harkFormat, joinEvents } from "../../lib/protocols/hark/codec.t
 import { HEARTBEAT, joinChunks, retryLine, sse } from "../../lib/protocols/sse/codec.ts";
 import { checkDraft, parsePosition, Publication } from "../../lib/core/publication.ts";
 import type { Frame, Welcome } from "../../lib/core/transport.ts";
-import { connect, type Hark, type Message } from "../../static/client.js";
+import { connect, type Hark, type Message } from "../../lib/client.ts";
 import { deadline } from "../support/deadline.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer } from "./fuzzer.ts";

@@ -7,9 +7,9 @@ import {
   encodeOk,
   hark,
   joinEvents,
-  type Ref,
 } from "../../lib/protocols/hark/codec.ts";
 import { formatPosition, parsePosition, Publication } from "../../lib/core/publication.ts";
+import type { Ref } from "../../static/hark.d.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import {

@@ -10,6 +10,7 @@ const TYPES: Readonly<Record<string, string>> = {
   css: "text/css; charset=UTF-8",
   js: "text/javascript; charset=UTF-8",
   svg: "image/svg+xml",
+  ts: "application/typescript; charset=UTF-8",
 };
 
 const HEADERS: Readonly<Record<string, string>> = {

@@ -1,4 +1,4 @@
-import type { Events, Hark } from "../../static/client.js";
+import type { Events, Hark } from "../../lib/client.ts";
 import type { Timer } from "../../lib/core/clock.ts";
 import { deadline } from "./deadline.ts";
 import { FakeClock } from "./fake_clock.ts";

@@ -1,11 +1,18 @@
 import { type Draft, MESSAGE, parsePosition, type Position } from "../../core/publication.ts";
 import type { Format, Frame } from "../../core/transport.ts";
 import { DEPTH_MAX, parseJson } from "../../core/json.ts";
+import type {
+  Ref,
+  ServerError,
+  ServerOk,
+  ServerPresence,
+  ServerWelcome,
+} from "../../../static/hark.d.ts";
 
 /** The WebSocket subprotocol that this module speaks. */
 export const HARK_V1 = "hark.v1";
 
-/** A client's request; the reply carries its `ref`. */
+/** A client's command as it was read; the reply carries its `ref`. */
 export type Command =
   & { readonly ref: Ref }
   & (
@@ -20,9 +27,6 @@ export type Command =
     | { readonly type: "presence"; readonly channel: string }
     | { readonly type: "refresh"; readonly token: string }
   );
-
-/** What a client names its command by. */
-export type Ref = string | number | undefined;
 
 /** A command that cannot be read; the reply carries its `ref` if that much could be read. */
 export class CommandError extends SyntaxError {
@@ -48,17 +52,18 @@ export const hark: Format = {
   },
 
   welcome({ client, position, recovered, greeting, expiresInMs }) {
-    return JSON.stringify({
+    const event: ServerWelcome = {
       type: "welcome",
       client,
       position,
       recovered,
       greeting: greeting === "" ? undefined : greeting,
       expiresInMs,
-    });
+    };
+    return JSON.stringify(event);
   },
 
-  presence: (change) => JSON.stringify({ type: "presence", ...change }),
+  presence: (change) => JSON.stringify({ type: "presence", ...change } satisfies ServerPresence),
 };
 
 /** One frame of several events. */
@@ -68,12 +73,12 @@ export function joinEvents(events: readonly Frame[]): string {
 
 /** The reply to a command that was carried out. */
 export function encodeOk(ref: Ref, fields: Readonly<Record<string, unknown>> = {}): string {
-  return JSON.stringify({ type: "ok", ref, ...fields });
+  return JSON.stringify({ type: "ok", ref, ...fields } satisfies ServerOk);
 }
 
 /** The reply to a command that was refused. */
 export function encodeError(ref: Ref, code: string, message: string): string {
-  return JSON.stringify({ type: "error", ref, code, message });
+  return JSON.stringify({ type: "error", ref, code, message } satisfies ServerError);
 }
 
 /** Reads a client's frame. Throws a `CommandError` that says what is wrong. */

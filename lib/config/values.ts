@@ -1,0 +1,75 @@
+/** The values of a server's options, by group; README.md's table says what each means. */
+
+/** Every option's value. */
+export interface Config {
+  // Listening
+  readonly host: string;
+  readonly port: number;
+  readonly listen: string;
+  readonly tlsCert: string;
+  readonly tlsKey: string;
+  readonly trustProxy: number;
+  readonly forwardedHeader: string;
+  readonly publicHost: readonly string[];
+  readonly open: boolean;
+  readonly origins: readonly string[];
+  readonly publishKey: readonly string[];
+  readonly drainS: number;
+
+  // Tokens
+  readonly tokenSecret: string;
+  readonly tokenJwks: string;
+  readonly tokenAudience: string;
+  readonly tokenIssuer: string;
+  readonly public: readonly string[];
+
+  // Messages
+  readonly welcome: string;
+  readonly publishBytesMax: number;
+  readonly publishPerSecondMax: number;
+
+  // Socket.IO
+  readonly socketio: boolean;
+  readonly socketioPath: string;
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+  readonly pollingBytesMax: number;
+  readonly upgradeTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly namespacesMax: number;
+  readonly handshakesMax: number;
+
+  // Channels and history
+  readonly channelsPerSessionMax: number;
+  readonly channelsMax: number;
+  readonly historyCount: number;
+  readonly historyAgeS: number;
+  readonly historyBytesMax: number;
+  readonly historyTotalBytesMax: number;
+  readonly idempotencyAgeS: number;
+  readonly idempotencyKeysMax: number;
+  readonly presenceMax: number;
+  readonly store: string;
+  readonly storeSync: "normal" | "full";
+
+  // Bounds of a session
+  readonly idleTimeoutS: number;
+  readonly outboundBytesMax: number;
+  readonly inboundBytesMax: number;
+  readonly inboundPerSecondMax: number;
+  readonly sseHeartbeatMs: number;
+
+  // Connections
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+  readonly handshakeTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+
+  // Log
+  readonly log: "text" | "json";
+  readonly logLevel: "debug" | "info" | "warn" | "error";
+  readonly logLinesPerAddressMax: number;
+}
+
+/** The name of an option in code, such as `outboundBytesMax`. */
+export type OptionKey = keyof Config;
