@@ -58,10 +58,21 @@ export function routesOf(endpoints: Endpoints): Route[] {
   ];
 }
 
-/** Socket.IO is served with and without the slash at the end. */
+/** Where the newest 4.x of Socket.IO's client is. */
+const CLIENT_URL = "https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/";
+/** The scripts of it that Socket.IO's own server has beside its endpoint. */
+const CLIENT_SCRIPTS = ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"];
+
+/** Socket.IO is served with and without the slash at the end, and its client is found beside it. */
 function socketioRoutes({ socketio, socketioPath }: Endpoints): Route[] {
   if (socketioPath === undefined) return [];
-  return [socketioPath, socketioPath.slice(0, -1)].map((path) => {
+  const protocol = [socketioPath, socketioPath.slice(0, -1)].map((path) => {
     return { path, methods: {}, protocol: socketio.handle, cors: CORS.engineio };
   });
+  const scripts = CLIENT_SCRIPTS.map((name) => {
+    const location = CLIENT_URL + name;
+    const GET: Handler = () => new Response(null, { status: 302, headers: { location } });
+    return { path: socketioPath + name, methods: { GET }, cors: CORS.readable };
+  });
+  return [...protocol, ...scripts];
 }

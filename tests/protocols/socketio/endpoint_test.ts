@@ -279,6 +279,27 @@ Deno.test("a client that polls too slowly is cut, and others miss nothing", asyn
   assertEquals((await server.metrics()).get('hark_disconnects_total{reason="slow"}'), 1);
 });
 
+Deno.test("the scripts of Socket.IO's own server are found on the public CDN, by pages of any site", async () => {
+  await using server = await startServer({ socketioPath: "/chat/io/" });
+  for (const name of ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"]) {
+    for (const method of ["GET", "HEAD"]) {
+      const { status, headers } = await server.fetch(`/chat/io/${name}`, {
+        method,
+        redirect: "manual",
+        headers: { origin: "https://elsewhere.test" },
+      });
+      assertEquals([status, headers.get("location"), headers.get("access-control-allow-origin")], [
+        302,
+        `https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/${name}`,
+        "*",
+      ]);
+    }
+  }
+  assertEquals((await server.fetch("/chat/io/other.js")).status, 404);
+  await using without = await startServer({ socketio: false });
+  assertEquals((await without.fetch("/socket.io/socket.io.js")).status, 404);
+});
+
 Deno.test("a server that stops lets its clients come back: no client is told to stay away", async () => {
   const server = await startServer({ welcome: "" });
   const polling = await Polling.open(server, "EIO=3");
