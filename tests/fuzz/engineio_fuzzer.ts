@@ -6,7 +6,8 @@ import {
   type Packet,
   PACKET_TYPES,
 } from "../../lib/protocols/engineio/codec.ts";
-import { decodeJsonpBody, encodeJsonp, engineio3 } from "../../lib/protocols/engineio/codec3.ts";
+import { engineio3 } from "../../lib/protocols/engineio/codec3.ts";
+import { decodeJsonpBody, encodeJsonp } from "../../lib/protocols/engineio/jsonp.ts";
 import { engineio4 } from "../../lib/protocols/engineio/codec4.ts";
 import type { Dice } from "../support/dice.ts";
 import { decodeAll } from "../support/packets.ts";

@@ -7,7 +7,7 @@ import {
   type Packet,
   success,
 } from "./codec.ts";
-import { decodeJsonpBody, encodeJsonp } from "./codec3.ts";
+import { decodeJsonpBody, encodeJsonp } from "./jsonp.ts";
 import { frameBytes } from "../../core/publication.ts";
 
 /** What leaves: an encoded text packet, or the bytes of a message. */
@@ -16,7 +16,7 @@ export type Part = string | Bytes;
 /** How a client wants a request answered. */
 export interface PollingStyle {
   readonly codec: EngineCodec;
-  /** The callback's number if the client polls by JSONP (Engine.IO 3). */
+  /** The callback's number if the client polls by JSONP. */
   readonly jsonp: string | undefined;
   /** True if the client takes text only. */
   readonly base64: boolean;
@@ -27,7 +27,7 @@ export function pollingStyle(
   { codec, base64 }: Pick<PollingStyle, "codec" | "base64">,
   query: URLSearchParams,
 ): PollingStyle {
-  const jsonp = codec.version === 3 ? query.get("j") ?? undefined : undefined;
+  const jsonp = query.get("j") ?? undefined;
   return { codec, jsonp, base64: base64 || jsonp !== undefined };
 }
 

@@ -49,6 +49,7 @@ const ERRORS = {
 type EngineError = (typeof ERRORS)[keyof typeof ERRORS];
 
 const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
+  ["2", engineio3], // what socket.io-client 1.0 calls the same in browsers
   ["3", engineio3],
   ["4", engineio4],
 ]);

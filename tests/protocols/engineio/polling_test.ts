@@ -125,6 +125,20 @@ Deno.test("a client of version 3 can poll by JSONP", async () => {
   );
 });
 
+Deno.test("a client of version 4 can poll and post by JSONP", async () => {
+  await using host = new EngineHost();
+  const client = await host.poll("EIO=4&j=0");
+  client.session.send('"\u2028</script>');
+  client.session.socket.write(new Uint8Array([1, 2, 3, 4]));
+  const { body, headers } = await client.poll();
+  assertEquals(body, '___eio[0]("4\\"\\u2028</script>\\u001ebAQIDBA==");');
+  assertEquals(headers.get("content-type"), "text/javascript; charset=UTF-8");
+  const form = new URLSearchParams({ d: "4a\\nb\x1e4c\\\\nd€\x1ebAQI=" });
+  assertEquals(seen(await client.post(form)), [200, "ok"]);
+  const messages = await client.session.messages.take(3);
+  assertEquals(messages, ["a\nb", "c\\nd€", new Uint8Array([1, 2])]);
+});
+
 Deno.test("a JSONP client posts a form, in which a newline is written as two characters", async () => {
   await using host = new EngineHost();
   const client = await host.poll("EIO=3&j=0");
