@@ -33,7 +33,8 @@ export class HubSink implements Sink {
   }
 
   health(isUp: boolean, why: string): void {
-    const what = isUp ? "publishing works again" : "publishing does not work";
-    this.#options.log.warn(what, { why }, "journal");
+    const { log } = this.#options;
+    if (isUp) log.warn("publishing works again", {}, "journal");
+    else log.warn("publishing does not work", { why }, "journal");
   }
 }

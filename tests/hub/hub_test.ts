@@ -1,6 +1,8 @@
 import { assert, assertEquals, assertStrictEquals, assertThrows } from "@std/assert";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
-import type { Publication } from "../../lib/core/publication.ts";
+import { Publication } from "../../lib/core/publication.ts";
+import { HubSink } from "../../lib/hub/sink.ts";
+import { createLog } from "../../lib/observe/log.ts";
 import { FakeTransport, lineFormat } from "../support/fake_transport.ts";
 import { TestNode } from "../support/node.ts";
 
@@ -13,6 +15,55 @@ Deno.test("Hub.open() greets a session with the position at which it begins", as
   assertEquals(node.hub.positionId, `${node.epoch}-2`);
   assertStrictEquals(node.hub.get(session.id), session);
   assertEquals([...node.hub.sessions()], [session]);
+  await node.close();
+});
+
+Deno.test("Hub.begin() ends every session before it could miss anything", async () => {
+  const node = new TestNode();
+  await node.publish(["a x"]);
+  const live = await node.connect(["a"]);
+  const replaying = node.open(["a"], { since: node.at(0) });
+  live.transport.take();
+  node.hub.begin({ epoch: "other", offset: 7 });
+  const [later] = await node.publish(["a y"]);
+  assertEquals([live.transport.closed, replaying.transport.closed], [
+    DISCONNECTS.shutdown,
+    DISCONNECTS.shutdown,
+  ]);
+  assertEquals([...live.transport.take(), ...replaying.transport.take()], []);
+  assertEquals([node.hub.size, node.hub.channels, node.left.length], [0, 0, 2]);
+  assertEquals(node.hub.position, { epoch: "other", offset: later!.offset });
+  const { transport } = node.open(["a"]);
+  assertEquals(transport.take(), [`welcome other-${later!.offset}`]);
+  await node.close();
+});
+
+Deno.test("HubSink hands on what a broker delivers, and reports whether publishing works", async () => {
+  const node = new TestNode();
+  const lines: unknown[] = [];
+  const log = createLog({
+    format: "json",
+    level: "info",
+    linesPerPeerMax: 3,
+    write: (line) => lines.push(JSON.parse(line)),
+    now: () => 0,
+  });
+  const seconds: number[] = [];
+  const fanoutSeconds = { observe: (each: number) => void seconds.push(each) };
+  const sink = new HubSink({ hub: node.hub, clock: node.clock, log, fanoutSeconds });
+  const [message] = await node.publish(["a x"]);
+  sink.reset({ epoch: "other", offset: 3 });
+  const { transport } = node.open(["a"]);
+  sink.deliver(new Publication({ epoch: "other", offset: 4 }, message!, 0));
+  assertEquals(transport.take(), ["welcome other-3", "4 a x"]);
+  assertEquals(seconds, [0]);
+  sink.health(false, "cut off");
+  sink.health(true, "");
+  const line = { time: "1970-01-01T00:00:00.000Z", level: "warn" };
+  assertEquals(lines, [
+    { ...line, message: "publishing does not work", why: "cut off" },
+    { ...line, message: "publishing works again" },
+  ]);
   await node.close();
 });
 

@@ -73,23 +73,9 @@ export class History {
     return { channels: this.#logs.size, publications: this.#publications, bytes: this.#bytes };
   }
 
-  get isEmpty(): boolean {
-    return this.#logs.size === 0;
-  }
-
-  /** The highest offset of any channel that was forgotten altogether. */
-  get forgottenOffset(): number {
-    return this.#forgottenOffset;
-  }
-
   /** Whether something is kept of `channel`. */
   has(channel: string): boolean {
     return this.#logs.has(channel);
-  }
-
-  /** The highest offset of `channel` that is gone; 0 if nothing is, or if nothing of it is kept. */
-  lostOffset(channel: string): number {
-    return this.#logs.get(channel)?.lostOffset ?? 0;
   }
 
   /** Whoever began `channel`, "" if nobody in particular; undefined if nothing is kept of it. */
