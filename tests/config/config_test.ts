@@ -7,6 +7,7 @@ import {
   parseConfig,
   type Sources,
 } from "../../lib/config/config.ts";
+import { flagName, OPTION_ROWS, variableName } from "../../lib/config/options.ts";
 
 function run(
   args: string[],
@@ -21,47 +22,18 @@ function problems(args: string[], env: Record<string, string> = {}): readonly st
   return assertThrows(() => parseConfig(args, env), ConfigError).problems;
 }
 
-interface Case {
-  key: OptionKey;
-  flag: string;
-  variable: string;
-  default: unknown;
-  right: Record<string, unknown>;
-  wrong: string[];
-}
-
-function integerCase(key: OptionKey, name: string, value: number, min: number, max: number): Case {
-  return {
-    key,
-    flag: `--${name}`,
-    variable: `HARK_${name.toUpperCase().replaceAll("-", "_")}`,
-    default: value,
-    right: { [min]: min, [max]: max },
-    wrong: [
-      `${min - 1}`,
-      `${max + 1}`,
-      "",
-      " ",
-      "1.5",
-      "1e3",
-      "0x10",
-      "+7",
-      "seven",
-      "٣",
-      "9".repeat(99),
-    ],
-  };
+interface Values {
+  /** What a text means, by the text. */
+  readonly right: Readonly<Record<string, unknown>>;
+  readonly wrong: readonly string[];
 }
 
 const SECRET = "x".repeat(32);
 const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret"];
 
-const CASES: Case[] = [
-  {
-    key: "host",
-    flag: "--host",
-    variable: "HARK_HOST",
-    default: "localhost",
+/** Of the options that are text or a list of it. */
+const TEXTS: Partial<Record<OptionKey, Values>> = {
+  host: {
     right: { "127.8.8.8": "127.8.8.8", "::1": "::1", localhost: "localhost" },
     wrong: [
       "",
@@ -76,45 +48,23 @@ const CASES: Case[] = [
       "UP",
     ],
   },
-  integerCase("port", "port", 3000, 0, 65_535),
-  {
-    key: "listen",
-    flag: "--listen",
-    variable: "HARK_LISTEN",
-    default: "",
+  listen: {
     right: { "unix:/run/hark.sock": "unix:/run/hark.sock", "unix:hark.sock": "unix:hark.sock" },
     wrong: ["unix:", "/run/hark.sock", "tcp:1", `unix:/${"x".repeat(107)}`, "unix:a\0b"],
   },
-  {
-    key: "tlsCert",
-    flag: "--tls-cert",
-    variable: "HARK_TLS_CERT",
-    default: "",
+  tlsCert: {
     right: { "": "" },
     wrong: ["a\0b"],
   },
-  {
-    key: "tlsKey",
-    flag: "--tls-key",
-    variable: "HARK_TLS_KEY",
-    default: "",
+  tlsKey: {
     right: { "": "" },
     wrong: ["a\0b"],
   },
-  integerCase("trustProxy", "trust-proxy", 0, 0, 10),
-  {
-    key: "forwardedHeader",
-    flag: "--forwarded-header",
-    variable: "HARK_FORWARDED_HEADER",
-    default: "X-Forwarded-For",
+  forwardedHeader: {
     right: { "X-Forwarded-For": "X-Forwarded-For" },
     wrong: ["", " ", "X-Forwarded-For,Forwarded", "a:", "ü"],
   },
-  {
-    key: "publicHost",
-    flag: "--public-host",
-    variable: "HARK_PUBLIC_HOST",
-    default: [],
+  publicHost: {
     right: {
       "push.example.com": ["push.example.com"],
       "a.example, b.example,[::1]": ["a.example", "b.example", "[::1]"],
@@ -129,19 +79,7 @@ const CASES: Case[] = [
       "A.example",
     ],
   },
-  {
-    key: "open",
-    flag: "--open",
-    variable: "HARK_OPEN",
-    default: false,
-    right: { true: true, "1": true, false: false, "0": false },
-    wrong: ["", "yes", "TRUE", "2"],
-  },
-  {
-    key: "origins",
-    flag: "--origins",
-    variable: "HARK_ORIGINS",
-    default: [],
+  origins: {
     right: {
       "https://example.com": ["https://example.com"],
       "http://localhost:5173,https://[::1]:8443": ["http://localhost:5173", "https://[::1]:8443"],
@@ -153,28 +91,15 @@ const CASES: Case[] = [
       ...["https://Example.com", "https://example.com:443", "file:///a", "https://a.example,,"],
     ],
   },
-  {
-    key: "publishKey",
-    flag: "--publish-key",
-    variable: "HARK_PUBLISH_KEYS",
-    default: [],
+  publishKey: {
     right: { k: ["k"], "first!,second~": ["first!", "second~"] },
     wrong: ["", " ", "a,,b", "two words", "schlüssel", "tab\tbed", "line\n2"],
   },
-  integerCase("drainS", "drain-s", 5, 0, 600),
-  {
-    key: "tokenSecret",
-    flag: "--token-secret",
-    variable: "HARK_TOKEN_SECRET",
-    default: "",
+  tokenSecret: {
     right: { [SECRET]: SECRET, ["é".repeat(16)]: "é".repeat(16) },
     wrong: ["", "x".repeat(31), "é".repeat(15)],
   },
-  {
-    key: "tokenJwks",
-    flag: "--token-jwks",
-    variable: "HARK_TOKEN_JWKS",
-    default: "",
+  tokenJwks: {
     right: {
       "https://issuer.example/jwks.json?a=b": "https://issuer.example/jwks.json?a=b",
       "keys.json": "keys.json",
@@ -182,118 +107,75 @@ const CASES: Case[] = [
     },
     wrong: ["", "http://issuer.example/", "file:///keys.json", "https://", "a\0b", "HTTPS://a.b/"],
   },
-  {
-    key: "tokenAudience",
-    flag: "--token-audience",
-    variable: "HARK_TOKEN_AUDIENCE",
-    default: "",
+  tokenAudience: {
     right: { "": "" },
     wrong: [],
   },
-  {
-    key: "tokenIssuer",
-    flag: "--token-issuer",
-    variable: "HARK_TOKEN_ISSUER",
-    default: "",
+  tokenIssuer: {
     right: { "": "" },
     wrong: [],
   },
-  {
-    key: "public",
-    flag: "--public",
-    variable: "HARK_PUBLIC",
-    default: [],
+  public: {
     right: { "news.*": ["news.*"], "*": ["*"], "a, b:*": ["a", "b:*"] },
     wrong: ["", "a,", "a*", "*.a", "a b", "x".repeat(129)],
   },
-  {
-    key: "welcome",
-    flag: "--welcome",
-    variable: "HARK_WELCOME",
-    default: "Welcome to my server",
+  welcome: {
     right: { "": "", 'Hello, "you" = 👋\n': 'Hello, "you" = 👋\n' },
     wrong: [],
   },
-  integerCase("publishBytesMax", "publish-bytes-max", 65_536, 1, 67_108_864),
-  integerCase("publishPerSecondMax", "publish-per-second-max", 1000, 1, 1_000_000),
-  {
-    key: "socketio",
-    flag: "--socketio",
-    variable: "HARK_SOCKETIO",
-    default: true,
-    right: { true: true, "1": true, false: false, "0": false },
-    wrong: ["", "no"],
-  },
-  {
-    key: "socketioPath",
-    flag: "--socketio-path",
-    variable: "HARK_SOCKETIO_PATH",
-    default: "/socket.io/",
+  socketioPath: {
     right: { "/a/": "/a/", "/a_1/b-2/~c.d/": "/a_1/b-2/~c.d/" },
     wrong: ["", "/", "//", "a/", "/a", "/a//", "/a b/", "/a/?b/", "/a/%20/"],
   },
-  integerCase("pingIntervalMs", "ping-interval-ms", 25_000, 10, 3_600_000),
-  integerCase("pingTimeoutMs", "ping-timeout-ms", 20_000, 10, 3_600_000),
-  integerCase("pollingBytesMax", "polling-bytes-max", 1_000_000, 1024, 67_108_864),
-  integerCase("upgradeTimeoutMs", "upgrade-timeout-ms", 10_000, 10, 3_600_000),
-  integerCase("connectTimeoutMs", "connect-timeout-ms", 45_000, 10, 3_600_000),
-  integerCase("namespacesMax", "namespaces-max", 16, 1, 1000),
-  integerCase("handshakesMax", "handshakes-max", 2000, 1, 1_000_000),
-  integerCase("channelsPerSessionMax", "channels-per-session-max", 128, 1, 100_000),
-  integerCase("channelsMax", "channels-max", 100_000, 1, 10_000_000),
-  integerCase("historyCount", "history-count", 100, 0, 1_000_000),
-  integerCase("historyAgeS", "history-age-s", 3600, 1, 31_536_000),
-  integerCase("historyBytesMax", "history-bytes-max", 1_048_576, 1, 1_073_741_824),
-  integerCase("historyTotalBytesMax", "history-total-bytes-max", 268_435_456, 1, 1_099_511_627_776),
-  integerCase("idempotencyAgeS", "idempotency-age-s", 300, 1, 86_400),
-  integerCase("idempotencyKeysMax", "idempotency-keys-max", 100_000, 1, 1_000_000),
-  integerCase("presenceMax", "presence-max", 1000, 1, 100_000),
-  {
-    key: "store",
-    flag: "--store",
-    variable: "HARK_STORE",
-    default: "",
+  store: {
     right: { "": "", "data/hark.db": "data/hark.db" },
     wrong: ["a\0b"],
   },
-  {
-    key: "storeSync",
-    flag: "--store-sync",
-    variable: "HARK_STORE_SYNC",
-    default: "normal",
-    right: { normal: "normal", full: "full" },
-    wrong: ["", "off", "Full"],
-  },
-  integerCase("idleTimeoutS", "idle-timeout-s", 60, 0, 86_400),
-  integerCase("outboundBytesMax", "outbound-bytes-max", 1_048_576, 1024, 1_073_741_824),
-  integerCase("inboundBytesMax", "inbound-bytes-max", 65_536, 1024, 67_108_864),
-  integerCase("inboundPerSecondMax", "inbound-per-second-max", 50, 1, 100_000),
-  integerCase("sseHeartbeatMs", "sse-heartbeat-ms", 15_000, 100, 3_600_000),
-  integerCase("connectionsMax", "connections-max", 20_000, 1, 1_000_000),
-  integerCase("connectionsPerAddressMax", "connections-per-address-max", 200, 1, 1_000_000),
-  integerCase("handshakeTimeoutMs", "handshake-timeout-ms", 10_000, 100, 3_600_000),
-  integerCase("bodyTimeoutMs", "body-timeout-ms", 30_000, 100, 3_600_000),
-  {
-    key: "log",
-    flag: "--log",
-    variable: "HARK_LOG",
-    default: "text",
-    right: { text: "text", json: "json" },
-    wrong: ["", "JSON", "xml"],
-  },
-  {
-    key: "logLevel",
-    flag: "--log-level",
-    variable: "HARK_LOG_LEVEL",
-    default: "info",
-    right: { debug: "debug", info: "info", warn: "warn", error: "error" },
-    wrong: ["", "warning", "off"],
-  },
-  integerCase("logLinesPerAddressMax", "log-lines-per-address-max", 60, 1, 100_000),
-];
+};
 
-const DEFAULTS = Object.fromEntries(CASES.map(({ key, default: value }) => [key, value]));
-const ALL_DEFAULT = Object.fromEntries(CASES.map(({ key }) => [key, "default"]));
+/** Values of an option that its kind makes right or wrong. */
+function valuesOf(key: OptionKey): Values {
+  const { type, expected } = OPTIONS[key];
+  switch (type) {
+    case "integer": {
+      const [, min, max] = /^an integer from (\d+) to (\d+)$/.exec(expected)!.map(Number);
+      const outside = [min! - 1, max! + 1].map(String);
+      const noIntegers = ["", " ", "1.5", "1e3", "0x10", "+7", "seven", "٣", "9".repeat(99)];
+      return { right: { [min!]: min, [max!]: max }, wrong: [...outside, ...noIntegers] };
+    }
+    case "boolean":
+      return {
+        right: { true: true, "1": true, false: false, "0": false },
+        wrong: ["", "yes", "TRUE", "2"],
+      };
+    case "choice": {
+      const choices = expected.split(/, | or /);
+      return {
+        right: Object.fromEntries(choices.map((choice) => [choice, choice])),
+        wrong: ["", choices[0]!.toUpperCase(), `${choices[0]}x`],
+      };
+    }
+    default:
+      return TEXTS[key]!;
+  }
+}
+
+const CASES = OPTION_ROWS.map(([key]) => ({
+  key,
+  flag: `--${flagName(key)}`,
+  variable: variableName(key),
+  ...valuesOf(key),
+}));
+const DEFAULTS = Object.fromEntries(OPTION_ROWS.map(([key, row]) => [key, row.default]));
+const ALL_DEFAULT = Object.fromEntries(OPTION_ROWS.map(([key]) => [key, "default"]));
+
+Deno.test("an option's flag and variable are its name", () => {
+  assertEquals([flagName("outboundBytesMax"), variableName("outboundBytesMax")], [
+    "outbound-bytes-max",
+    "HARK_OUTBOUND_BYTES_MAX",
+  ]);
+  assertEquals(variableName("publishKey"), "HARK_PUBLISH_KEYS");
+});
 
 Deno.test("parseConfig() takes the default of every option", () => {
   assertEquals<unknown>(parseConfig([], {}), {
