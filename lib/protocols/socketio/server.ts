@@ -122,10 +122,6 @@ class Connection implements EngineEvents, SocketLink {
     engine.events = this;
   }
 
-  get clock(): Clock {
-    return this.#server.options.clock;
-  }
-
   get bufferedBytes(): number {
     return this.#engine.bufferedBytes;
   }

@@ -6,7 +6,6 @@ import {
   type SocketPacket,
 } from "./codec.ts";
 import { MESSAGE_DIGIT } from "./encoder.ts";
-import type { Clock, Timer } from "../../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import type { Part } from "../engineio/session.ts";
 
@@ -34,7 +33,6 @@ export type EventHandler = (...args: any[]) => void | Promise<void>;
 
 /** What a socket needs of its connection. */
 export interface SocketLink {
-  readonly clock: Clock;
   /** 4 for Engine.IO 3, 5 for Engine.IO 4. */
   readonly protocol: 4 | 5;
   readonly bufferedBytes: number;
@@ -46,15 +44,6 @@ export interface SocketLink {
   onError(error: unknown): void;
 }
 
-/** Acks that one client may owe at a time. */
-const ACKS_MAX = 1000;
-
-interface PendingAck {
-  readonly resolve: (args: readonly unknown[]) => void;
-  readonly reject: (error: Error) => void;
-  readonly timer: Timer;
-}
-
 /** One client in one namespace. */
 export class ServerSocket {
   readonly id: string;
@@ -62,8 +51,6 @@ export class ServerSocket {
   readonly handshake: Handshake;
   readonly #link: SocketLink;
   readonly #handlers = new Map<string, EventHandler>();
-  readonly #pendingAcks = new Map<number, PendingAck>();
-  #nextAckId = 0;
   #connected = false;
   /** Why it has ended; undefined if it has not. */
   #endedBy: string | undefined;
@@ -125,28 +112,6 @@ export class ServerSocket {
     this.#send({ type: "event", namespace: this.namespace, data: [event, ...args] });
   }
 
-  /**
-   * Sends an event and resolves with what the client answers. Rejects with a `TimeoutError` after
-   * `timeoutMs`, and with an `Error` if the client leaves or owes too many answers already.
-   */
-  emitWithAck(timeoutMs: number, event: string, ...args: unknown[]): Promise<readonly unknown[]> {
-    const { promise, resolve, reject } = Promise.withResolvers<readonly unknown[]>();
-    if (this.ended || this.#pendingAcks.size >= ACKS_MAX) {
-      reject(
-        new Error(`Cannot ask the client: ${this.ended ? "it has left" : "it owes answers"}`),
-      );
-      return promise;
-    }
-    const id = this.#nextAckId++;
-    const timer = this.#link.clock.after(timeoutMs, () => {
-      this.#pendingAcks.delete(id);
-      reject(new DOMException(`No answer within ${timeoutMs} ms`, "TimeoutError"));
-    });
-    this.#pendingAcks.set(id, { resolve, reject, timer });
-    this.#send({ type: "event", namespace: this.namespace, id, data: [event, ...args] });
-    return promise;
-  }
-
   /** Writes what is encoded already: text packets of Engine.IO, and the bytes that belong to them. */
   write(part: Part): void {
     if (!this.ended) this.#link.write(part);
@@ -165,17 +130,11 @@ export class ServerSocket {
     this.#link.close(reason);
   }
 
-  /** Takes a packet of the client. For the connection alone. */
+  /** Takes a packet of the client; its acks are ignored, as it is asked for none. For the connection alone. */
   receive(packet: SocketPacket): void {
     switch (packet.type) {
       case "event":
         return this.#receiveEvent(packet);
-      case "ack": {
-        const pending = this.#pendingAcks.get(packet.id);
-        this.#pendingAcks.delete(packet.id);
-        pending?.timer.cancel();
-        return pending?.resolve(packet.data);
-      }
       case "disconnect":
         return this.end("client disconnect");
     }
@@ -185,11 +144,6 @@ export class ServerSocket {
   end(why: string): void {
     if (this.ended) return;
     this.#endedBy = why;
-    for (const { timer, reject } of this.#pendingAcks.values()) {
-      timer.cancel();
-      reject(new Error("The client has left"));
-    }
-    this.#pendingAcks.clear();
     this.#link.left(this);
     this.#onDisconnect?.(why);
   }
