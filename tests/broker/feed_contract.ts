@@ -3,6 +3,7 @@ import type { Journal } from "../../lib/broker/journal.ts";
 import type { LogBroker } from "../../lib/broker/log_broker.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { Refusal } from "../../lib/core/errors.ts";
+import { random, randomInteger } from "../support/random.ts";
 import { FaultyJournal } from "./faulty_journal.ts";
 import {
   brokerOn,
@@ -228,6 +229,48 @@ export function feedContract(
     journal.isAway = true;
     journal.lose("cut off");
     assertEquals(await deliveries.eventsAfterStart(1), ["down: cut off"]);
+  });
+
+  test("delivers each offset once and in order, or resets, whatever the feed does", async (context) => {
+    const { broker, journal, clock, deliveries } = context;
+    const next = random(3);
+    const steps: string[] = [];
+    deliveries.onDelivery = ({ offset }) => void steps.push(`deliver ${offset}`);
+    deliveries.onReset = ({ offset }) => void steps.push(`reset ${offset}`);
+    const outcomes: Promise<unknown>[] = [];
+    let isMoved = false;
+    for (let round = 0; round < 300; round++) {
+      const drafts = Array.from({ length: 1 + randomInteger(next, 2) }, () => draft("a"));
+      outcomes.push(broker.publish({ drafts }).catch((error) => error));
+      if (next() < 0.3) await clock.settle();
+      const choice = next();
+      if (choice < 0.1) journal.isSilent = true;
+      else if (choice < 0.3) journal.isSilent = false;
+      else if (choice < 0.35) journal.lose("cut off");
+      else if (choice < 0.4) journal.repeat();
+      else if (choice < 0.42 && !isMoved && !journal.isSilent) {
+        await clock.settle();
+        journal.skip(1000);
+        isMoved = true;
+      }
+    }
+    journal.isSilent = false;
+    journal.lose("the end");
+    await clock.pass(LONG_MS);
+    const refused = (await Promise.all(outcomes)).filter((outcome) => outcome instanceof Error);
+    assertEquals(refused.every((error) => error instanceof Refusal), true);
+    assertEquals([await publishOn(broker, "a"), isMoved], [[broker.position.offset], true]);
+    let at = 0;
+    for (const step of steps) {
+      const [what, offset] = step.split(" ");
+      assertEquals(
+        step,
+        what === "reset" ? `reset ${Math.max(at, Number(offset))}` : `deliver ${at + 1}`,
+      );
+      at = Number(offset);
+    }
+    assertEquals(at, broker.position.offset);
+    if (canReopen) assertEquals(steps.filter((step) => step.startsWith("reset")).length, 1);
   });
 
   test("reached() waits for what this node has not seen yet", async ({ broker, clock }) => {

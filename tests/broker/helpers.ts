@@ -41,6 +41,8 @@ export class Deliveries implements Sink {
   readonly events: string[] = [];
   /** Called with each as it is delivered. */
   onDelivery: (publication: Publication) => void = () => {};
+  /** Called with each reset. */
+  onReset: (position: Position) => void = () => {};
   #waiting: { isDone: () => boolean; resolve: () => void } | undefined;
 
   deliver(publication: Publication): void {
@@ -49,7 +51,9 @@ export class Deliveries implements Sink {
     this.#changed();
   }
 
-  reset({ offset }: Position): void {
+  reset(position: Position): void {
+    const { offset } = position;
+    this.onReset(position);
     this.#note(`reset to ${offset} after ${this.publications.length}`);
   }
 
