@@ -30,8 +30,8 @@ export class ChannelQuota {
   }
 
   /**
-   * Takes room for the new channels of a batch, until they are applied or released. Throws a `Refusal`
-   * if there is not enough, in all or for the caller; no caller has no quota of its own.
+   * Reserves the new channels of a batch, until they are applied or released. Throws a `Refusal` if these
+   * are too many, in all or for the caller; a batch with no caller has no quota of its own.
    */
   take({ drafts, caller }: Batch, history: History): NewChannels {
     const names = newChannels(drafts, history);

@@ -13,9 +13,9 @@ export interface IdempotencyOptions {
   readonly onForget?: (request: KeyedRequest) => void;
 }
 
-/** A request that can be told from any other. */
+/** A request with an idempotency key. */
 export interface KeyedRequest {
-  /** Who sends it: the same key of another caller is another key. */
+  /** Whoever sends it: the same key of another caller is another key. */
   readonly caller: string;
   /** 1 to 255 characters of printable ASCII. */
   readonly key: string;

@@ -25,8 +25,8 @@ interface Waiting {
  * A log in an SQLite file, which outlives the process. All that is appended in one turn of the event
  * loop is one commit, so that it costs one sync of the disk rather than one each. It is fed once it is
  * committed: with sync "full" it then outlives a crash of the machine; with "normal" a crash of the
- * process, while a crash of the machine may take the last commits with it. Even then no id is given
- * twice, and a client that comes back with one that was lost is told so; one that had had none cannot be.
+ * process, while a crash of the machine may lose the last commits. Even then no id is given twice, and a
+ * gap makes the position of a client that has seen what was lost incomplete.
  */
 export class SqliteJournal implements Journal {
   readonly #file: string;
@@ -127,7 +127,7 @@ export class SqliteJournal implements Journal {
     return undefined;
   }
 
-  /** One that is too big for the room that is left must not take the others with it. */
+  /** A batch that is too big for the free space must not fail the others. */
   #commitOneByOne(group: readonly Waiting[]): void {
     this.#sweep();
     for (const waiting of group) {
@@ -148,8 +148,8 @@ export class SqliteJournal implements Journal {
     try {
       this.#store!.remove(this.#removal);
     } catch {
-      // Publishers are told of a file that cannot be written. What stays in it does no harm: a later
-      // sweep deletes it, or the next run, whose history evicts it again.
+      // A publish reports that the file cannot be written. What stays in it does no harm: a later sweep
+      // deletes it, or the next run, whose history evicts it again.
       this.#sweepLater();
       return;
     }
