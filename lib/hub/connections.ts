@@ -90,7 +90,6 @@ export class Connections {
     const { id, transport, peer, ageMs } = session;
     this.#metrics.sessions.with(transport.name).dec();
     this.#metrics.disconnects.with(why.replaceAll(" ", "_")).inc();
-    if (why === DISCONNECTS.slow.name) this.#metrics.slowDisconnects.inc();
     const seconds = Math.round(ageMs / 100) / 10;
     const level = why === DISCONNECTS.slow.name ? "warn" : "info";
     this.#log[level]("client disconnected", { id, why, seconds }, peer.address);

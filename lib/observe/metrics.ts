@@ -255,10 +255,6 @@ export class HarkMetrics extends Registry {
     "closing_sessions",
     "Sessions told to close that have not closed yet.",
   );
-  readonly slowDisconnects = this.counter(
-    "slow_disconnects_total",
-    "Clients sent away for too much unsent.",
-  );
   readonly publications = this.counter("publications_total", "Publications accepted.");
   readonly deliveries = this.counter(
     "deliveries_total",

@@ -174,7 +174,6 @@ Deno.test("Connections tells the story of a session in log and metrics", () => {
     'hark_disconnects_total{reason="limit"} 1',
     'hark_disconnects_total{reason="slow"} 1',
     "hark_closing_sessions 1",
-    "hark_slow_disconnects_total 1",
   ];
   assertEquals(rendered.filter((line) => expected.includes(line)), expected);
 });

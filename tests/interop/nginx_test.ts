@@ -242,5 +242,5 @@ behindNginx("a client that reads nothing is cut, and gives its slot back", async
     (closing) => closing === 0,
   );
   stuck[Symbol.dispose]();
-  assert((await server.metrics()).get("hark_slow_disconnects_total") === 1);
+  assert((await server.metrics()).get('hark_disconnects_total{reason="slow"}') === 1);
 }, { connectionsMax: 1, outboundBytesMax: 100_000 });

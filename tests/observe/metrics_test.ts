@@ -191,7 +191,6 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_connections_total counter",
     "hark_disconnects_total counter",
     "hark_closing_sessions gauge",
-    "hark_slow_disconnects_total counter",
     "hark_publications_total counter",
     "hark_deliveries_total counter",
     "hark_delivered_bytes_total counter",
@@ -217,7 +216,6 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.connections.add(2);
   metrics.disconnects.with("going away").add(3);
   metrics.closingSessions.set(4);
-  metrics.slowDisconnects.add(5);
   metrics.publications.add(6);
   metrics.deliveries.add(7);
   metrics.deliveredBytes.add(8);
@@ -239,7 +237,6 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     "hark_connections_total 2",
     'hark_disconnects_total{reason="going away"} 3',
     "hark_closing_sessions 4",
-    "hark_slow_disconnects_total 5",
     "hark_publications_total 6",
     "hark_deliveries_total 7",
     "hark_delivered_bytes_total 8",

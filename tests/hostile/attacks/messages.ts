@@ -10,7 +10,7 @@ const KIB = 1024;
 const MIB = KIB ** 2;
 const READERS = 200;
 const PUBLISHED_BYTES = 60_000;
-const SLOW = "hark_slow_disconnects_total";
+const SLOW = 'hark_disconnects_total{reason="slow"}';
 
 type Open = (crowd: Crowd, target: Target) => Promise<unknown>;
 

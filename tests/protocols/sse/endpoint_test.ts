@@ -221,7 +221,7 @@ Deno.test("a client that stops reading /events is cut, and its slot is free once
   await eventually(
     async () => {
       await server.fetch("/channels/broadcast", { method: "POST", body });
-      return (await server.metrics()).get("hark_slow_disconnects_total");
+      return (await server.metrics()).get('hark_disconnects_total{reason="slow"}');
     },
     (count) => count === 1,
   );
