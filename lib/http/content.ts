@@ -1,6 +1,7 @@
 import { parseJson } from "../core/json.ts";
 import { Refusal } from "../core/errors.ts";
-import type { Data } from "../core/publication.ts";
+import { type Data, dataBytes } from "../core/publication.ts";
+import { ownText } from "../core/text.ts";
 import { formToJson, quoteField, readField } from "./form.ts";
 
 /** What a body is: JSON, text, JSON on each line, the fields of a form, or bytes. */
@@ -23,9 +24,6 @@ export interface ContentLimits {
 
 const TOKEN = /^[!#$%&'*+.^_`|~0-9A-Za-z-]+\/[!#$%&'*+.^_`|~0-9A-Za-z-]+$/;
 const UTF8 = /^(utf-?8|us-ascii)$/i;
-const NEWLINE = 0x0a;
-const RETURN = 0x0d;
-const WHITE_SPACE: readonly number[] = [NEWLINE, RETURN, 0x20, 0x09];
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
@@ -76,8 +74,8 @@ export function readContent(
   limits: ContentLimits,
 ): Data[] {
   if (content === "bytes") return [body];
-  if (content === "lines") return readLines(body, limits);
   const text = decodeText(body);
+  if (content === "lines") return readLines(text, limits);
   if (content === "json") return [readJson(text, "the body")];
   if (content === "text") return [JSON.stringify({ message: text })];
   if (field === undefined) return [formToJson(text)];
@@ -154,37 +152,27 @@ function readJson(text: string, where: string): string {
   }
 }
 
-/** Each line is decoded by itself: a text cut out of the body's would keep that as long as the line. */
-function readLines(body: Uint8Array, { publishBytesMax, publishPerSecondMax }: ContentLimits) {
-  const messages: Data[] = [];
-  for (const line of linesOf(body)) {
-    if (messages.length === publishPerSecondMax) {
-      throw new Refusal(
-        "too-large",
-        `Cannot publish more than ${publishPerSecondMax} messages at once`,
-      );
-    }
-    const where = `line ${messages.length + 1}`;
-    if (line.length > publishBytesMax) {
-      throw new Refusal(
-        "too-large",
-        `Cannot publish ${where}: it has more than ${publishBytesMax} bytes`,
-      );
-    }
-    messages.push(readJson(decodeText(line), where));
+function readLines(text: string, { publishBytesMax, publishPerSecondMax }: ContentLimits): Data[] {
+  const trimmed = text.trimEnd();
+  if (trimmed === "") {
+    throw new Refusal("bad-request", "Cannot publish: expected JSON on each line, got none");
   }
-  if (messages.length > 0) return messages;
-  throw new Refusal("bad-request", "Cannot publish: expected JSON on each line, got none");
-}
-
-/** The lines of a body without their ends, up to the last that is not empty. */
-function* linesOf(body: Uint8Array): Iterable<Uint8Array> {
-  let end = body.length;
-  while (WHITE_SPACE.includes(body[end - 1]!)) end--;
-  for (let from = 0; from < end;) {
-    const newline = body.indexOf(NEWLINE, from);
-    const to = newline < 0 ? end : Math.min(newline, end);
-    yield body.subarray(from, body[to - 1] === RETURN && to > from ? to - 1 : to);
-    from = to + 1;
+  // No more lines than matter are looked at, or a body full of them would be long to refuse.
+  const lines = trimmed.split("\n", publishPerSecondMax + 1);
+  if (lines.length > publishPerSecondMax) {
+    throw new Refusal(
+      "too-large",
+      `Cannot publish more than ${publishPerSecondMax} messages at once`,
+    );
   }
+  return lines.map((line, index) => {
+    const where = `line ${index + 1}`;
+    // A copy: a part of the text would keep all of it as long as the message is kept.
+    const data = readJson(ownText(line.endsWith("\r") ? line.slice(0, -1) : line), where);
+    if (dataBytes(data) <= publishBytesMax) return data;
+    throw new Refusal(
+      "too-large",
+      `Cannot publish ${where}: it has more than ${publishBytesMax} bytes`,
+    );
+  });
 }

@@ -245,7 +245,7 @@ Deno.test("readContent() says what is wrong, and in which line", () => {
       "Expected property name or '}' in JSON at position 1",
     ],
     ["lines", "1\n2\n3\n4", "too-large", "Cannot publish more than 3 messages at once"],
-    ["lines", `1${"\n".repeat(9)}2`, "bad-request", `Cannot read line 2 as JSON: ${end}`],
+    ["lines", `1${"\n".repeat(9)}2`, "too-large", "Cannot publish more than 3 messages at once"],
     ["lines", "1\n2\n3\n{", "too-large", "Cannot publish more than 3 messages at once"],
     [
       "lines",

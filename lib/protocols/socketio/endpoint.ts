@@ -29,6 +29,7 @@ export interface SocketIoOptions extends EngineLimits {
   /** Milliseconds that the body of a post may take. */
   readonly bodyTimeoutMs: number;
   readonly namespacesMax: number;
+  readonly channelsPerSessionMax: number;
   /** Also how many subscriptions are remembered of clients that may come back. */
   readonly channelsMax: number;
 }
@@ -48,10 +49,13 @@ export class SocketIoEndpoint {
   readonly #grants: HandshakeGrants;
   /** Commands of one client that wait at a time. */
   readonly #waitingMax: number;
+  /** Channels that one client is on. */
+  readonly #channelsMax: number;
 
   constructor(options: SocketIoOptions) {
     const { hub, connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
     this.#waitingMax = options.inboundPerSecondMax;
+    this.#channelsMax = options.channelsPerSessionMax;
     this.#bodies = new BodyReader({
       clock,
       timeoutMs,
@@ -171,7 +175,7 @@ export class SocketIoEndpoint {
         waiting++;
         try {
           if (waiting > this.#waitingMax) throw tooManyWaiting(this.#waitingMax);
-          await carryOut(readChannels(channels));
+          await carryOut(readChannels(channels, this.#channelsMax));
           reply({ ok: true });
         } catch (error) {
           if (!(error instanceof Refusal)) throw error;
@@ -196,10 +200,18 @@ export class SocketIoEndpoint {
   }
 }
 
-function readChannels(given: unknown): string[] {
-  const channels = Array.isArray(given) ? given : [given];
-  if (channels.every((name) => typeof name === "string")) return [...new Set(channels)];
-  throw new Refusal("bad-request", "Expected a channel or a list of channels");
+/** The channels that a client names, once each; of too many as many as it takes to refuse them. */
+function readChannels(given: unknown, channelsMax: number): string[] {
+  const names = new Set<string>();
+  for (const name of Array.isArray(given) ? given : [given]) {
+    if (typeof name !== "string") {
+      throw new Refusal("bad-request", "Expected a channel or a list of channels");
+    }
+    names.add(name);
+    // `broadcast` is one more than the others.
+    if (names.size > channelsMax + 1) break;
+  }
+  return [...names];
 }
 
 /** A session's frames as Socket.IO packets of one namespace. */
