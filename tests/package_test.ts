@@ -4,6 +4,7 @@ import { serveDir } from "@std/http/file-server";
 import type * as declared from "../lib/client.ts";
 import * as served from "../static/client.js";
 import { deadline } from "./support/deadline.ts";
+import { fenced, readDoc } from "./support/docs.ts";
 import { ROOT } from "./support/modules.ts";
 import { readLines } from "./support/server.ts";
 
@@ -53,10 +54,9 @@ Deno.test("the package can be published, with no slow types", async () => {
   }
 });
 
-/** Runs README's program in a folder of its own, with a package whose files are at `base`. */
+/** Runs embed.md's program in a folder of its own, with a package whose files are at `base`. */
 async function embed(base: string, permissions: string[], run: (url: string) => Promise<void>) {
-  const readme = await Deno.readTextFile(`${ROOT}README.md`);
-  const [, program = ""] = /## In a program of your own\n.*?```ts\n(.*?)```/s.exec(readme) ?? [];
+  const [program = ""] = fenced(await readDoc("embed"), "ts");
   assertMatch(program, /port: 8080/);
   const folder = await Deno.makeTempDir();
   try {
@@ -96,14 +96,14 @@ async function tryOut(url: string): Promise<number> {
   return page.status;
 }
 
-Deno.test("README.md's program embeds a server, which serves the page", async () => {
+Deno.test("embed.md's program embeds a server, which serves the page", async () => {
   const base = toFileUrl(ROOT).href;
   await embed(base, ["--allow-net", "--allow-read"], async (url) => {
     assertEquals(await tryOut(url), 200);
   });
 });
 
-Deno.test("README.md's program embeds a server from a URL, which has no page", async () => {
+Deno.test("embed.md's program embeds a server from a URL, which has no page", async () => {
   const files = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen() {} }, async (request) => {
     const response = await serveDir(request, { fsRoot: ROOT, quiet: true });
     if (new URL(request.url).pathname.endsWith(".ts")) {

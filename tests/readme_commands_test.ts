@@ -1,5 +1,6 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { TemporaryFolder } from "./support/certificates.ts";
+import { fenced, readDoc } from "./support/docs.ts";
 import { startServer, type TestServer } from "./support/server.ts";
 
 // The commands of README.md, run as they stand but for the port and for which deno is meant.
@@ -26,9 +27,7 @@ Deno.test("README.md's commands that receive get what is sent", async () => {
   assertEquals(lines.map(isStream), [true, true, true, false]);
   for (const line of lines) {
     const running = run(server, "sh", isStream(line) ? untilSeen(line) : line);
-    const sending = setInterval(() => send(server), 100);
-    const { stdout, stderr } = await running;
-    clearInterval(sending);
+    const { stdout, stderr } = await sendingDuring(server, running);
     assert(stdout.includes("seen"), `${line}\n${stdout}${stderr}`);
   }
 });
@@ -45,19 +44,30 @@ Deno.test("README.md's JavaScript gets what is sent, events with names of their 
   await using folder = new TemporaryFolder();
   const { body } = await server.fetch("/client.js");
   await Deno.writeTextFile(`${folder.path}/client.mjs`, body);
-  const [client = "", inNode = "", native = ""] = blocks("Receive", "js");
+  const [client = "", native = ""] = blocks("Receive", "js");
+  const [inNode = ""] = fenced(await readDoc("client"), "js");
   const deno = `'${Deno.execPath()}' run --no-lock --quiet -A`;
   const cases = [[deno, client], ["node", inNode], [deno, native]] as const;
   for (const [program, script] of cases) {
     await Deno.writeTextFile(`${folder.path}/script.mjs`, onto(server, script));
     const line = `${program} ${folder.path}/script.mjs`;
     const running = run(server, "sh", untilSeen(line, "reading.*seen"));
-    const sending = setInterval(() => send(server), 100);
-    const { stdout, stderr } = await running;
-    clearInterval(sending);
+    const { stdout, stderr } = await sendingDuring(server, running);
     assertMatch(stdout, /reading.*seen/, `${script}\n${stdout}${stderr}`);
   }
 });
+
+/** Waits for a program, which is sent something again and again until it ends. */
+async function sendingDuring<T>(server: TestServer, running: Promise<T>): Promise<T> {
+  let sent = Promise.resolve();
+  const sending = setInterval(() => sent = send(server), 100);
+  try {
+    return await running;
+  } finally {
+    clearInterval(sending);
+    await sent;
+  }
+}
 
 async function send(server: TestServer): Promise<void> {
   await server.broadcast("seen", "?channel=sensor.kitchen&event=reading");
@@ -83,8 +93,7 @@ function commands(section: string): string[] {
 
 function blocks(section: string, language: string): string[] {
   const [, text = ""] = new RegExp(`\n## ${section}\n(.*?)\n## `, "s").exec(README) ?? [];
-  const fenced = text.matchAll(new RegExp(`\`\`\`${language}\n(.*?)\`\`\``, "gs"));
-  return Array.from(fenced, ([, block = ""]) => block);
+  return fenced(text, language);
 }
 
 function onto({ port }: TestServer, script: string): string {

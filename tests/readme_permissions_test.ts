@@ -1,17 +1,19 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { makeCertificate, TemporaryFolder, trusting } from "./support/certificates.ts";
+import { readDoc } from "./support/docs.ts";
 import { deadline } from "./support/deadline.ts";
 import { readLines } from "./support/server.ts";
 
-// The permissions that README.md gives a server, tried as they stand but for ports and folders.
-const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+// The permissions that the pages give a server, tried as they stand but for ports and folders.
+const OPERATE = await readDoc("operate");
+const REFERENCE = await readDoc("reference");
 const ROOT = new URL("..", import.meta.url).pathname;
 
 /** What stands behind `deno` in the unit's ExecStart, and in the image's CMD. */
-const UNIT = /^ExecStart=\S*deno (.+)$/m.exec(README)![1]!.split(" ");
-const IMAGE: string[] = JSON.parse(/^CMD (\[.+\])$/m.exec(README)![1]!);
+const UNIT = /^ExecStart=\S*deno (.+)$/m.exec(OPERATE)![1]!.split(" ");
+const IMAGE: string[] = JSON.parse(/^CMD (\[.+\])$/m.exec(OPERATE)![1]!);
 /** Each row of the table: options, and the permissions that they need instead. */
-const ROWS = [...README.matchAll(/^\| `(--[^|]+)` +\| `(--allow[^|]+)` +\|$/gm)]
+const ROWS = [...REFERENCE.matchAll(/^\| `(--[^|]+)` +\| `(--allow[^|]+)` +\|$/gm)]
   .map(([, options, permissions]) => [options!.split(" "), permissions!.split(" ")] as const);
 
 interface Attempt {
@@ -90,7 +92,7 @@ function movedFrom(port: string, args: readonly string[]): string[] {
 }
 
 for (const [name, args] of [["unit", UNIT], ["image", IMAGE]] as const) {
-  Deno.test(`the permissions of README.md's ${name} are enough, each is needed, and its proxy is believed`, async () => {
+  Deno.test(`the permissions of operate.md's ${name} are enough, each is needed, and its proxy is believed`, async () => {
     const permissions = args.filter((arg) => arg.startsWith("--allow-"));
     assertEquals(permissions.map((arg) => arg.split("=")[0]), [
       "--allow-net",
@@ -108,7 +110,7 @@ for (const [name, args] of [["unit", UNIT], ["image", IMAGE]] as const) {
   });
 }
 
-Deno.test("the permissions of README.md's table are enough for their options", async () => {
+Deno.test("the permissions of reference.md's table are enough for their options", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "made");
   await Deno.copyFile(certificate.certFile, `${folder.path}/cert.pem`);

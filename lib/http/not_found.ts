@@ -11,6 +11,6 @@ export async function notFound(
   const meant = path.replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
   const detail = meant !== path && await isServed(meant)
     ? `There is nothing here: the path has a slash too many, use ${meant}`
-    : "There is nothing here: see the README for the endpoints";
+    : "There is nothing here: see /docs/ for the endpoints";
   return problem(404, "not-found", detail);
 }

@@ -24,14 +24,17 @@ const HEADERS: Readonly<Record<string, string>> = {
 const CLIENT = "/client.js";
 const TYPESCRIPT = "application/typescript; charset=UTF-8";
 const ALLOW = "GET, HEAD, OPTIONS";
+/** The folder of the documentation, whose README lists the pages. */
+const DOCS = "/docs/";
 /** How a file is answered with: whole, in part, not again, or for a part that it does not have. */
 const SERVED = [200, 206, 304, 416];
 
-/** Answers with a file of `static/`; resolves with undefined if there is none. */
+/** Answers with a file of `static/`, and at `/docs/` with the list of pages; resolves with undefined if there is none. */
 export async function serveStatic(request: Request, path: string): Promise<Response | undefined> {
   if (ROOT === undefined || !isPlainPath(path)) return undefined;
   const { method } = request;
-  const response = await askForFile(request, path, ROOT);
+  if (path === DOCS.slice(0, -1)) return toDocs();
+  const response = await askForFile(request, path === DOCS ? `${DOCS}README.md` : path, ROOT);
   if (!SERVED.includes(response.status)) {
     await response.body?.cancel();
     return undefined;
@@ -41,6 +44,11 @@ export async function serveStatic(request: Request, path: string): Promise<Respo
   if (path.endsWith(".d.ts")) response.headers.set("content-type", TYPESCRIPT);
   if (path === CLIENT) response.headers.set("access-control-allow-origin", "*");
   return response;
+}
+
+/** A redirect that holds behind a proxy too, which may serve the server under another path. */
+function toDocs(): Response {
+  return new Response(null, { status: 308, headers: { ...HEADERS, location: DOCS.slice(1) } });
 }
 
 /** The answer to a GET of a file; to any other method what GET would get but for its body. */
@@ -76,5 +84,5 @@ export async function isFile(path: string): Promise<boolean> {
 
 // No file of the page needs more, and nothing else can mean a way out of the folder.
 function isPlainPath(path: string): boolean {
-  return /^\/([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$/.test(path);
+  return /^\/(docs\/)?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$/.test(path);
 }

@@ -22,7 +22,7 @@ Deno.test("the program publishes and exits with what came of it", async () => {
   assertEquals(refused, {
     code: 1,
     out: "",
-    err: "There is nothing here: see the README for the endpoints\n",
+    err: "There is nothing here: see /docs/ for the endpoints\n",
   });
   const wrong = await output(["publish", "a", "b"], env);
   assertEquals([wrong.code, wrong.out], [2, ""]);

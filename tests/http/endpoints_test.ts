@@ -51,6 +51,8 @@ Deno.test("a path with a slash too many gets 404, which names the right one", as
     "//": "/",
     "/index.html/": "/index.html",
     "//client.js": "/client.js",
+    "/docs//": "/docs",
+    "//docs/publish.md": "/docs/publish.md",
     "/nothing/": "",
     "/nothing": "",
     "/broadcast/": "",
@@ -63,7 +65,7 @@ Deno.test("a path with a slash too many gets 404, which names the right one", as
       const { type, detail } = JSON.parse(answer.body);
       assertEquals([answer.status, type], [404, "urn:hark:problem:not-found"], path);
       const hint = right === ""
-        ? "see the README for the endpoints"
+        ? "see /docs/ for the endpoints"
         : `the path has a slash too many, use ${right}`;
       assertEquals(detail, `There is nothing here: ${hint}`, path);
     }
@@ -155,7 +157,7 @@ Deno.test("what is not there is answered with 404 problem details", async () => 
         type: "urn:hark:problem:not-found",
         title: "Not Found",
         status: 404,
-        detail: "There is nothing here: see the README for the endpoints",
+        detail: "There is nothing here: see /docs/ for the endpoints",
       });
     }
   }

@@ -1,11 +1,13 @@
 import { assert, assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { listFiles } from "../support/modules.ts";
 import { request } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
 
 const FOLDER = fromFileUrl(new URL("../../static/", import.meta.url));
 
 const TYPES: Readonly<Record<string, string>> = {
+  md: "text/markdown; charset=UTF-8",
   html: "text/html; charset=UTF-8",
   css: "text/css; charset=UTF-8",
   js: "text/javascript; charset=UTF-8",
@@ -24,10 +26,10 @@ const HEADERS: Readonly<Record<string, string>> = {
 
 Deno.test("every file of the page is served, with its type and the headers that guard it", async () => {
   await using server = await startServer();
-  const names = await Array.fromAsync(Deno.readDir(FOLDER), ({ name }) => name);
-  assert(names.includes("index.html"));
-  for (const name of ["", ...names]) {
-    const file = name || "index.html";
+  const names = (await listFiles("static")).map((path) => path.replace("static/", ""));
+  assert(names.includes("index.html") && names.includes("docs/publish.md"));
+  for (const name of ["", "docs/", ...names]) {
+    const file = { "": "index.html", "docs/": "docs/README.md" }[name] ?? name;
     const { status, headers, body } = await server.fetch(`/${name}`);
     assertEquals(status, 200, name);
     assertEquals(body, await Deno.readTextFile(FOLDER + file), name);
@@ -38,9 +40,19 @@ Deno.test("every file of the page is served, with its type and the headers that 
   }
 });
 
+Deno.test("/docs leads to /docs/", async () => {
+  await using server = await startServer();
+  for (const method of ["GET", "HEAD"]) {
+    const answer = await fetch(`${server.url}/docs`, { method, redirect: "manual" });
+    await answer.body?.cancel();
+    const { status, headers } = answer;
+    assertEquals([status, headers.get("location")], [308, "docs/"]);
+  }
+});
+
 Deno.test("a file that did not change is answered with 304", async () => {
   await using server = await startServer();
-  for (const path of ["/", "/index.html", "/style.css"]) {
+  for (const path of ["/", "/index.html", "/style.css", "/docs/", "/docs/publish.md"]) {
     const etag = (await server.fetch(path)).headers.get("etag")!;
     assertMatch(etag, /^(W\/)?"[^"]+"$/);
     for (const method of ["GET", "HEAD"]) {
@@ -86,7 +98,21 @@ Deno.test("no path leads out of the folder or lists it", async () => {
     ...["//etc/passwd", "/%2fetc%2fpasswd", "//evil", "//evil/..%2f", "/\\evil", "/C:%5Cboot.ini"],
     ...["/file:///etc/passwd", "/%00", "/index.html%00", "/index.html%00.css", "/%00index.html"],
     ...["/.", "/..", "/./", "/../", "/%2e", "/%2e%2e", "/%2e%2e/", "/.%00", "/..%00/"],
-    ...["/.env", "/.git/config", "/.std", "/static", "/static/", "/lib/", "/index.html/", "/%"],
+    ...[
+      "/.env",
+      "/.git/config",
+      "/.std",
+      "/static",
+      "/static/",
+      "/docs//",
+      "/docs/..",
+      "/docs/../",
+      "/docs/./publish.md",
+      "/docs/publish.md/",
+      "/lib/",
+      "/index.html/",
+      "/%",
+    ],
     ...["/index.html/.", "/index%2ehtml", "/INDEX.HTML%20", "/ index.html".replace(" ", "%20")],
     ...[
       "/main.ts",

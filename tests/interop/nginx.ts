@@ -1,9 +1,9 @@
 import type { TestCertificate } from "../support/certificates.ts";
 import { deadline } from "../support/deadline.ts";
+import { readDoc } from "../support/docs.ts";
 
-const README = await Deno.readTextFile(new URL("../../README.md", import.meta.url));
-/** README.md's recipe, which belongs into nginx's `http` block. */
-const RECIPE = /```nginx\n(.*?)```/s.exec(README)![1]!;
+/** operate.md's recipe, which belongs into nginx's `http` block. */
+const RECIPE = /```nginx\n(.*?)```/s.exec(await readDoc("operate"))![1]!;
 
 /** Where a real nginx is, if it is installed. */
 export function findNginx(): string | undefined {
@@ -26,7 +26,7 @@ export interface NginxOptions {
   readonly target: number;
 }
 
-/** nginx in front of a server, as README.md has it but for ports, files and shorter time-outs. */
+/** nginx in front of a server, as operate.md has it but for ports, files and shorter time-outs. */
 export class Nginx implements AsyncDisposable {
   readonly port: number;
   /** The same without TLS, for clients that do not know the certificate. */
@@ -107,7 +107,7 @@ function configure(
   ];
   let recipe = RECIPE;
   for (const [from, to] of changes) {
-    if (!recipe.includes(from)) throw new Error(`README.md's recipe has no ${from}`);
+    if (!recipe.includes(from)) throw new Error(`operate.md's recipe has no ${from}`);
     recipe = recipe.replaceAll(from, to);
   }
   const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

@@ -10,7 +10,7 @@ import { findNginx, Nginx } from "./nginx.ts";
 
 const path = findNginx();
 // deno-lint-ignore no-console -- a test that is left out must be seen
-if (path === undefined) console.log("SKIPPED: no nginx here, so README.md's recipe is not tested");
+if (path === undefined) console.log("SKIPPED: no nginx here, so operate.md's recipe is not tested");
 
 /** A server behind nginx, and what connects to it. */
 interface Setup {

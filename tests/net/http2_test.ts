@@ -1,6 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import denoJson from "../../deno.json" with { type: "json" };
 import { deadline } from "../support/deadline.ts";
+import { readDoc } from "../support/docs.ts";
 import { RawConnection } from "../support/raw.ts";
 import { ChildServer, inheritedEnv, readLines } from "../support/server.ts";
 
@@ -56,10 +57,10 @@ Deno.test("a rapid reset of HTTP/2 is refused, and puts no line past the log", a
 });
 
 Deno.test("every command that runs the server keeps Deno's own lines out of the log", async () => {
-  const readme = await Deno.readTextFile(new URL("README.md", ROOT));
+  const page = await readDoc("operate");
   const commands = [
     ...[start, dev, compile].map(({ command }) => command),
-    ...[/^ExecStart=.*$/m, /^CMD .*$/m].map((pattern) => pattern.exec(readme)![0]),
+    ...[/^ExecStart=.*$/m, /^CMD .*$/m].map((pattern) => pattern.exec(page)![0]),
   ];
   const isQuiet = (command: string) => /--quiet|--log-level=error/.test(command);
   assertEquals(commands.filter((command) => !isQuiet(command)), []);

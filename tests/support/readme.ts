@@ -25,7 +25,7 @@ import { HarkMetrics } from "../../lib/observe/metrics.ts";
 import { GOODBYE_MS } from "../../lib/protocols/engineio/goodbyes.ts";
 import { HANDSHAKE_CHARS_MAX } from "../../lib/protocols/engineio/handshake.ts";
 
-/** The parts of README.md that are made of the code, by the name in their `<!-- name -->` marks. */
+/** The parts of reference.md that are made of the code, by the name in their `<!-- name -->` marks. */
 export function readmeParts(): ReadonlyMap<string, string> {
   return new Map([
     ["options", optionsTable()],
@@ -36,13 +36,13 @@ export function readmeParts(): ReadonlyMap<string, string> {
 }
 
 /** The text between `<!-- name -->` and `<!-- /name -->`; undefined if there are no such marks. */
-export function partOf(readme: string, name: string): string | undefined {
-  return between(name).exec(readme)?.[2];
+export function partOf(page: string, name: string): string | undefined {
+  return between(name).exec(page)?.[2];
 }
 
 /** The text with that part replaced. */
-export function withPart(readme: string, name: string, part: string): string {
-  return readme.replace(between(name), (_, start, _old, end) => start + part + end);
+export function withPart(page: string, name: string, part: string): string {
+  return page.replace(between(name), (_, start, _old, end) => start + part + end);
 }
 
 function between(name: string): RegExp {

@@ -6,6 +6,7 @@ const contentTypes = new Map([
   [".ico", "image/vnd.microsoft.icon"],
   [".js", "text/javascript; charset=UTF-8"],
   [".json", "application/json; charset=UTF-8"],
+  [".md", "text/markdown; charset=UTF-8"],
   [".mjs", "text/javascript; charset=UTF-8"],
   [".png", "image/png"],
   [".svg", "image/svg+xml"],
