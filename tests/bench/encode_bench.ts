@@ -14,8 +14,8 @@ const formats = {
   plain,
   hark,
   sse,
-  "Socket.IO 4": socketioFormat("/", 4),
-  "Socket.IO 5": socketioFormat("/", 5),
+  "Socket.IO 4": socketioFormat("/", 4, false),
+  "Socket.IO 5": socketioFormat("/", 5, true),
 };
 
 for (const [name, format] of Object.entries(formats)) {

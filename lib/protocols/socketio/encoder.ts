@@ -7,15 +7,15 @@ export const MESSAGE_DIGIT = "4";
 
 /**
  * Publications as Socket.IO events of one namespace, for one protocol: text packets of Engine.IO,
- * with the bytes that belong to them. In protocol 5 the id is one more argument at the end, from
- * which clients since 4.6 resume.
+ * with the bytes that belong to them. `withIds` adds the id as one more argument at the end, for
+ * clients that recover by it.
  */
-export function socketioFormat(namespace: string, protocol: 4 | 5): Format {
+export function socketioFormat(namespace: string, protocol: 4 | 5, withIds: boolean): Format {
   // Clients of protocol 4 cannot all read anything but ASCII.
   const finish = (text: string) => MESSAGE_DIGIT + (protocol === 4 ? escapeNonAscii(text) : text);
   const event = (name: string, json: string, id: string): string =>
     finish(encodeEventText(namespace, name, json, ...offsetArgument(id)));
-  const offsetArgument = (id: string) => protocol === 4 ? [] : [JSON.stringify(id)];
+  const offsetArgument = (id: string) => withIds ? [JSON.stringify(id)] : [];
 
   return {
     message({ id, event: name, data }): Frame {

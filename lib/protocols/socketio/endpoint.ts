@@ -15,6 +15,7 @@ import type { Access } from "../../http/access.ts";
 import { BodyReader } from "../../http/body.ts";
 import { HandshakeGrants } from "./handshakes.ts";
 import { newPid, Recoveries } from "./recoveries.ts";
+import { recovers } from "./recovers.ts";
 import type { Handler } from "../../http/router.ts";
 import { readSubscription } from "../../http/subscription.ts";
 
@@ -133,7 +134,8 @@ export class SocketIoEndpoint {
   /** Makes a session of a socket; what it returns resolves when the client has been let in. */
   #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
     const { namespace, handshake } = socket;
-    const recovery = this.#recoveries.read(handshake);
+    const withIds = socket.protocol === 5 && recovers(handshake);
+    const recovery = withIds ? this.#recoveries.read(handshake) : undefined;
     const asked = namespace === "/"
       ? readSubscription(handshake.query)
       : { channels: [namespace.slice(1)], since: undefined };
@@ -147,21 +149,22 @@ export class SocketIoEndpoint {
 
     const { promise, resolve } = Promise.withResolvers<void>();
     let pid = "";
-    const transport = new SocketIoTransport(socket, this.#formats.take(socket));
+    const transport = new SocketIoTransport(socket, this.#formats.take(socket, withIds));
     const session = this.#hub.open(transport, peerOf(handshake.address, grant), channels, {
       since,
       onWelcome: ({ position, recovered }, { subscriptions }) => {
         const isRecovered = recovered === true && recovery?.channels !== undefined;
-        pid = isRecovered ? recovery.pid : newPid(position);
-        if (socket.protocol === 5) this.#recoveries.remember(pid, subscriptions);
-        socket.connect({ pid });
+        if (isRecovered) socket.id = recovery.id;
+        pid = isRecovered ? recovery.pid : newPid(position, socket.id);
+        if (withIds) this.#recoveries.remember(pid, subscriptions);
+        socket.connect(withIds ? { pid } : {});
         resolve();
       },
     });
     socket.onDisconnect((why) => {
       session.lost(why);
       this.#recoveries.left(pid, session.subscriptions);
-      this.#formats.giveBack(socket);
+      this.#formats.giveBack(socket, withIds);
     });
     this.#serveCommands(socket, session, grant);
     return since === undefined ? undefined : promise;
@@ -241,27 +244,27 @@ class SocketIoTransport implements Transport {
   }
 }
 
-/** One format for each namespace and protocol in use, so that all its clients share the bytes. */
+/** One format for each namespace, protocol and use of ids, so that all its clients share the bytes. */
 class Formats {
   readonly #formats = new Map<string, { readonly format: Format; users: number }>();
 
-  take(socket: ServerSocket): Format {
+  take(socket: ServerSocket, withIds: boolean): Format {
     const { namespace, protocol } = socket;
-    let shared = this.#formats.get(key(socket));
+    let shared = this.#formats.get(key(socket, withIds));
     if (shared === undefined) {
-      shared = { format: socketioFormat(namespace, protocol), users: 0 };
-      this.#formats.set(key(socket), shared);
+      shared = { format: socketioFormat(namespace, protocol, withIds), users: 0 };
+      this.#formats.set(key(socket, withIds), shared);
     }
     shared.users++;
     return shared.format;
   }
 
-  giveBack(socket: ServerSocket): void {
-    const shared = this.#formats.get(key(socket));
-    if (shared !== undefined && --shared.users === 0) this.#formats.delete(key(socket));
+  giveBack(socket: ServerSocket, withIds: boolean): void {
+    const shared = this.#formats.get(key(socket, withIds));
+    if (shared !== undefined && --shared.users === 0) this.#formats.delete(key(socket, withIds));
   }
 }
 
-function key({ namespace, protocol }: ServerSocket): string {
-  return `${protocol}${namespace}`;
+function key({ namespace, protocol }: ServerSocket, withIds: boolean): string {
+  return `${protocol}${withIds}${namespace}`;
 }

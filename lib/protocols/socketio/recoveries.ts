@@ -5,6 +5,8 @@ import type { Handshake } from "./server.ts";
 /** Where a client that comes back was before. */
 export interface Recovery {
   readonly pid: string;
+  /** Its socket's id, which stays what it was. */
+  readonly id: string;
   readonly since: Position;
   /** What it was subscribed to; undefined if that is not known any more. */
   readonly channels: readonly string[] | undefined;
@@ -15,8 +17,8 @@ type Subscriptions = ReadonlyMap<string, unknown>;
 
 /**
  * What clients were subscribed to, for when they come back with the `pid` they were given (connection
- * state recovery). A pid is a secret and the position at which its session began, so that a client
- * can resume even before its first event.
+ * state recovery). A pid is a secret, the position at which its session began, so that a client
+ * can resume even before its first event, and the socket's id.
  */
 export class Recoveries {
   readonly #subscriptionsMax: number;
@@ -57,10 +59,12 @@ export class Recoveries {
   read({ auth }: Pick<Handshake, "auth">): Recovery | undefined {
     const { pid, offset } = auth;
     if (typeof pid !== "string") return undefined;
+    const [, begin = "", id = ""] = pid.split("~");
     try {
-      const since = parsePosition(typeof offset === "string" ? offset : pid.split("~")[1] ?? "");
+      const since = parsePosition(typeof offset === "string" ? offset : begin);
       const connected = this.#connected.get(pid);
-      return { pid, since, channels: connected ? [...connected.keys()] : this.#gone.get(pid) };
+      const channels = connected ? [...connected.keys()] : this.#gone.get(pid);
+      return { pid, id, since, channels };
     } catch (error) {
       if (error instanceof SyntaxError) return undefined;
       throw error;
@@ -80,7 +84,7 @@ function weightOf(names: readonly string[]): number {
   return Math.max(1, names.length);
 }
 
-/** A pid for a session that begins at `position`. */
-export function newPid(position: string): string {
-  return `${randomId()}~${position}`;
+/** A pid for a session that begins at `position`, of the socket `id`. */
+export function newPid(position: string, id: string): string {
+  return `${randomId()}~${position}~${id}`;
 }

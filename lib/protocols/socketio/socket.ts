@@ -46,7 +46,8 @@ export interface SocketLink {
 
 /** One client in one namespace. */
 export class ServerSocket {
-  readonly id: string;
+  /** What the client is told when it is let in; until then it can be changed. */
+  id: string;
   readonly namespace: string;
   readonly handshake: Handshake;
   readonly #link: SocketLink;

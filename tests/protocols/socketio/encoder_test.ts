@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { socketioFormat } from "../../../lib/protocols/socketio/encoder.ts";
 import { Publication } from "../../../lib/core/publication.ts";
-import type { Frame, Welcome } from "../../../lib/core/transport.ts";
+import type { Format, Frame, Welcome } from "../../../lib/core/transport.ts";
 
 function publication(event: string, data: string | Uint8Array<ArrayBuffer>): Publication {
   return new Publication({ epoch: "e", offset: 7 }, { channel: "news", event, data }, 0);
@@ -23,9 +23,24 @@ const messages: [string, 4 | 5, string, string | Uint8Array<ArrayBuffer>, Frame]
   ["/news", 4, "fü", BYTES, [`451-/news,["f\\u00fc",${PLACEHOLDER}]`, BYTES]],
 ];
 
+/** As clients get it that recover, if the protocol has that. */
+function format(namespace: string, protocol: 4 | 5): Format {
+  return socketioFormat(namespace, protocol, protocol === 5);
+}
+
+Deno.test("socketioFormat() sends no id to clients of protocol 5 that cannot use it", () => {
+  const plain = socketioFormat("/", 5, false);
+  assertEquals(plain.message(publication("grüße", '"ü"')), '42["grüße","ü"]');
+  assertEquals(plain.message(publication("file", BYTES)), [`451-["file",${PLACEHOLDER}]`, BYTES]);
+  assertEquals(plain.welcome({ ...WELCOME, since: "d-1", recovered: false }), [
+    '42["message",{"message":"grüß dich"}]',
+    '42["gap",{"since":"d-1","oldest":"e-3"}]',
+  ]);
+});
+
 Deno.test("socketioFormat() makes an event of a publication, with its id for those who can resume", () => {
   for (const [namespace, protocol, event, data, frame] of messages) {
-    assertEquals(socketioFormat(namespace, protocol).message(publication(event, data)), frame);
+    assertEquals(format(namespace, protocol).message(publication(event, data)), frame);
   }
 });
 
@@ -49,9 +64,9 @@ const welcomes: [changed: Partial<Welcome>, frame: Frame][] = [
 
 Deno.test("socketioFormat() greets who is new, and tells who has missed something", () => {
   for (const [changed, frame] of welcomes) {
-    assertEquals(socketioFormat("/", 5).welcome({ ...WELCOME, ...changed }), frame);
+    assertEquals(socketioFormat("/", 5, true).welcome({ ...WELCOME, ...changed }), frame);
   }
-  assertEquals(socketioFormat("/news", 4).welcome(WELCOME), [
+  assertEquals(socketioFormat("/news", 4, false).welcome(WELCOME), [
     '42/news,["message",{"message":"gr\\u00fc\\u00df dich"}]',
   ]);
 });

@@ -6,7 +6,7 @@ function subscriptions(...names: string[]): Map<string, number> {
 }
 
 const SINCE = { epoch: "abcdefgh", offset: 5 };
-const pids = ["one", "two", "three"].map((name) => `${name}~abcdefgh-5`) as [
+const pids = ["one", "two", "three"].map((name) => `${name}~abcdefgh-5~sid`) as [
   string,
   string,
   string,
@@ -22,9 +22,19 @@ Deno.test("Recoveries remembers what a client has subscribed to up to the moment
   const own = subscriptions("a");
   recoveries.remember(pid, own);
   own.set("b", 0);
-  assertEquals(recoveries.read({ auth: { pid } }), { pid, since: SINCE, channels: ["a", "b"] });
+  assertEquals(recoveries.read({ auth: { pid } }), {
+    pid,
+    id: "sid",
+    since: SINCE,
+    channels: ["a", "b"],
+  });
   recoveries.left(pid, own);
-  assertEquals(recoveries.read({ auth: { pid } }), { pid, since: SINCE, channels: ["a", "b"] });
+  assertEquals(recoveries.read({ auth: { pid } }), {
+    pid,
+    id: "sid",
+    since: SINCE,
+    channels: ["a", "b"],
+  });
   const offset = "abcdefgh-9";
   assertEquals(recoveries.read({ auth: { pid, offset } })?.since, { ...SINCE, offset: 9 });
 });
@@ -83,7 +93,7 @@ Deno.test("Recoveries leaves a client that is back already alone when its old se
   assertEquals(channelsOf(recoveries)[0], ["a", "b", "c"]);
 });
 
-Deno.test("newPid() is another each time, and ends in the position", () => {
-  assertMatch(newPid("abcdefgh-5"), /^[\w-]{22}~abcdefgh-5$/);
-  assertNotEquals(newPid("abcdefgh-5"), newPid("abcdefgh-5"));
+Deno.test("newPid() is another each time, and ends in position and id", () => {
+  assertMatch(newPid("abcdefgh-5", "sid"), /^[\w-]{22}~abcdefgh-5~sid$/);
+  assertNotEquals(newPid("abcdefgh-5", "sid"), newPid("abcdefgh-5", "sid"));
 });

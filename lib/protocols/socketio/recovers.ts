@@ -1,0 +1,44 @@
+import { Refusal } from "../../core/errors.ts";
+import type { Handshake } from "./socket.ts";
+
+/**
+ * Reports whether a client of protocol 5 can recover: take the id that comes behind an event's data,
+ * and show it when it is back. It may say so, by `recovery` in its `auth` or query; whoever shows a
+ * `pid` can; else it can if it looks like socket.io-client for JavaScript, which can since 4.6, and
+ * before that ignores the id. Throws a `Refusal` for a `recovery` that is neither 1 nor 0.
+ */
+export function recovers(handshake: Handshake): boolean {
+  const { auth, query } = handshake;
+  const said = auth.recovery ?? query.get("recovery");
+  if (said !== null) return readFlag(said);
+  return typeof auth.pid === "string" || isJavaScript(handshake);
+}
+
+function readFlag(said: unknown): boolean {
+  const flag = FLAGS.get(said);
+  if (flag !== undefined) return flag;
+  const shown = JSON.stringify(said).slice(0, SHOWN_CHARS_MAX);
+  throw new Refusal("bad-request", `Cannot parse recovery: expected 1 or 0, got ${shown}`);
+}
+
+/** socket.io-client asks for `EIO=4&transport=…`, in this order, from a browser, Node, Deno or Bun. */
+function isJavaScript({ query, headers }: Handshake): boolean {
+  const names = [...query.keys()];
+  if (names[names.indexOf("EIO") + 1] !== "transport") return false;
+  const agent = headers.get("user-agent");
+  // A WebSocket in Node names no agent, but offers this.
+  if (agent === null) return WS_EXTENSIONS === headers.get("sec-websocket-extensions");
+  return AGENTS.test(agent);
+}
+
+const FLAGS: ReadonlyMap<unknown, boolean> = new Map<unknown, boolean>([
+  ["1", true],
+  [1, true],
+  [true, true],
+  ["0", false],
+  [0, false],
+  [false, false],
+]);
+const AGENTS = /^(Mozilla\/|node\b|Deno\/|Bun\/)/;
+const WS_EXTENSIONS = "permessage-deflate; client_max_window_bits";
+const SHOWN_CHARS_MAX = 40;
