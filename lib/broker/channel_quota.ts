@@ -54,7 +54,7 @@ export class ChannelQuota {
     this.#begun.remove(pending.caller);
   }
 
-  /** The batch with these channels was applied, or has failed. */
+  /** The batch with these channels was appended, or has failed. */
   release(channels: NewChannels): void {
     for (const channel of channels) {
       const pending = this.#pending.get(channel);

@@ -95,9 +95,14 @@ export class LogBroker implements Broker {
     return this.position;
   }
 
-  publish(batch: Batch, admit: () => void = () => {}): Promise<Receipt> {
-    if (batch.once === undefined) return this.#publish(batch, admit);
-    return this.#keys.once(batch.once, () => this.#publish(batch, admit));
+  async publish(batch: Batch, admit: () => void = () => {}): Promise<Receipt> {
+    const { once } = batch;
+    // A key stands for what is kept, also if that does not come back in time.
+    const receipt = once === undefined
+      ? await this.#append(batch, admit)
+      : await this.#keys.once(once, () => this.#append(batch, admit));
+    await this.#applied(receipt);
+    return receipt;
   }
 
   history(query: HistoryQuery): Promise<HistoryPage> {
@@ -130,32 +135,29 @@ export class LogBroker implements Broker {
     this.#arrivals.giveUp();
   }
 
-  async #publish(batch: Batch, admit: () => void): Promise<Receipt> {
+  async #append(batch: Batch, admit: () => void): Promise<Receipt> {
     admit();
     if (this.#obstacle !== undefined) throw unavailable(this.#obstacle);
     const added = this.#quota.take(batch, this.#replica.history);
     try {
-      const receipt = await this.#append({ ...batch, beganBy: this.#beganBy(batch) });
-      const last = { epoch: receipt.epoch, offset: receipt.offset + receipt.count - 1 };
-      if (last.offset <= this.#replica.offset && last.epoch === this.#replica.epoch) return receipt;
-      if (await this.reached(last, APPLY_TIMEOUT_MS)) return receipt;
-      throw unavailable("it is kept, but did not come back in time");
+      const receipt = await this.#journal.append({ ...batch, beganBy: this.#beganBy(batch) });
+      if (this.#obstacle === undefined) this.#report(true);
+      return receipt;
+    } catch (error) {
+      const isAway = error instanceof Refusal && error.type === "unavailable";
+      if (isAway) this.#report(false, error.message);
+      throw error;
     } finally {
       if (added.size > 0) this.#quota.release(added);
     }
   }
 
-  async #append(batch: JournalBatch): Promise<Receipt> {
-    try {
-      const receipt = await this.#journal.append(batch);
-      if (this.#obstacle === undefined) this.#report(true);
-      return receipt;
-    } catch (error) {
-      if (error instanceof Refusal && error.type === "unavailable") {
-        this.#report(false, error.message);
-      }
-      throw error;
-    }
+  /** Waits until a batch is delivered here. */
+  async #applied({ epoch, offset, count }: Receipt): Promise<void> {
+    const last = offset + count - 1;
+    if (last <= this.#replica.offset && epoch === this.#replica.epoch) return;
+    if (await this.reached({ epoch, offset: last }, APPLY_TIMEOUT_MS)) return;
+    throw unavailable("it is kept, but did not come back in time");
   }
 
   /** Of each draft whoever began its channel, if that was somebody else. */

@@ -5,6 +5,7 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { random, randomInteger } from "../support/random.ts";
 import { FaultyJournal } from "./faulty_journal.ts";
+import { publishOnce } from "./keys_contract.ts";
 import {
   brokerOn,
   Deliveries,
@@ -103,6 +104,20 @@ export function feedContract(
     const publishing = assertRejects(() => publishOn(broker, "a"), Refusal, "did not come back");
     await clock.pass(LONG_MS);
     assertEquals((await publishing).type, "unavailable");
+  });
+
+  test("publishes once under the key of what did not come back in time", async (context) => {
+    const { broker, journal, clock, deliveries } = context;
+    journal.isSilent = true;
+    const late = assertRejects(() => publishOnce(broker, "x"), Refusal, "did not come back");
+    await clock.pass(LONG_MS);
+    await late;
+    journal.isSilent = false;
+    const again = publishOnce(broker, "x");
+    journal.lose("cut off");
+    assertEquals((await again).offset, 1);
+    assertEquals(broker.position.offset, 1);
+    assertEquals(deliveries.publications.length, canReopen ? 1 : 0);
   });
 
   test("ignores what the feed repeats", async ({ broker, journal, deliveries }) => {
