@@ -1,3 +1,4 @@
+import { BOUNDS, type Bounds } from "./bounds.ts";
 import { Keys } from "./auth/keys.ts";
 import { takesTokens, Tokens } from "./auth/tokens.ts";
 import { isLoopback, isShared } from "./core/address.ts";
@@ -43,6 +44,8 @@ export interface ServerOptions {
   readonly log?: Log;
   readonly version?: string;
   readonly clock?: Clock;
+  /** By default `BOUNDS`; for tests. */
+  readonly bounds?: Partial<Bounds>;
 }
 
 const LOOP_PROBE_MS = 1000;
@@ -52,7 +55,7 @@ const LEAVE_MS = 2000;
 
 /** One node: the broker, the hub, and every endpoint. */
 export class Server {
-  readonly #config: Config;
+  readonly #config: Config & Bounds;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #metrics: HarkMetrics;
@@ -72,8 +75,8 @@ export class Server {
   #draining = false;
 
   constructor(options: ServerOptions) {
-    const { config, log = openLog(config), version = VERSION, clock = systemClock } = options;
-    this.#config = config;
+    const { log = openLog(options.config), version = VERSION, clock = systemClock } = options;
+    const config = this.#config = { ...options.config, ...BOUNDS, ...options.bounds };
     this.#log = log;
     this.#clock = clock;
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
@@ -117,29 +120,14 @@ export class Server {
     const late = metrics.rejected.with("handshake-timeout");
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const turn = new Turn(clock);
-    this.#socketio = new SocketIoEndpoint({
-      ...config,
-      hub,
-      connections,
-      access,
-      clock,
-      handshakes,
-    });
+    const sockets = { hub, connections, access, clock, handshakes };
+    this.#socketio = new SocketIoEndpoint({ ...config, ...sockets });
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, turn });
     this.#router = new Router(routesOf({
       publish: this.#publish,
       channels: new ChannelsEndpoint({ ...config, broker: this.#broker, hub, access }),
       sessions: new SessionsEndpoint({ hub, access }),
-      socket: new SocketEndpoint({
-        ...config,
-        clock,
-        handshakes,
-        hub,
-        connections,
-        publisher,
-        turn,
-        access,
-      }),
+      socket: new SocketEndpoint({ ...config, ...sockets, publisher, turn }),
       events: this.#events,
       socketio: this.#socketio,
       socketioPath: config.socketio ? config.socketioPath : undefined,

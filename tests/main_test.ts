@@ -2,6 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import denoJson from "../deno.json" with { type: "json" };
 import { Store } from "../lib/broker/sqlite/store.ts";
 import { flagName, type OptionKey, OPTIONS } from "../lib/config/options.ts";
+import { LINES_PER_PEER_MAX } from "../lib/observe/log.ts";
 import { TemporaryFolder } from "./support/certificates.ts";
 import { deadline, eventually } from "./support/deadline.ts";
 import { HANDSHAKE, RawConnection, request } from "./support/raw.ts";
@@ -189,7 +190,7 @@ function freePort(): number {
 
 Deno.test("nothing that a peer sends breaks a line of the log or commands a terminal", async () => {
   const args = ["--inbound-per-second-max", "1", "--publish-bytes-max", "30"];
-  await using server = await startChild([...args, "--log-lines-per-address-max", "1000"]);
+  await using server = await startChild(args);
   const evil = "\x1b[2J\x1b]0;owned\x07\r\n2026-01-01T00:00:00.000Z info  forged \u202e\u2028";
   const encoded = encodeURIComponent(evil);
   const paths = [
@@ -224,15 +225,15 @@ Deno.test("nothing that a peer sends breaks a line of the log or commands a term
 });
 
 Deno.test("a flood of one peer does not flood the log", async () => {
-  await using server = await startChild(["--log-lines-per-address-max", "5"]);
-  for (let count = 0; count < 100; count++) {
+  await using server = await startChild();
+  for (let count = 0; count < LINES_PER_PEER_MAX; count++) {
     const client = await Client.open(server.socketUrl());
     await client.close();
   }
   server.kill("SIGTERM");
   const lines = await server.stdout.rest();
   const about = lines.filter((line) => line.includes("connection") || line.includes("client"));
-  assertEquals(about.length, 5);
+  assertEquals(about.length, LINES_PER_PEER_MAX);
   const [notice, ...others] = await server.stderr.rest();
   assertMatch(notice!, /warn {2}further lines about this peer are left out peer=127\.0\.0\.1$/);
   assertEquals(others, []);

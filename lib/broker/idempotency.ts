@@ -2,6 +2,9 @@ import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
 import { Counts } from "../core/limits.ts";
 
+/** Keys that are remembered; a caller gets half. */
+export const IDEMPOTENCY_KEYS_MAX = 100_000;
+
 /** What remembering keys needs, and its bounds. */
 export interface IdempotencyOptions {
   readonly clock: Clock;

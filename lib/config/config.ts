@@ -7,6 +7,7 @@ import { isLoopback } from "../core/address.ts";
 import { withoutSecrets } from "../core/redact.ts";
 import { suggest } from "../core/suggest.ts";
 import type { Option } from "./option.ts";
+import { removalOf } from "./removed.ts";
 import {
   type Config,
   flagName,
@@ -151,9 +152,11 @@ function readFlags(args: readonly string[], problems: string[]): GivenByKey {
     const name = equals < 0 ? arg : arg.slice(0, equals);
     const flag = FLAGS.get(name);
     if (!flag) {
+      const removal = unmet ? undefined : removalOf(name);
       const shown = unmet ? `after ${unmet}` : quote(name) + suggest(name, FLAGS.keys());
-      problems.push(`unknown flag ${shown}`);
+      problems.push(removal ?? `unknown flag ${shown}`);
       unsure = unmet ?? quote(name);
+      if (removal && equals < 0 && !args[at + 1]?.startsWith("-")) at++; // its value
       continue;
     }
     const { secret, mayHoldSecret, metavar, type }: Option<unknown> = OPTIONS[flag.key];
@@ -183,9 +186,13 @@ function readEnvironment(env: Readonly<Record<string, string>>, problems: string
     if (!name.startsWith("HARK_")) continue;
     const key = KEYS_BY_VARIABLE.get(name);
     if (key) given.set(key, { text, name });
-    else problems.push(`unknown variable ${quote(name)}${suggest(name, KEYS_BY_VARIABLE.keys())}`);
+    else problems.push(removalOf(name) ?? unknownVariable(name));
   }
   return given;
+}
+
+function unknownVariable(name: string): string {
+  return `unknown variable ${quote(name)}${suggest(name, KEYS_BY_VARIABLE.keys())}`;
 }
 
 /** Undefined if the text means no value, which is then a problem. */

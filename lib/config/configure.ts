@@ -19,8 +19,8 @@ export function configure(given: Partial<Config> = {}): Config {
 }
 
 /** The log that the options describe, on the console. */
-export function openLog({ log, logLevel, logLinesPerAddressMax }: Config): Log {
-  return createLog({ format: log, level: logLevel, linesPerPeerMax: logLinesPerAddressMax });
+export function openLog({ log, logLevel }: Config): Log {
+  return createLog({ format: log, level: logLevel });
 }
 
 function flagsOf(key: OptionKey, value: string | number | boolean | readonly string[]): string[] {

@@ -157,22 +157,6 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       isMountPath,
     ),
     pingIntervalMs: integer(25_000, 10, HOUR_MS, "milliseconds from ping to ping"),
-    pingTimeoutMs: integer(
-      20_000,
-      10,
-      HOUR_MS,
-      "milliseconds that a client may take to answer one",
-    ),
-    pollingBytesMax: integer(1_000_000, 1024, 64 * MIB, "bytes of one long-polling request"),
-    upgradeTimeoutMs: integer(10_000, 10, HOUR_MS, "milliseconds for polling to become WebSocket"),
-    connectTimeoutMs: integer(45_000, 10, HOUR_MS, "milliseconds to join a first namespace"),
-    namespacesMax: integer(16, 1, 1000, "namespaces that one client is in, each a session"),
-    handshakesMax: integer(
-      2000,
-      1,
-      1_000_000,
-      "polling sessions whose client has not come back yet",
-    ),
   }),
   ...group("Channels and history", {
     channelsPerSessionMax: integer(128, 1, 100_000, "channels that one client is on"),
@@ -192,13 +176,6 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "bytes kept in all; who holds most of them makes room",
     ),
     idempotencyAgeS: integer(300, 1, 86_400, "seconds that an Idempotency-Key is remembered"),
-    idempotencyKeysMax: integer(
-      100_000,
-      1,
-      1_000_000,
-      "Idempotency-Keys remembered; a caller gets half",
-    ),
-    presenceMax: integer(1000, 1, 100_000, "entries in one answer about presence"),
     store: text(
       "",
       "FILE",
@@ -233,18 +210,10 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       1_000_000,
       "of one address; loopback is exempt but behind a proxy",
     ),
-    handshakeTimeoutMs: integer(
-      10_000,
-      100,
-      HOUR_MS,
-      "milliseconds for a handshake of WebSocket or TLS",
-    ),
-    bodyTimeoutMs: integer(30_000, 100, HOUR_MS, "milliseconds for the body of a request"),
   }),
   ...group("Log", {
     log: choice("text", ["text", "json"], "FORMAT", "how lines are written"),
     logLevel: choice("info", ["debug", "info", "warn", "error"], "LEVEL", "least level written"),
-    logLinesPerAddressMax: integer(60, 1, 100_000, "lines a minute about one address"),
   }),
 };
 

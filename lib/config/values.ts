@@ -32,12 +32,6 @@ export interface Config {
   readonly socketio: boolean;
   readonly socketioPath: string;
   readonly pingIntervalMs: number;
-  readonly pingTimeoutMs: number;
-  readonly pollingBytesMax: number;
-  readonly upgradeTimeoutMs: number;
-  readonly connectTimeoutMs: number;
-  readonly namespacesMax: number;
-  readonly handshakesMax: number;
 
   // Channels and history
   readonly channelsPerSessionMax: number;
@@ -47,8 +41,6 @@ export interface Config {
   readonly historyBytesMax: number;
   readonly historyTotalBytesMax: number;
   readonly idempotencyAgeS: number;
-  readonly idempotencyKeysMax: number;
-  readonly presenceMax: number;
   readonly store: string;
   readonly storeSync: "normal" | "full";
 
@@ -62,13 +54,10 @@ export interface Config {
   // Connections
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
-  readonly handshakeTimeoutMs: number;
-  readonly bodyTimeoutMs: number;
 
   // Log
   readonly log: "text" | "json";
   readonly logLevel: "debug" | "info" | "warn" | "error";
-  readonly logLinesPerAddressMax: number;
 }
 
 /** The name of an option in code, such as `outboundBytesMax`. */

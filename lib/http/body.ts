@@ -1,6 +1,9 @@
 import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
 
+/** How long the body of a request may take. */
+export const BODY_TIMEOUT_MS = 30_000;
+
 /** What reading bodies needs, and its bounds. */
 export interface BodyReaderOptions {
   readonly clock: Clock;

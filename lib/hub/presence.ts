@@ -2,6 +2,8 @@ import { isPattern } from "../core/channel.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { Format, Frame, PresenceChange, PresenceEntry } from "../core/transport.ts";
 
+/** Entries in one answer about presence. */
+export const PRESENCE_MAX = 1000;
 /** Entries in one message about presence; a crowd that comes and goes takes several. */
 export const ENTRIES_MAX = 500;
 

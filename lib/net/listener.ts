@@ -23,7 +23,7 @@ export interface Listener {
 
 /** What a listener is made with. */
 export interface ListenerOptions {
-  readonly config: Config;
+  readonly config: Config & { readonly handshakeTimeoutMs: number };
   readonly clock: Clock;
   /** Answers a request that comes from an address, which is `unix` behind a Unix socket. */
   readonly handle: (request: Request, address: string) => Response | Promise<Response>;

@@ -31,19 +31,23 @@ export interface LogOptions {
   /** Lines of a lower level are not written. */
   readonly level: LogLevel;
   /** Lines a minute about one peer. */
-  readonly linesPerPeerMax: number;
+  readonly linesPerPeerMax?: number;
   /** Takes each line, without its newline; the console if left out. */
   readonly write?: (line: string, level: LogLevel) => void;
   /** Milliseconds since 1970. */
   readonly now?: () => number;
 }
 
+/** Lines a minute about one address. */
+export const LINES_PER_PEER_MAX = 60;
+
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 const VALUE_CHARS_MAX = 256;
 
 /** Makes a log whose lines no text from outside can break, nor a flood of one peer fill. */
 export function createLog(options: LogOptions): Log {
-  const { format, level, linesPerPeerMax, write = writeToConsole, now = Date.now } = options;
+  const { format, level, write = writeToConsole, now = Date.now } = options;
+  const { linesPerPeerMax = LINES_PER_PEER_MAX } = options;
   const formatLine = format === "json" ? formatJson : formatText;
 
   function writeLine(level: LogLevel, message: string, fields: LogFields): void {

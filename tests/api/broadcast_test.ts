@@ -191,7 +191,7 @@ Deno.test("each accepted publication is one line of the log at level debug", asy
     tokenSecret: SECRET,
     public: ["*"],
     publishBytesMax: 20,
-    logLinesPerAddressMax: 1,
+    linesPerPeerMax: 1,
   });
   const token = await issue({ sub: "Zoë", hark: { publish: ["chat"] } });
   const post = (path: string, body: string, headers: Record<string, string>) => {

@@ -30,7 +30,7 @@ export class Target {
       publishPerSecondMax: 1_000_000,
       publishBytesMax: 2000,
       pollingBytesMax: 2048,
-      logLinesPerAddressMax: Infinity,
+      linesPerPeerMax: Infinity,
     };
     const server = await startServer({ ...bounds, clock, onLine, ...options });
     const client = await Client.open(server.socketUrl(`/ws?key=${KEY}`));

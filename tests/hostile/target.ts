@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import type { Bounds } from "../../lib/bounds.ts";
 import { deadline } from "../support/deadline.ts";
 import type { Inbox } from "../support/inbox.ts";
 import { ChildServer, readLines } from "../support/server.ts";
@@ -16,8 +17,13 @@ export interface Memory {
 const COUNTS =
   /^hark_(sessions\{.*\}|closing_sessions|watched_channels|engineio_sessions|body_bytes|in_use\{bound="(connections|handshakes)_max"\})$/;
 
+/** Of the server, and lines of its log a minute about one address. */
+export type TargetBounds = Partial<Bounds> & { readonly linesPerPeerMax?: number };
+
 /** How a target is started. */
 export interface TargetOptions {
+  /** Bounds that are no options. */
+  readonly bounds: TargetBounds;
   /** Options of the server. */
   readonly args: readonly string[];
   readonly env: Readonly<Record<string, string>>;
@@ -33,12 +39,12 @@ export class Target extends ChildServer {
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array<ArrayBuffer>>;
 
   static async start(options: Partial<TargetOptions> = {}): Promise<Target> {
-    const { args = [], env = {}, descriptorsMax, umask } = options;
+    const { args = [], env = {}, bounds = {}, descriptorsMax, umask } = options;
     const deno = [
       ...[Deno.execPath(), "run", "--quiet", "--no-check", "--no-prompt"],
       ...["--v8-flags=--expose-gc,--max-semi-space-size=4"],
       ...["--allow-net", "--allow-env", "--allow-read", "--allow-write"],
-      new URL("child.ts", import.meta.url).href,
+      ...[new URL("child.ts", import.meta.url).href, JSON.stringify(bounds)],
       ...(args.includes("--listen") ? args : ["--port", "0", ...args]),
     ];
     const limits = [

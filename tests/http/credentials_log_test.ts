@@ -68,7 +68,7 @@ Deno.test("a key that is wrong, and none at all, is told in the log", async () =
 });
 
 Deno.test("who guesses keys does not flood the log", async () => {
-  await using server = await startServer({ publishKey: [KEY], logLinesPerAddressMax: 3 });
+  await using server = await startServer({ publishKey: [KEY], linesPerPeerMax: 3 });
   for (let count = 0; count < 20; count++) await server.fetch(`/broadcast/x?key=guess-${count}`);
   const messages = server.log.takeAll().map(({ message }) => message);
   const notice = "further lines about this peer are left out";

@@ -2,6 +2,7 @@ import { PATTERNS_MAX, USER_CHARS_MAX } from "../../lib/auth/claims.ts";
 import { KEYS_MAX } from "../../lib/auth/jwk.ts";
 import { JWKS_BYTES_MAX, JWKS_TIMEOUT_MS } from "../../lib/auth/jwks.ts";
 import { TOKEN_CHARS_MAX } from "../../lib/auth/jwt.ts";
+import { BOUNDS } from "../../lib/bounds.ts";
 import { FIELDS_MAX } from "../../lib/http/form.ts";
 import { ATTACHMENTS_MAX } from "../../lib/protocols/socketio/attachments.ts";
 import { DEPTH_MAX } from "../../lib/core/json.ts";
@@ -19,7 +20,7 @@ import { LIMIT_MAX } from "../../lib/api/channels.ts";
 import { LARGEST_BATCHES, LARGEST_PER_BATCH, LARGEST_PER_FORM } from "../../lib/api/publish.ts";
 import { NAMES_MAX } from "../../lib/api/sessions.ts";
 import { LARGEST_POSTS } from "../../lib/protocols/socketio/endpoint.ts";
-import { PEERS_MAX } from "../../lib/observe/log.ts";
+import { LINES_PER_PEER_MAX, PEERS_MAX } from "../../lib/observe/log.ts";
 import { OPTION_ROWS, variableName } from "../../lib/config/options.ts";
 import { HarkMetrics } from "../../lib/observe/metrics.ts";
 import { GOODBYE_MS } from "../../lib/protocols/engineio/goodbyes.ts";
@@ -82,8 +83,40 @@ function boundsTable(): string {
     ["bytes of all such bodies at a time", `${LARGEST_BATCHES} × that`, rejected("over-limit")],
     [
       "bytes of all long-polling posts at a time",
-      `${LARGEST_POSTS} × \`polling-bytes-max\``,
+      LARGEST_POSTS * BOUNDS.pollingBytesMax,
       rejected("protocol"),
+    ],
+    ["bytes of one long-polling request", BOUNDS.pollingBytesMax, rejected("limit")],
+    ["time for the body of a request", seconds(BOUNDS.bodyTimeoutMs), rejected("timeout")],
+    [
+      "time for a handshake of WebSocket or TLS",
+      seconds(BOUNDS.handshakeTimeoutMs),
+      rejected("handshake-timeout"),
+    ],
+    [
+      "time to answer a ping of Socket.IO",
+      seconds(BOUNDS.pingTimeoutMs),
+      disconnected("ping_timeout"),
+    ],
+    [
+      "time for polling to become WebSocket",
+      seconds(BOUNDS.upgradeTimeoutMs),
+      rejected("upgrade-timeout"),
+    ],
+    [
+      "time to join a first namespace",
+      seconds(BOUNDS.connectTimeoutMs),
+      rejected("over-limit"),
+    ],
+    [
+      "namespaces that one client is in, each a session",
+      BOUNDS.namespacesMax,
+      rejected("over-limit"),
+    ],
+    [
+      "polling sessions whose client has not come back yet",
+      BOUNDS.handshakesMax,
+      rejected("limit"),
     ],
     ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
     ["channels told in one page of `/sessions`", NAMES_MAX, "`more` is true"],
@@ -116,15 +149,22 @@ function boundsTable(): string {
     ["bytes of a set of keys", JWKS_BYTES_MAX, "the log"],
     ["keys of a set", KEYS_MAX, "the log"],
     ["time for a client to read on while it catches up", seconds(STALLED_MS), disconnected("slow")],
+    ["entries in one answer about presence", BOUNDS.presenceMax, "`count` has them all"],
     ["who came and left, in one event", ENTRIES_MAX, "several events"],
     ["from one telling of presence to the next", seconds(TELL_INTERVAL_MS), "told together"],
     ["callers whose rates are remembered", CALLERS_MAX, "the idlest is forgotten"],
+    [
+      "Idempotency-Keys remembered; a caller gets half",
+      BOUNDS.idempotencyKeysMax,
+      rejected("over-limit"),
+    ],
     ["gaps in the log that are remembered", GAPS_MAX, "older positions are not recovered"],
     [
       "time for a message that is kept to come back",
       seconds(APPLY_TIMEOUT_MS),
       rejected("unavailable"),
     ],
+    ["lines of the log about one address in a minute", LINES_PER_PEER_MAX, "the log"],
     ["addresses whose log lines are counted", PEERS_MAX, "others share one count"],
   ];
   const cells = rows.map((row) => row.map(String));

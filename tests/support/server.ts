@@ -1,6 +1,7 @@
+import type { Bounds } from "../../lib/bounds.ts";
 import { type Config, parseConfig } from "../../lib/config/config.ts";
 import type { Clock } from "../../lib/core/clock.ts";
-import { createLog } from "../../lib/observe/log.ts";
+import { createLog, LINES_PER_PEER_MAX } from "../../lib/observe/log.ts";
 import { Server } from "../../lib/server.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";
@@ -21,9 +22,10 @@ export interface Answer {
 }
 
 /** How a server of a test differs from one that is started with no options. */
-export type ServerOptions = Partial<Config> & {
+export type ServerOptions = Partial<Config & Bounds> & {
   readonly clock?: Clock;
   readonly version?: string;
+  readonly linesPerPeerMax?: number;
   /** Gets each line of the log as it is written. */
   readonly onLine?: (line: string) => void;
 };
@@ -107,6 +109,7 @@ export class TestServer extends Reachable implements AsyncDisposable {
 /** Starts a server on a free port. Dispose of it with `await using`. */
 export async function startServer(options: ServerOptions = {}): Promise<TestServer> {
   const { clock, version = "0.0.0-test", onLine, ...changed } = options;
+  const { linesPerPeerMax = LINES_PER_PEER_MAX } = options;
   const parsed = parseConfig([], {});
   if (parsed.kind !== "run") throw new Error("expected options");
   const config = { ...parsed.config, port: 0, drainS: 0, ...changed };
@@ -114,13 +117,13 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const log = createLog({
     format: "json",
     level: "debug",
-    linesPerPeerMax: config.logLinesPerAddressMax,
+    linesPerPeerMax,
     write(line) {
       onLine?.(line);
       entries.push(JSON.parse(line));
     },
   });
-  const server = new Server({ config, log, version, ...(clock && { clock }) });
+  const server = new Server({ config, bounds: changed, log, version, ...(clock && { clock }) });
   try {
     const { port } = await server.listen();
     return new TestServer(server, port, entries, clock);

@@ -3,6 +3,9 @@ import type { HeartbeatLimits } from "./heartbeats.ts";
 import { type Disconnect, invitesBack, Refusal } from "../../core/errors.ts";
 import type { Socket } from "../websocket/transport.ts";
 
+/** Bytes of one polling body, or of one WebSocket frame. */
+export const POLLING_BYTES_MAX = 1_000_000;
+
 /** The bounds of an Engine.IO session. */
 export interface EngineLimits extends HeartbeatLimits {
   readonly upgradeTimeoutMs: number;

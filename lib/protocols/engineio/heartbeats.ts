@@ -1,6 +1,9 @@
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 
+/** How long a client may take to answer a ping. */
+export const PING_TIMEOUT_MS = 20_000;
+
 /** How long clients may be silent. */
 export interface HeartbeatLimits {
   readonly clock: Clock;

@@ -23,6 +23,9 @@ import {
   type SocketOptions,
 } from "../websocket/transport.ts";
 
+/** Polling sessions whose client has not come back yet, and as many that have ended. */
+export const HANDSHAKES_MAX = 2000;
+
 /** What an Engine.IO server needs, and the bounds it keeps. */
 export interface EngineServerOptions extends EngineLimits, EngineWebSocketListener {
   readonly handshakes: Handshakes;

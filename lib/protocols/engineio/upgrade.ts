@@ -2,6 +2,9 @@ import type { Packet } from "./codec.ts";
 import { type Clock, every, type Timer } from "../../core/clock.ts";
 import type { Socket } from "../websocket/transport.ts";
 
+/** How long a client may take to change over from polling. */
+export const UPGRADE_TIMEOUT_MS = 10_000;
+
 /** What an upgrade needs of its session. */
 export interface UpgradeOptions {
   readonly clock: Clock;

@@ -8,6 +8,11 @@ import { encodeParts, type Handshake, ServerSocket, type SocketLink } from "./so
 
 export { type Ack, type EventHandler, type Handshake, ServerSocket } from "./socket.ts";
 
+/** How long a client may be in no namespace. */
+export const CONNECT_TIMEOUT_MS = 45_000;
+/** Namespaces that one client may be in, each a session. */
+export const NAMESPACES_MAX = 16;
+
 /** What a Socket.IO server needs, and the bounds it keeps. */
 export interface SocketServerOptions {
   readonly clock: Clock;

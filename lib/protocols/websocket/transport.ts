@@ -9,6 +9,9 @@ import { dropIdleTimer } from "./idle_timer.ts";
 /** What a client sends in one frame. */
 export type Message = string | Uint8Array<ArrayBuffer>;
 
+/** How long a handshake of WebSocket or TLS may take. */
+export const HANDSHAKE_TIMEOUT_MS = 10_000;
+
 /** Sockets whose handshake is not done: a connection that is lost in it is told by no event. */
 export class Handshakes extends Deadlines<Socket> {
   /** `onLate` is called for each that is not done within `timeoutMs`. */

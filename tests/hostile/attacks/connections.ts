@@ -16,7 +16,10 @@ import type { Target } from "../target.ts";
 const CONNECTIONS_IN_USE = 'hark_in_use{bound="connections_max"}';
 const HANDSHAKES_IN_USE = 'hark_in_use{bound="handshakes_max"}';
 /** So that sessions whose client has left without a word are soon over. */
-const SHORT_PINGS = ["--ping-interval-ms", "1000", "--ping-timeout-ms", "1000"];
+const SHORT_PINGS = {
+  args: ["--ping-interval-ms", "1000"],
+  bounds: { pingTimeoutMs: 1000, handshakesMax: 1000 },
+};
 
 const CHURN = 5000;
 const GONE = 10_000;
@@ -86,7 +89,7 @@ export const CONNECTION_ATTACKS: readonly Attack[] = [
   },
   {
     name: `${CHURN} clients that come and leave at once`,
-    target: { args: SHORT_PINGS },
+    target: SHORT_PINGS,
     growthMiBMax: 200,
     async run(target) {
       await repeat(CHURN, 50, (index) => comeAndLeave(target, index));
@@ -121,7 +124,7 @@ export const CONNECTION_ATTACKS: readonly Attack[] = [
   },
   {
     name: "polling sessions that are opened and never come back",
-    target: { args: [...SHORT_PINGS, "--handshakes-max", "1000"] },
+    target: SHORT_PINGS,
     growthMiBMax: 100,
     async run(target) {
       const others = await target.metric("hark_engineio_sessions");

@@ -140,7 +140,7 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
   },
   {
     name: "a flood of idempotency keys",
-    target: { args: [...TWO_KEYS, "--idempotency-keys-max", String(KEYS_MAX)] },
+    target: { args: TWO_KEYS, bounds: { idempotencyKeysMax: KEYS_MAX } },
     key: VICTIM,
     growthMiBMax: 60,
     async run(target) {
@@ -160,7 +160,7 @@ export const FLOOD_ATTACKS: readonly Attack[] = [
   },
   {
     name: "a client that floods the log",
-    target: { args: ["--trust-proxy", "1", "--log-lines-per-address-max", "10"] },
+    target: { args: ["--trust-proxy", "1"], bounds: { linesPerPeerMax: 10 } },
     growthMiBMax: 60,
     async run(target) {
       using crowd = new Crowd(target);

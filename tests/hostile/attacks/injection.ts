@@ -129,9 +129,9 @@ export const INJECTION_ATTACKS: readonly Attack[] = [
     target: {
       args: [
         ...["--publish-key", KEY, "--token-secret", SECRET, "--public", "*"],
-        ...["--trust-proxy", "1", "--log-lines-per-address-max", "100000"],
-        ...["--ping-interval-ms", "1000", "--ping-timeout-ms", "1000"],
+        ...["--trust-proxy", "1", "--ping-interval-ms", "1000"],
       ],
+      bounds: { linesPerPeerMax: 100_000, pingTimeoutMs: 1000 },
     },
     key: KEY,
     growthMiBMax: 60,

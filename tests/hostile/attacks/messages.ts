@@ -48,8 +48,9 @@ export const MESSAGE_ATTACKS: readonly Attack[] = [
     target: {
       args: [
         ...["--outbound-bytes-max", String(256 * KIB), "--history-bytes-max", "65536"],
-        ...["--ping-interval-ms", "2000", "--ping-timeout-ms", "2000"],
+        ...["--ping-interval-ms", "2000"],
       ],
+      bounds: { pingTimeoutMs: 2000 },
     },
     growthMiBMax: 250,
     async run(target) {

@@ -1,0 +1,39 @@
+/** The bounds that are no options, and that tests set. */
+
+import { IDEMPOTENCY_KEYS_MAX } from "./broker/idempotency.ts";
+import { BODY_TIMEOUT_MS } from "./http/body.ts";
+import { PRESENCE_MAX } from "./hub/presence.ts";
+import { POLLING_BYTES_MAX } from "./protocols/engineio/handshake.ts";
+import { PING_TIMEOUT_MS } from "./protocols/engineio/heartbeats.ts";
+import { HANDSHAKES_MAX } from "./protocols/engineio/server.ts";
+import { UPGRADE_TIMEOUT_MS } from "./protocols/engineio/upgrade.ts";
+import { CONNECT_TIMEOUT_MS, NAMESPACES_MAX } from "./protocols/socketio/server.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "./protocols/websocket/transport.ts";
+
+/** Each bound under the name by which the modules that keep it get it. */
+export interface Bounds {
+  readonly pingTimeoutMs: number;
+  readonly upgradeTimeoutMs: number;
+  readonly connectTimeoutMs: number;
+  readonly handshakeTimeoutMs: number;
+  readonly bodyTimeoutMs: number;
+  readonly handshakesMax: number;
+  readonly namespacesMax: number;
+  readonly presenceMax: number;
+  readonly idempotencyKeysMax: number;
+  readonly pollingBytesMax: number;
+}
+
+/** What a server has where nothing else is passed in. */
+export const BOUNDS: Bounds = {
+  pingTimeoutMs: PING_TIMEOUT_MS,
+  upgradeTimeoutMs: UPGRADE_TIMEOUT_MS,
+  connectTimeoutMs: CONNECT_TIMEOUT_MS,
+  handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
+  bodyTimeoutMs: BODY_TIMEOUT_MS,
+  handshakesMax: HANDSHAKES_MAX,
+  namespacesMax: NAMESPACES_MAX,
+  presenceMax: PRESENCE_MAX,
+  idempotencyKeysMax: IDEMPOTENCY_KEYS_MAX,
+  pollingBytesMax: POLLING_BYTES_MAX,
+};

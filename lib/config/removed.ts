@@ -1,0 +1,28 @@
+/** Options that there once were, by the flag's name, and the value that is fixed now. */
+const FIXED: ReadonlyMap<string, number> = new Map([
+  ["ping-timeout-ms", 20_000],
+  ["polling-bytes-max", 1_000_000],
+  ["upgrade-timeout-ms", 10_000],
+  ["connect-timeout-ms", 45_000],
+  ["namespaces-max", 16],
+  ["handshakes-max", 2000],
+  ["idempotency-keys-max", 100_000],
+  ["presence-max", 1000],
+  ["handshake-timeout-ms", 10_000],
+  ["body-timeout-ms", 30_000],
+  ["log-lines-per-address-max", 60],
+]);
+
+/**
+ * What replaced an option that was removed, as a sentence about `name`: a flag such as
+ * `--ping-interval-ms`, or a variable such as `HARK_PING_INTERVAL_MS`. Undefined if there was none.
+ */
+export function removalOf(name: string): string | undefined {
+  const fixed = FIXED.get(flagOf(name));
+  return fixed === undefined ? undefined : `${name} was removed: it is always ${fixed} now`;
+}
+
+function flagOf(name: string): string {
+  if (name.startsWith("--")) return name.slice("--".length);
+  return name.replace(/^HARK_/, "").toLowerCase().replaceAll("_", "-");
+}
