@@ -152,16 +152,10 @@ function unwiseTls({ config, certificateEndsAt, now }: Setup): string[] {
 }
 
 function unwiseBounds({ config }: Setup): string[] {
-  const { idleTimeoutS, connectionsMax, connectionsPerAddressMax, host, listen } = config;
-  const found: string[] = [];
-  if (idleTimeoutS === 0) {
-    found.push("clients that are lost without a word are never missed: set --idle-timeout-s");
-  }
+  const { connectionsMax, connectionsPerAddressMax, host, listen } = config;
   const isReached = listen !== "" || !isLoopback(host) || config.trustProxy > 0;
-  if (isReached && connectionsPerAddressMax >= connectionsMax) {
-    found.push("one address may take every connection: lower --connections-per-address-max");
-  }
-  return found;
+  if (!isReached || connectionsPerAddressMax < connectionsMax) return [];
+  return ["one address may take every connection: lower --connections-per-address-max"];
 }
 
 function takesTokens({ tokenSecret, tokenJwks }: Config): boolean {

@@ -48,7 +48,6 @@ const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
 const isHeaderName = (text: string) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text);
 const isFileName = (text: string) => !text.includes("\0");
 
-const HOUR_MS = 3_600_000;
 const YEAR_S = 31_536_000;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
@@ -156,7 +155,6 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "a path that begins and ends with /, such as /socket.io/",
       isMountPath,
     ),
-    pingIntervalMs: integer(25_000, 10, HOUR_MS, "milliseconds from ping to ping"),
   }),
   ...group("Channels and history", {
     channelsPerSessionMax: integer(128, 1, 100_000, "channels that one client is on"),
@@ -186,21 +184,15 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
     storeSync: choice("normal", ["normal", "full"], "MODE", "how hard the file is synced"),
   }),
   ...group("Bounds of a session", {
-    idleTimeoutS: integer(
-      60,
-      0,
-      86_400,
-      "seconds of silence before a socket is closed; 0 for never",
+    heartbeatS: integer(
+      25,
+      1,
+      3600,
+      "seconds between signs of life: pings, and comments on /events",
     ),
     outboundBytesMax: integer(MIB, 1024, GIB, "unsent bytes before a client is too slow"),
     inboundBytesMax: integer(65_536, 1024, 64 * MIB, "bytes of one frame from a client"),
     inboundPerSecondMax: integer(50, 1, 100_000, "frames a second from one client"),
-    sseHeartbeatMs: integer(
-      15_000,
-      100,
-      HOUR_MS,
-      "milliseconds from comment to comment on /events",
-    ),
   }),
   ...group("Connections", {
     connectionsMax: integer(20_000, 1, 1_000_000, "connections at a time"),

@@ -1,3 +1,10 @@
+/** Options that are one now, by the flag's name. */
+const BEATS: ReadonlySet<string> = new Set([
+  "idle-timeout-s",
+  "ping-interval-ms",
+  "sse-heartbeat-ms",
+]);
+
 /** Options that there once were, by the flag's name, and the value that is fixed now. */
 const FIXED: ReadonlyMap<string, number> = new Map([
   ["ping-timeout-ms", 20_000],
@@ -18,7 +25,11 @@ const FIXED: ReadonlyMap<string, number> = new Map([
  * `--ping-interval-ms`, or a variable such as `HARK_PING_INTERVAL_MS`. Undefined if there was none.
  */
 export function removalOf(name: string): string | undefined {
-  const fixed = FIXED.get(flagOf(name));
+  const flag = flagOf(name);
+  if (BEATS.has(flag)) {
+    return `${name} was removed: use --heartbeat-s or HARK_HEARTBEAT_S, one time for all`;
+  }
+  const fixed = FIXED.get(flag);
   return fixed === undefined ? undefined : `${name} was removed: it is always ${fixed} now`;
 }
 

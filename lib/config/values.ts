@@ -31,7 +31,6 @@ export interface Config {
   // Socket.IO
   readonly socketio: boolean;
   readonly socketioPath: string;
-  readonly pingIntervalMs: number;
 
   // Channels and history
   readonly channelsPerSessionMax: number;
@@ -45,11 +44,10 @@ export interface Config {
   readonly storeSync: "normal" | "full";
 
   // Bounds of a session
-  readonly idleTimeoutS: number;
+  readonly heartbeatS: number;
   readonly outboundBytesMax: number;
   readonly inboundBytesMax: number;
   readonly inboundPerSecondMax: number;
-  readonly sseHeartbeatMs: number;
 
   // Connections
   readonly connectionsMax: number;

@@ -104,7 +104,6 @@ const UNWISE: readonly [string[], Env, string[]][] = [
   [["--public", "*"], KEYED, []],
   [["--token-jwks", "FOLDER/keys.json"], {}, ["tokens that were issued for other services"]],
   [["--token-jwks", "FOLDER/keys.json", "--token-audience", "hark"], {}, []],
-  [["--idle-timeout-s", "0"], {}, ["clients that are lost"]],
   [["--connections-max", "200", "--trust-proxy", "1"], KEYED, ["one address may take"]],
   [["--connections-max", "200"], KEYED, []],
 ];

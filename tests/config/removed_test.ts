@@ -29,6 +29,15 @@ Deno.test("parseConfig() says of an option that is fixed now which value it has"
   }
 });
 
+Deno.test("parseConfig() says of the options that are one now which one that is", () => {
+  const use = "was removed: use --heartbeat-s or HARK_HEARTBEAT_S, one time for all";
+  assertEquals(problems(["--ping-interval-ms", "7", "--sse-heartbeat-ms=7"]), [
+    `--ping-interval-ms ${use}`,
+    `--sse-heartbeat-ms ${use}`,
+  ]);
+  assertEquals(problems([], { HARK_IDLE_TIMEOUT_S: "0" }), [`HARK_IDLE_TIMEOUT_S ${use}`]);
+});
+
 Deno.test("parseConfig() names all removed options at once, among what else is wrong", () => {
   assertEquals(problems(["--handshakes-max", "7", "--prot", "--presence-max"], { HARK_X: "" }), [
     "--handshakes-max was removed: it is always 2000 now",

@@ -60,7 +60,7 @@ Deno.test("a welcome tells when the token expires, and one without a token nothi
 });
 
 Deno.test("a session whose token has expired has 10 seconds, then it ends, on every transport", async () => {
-  await using server = await start({ pingIntervalMs: 3_600_000 });
+  await using server = await start({ heartbeatS: 3600 });
   const token = await minute();
   await using plain = await Client.open(server.socketUrl(`/ws?token=${token}`));
   await using hark = await open(server, token);
@@ -137,7 +137,7 @@ Deno.test("refresh is taken until the session ends, and a token that is over cou
 });
 
 Deno.test("an expired token neither connects nor publishes, beyond 2 seconds of clock skew", async () => {
-  await using server = await start({ pingIntervalMs: 3_600_000 });
+  await using server = await start({ heartbeatS: 3600 });
   const hark = { subscribe: ["*"], publish: ["*"] };
   const token = await minute({ hark });
   const path = `/socket.io/?EIO=4&transport=websocket&token=${token}`;
@@ -410,7 +410,7 @@ Deno.test("Socket.IO checks what is subscribed to later, and tells presence who 
 });
 
 Deno.test("a Socket.IO client joins by the token of its first request until that has expired", async () => {
-  await using server = await start({ pingIntervalMs: 3_600_000 });
+  await using server = await start({ heartbeatS: 3600 });
   const first = await minute({ hark: { subscribe: ["secret"] } });
   const path = `/socket.io/?EIO=4&transport=websocket&token=${first}`;
   await using client = await Client.open(server.socketUrl(path));

@@ -8,7 +8,7 @@ import { serveConformance } from "./conformance_server.ts";
 const TEXTS = ["hello", "<b>ü€😀</b>", '\u2028\n\t"\\', "日本語".repeat(100)];
 
 /** So that a client that is gone between two polls is missed soon. */
-const IMPATIENT = { pingIntervalMs: 500, pingTimeoutMs: 2000 };
+const IMPATIENT = { heartbeatS: 0.5, pingTimeoutMs: 2000 };
 
 /** Waits until the server knows of so many clients. */
 async function untilCount(server: TestServer, count: number): Promise<void> {

@@ -14,6 +14,7 @@ import { APPLY_TIMEOUT_MS } from "../../lib/broker/log_broker.ts";
 import { CALLERS_MAX } from "../../lib/core/limits.ts";
 import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/connect_rates.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
+import { SILENT_BEATS_MAX } from "../../lib/protocols/websocket/endpoint.ts";
 import { STALLED_MS } from "../../lib/hub/replay.ts";
 import { usage } from "../../lib/config/help.ts";
 import { LIMIT_MAX } from "../../lib/api/channels.ts";
@@ -92,6 +93,11 @@ function boundsTable(): string {
       "time for a handshake of WebSocket or TLS",
       seconds(BOUNDS.handshakeTimeoutMs),
       rejected("handshake-timeout"),
+    ],
+    [
+      "time for a WebSocket to be silent",
+      `${SILENT_BEATS_MAX} × \`heartbeat-s\``,
+      disconnected("idle"),
     ],
     [
       "time to answer a ping of Socket.IO",

@@ -19,13 +19,18 @@ import { recovers } from "./recovers.ts";
 import type { Handler } from "../../http/router.ts";
 import { readSubscription } from "../../http/subscription.ts";
 
-type EngineLimits = Omit<EngineServerOptions, `on${string}` | "admit" | "allows" | "readBody">;
+type EngineLimits = Omit<
+  EngineServerOptions,
+  `on${string}` | "admit" | "allows" | "readBody" | "pingIntervalMs"
+>;
 
 /** What the Socket.IO endpoint needs, and the bounds it keeps. */
 export interface SocketIoOptions extends EngineLimits {
   readonly hub: Hub;
   readonly connections: Connections;
   readonly access: Access;
+  /** Seconds from ping to ping. */
+  readonly heartbeatS: number;
   readonly connectTimeoutMs: number;
   /** Milliseconds that the body of a post may take. */
   readonly bodyTimeoutMs: number;
@@ -78,6 +83,7 @@ export class SocketIoEndpoint {
     io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#admit(socket));
     this.#engine = new EngineServer({
       ...options,
+      pingIntervalMs: options.heartbeatS * 1000,
       readBody: (request, bytesMax) => this.#bodies.read(request, bytesMax),
       allows: () => true,
       admit: (address) => connections.admit(address),

@@ -19,7 +19,8 @@ export interface EventsOptions {
   readonly access: Access;
   readonly clock: Clock;
   readonly turn: Turn;
-  readonly sseHeartbeatMs: number;
+  /** Seconds from comment to comment. */
+  readonly heartbeatS: number;
 }
 
 const RETRY_MIN_MS = 1000;
@@ -39,7 +40,7 @@ export class EventsEndpoint {
 
   constructor(options: EventsOptions) {
     this.#options = options;
-    this.#heartbeat = every(options.clock, options.sseHeartbeatMs, () => this.#beat());
+    this.#heartbeat = every(options.clock, options.heartbeatS * 1000, () => this.#beat());
   }
 
   /**

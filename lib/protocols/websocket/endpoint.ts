@@ -24,22 +24,29 @@ import type { Exchange } from "../../http/router.ts";
 import { readSubscription, type Subscription } from "../../http/subscription.ts";
 
 /** What the WebSocket endpoint needs. */
-export interface SocketEndpointOptions extends SocketOptions {
+export interface SocketEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
   readonly hub: Hub;
   readonly connections: Connections;
   readonly publisher: Publisher;
   readonly turn: Turn;
+  /** Seconds of silence before a client is asked whether it is there. */
+  readonly heartbeatS: number;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
   readonly access: Access;
 }
 
+/** Beats that a client may be silent for: it is asked after one, and has the other to answer. */
+export const SILENT_BEATS_MAX = 2;
+
 /** Answers `/ws`: plain WebSocket, or `hark.v1` for a client that offers it. */
 export class SocketEndpoint {
   readonly #options: SocketEndpointOptions;
+  readonly #socketOptions: SocketOptions;
 
   constructor(options: SocketEndpointOptions) {
     this.#options = options;
+    this.#socketOptions = { ...options, idleTimeoutS: SILENT_BEATS_MAX * options.heartbeatS };
   }
 
   /** Makes a session of the request. Throws a `Refusal` before anything is accepted. */
@@ -56,7 +63,8 @@ export class SocketEndpoint {
     const protocol = offeredProtocols(request.headers).includes(HARK_V1) ? HARK_V1 : undefined;
     const release = connections.admit(address);
     const guest = { address, subscription, grant, protocol, release };
-    return acceptSocket(request, protocol, this.#options, new SocketClient(this.#options, guest));
+    const client = new SocketClient(this.#options, guest);
+    return acceptSocket(request, protocol, this.#socketOptions, client);
   }
 }
 

@@ -17,7 +17,7 @@ const CONNECTIONS_IN_USE = 'hark_in_use{bound="connections_max"}';
 const HANDSHAKES_IN_USE = 'hark_in_use{bound="handshakes_max"}';
 /** So that sessions whose client has left without a word are soon over. */
 const SHORT_PINGS = {
-  args: ["--ping-interval-ms", "1000"],
+  args: ["--heartbeat-s", "1"],
   bounds: { pingTimeoutMs: 1000, handshakesMax: 1000 },
 };
 

@@ -129,7 +129,7 @@ export const INJECTION_ATTACKS: readonly Attack[] = [
     target: {
       args: [
         ...["--publish-key", KEY, "--token-secret", SECRET, "--public", "*"],
-        ...["--trust-proxy", "1", "--ping-interval-ms", "1000"],
+        ...["--trust-proxy", "1", "--heartbeat-s", "1"],
       ],
       bounds: { linesPerPeerMax: 100_000, pingTimeoutMs: 1000 },
     },

@@ -48,7 +48,7 @@ export const MESSAGE_ATTACKS: readonly Attack[] = [
     target: {
       args: [
         ...["--outbound-bytes-max", String(256 * KIB), "--history-bytes-max", "65536"],
-        ...["--ping-interval-ms", "2000"],
+        ...["--heartbeat-s", "2"],
       ],
       bounds: { pingTimeoutMs: 2000 },
     },

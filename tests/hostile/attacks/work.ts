@@ -35,7 +35,7 @@ async function post(target: Target, version: 3 | 4, body: string): Promise<numbe
 
 const largestPosts: Attack = {
   name: "posts of 500,000 packets, or of 330,000 arrays",
-  target: { args: ["--ping-interval-ms", "2000"], bounds: { pingTimeoutMs: 2000 } },
+  target: { args: ["--heartbeat-s", "2"], bounds: { pingTimeoutMs: 2000 } },
   growthMiBMax: 250,
   async run(target) {
     const arrays = `[${"[],".repeat(330_000)}[]]`;

@@ -206,6 +206,13 @@ Deno.test("a client that is cut while it joins leaves nothing behind", async () 
   assertEquals(metrics.get('hark_disconnects_total{reason="slow"}'), 1);
 });
 
+Deno.test("a client is told of heartbeat-s and of the fixed bounds when it connects", async () => {
+  await using server = await startServer({ heartbeatS: 7 });
+  const { body } = await server.fetch(`${PATH}?EIO=4&transport=polling`);
+  const { pingInterval, pingTimeout, maxPayload } = JSON.parse(body.slice(1));
+  assertEquals([pingInterval, pingTimeout, maxPayload], [7000, 20_000, 1_000_000]);
+});
+
 Deno.test("how many namespaces one client is in is bounded, and counted where it is met", async () => {
   await using server = await startServer({ namespacesMax: 2 });
   await using client = await connect(server);

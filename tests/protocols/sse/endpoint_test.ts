@@ -180,12 +180,12 @@ Deno.test("a refusal that passes is a stream that ends, because any other status
 
 Deno.test("/events beats so that nobody takes a silent stream for dead", async () => {
   const clock = new FakeClock();
-  await using server = await startServer({ sseHeartbeatMs: 500, clock });
+  await using server = await startServer({ heartbeatS: 1, clock });
   await using stream = await EventStream.open(`${server.url}/events`);
   clock.turn();
   await stream.blocks.take(2);
   for (let beat = 0; beat < 3; beat++) {
-    clock.advance(500);
+    clock.advance(1000);
     assertEquals(await stream.blocks.next(), ":");
   }
 });

@@ -127,8 +127,8 @@ Deno.test("a connection that is lost in the middle of a broadcast harms nobody",
   }
 });
 
-Deno.test("a client that says nothing is closed after idle-timeout-s", async () => {
-  await using server = await startServer({ idleTimeoutS: 1 });
+Deno.test("a client that says nothing is asked after heartbeat-s, and closed after as much again", async () => {
+  await using server = await startServer({ heartbeatS: 0.5 });
   using silent = await RawConnection.open(server.port);
   await silent.handshake();
   await using lively = await Client.open(server.socketUrl());
