@@ -112,10 +112,7 @@ export class EngineServer implements EngineOwner {
 
   /** Ends every session at once, and forgets what is left to say. */
   close(): void {
-    for (const session of this.#sessions.values()) {
-      session.close(DISCONNECTS.shutdown);
-      session.close(DISCONNECTS.shutdown); // the first waits for an upgrade, the second does not
-    }
+    for (const session of this.#sessions.values()) session.cut(DISCONNECTS.shutdown);
     this.#goodbyes.clear();
   }
 

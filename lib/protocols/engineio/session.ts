@@ -108,20 +108,21 @@ export class EngineSocket {
 
   /**
    * Ends the session from this side, after what is queued unless the client is slow. A poll of a client
-   * that may come back fails, because some clients take a close packet as final. Idempotent.
-   *
-   * An upgrade that has got its answer goes on first: a client that loses the WebSocket between its
-   * last poll and `5` would wait for its ping time-out. A second call waits for nothing.
+   * that may come back fails, because some take a close packet as final. An upgrade that has got its
+   * answer goes on first: between its last poll and `5` a client hears of nothing else. Idempotent.
    */
   close(reason: Disconnect): void {
-    if (this.#closed) return;
+    if (this.#isOver) return;
     if (reason.name === DISCONNECTS.slow.name) this.#polls?.take();
-    if (this.#upgrade?.isProbed && this.#closing === undefined) {
-      this.#closing = reason;
-      this.#over(reason.name);
-      this.#polls?.end(NOOP);
-      return;
-    }
+    if (!this.#upgrade?.isProbed) return this.cut(reason);
+    this.#closing = reason;
+    this.#over(reason.name);
+    this.#polls?.end(NOOP);
+  }
+
+  /** The same, but waits for no upgrade. Idempotent. */
+  cut(reason: Disconnect): void {
+    if (this.#closed) return;
     this.#leave(reason, this.#polls?.finish(invitesBack(reason) ? undefined : CLOSE));
   }
 
@@ -250,7 +251,7 @@ export class EngineSocket {
   #upgradeOver(socket: Socket | undefined): void {
     this.#upgrade = undefined;
     if (socket !== undefined) this.#switchTo(socket);
-    if (this.#closing !== undefined) this.close(this.#closing);
+    if (this.#closing !== undefined) this.cut(this.#closing);
   }
 
   #switchTo(socket: Socket): void {

@@ -229,6 +229,7 @@ Deno.test("a close waits for an upgrade that has got its answer, and for what is
   client.session.send("by WebSocket");
   client.session.socket.close(SHUTDOWN);
   assertEquals(await client.session.closed(), "shutdown");
+  host.server.endAll();
   client.session.send("too late");
   socket.send("5");
   assertEquals(await socket.text(), "4by WebSocket");
