@@ -65,18 +65,17 @@ async function exists(path: string): Promise<boolean> {
   }
 }
 
-/** A program of Node whose output are events as lines of JSON: `{"event": name, "args": […]}`. */
-export class NodeProcess implements AsyncDisposable {
+/** A program whose output are events as lines of JSON: `{"event": name, "args": […]}`. */
+export class ClientProcess implements AsyncDisposable {
   /** The arguments of events, by name. */
   readonly #events = new Map<string, Inbox<unknown[]>>();
   readonly #process: Deno.ChildProcess;
   readonly #stdin: WritableStreamDefaultWriter<Uint8Array>;
   readonly #read: Promise<void>;
 
-  /** Starts a script beside this file. */
-  constructor(script: string, ...args: string[]) {
-    this.#process = new Deno.Command("node", {
-      args: [new URL(script, import.meta.url).pathname, ...args],
+  constructor(command: string, ...args: string[]) {
+    this.#process = new Deno.Command(command, {
+      args,
       stdin: "piped",
       stdout: "piped",
       stderr: "inherit",
@@ -124,6 +123,13 @@ export class NodeProcess implements AsyncDisposable {
       }
     }
     for (const inbox of this.#events.values()) inbox.end("the process has ended");
+  }
+}
+
+/** A script beside this file, run by Node. */
+export class NodeProcess extends ClientProcess {
+  constructor(script: string, ...args: string[]) {
+    super("node", new URL(script, import.meta.url).pathname, ...args);
   }
 }
 

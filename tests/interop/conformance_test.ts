@@ -126,7 +126,7 @@ Deno.test("the conformance server", async (test) => {
   await test.step("closes a session that does not answer pings", async () => {
     const path = await poll(server, "/engine.io/?EIO=4");
     assertEquals(await server.fetch(path), [200, "2"]);
-    assertEquals(await server.fetch(path), [200, "1"]);
+    assertEquals(await server.fetch(path), [400, '{"code":3,"message":"Bad request"}']);
     assertEquals(await server.fetch(path), [400, SID]);
     await using client = await server.connect("/engine.io/?EIO=3");
     assertEquals((await client.closed()).code, 1000);

@@ -2,7 +2,7 @@
 export class Proxy implements AsyncDisposable {
   readonly port: number;
   readonly #listener: Deno.TcpListener;
-  readonly #targetPort: number;
+  #targetPort: number;
   readonly #open = new Set<Deno.TcpConn>();
   readonly #accepting: Promise<void>;
 
@@ -11,6 +11,11 @@ export class Proxy implements AsyncDisposable {
     this.#listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
     this.port = this.#listener.addr.port;
     this.#accepting = this.#accept();
+  }
+
+  /** Sends new connections to another server. */
+  redirect(targetPort: number): void {
+    this.#targetPort = targetPort;
   }
 
   /** Ends every connection there is, with no word; new ones get through. */
@@ -27,10 +32,24 @@ export class Proxy implements AsyncDisposable {
 
   async #accept(): Promise<void> {
     for await (const client of this.#listener) {
-      const server = await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort });
+      const server = await this.#connect();
+      if (server === undefined) {
+        client.close();
+        continue;
+      }
       this.#open.add(client).add(server);
       this.#carry(client, server);
       this.#carry(server, client);
+    }
+  }
+
+  /** Undefined if the server is gone. */
+  async #connect(): Promise<Deno.TcpConn | undefined> {
+    try {
+      return await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort });
+    } catch (error) {
+      if (error instanceof Deno.errors.ConnectionRefused) return undefined;
+      throw error;
     }
   }
 
