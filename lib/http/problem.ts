@@ -40,7 +40,7 @@ const HEADERS = {
 
 /**
  * An error as problem details (RFC 9457). `type` is stable, `urn:hark:problem:<name>`; `detail` is a
- * sentence that says what to do.
+ * sentence that says what to do; `help` is where the documentation says more.
  */
 export function problem(
   status: number,
@@ -49,7 +49,8 @@ export function problem(
   headers: Readonly<Record<string, string>> = {},
 ): Response {
   const type = `urn:hark:problem:${name}`;
-  const body = JSON.stringify({ type, title: TITLES[status], status, detail });
+  const help = `/docs/errors.md#${name}`;
+  const body = JSON.stringify({ type, title: TITLES[status], status, detail, help });
   return new Response(`${body}\n`, {
     status,
     headers: { ...HEADERS, ...headers },

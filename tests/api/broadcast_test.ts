@@ -63,6 +63,7 @@ Deno.test("/broadcast refuses what is malformed, sends nothing and lives on", as
         title: "Bad Request",
         status: 400,
         detail: "Cannot decode the path: its percent-encoding is malformed or not UTF-8",
+        help: "/docs/errors.md#bad-request",
       });
     }
   }
@@ -144,6 +145,7 @@ Deno.test("/broadcast refuses more than publish-bytes-max with 413", async () =>
       title: "Content Too Large",
       status: 413,
       detail: "Cannot publish more than 20 bytes in one message",
+      help: "/docs/errors.md#too-large",
     }]);
   }
   const { address, why } = await server.log.find(({ message }) => message === "refused");

@@ -176,7 +176,7 @@ function checkAnswer({ status, headers, body, isWhole }: RawAnswer): void {
   const type = headers.get("content-type") ?? "";
   if (type === "application/problem+json") {
     const problem = JSON.parse(body);
-    assertEquals(Object.keys(problem), ["type", "title", "status", "detail"]);
+    assertEquals(Object.keys(problem), ["type", "title", "status", "detail", "help"]);
     assertEquals([problem.status, /^urn:hark:problem:[a-z-]+$/.test(problem.type)], [status, true]);
     assertEquals(headers.get("x-content-type-options"), "nosniff");
   } else if (type === "application/json") {

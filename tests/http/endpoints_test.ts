@@ -158,6 +158,7 @@ Deno.test("what is not there is answered with 404 problem details", async () => 
         title: "Not Found",
         status: 404,
         detail: "There is nothing here: see /docs/ for the endpoints",
+        help: "/docs/errors.md#not-found",
       });
     }
   }

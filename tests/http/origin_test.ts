@@ -69,6 +69,7 @@ Deno.test("an open server answers only to names that nobody else can point at it
         title: "Misdirected Request",
         status: 421,
         detail: "This host name is not the server's: start it with --public-host NAME to allow it",
+        help: "/docs/errors.md#misdirected",
       });
     }
   }
@@ -111,6 +112,7 @@ Deno.test("a Host that is none is refused before anything is looked for", async 
           title: "Bad Request",
           status: 400,
           detail: "Cannot read whom the request is for: expected host[:port]",
+          help: "/docs/errors.md#bad-request",
         });
       }
     }
@@ -217,6 +219,7 @@ Deno.test("an open server lets no page of another site publish", async () => {
         status: 403,
         detail: "Cannot publish from a page of another site: " +
           "start the server with --origins to allow it",
+        help: "/docs/errors.md#forbidden",
       });
     }
   }

@@ -88,6 +88,7 @@ Deno.test("answer() refuses other methods with 405, whatever they are called", a
       title: "Method Not Allowed",
       status: 405,
       detail: "/x does not take this method: use OPTIONS, PUT",
+      help: "/docs/errors.md#method-not-allowed",
     });
   }
 });

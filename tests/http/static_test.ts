@@ -8,6 +8,8 @@ const FOLDER = fromFileUrl(new URL("../../static/", import.meta.url));
 
 const TYPES: Readonly<Record<string, string>> = {
   md: "text/markdown; charset=UTF-8",
+  yaml: "text/yaml; charset=UTF-8",
+  json: "application/json; charset=UTF-8",
   html: "text/html; charset=UTF-8",
   css: "text/css; charset=UTF-8",
   js: "text/javascript; charset=UTF-8",

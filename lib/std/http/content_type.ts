@@ -12,6 +12,7 @@ const contentTypes = new Map([
   [".svg", "image/svg+xml"],
   [".txt", "text/plain; charset=UTF-8"],
   [".webmanifest", "application/manifest+json; charset=UTF-8"],
+  [".yaml", "text/yaml; charset=UTF-8"],
 ]);
 
 /** The `content-type` of a file by the ending of its name, or undefined for an unknown one. */

@@ -3,28 +3,34 @@ import { TemporaryFolder } from "./support/certificates.ts";
 import { fenced, readDoc } from "./support/docs.ts";
 import { startServer, type TestServer } from "./support/server.ts";
 
-// The commands of README.md, run as they stand but for the port and for which deno is meant.
+// The commands of README.md and the pages, run as they stand but for the port and for which deno is meant.
 
 const README = await Deno.readTextFile(new URL("../README.md", import.meta.url));
+const PUBLISH = await readDoc("publish");
 const ROOT = new URL("..", import.meta.url);
 /** When a command that receives has failed. */
 const STREAM_S_MAX = 30;
 
-Deno.test("README.md's commands that send are acknowledged", async () => {
+Deno.test("the commands that send are acknowledged", async () => {
   await using server = await startServer();
-  const lines = [...commands("Start"), ...commands("Send")].filter((line) => !isStream(line));
-  assert(lines.length >= 7, "README.md has lost its commands");
+  const lines = [part(README, "Start"), part(README, "Send"), PUBLISH].flatMap(commands)
+    .filter((line) => !isStream(line));
+  assert(lines.length >= 20, "the pages have lost their commands");
   for (const line of lines) {
     const { code, stdout, stderr } = await run(server, "sh", line);
     assertEquals([code, /problem/.test(stdout)], [0, false], `${line}\n${stdout}${stderr}`);
   }
 });
 
-Deno.test("README.md's commands that receive get what is sent", async () => {
+Deno.test("the commands that receive get what is sent", async () => {
   await using server = await startServer();
   await send(server);
-  const lines = [...commands("Start").filter(isStream), ...commands("Receive")];
-  assertEquals(lines.map(isStream), [true, true, true, false]);
+  const lines = [
+    ...commands(part(README, "Start")).filter(isStream),
+    ...commands(part(README, "Receive")),
+    ...commands(PUBLISH).filter(isStream),
+  ];
+  assertEquals(lines.map(isStream), [true, true, true, false, true]);
   for (const line of lines) {
     const running = run(server, "sh", isStream(line) ? untilSeen(line) : line);
     const { stdout, stderr } = await sendingDuring(server, running);
@@ -34,7 +40,7 @@ Deno.test("README.md's commands that receive get what is sent", async () => {
 
 Deno.test("README.md's Python is acknowledged", async () => {
   await using server = await startServer();
-  const [script = ""] = blocks("Send", "python");
+  const [script = ""] = fenced(part(README, "Send"), "python");
   const { code, stdout, stderr } = await run(server, "python3", script);
   assertEquals([code, JSON.parse(stdout || "{}").channel], [0, "ci"], stderr);
 });
@@ -44,7 +50,7 @@ Deno.test("README.md's JavaScript gets what is sent, events with names of their 
   await using folder = new TemporaryFolder();
   const { body } = await server.fetch("/client.js");
   await Deno.writeTextFile(`${folder.path}/client.mjs`, body);
-  const [client = "", native = ""] = blocks("Receive", "js");
+  const [client = "", native = ""] = fenced(part(README, "Receive"), "js");
   const [inNode = ""] = fenced(await readDoc("client"), "js");
   const deno = `'${Deno.execPath()}' run --no-lock --quiet -A`;
   const cases = [[deno, client], ["node", inNode], [deno, native]] as const;
@@ -85,15 +91,15 @@ function isStream(line: string): boolean {
   return line.includes("curl -N") || line.includes("start tail");
 }
 
-/** The lines of the shell blocks of a section, but for those that start or test a server. */
-function commands(section: string): string[] {
-  const lines = blocks(section, "sh").flatMap((block) => block.trim().split("\n"));
+/** The lines of the shell blocks of a text, but for those that start or test a server. */
+function commands(text: string): string[] {
+  const lines = fenced(text, "sh").flatMap((block) => block.trim().split("\n"));
   return lines.filter((line) => !/^npx -y deno task (start|test) +#/.test(line));
 }
 
-function blocks(section: string, language: string): string[] {
-  const [, text = ""] = new RegExp(`\n## ${section}\n(.*?)\n## `, "s").exec(README) ?? [];
-  return fenced(text, language);
+/** What stands under a heading of the second level. */
+function part(page: string, heading: string): string {
+  return new RegExp(`\n## ${heading}\n(.*?)\n## `, "s").exec(page)?.[1] ?? "";
 }
 
 function onto({ port }: TestServer, script: string): string {
