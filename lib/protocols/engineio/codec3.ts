@@ -42,7 +42,7 @@ export const engineio3: EngineCodec = {
   encodePayload(packets, { base64 }) {
     checkPackets(packets);
     if (!base64 && packets.some(({ data }) => typeof data !== "string")) {
-      return concat(packets.flatMap(encodeBinaryParts));
+      return encodeBinaryPayload(packets);
     }
     return packets.map(encodeAsText).map((text) => `${text.length}:${text}`).join("");
   },
@@ -50,6 +50,20 @@ export const engineio3: EngineCodec = {
   *decodePayload(body) {
     if (body.length === 0) return yield failure("payload is empty, expected at least one packet");
     yield* typeof body === "string" ? decodeTextPayload(body) : decodeBinaryPayload(body);
+  },
+};
+
+/**
+ * The same as browser builds of socket.io-client 1.0 read it (`EIO=2`): unless they ask for base64, they
+ * take a payload of text for empty.
+ */
+export const engineio2: EngineCodec = {
+  ...engineio3,
+
+  encodePayload(packets, options) {
+    if (options.base64) return engineio3.encodePayload(packets, options);
+    checkPackets(packets);
+    return encodeBinaryPayload(packets);
   },
 };
 
@@ -174,6 +188,10 @@ function count(text: string, part: string): number {
   let found = 0;
   for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) found++;
   return found;
+}
+
+function encodeBinaryPayload(packets: readonly Packet[]): Bytes {
+  return concat(packets.flatMap(encodeBinaryParts));
 }
 
 function encodeBinaryParts(packet: Packet): Bytes[] {

@@ -1,5 +1,5 @@
 import type { EngineCodec } from "./codec.ts";
-import { engineio3 } from "./codec3.ts";
+import { engineio2, engineio3 } from "./codec3.ts";
 import { engineio4 } from "./codec4.ts";
 import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import { addCors, CORS } from "../../http/cors.ts";
@@ -52,7 +52,7 @@ const ERRORS = {
 type EngineError = (typeof ERRORS)[keyof typeof ERRORS];
 
 const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
-  ["2", engineio3], // what socket.io-client 1.0 calls the same in browsers
+  ["2", engineio2],
   ["3", engineio3],
   ["4", engineio4],
 ]);

@@ -5,7 +5,7 @@ import {
   type Packet,
   PACKET_TYPES,
 } from "../../../lib/protocols/engineio/codec.ts";
-import { engineio3 } from "../../../lib/protocols/engineio/codec3.ts";
+import { engineio2, engineio3 } from "../../../lib/protocols/engineio/codec3.ts";
 import {
   random,
   randomBytes,
@@ -355,6 +355,14 @@ Deno.test("decodePayload() leaves a text that is not strict UTF-8 in bytes, or n
     const payload = engineio3.encodePayload([message(text)], TEXT);
     assertEquals(decodeAll(engineio3, payload), { ok: true, value: [message(text)] });
   }
+});
+
+Deno.test("engineio2 writes text as bytes too, unless the client asked for base64", () => {
+  const packets: Packet[] = [message("ü"), { type: "noop", data: "" }];
+  const bytes = Uint8Array.of(0, 3, 255, 0x34, 0xc3, 0xbc, 0, 1, 255, 0x36);
+  assertEquals(engineio2.encodePayload(packets, { base64: false }), bytes);
+  assertEquals(engineio2.encodePayload(packets, { base64: true }), "2:4ü1:6");
+  assertThrows(() => engineio2.encodePayload([], { base64: false }), RangeError);
 });
 
 function randomPacket(next: () => number): Packet {

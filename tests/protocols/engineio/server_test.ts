@@ -20,7 +20,7 @@ function withoutSid(text: string): string {
 Deno.test("a GET with no sid is answered with one open packet", async () => {
   await using host = new EngineHost();
   const old = `120:${OPEN('"websocket"')}`;
-  const bodies = new Map([["4", OPEN('"websocket"')], ["3", old], ["2", old]]);
+  const bodies = new Map([["4", OPEN('"websocket"')], ["3", old], ["2&b64=1", old]]);
   for (const [version, expected] of bodies) {
     const { status, headers, body } = await host.fetch(`EIO=${version}&transport=polling&t=abc`);
     assertEquals(status, 200);
