@@ -27,7 +27,18 @@ export const WAYS = {
 
 export type Way = keyof typeof WAYS;
 
+/** Its dependencies cannot be installed any more; browsers need none of them. */
+const OLDEST = "socket.io-client@1.0.6";
+
 let installed: Promise<string> | undefined;
+
+/** The script that pages load of a version of socket.io-client. */
+export async function browserScript(version: string): Promise<string> {
+  const folder = version === "1.0.6"
+    ? `${await packageFolder("eventsource")}/../../package`
+    : `${await packageFolder(version as Version)}/dist`;
+  return await Deno.readTextFile(`${folder}/socket.io.js`);
+}
 
 /** The folder of a package, which is installed if no test before has done that. */
 export async function packageFolder(name: keyof typeof PACKAGES): Promise<string> {
@@ -38,17 +49,22 @@ export async function packageFolder(name: keyof typeof PACKAGES): Promise<string
 /** Installs all packages into a folder that is named for them, and is kept for the next time. */
 async function install(): Promise<string> {
   const specifiers = Object.entries(PACKAGES).map(([name, specifier]) => `${name}@${specifier}`);
-  const bytes = new TextEncoder().encode(specifiers.join(" "));
+  const bytes = new TextEncoder().encode([...specifiers, OLDEST].join(" "));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const folder = `${temporaryFolder()}/hark-interop-${digest.toHex().slice(0, 16)}`;
   if (await exists(folder)) return folder;
   const fresh = await Deno.makeTempDir({ prefix: "hark-interop-" });
   const args = ["install", "--prefix", fresh, "--ignore-scripts", "--no-audit", "--no-fund"];
-  const { success, stderr } = await new Deno.Command("npm", { args: [...args, ...specifiers] })
-    .output();
-  if (!success) throw new Error(`npm install failed: ${new TextDecoder().decode(stderr)}`);
+  await run(fresh, "npm", ...args, ...specifiers);
+  await run(fresh, "npm", "pack", "--silent", OLDEST);
+  await run(fresh, "tar", "xzf", `${OLDEST.replace("@", "-")}.tgz`, "package/socket.io.js");
   await Deno.rename(fresh, folder);
   return folder;
+}
+
+async function run(cwd: string, command: string, ...args: string[]): Promise<void> {
+  const { success, stderr } = await new Deno.Command(command, { args, cwd }).output();
+  if (!success) throw new Error(`${command} failed: ${new TextDecoder().decode(stderr)}`);
 }
 
 function temporaryFolder(): string {
