@@ -125,7 +125,7 @@ export class Server {
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, turn });
     this.#router = new Router(routesOf({
       publish: this.#publish,
-      channels: new ChannelsEndpoint({ ...config, broker: this.#broker, hub, access }),
+      channels: new ChannelsEndpoint({ ...config, broker: this.#broker, clock, hub, access }),
       sessions: new SessionsEndpoint({ hub, access }),
       socket: new SocketEndpoint({ ...config, ...sockets, publisher, turn }),
       events: this.#events,

@@ -18,7 +18,10 @@ export interface Options {
   /** By default where the module came from. */
   readonly url?: string | URL;
   readonly channels?: Iterable<string>;
-  /** The last id seen. */
+  /**
+   * Where to begin: after the message of this id, with all that is kept (`all`), or with what is kept
+   * since a duration ago (`10m`, `2h`, `1d`) or since a date-time (RFC 3339).
+   */
   readonly since?: string;
   /** A function is asked whenever a token is needed. */
   readonly token?: string | (() => string | Promise<string>);
@@ -63,7 +66,7 @@ export class Hark {
   readonly transport: "websocket" | "sse";
   /** When it connects again, in milliseconds since 1970, while it waits. */
   readonly retryAtMs: number | undefined;
-  /** The id of the last message. */
+  /** From where it resumes: the id of the last message; before the first one, `since`. */
   readonly position: string | undefined;
   get channels(): string[];
 

@@ -227,9 +227,8 @@ export class Hark {
   #welcome(/** @type {Events["welcome"]} */ welcome) {
     const since = this.position;
     const { position, recovered } = welcome;
-    this.position = position;
     // SSE's second one: all that was missed has come.
-    if (this.state === "connected") return this.#resumed();
+    if (this.state === "connected") return this.#resumed(position);
     clearTimeout(this.#timer);
     this.#received = 0;
     if (this.transport === "websocket") this.#socketFailures = -Infinity;
@@ -238,15 +237,24 @@ export class Hark {
     this.#change("connected");
     this.#emit("welcome", welcome);
     if (recovered === false) this.#emit("gap", { since });
-    if (!since) this.#failures = this.#stepsMin = 0;
+    if (!since) this.#settle(position);
     if (recovered === undefined || this.transport === "sse") return;
     // The server carries out a subscription only after what it replays.
     this.#command({ type: "subscribe", channels: [BROADCAST] })
-      .then(() => this.#resumed(), () => {});
+      .then(
+        ({ position: last = position }) =>
+          this.#resumed(this.position === since ? last : this.position),
+        () => {},
+      );
   }
 
-  #resumed() {
+  #settle(/** @type {string | undefined} */ position) {
+    this.position = position;
     this.#failures = this.#stepsMin = 0;
+  }
+
+  #resumed(/** @type {string | undefined} */ position) {
+    this.#settle(position);
     this.#emit("resumed", { count: this.#received });
   }
 

@@ -76,7 +76,7 @@ export type ClientCommand =
     | {
       readonly type: "subscribe";
       readonly channels: readonly string[];
-      /** The id to resume from. */
+      /** The id to resume from; or `all`, a duration such as `10m`, or a date-time of RFC 3339. */
       readonly since?: string | undefined;
       readonly presence?: boolean | undefined;
     }

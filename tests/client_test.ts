@@ -182,6 +182,24 @@ Deno.test("a lost connection is resumed: nothing is missed, doubled or out of or
     await wire.close();
   }));
 
+Deno.test("since all begins with what is kept, and never again once all of it has come", () =>
+  withServer(async (server) => {
+    await server.publish("ci", 1);
+    const last = await server.publish("ci", 2);
+    for (const since of ["all", "1h", "1970-01-01T00:00:00Z"]) {
+      const client = connect({ url: server.url, channels: ["ci"], since });
+      const all = collect(client);
+      client.on("gap", () => all.push("gap"));
+      const { count } = await next(client, "resumed");
+      assertEquals([all, count, client.position], [[1, 2], 2, last], since);
+      await close(client);
+    }
+    const client = connect({ url: server.url, channels: ["none"], since: "all" });
+    await next(client, "resumed");
+    assertEquals(client.position, last);
+    await close(client);
+  }));
+
 Deno.test("since replays what came after it, also in the first connection", () =>
   withServer(async (server) => {
     const since = await server.publish("ci", 1);

@@ -1,4 +1,5 @@
-import { checkChannel } from "../core/channel.ts";
+import { checkChannel, checkSubscription } from "../core/channel.ts";
+import type { Clock } from "../core/clock.ts";
 import type { Broker, ChannelInfo } from "../broker/broker.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
@@ -12,6 +13,7 @@ import { readSince } from "../http/subscription.ts";
 /** What telling about channels needs, and its bounds. */
 export interface ChannelsOptions {
   readonly broker: Pick<Broker, "history" | "channels">;
+  readonly clock: Clock;
   readonly hub: Hub;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
@@ -33,20 +35,24 @@ export class ChannelsEndpoint {
   }
 
   /**
-   * `GET /channels/:channel?since=&limit=`: what is kept after `since`, oldest first, from the oldest
-   * on without it. `complete` is false if something after `since` is gone; `next` is the `since` of
-   * the next page, which can be had now if there is `more`.
+   * `GET /channels/:channel?since=&limit=&order=`: what is kept of a channel, or of a pattern's, after
+   * `since`, oldest first, from the oldest on without it. `complete` is false if something after
+   * `since` is gone; `next` is the `since` of the next page, which can be had now if there is `more`.
+   * With `order=newest` the latest come first, `next` is the `since` of what comes later, and `more`
+   * says that there are older ones.
    */
   readonly history: Handler = async (exchange) => {
-    const { channel, grant } = await this.#readChannel(exchange);
+    const { broker, clock } = this.#options;
+    const { channel, grant } = await this.#readChannel(exchange, checkSubscription);
     grant.checkReceive([channel]);
     const { query } = exchange;
-    const since = readSince(query);
+    const since = readSince(query, clock.now());
     const limit = readLimit(query);
-    const page = await this.#options.broker.history({ channels: [channel], since, limit });
+    const newestFirst = isNewestFirst(query);
+    const page = await broker.history({ channels: [channel], since, limit, newestFirst });
     const fitting = this.#fitting(page.publications);
     const isCut = fitting.length < page.publications.length;
-    const next = formatPosition(isCut ? fitting.at(-1)! : page.position);
+    const next = formatPosition(isCut && !newestFirst ? fitting.at(-1)! : page.position);
     const more = page.more || isCut;
     return json(
       `{"channel":"${channel}","publications":[${fitting.map(encode).join(",")}],` +
@@ -80,15 +86,18 @@ export class ChannelsEndpoint {
    */
   readonly presence: Handler = async (exchange) => {
     const { hub, presenceMax } = this.#options;
-    const { channel, grant } = await this.#readChannel(exchange);
+    const { channel, grant } = await this.#readChannel(exchange, checkChannel);
     grant.checkReceive([channel]);
     const present = hub.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
     return json(JSON.stringify({ channel, ...present }));
   };
 
   /** The channel of a request, and what its sender may do. */
-  async #readChannel(exchange: Exchange): Promise<{ channel: string; grant: Grant }> {
-    const channel = readInput(() => checkChannel(exchange.params.channel!));
+  async #readChannel(
+    exchange: Exchange,
+    check: (name: string) => string,
+  ): Promise<{ channel: string; grant: Grant }> {
+    const channel = readInput(() => check(exchange.params.channel!));
     return { channel, grant: await this.#options.access.identify(callerOf(exchange)) };
   }
 
@@ -124,6 +133,13 @@ function encode({ id, channel, event, data, time }: Publication): string {
 function readAfter(query: URLSearchParams): string {
   const after = query.get("after");
   return after ? readInput(() => checkChannel(after)) : "";
+}
+
+function isNewestFirst(query: URLSearchParams): boolean {
+  const order = query.get("order") ?? "oldest";
+  if (order === "newest" || order === "oldest") return order === "newest";
+  const got = JSON.stringify(order.slice(0, 80));
+  throw new Refusal("bad-request", `Cannot read order: expected oldest or newest, got ${got}`);
 }
 
 /** Reads `limit`, how many entries a page has. Throws a `Refusal` that says what is wrong. */

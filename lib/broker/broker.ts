@@ -4,32 +4,41 @@ import {
   type Position,
   type Publication,
 } from "../core/publication.ts";
+import type { Since } from "../core/since.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 
 /** Which part of the log to read. */
 export interface HistoryQuery {
   /** Channels or patterns. */
   readonly channels: readonly string[];
-  /** Read what comes after it; undefined reads from the oldest kept. */
-  readonly since: Position | undefined;
+  /** Read what comes after it, or since then; undefined reads from the oldest kept. */
+  readonly since: Since | undefined;
   /** Read up to this offset, inclusive; undefined reads to the end. */
   readonly until?: number;
   /** At most so many publications, 1 or more. */
   readonly limit: number;
+  /** Read backwards from the end, in place of forwards. */
+  readonly newestFirst?: boolean;
 }
 
-/** A part of the log, oldest first. */
+/** A part of the log. */
 export interface HistoryPage {
+  /** Oldest first, unless the query says otherwise. */
   readonly publications: readonly Publication[];
-  /** False if anything after `since` on these channels is gone, or if `since` is of another log. */
+  /**
+   * False if anything after `since` on these channels is gone, or if `since` is of another log. True
+   * where `since` is a time: then what is kept is what is asked for.
+   */
   readonly complete: boolean;
   /**
    * The highest offset on these channels that is gone; 0 if nothing is. What is gone of a pattern's
    * channels up to `since` need not be counted.
    */
   readonly lostOffset: number;
+  /** The page begins after this offset; 0 if `since` is of another log. */
+  readonly beginOffset: number;
   /**
-   * Where reading goes on: the page is all there is up to here. MUST NOT be before `since`, unless
+   * Where reading goes on, oldest first: the page is all there is up to here. MUST NOT be before `since`, unless
    * that is of another log: of another epoch, or beyond the end.
    */
   readonly position: Position;

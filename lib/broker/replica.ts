@@ -1,4 +1,5 @@
 import type { Position, Publication } from "../core/publication.ts";
+import { isMoment } from "../core/since.ts";
 import type { HistoryPage, HistoryQuery } from "./broker.ts";
 import { History, type HistoryLimits } from "./history/history.ts";
 import { type Entry, type Gap, GAPS_MAX, isGap, type Kept, type Logged } from "./journal.ts";
@@ -84,8 +85,8 @@ export class Replica {
   /** Reads as `Broker.history()` does. */
   read(query: HistoryQuery, nowMs: number): HistoryPage {
     const page = this.history.read(query, nowMs);
-    const offset = query.since?.offset;
-    if (offset === undefined || !page.complete || !this.#isInGap(offset)) return page;
+    const { since } = query;
+    if (since === undefined || isMoment(since) || !this.#isInGap(since.offset)) return page;
     return { ...page, complete: false };
   }
 

@@ -9,7 +9,7 @@ export interface LinkOptions {
   readonly target: Target;
   readonly clock: Clock;
   readonly channels: readonly string[];
-  /** The id to resume from. */
+  /** The id to resume from, or where to begin: `all`, a duration or a date-time. */
   readonly since: string | undefined;
   /** The connection stands; `recovered` is false if something after `since` is gone. */
   readonly onWelcome: (recovered: boolean | undefined) => void;
@@ -115,17 +115,18 @@ export class Link {
       return;
     }
     const { type, position } = event;
+    if (type === "welcome") return this.#welcome(event);
     if (typeof position === "string") onPosition(position);
-    if (type === "welcome") this.#welcome(event);
-    else if (type === "ok") onResumed();
+    if (type === "ok") onResumed();
   }
 
-  #welcome({ recovered }: Event): void {
-    const { onWelcome, onResumed } = this.#options;
+  #welcome({ recovered, position }: Event): void {
+    const { onWelcome, onResumed, onPosition } = this.#options;
     const isReplaying = typeof recovered === "boolean";
     onWelcome(isReplaying ? recovered : undefined);
-    if (isReplaying) this.#ask();
-    else onResumed();
+    if (isReplaying) return this.#ask();
+    if (typeof position === "string") onPosition(position);
+    onResumed();
   }
 
   #fail(message: string): void {

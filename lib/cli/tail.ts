@@ -1,6 +1,6 @@
 import { checkSubscription, covers } from "../core/channel.ts";
 import { wait } from "../core/clock.ts";
-import { parsePosition } from "../core/publication.ts";
+import { parseSince } from "../core/since.ts";
 import { printable } from "../observe/log.ts";
 import { UsageError } from "./arguments.ts";
 import { Backoff } from "./backoff.ts";
@@ -20,7 +20,8 @@ pattern, such as 'sensor.*'. After a loss it comes back by itself and goes on wh
 messages are gone meanwhile, it says so on stderr.
 Exits with 0 once nobody reads its output, 1 if the server sends it away, 2 if used wrongly.
 
-  --since ID     begin after the message of this id, with what is kept
+  --since WHEN   begin with what is kept: all, since 10m or 2h ago, since a date-time
+                 (2026-01-31T09:30:00Z), or after the message of this id
   --json         print one JSON object a line: id, channel, event, data or base64, time
 ${TARGET_HELP}`,
   syntax: { values: ["since", ...TARGET_FLAGS], switches: ["json"] },
@@ -31,7 +32,7 @@ ${TARGET_HELP}`,
     const since = values.get("since");
     try {
       operands.forEach(checkSubscription);
-      if (since !== undefined) parsePosition(since);
+      if (since !== undefined) parseSince(since, shell.clock.now());
     } catch (error) {
       throw new UsageError((error as Error).message);
     }

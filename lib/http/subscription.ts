@@ -2,12 +2,13 @@ import { BROADCAST, checkSubscription } from "../core/channel.ts";
 import { readInput } from "../core/errors.ts";
 import { channelsOf } from "./channels.ts";
 import { isPosition, parsePosition, type Position } from "../core/publication.ts";
+import { parseSince, type Since } from "../core/since.ts";
 
 /** What a client asks for when it connects. */
 export interface Subscription {
   /** Channels and patterns; `broadcast` is always among them. */
   readonly channels: readonly string[];
-  readonly since: Position | undefined;
+  readonly since: Since | undefined;
   readonly presence: boolean;
 }
 
@@ -17,11 +18,12 @@ const LAST_EVENT_IDS = ["lastEventId", "lastEventID", "last-event-id", "Last-Eve
 const FOREIGN: Position = { epoch: "foreign", offset: 0 };
 
 /**
- * Reads `?channel=a&channel=b&since=ID&presence=1`, and `since` as `readSince()` does. Throws a
+ * Reads `?channel=a&channel=b&since=SINCE&presence=1`, and `since` as `readSince()` does. Throws a
  * `Refusal` that says what is wrong.
  */
 export function readSubscription(
   query: URLSearchParams,
+  nowMs: number,
   lastEventId: string | null = null,
 ): Subscription {
   return readInput(() => {
@@ -29,25 +31,27 @@ export function readSubscription(
     channels.forEach(checkSubscription);
     return {
       channels,
-      since: readSince(query, lastEventId),
+      since: readSince(query, nowMs, lastEventId),
       presence: query.get("presence") === "1",
     };
   });
 }
 
 /**
- * Reads the position to resume from: the header `Last-Event-ID`, then the same in the query, then
+ * Reads where to begin or resume: the header `Last-Event-ID`, then the same in the query, then
  * `since`, as what a client adds when it comes back is newer than what its address began with. An id
  * that is not Hark's is a position in another log, because an EventSource would take a refusal as
- * final; but for `since`, which somebody typed: there it throws a `Refusal`.
+ * final; but for `since`, which somebody typed, and which may be a time (`parseSince()`): there it
+ * throws a `Refusal`.
  */
 export function readSince(
   query: URLSearchParams,
+  nowMs: number,
   lastEventId: string | null = null,
-): Position | undefined {
+): Since | undefined {
   const ids = [lastEventId, ...LAST_EVENT_IDS.map((name) => query.get(name))];
   const id = ids.find((text) => text);
   if (id) return isPosition(id) ? parsePosition(id) : FOREIGN;
   const since = query.get("since");
-  return since ? readInput(() => parsePosition(since)) : undefined;
+  return since ? readInput(() => parseSince(since, nowMs)) : undefined;
 }

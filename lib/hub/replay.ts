@@ -3,6 +3,7 @@ import { subscriptionsOf } from "../core/channel.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { frameBytes, type Position, type Publication } from "../core/publication.ts";
+import type { Since } from "../core/since.ts";
 import type { Frame, Transport } from "../core/transport.ts";
 
 /** Anything that counts; a metrics counter is one. */
@@ -35,7 +36,7 @@ export interface Follower {
 /** What to replay. */
 export interface ReplayQuery {
   readonly subscriptions: readonly string[];
-  readonly since: Position;
+  readonly since: Since;
   /** Reports whether the session has not had a publication yet. */
   readonly isDue: (publication: Publication) => boolean;
   /** Called with the first page of history before anything of it is sent. */
@@ -105,22 +106,22 @@ export class Replay {
    */
   async #sendHistory(
     channels: readonly string[],
-    since: Position,
+    since: Since,
     isDue: (publication: Publication) => boolean,
     onBegin?: (page: HistoryPage) => void,
   ): Promise<void> {
     const follower = this.#follower;
     const until = this.#offset;
-    let lostOffset = onBegin === undefined ? since.offset : undefined;
+    let lostOffset: number | undefined;
     let page: HistoryPage;
     do {
       page = await this.#options.broker.history({ channels, since, until, limit: PAGE_MAX });
       if (follower.ended) return;
       if (lostOffset === undefined) {
-        lostOffset = page.lostOffset;
+        lostOffset = onBegin === undefined ? page.beginOffset : page.lostOffset;
         onBegin?.(page);
       }
-      if (page.lostOffset > Math.max(lostOffset, since.offset)) {
+      if (page.lostOffset > Math.max(lostOffset, page.beginOffset)) {
         return follower.end(DISCONNECTS.slow);
       }
       for (const publication of page.publications) {

@@ -1,17 +1,18 @@
 import type { HistoryPage } from "../broker/broker.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
-import { formatPosition, type Position, type Publication } from "../core/publication.ts";
+import { formatPosition, type Publication } from "../core/publication.ts";
 import { randomId } from "../core/random.ts";
 import type { Frame, PresenceEntry, Transport, Welcome } from "../core/transport.ts";
 import type { Peer } from "./peer.ts";
+import { isMoment, type Since } from "../core/since.ts";
 import type { Presence } from "./presence.ts";
 import { Replay, type Replayed, type ReplayOptions, takesIn } from "./replay.ts";
 import type { Subscribers } from "./subscribers.ts";
 
 /** How to begin on channels. */
 export interface SubscribeOptions {
-  /** Replay what was missed after it. */
-  readonly since?: Position | undefined;
+  /** Replay what was missed after it, or what is kept since then. */
+  readonly since?: Since | undefined;
   /** Those of the channels whose joins and leaves this session is sent. */
   readonly presence?: readonly string[] | undefined;
   /** Called when a session begins, right before its welcome is written. */
@@ -222,7 +223,7 @@ export class Session {
       client: this.id,
       position,
       recovered,
-      since: since && formatPosition(since),
+      since: since && !isMoment(since) ? formatPosition(since) : undefined,
       greeting: this.#context.greeting,
       expiresInMs: this.expiresInMs,
     };
@@ -268,13 +269,12 @@ export class Session {
   /** Replays what was missed, and goes live. A failure ends the session. */
   async #catchUp(
     subscriptions: readonly string[],
-    since: Position,
+    since: Since,
     before: ReadonlyMap<string, number>,
     announce: (replayed: Replayed) => void,
   ): Promise<void> {
     const onBegin = (page: HistoryPage) => {
-      const { epoch, offset } = page.position;
-      const from = since.epoch === epoch && since.offset <= offset ? since.offset : 0;
+      const { beginOffset: from, position: { epoch } } = page;
       for (const name of subscriptions) {
         // It may have been taken back meanwhile.
         if (!this.#subscriptions.has(name)) continue;

@@ -365,6 +365,36 @@ Deno.test("GET /channels/:channel pages through a history, newest last", async (
   assertEquals(await read(server, `ci?since=${last}`), { ...whole, publications: [] });
 });
 
+Deno.test("GET /channels/:channel?order=newest gives the latest first, of a pattern too", async () => {
+  await using server = await startServer();
+  for (const channel of ["a.x", "b", "a.y", "a.x"]) {
+    await publish(server, channel, JSON.stringify(channel), JSON_TYPE);
+  }
+  const table: [string, string[], number, boolean][] = [
+    ["a.x?order=newest&limit=1", ["a.x-4"], 4, true],
+    ["a.x?order=newest", ["a.x-4", "a.x-1"], 4, false],
+    ["a.*?order=newest&limit=2", ["a.x-4", "a.y-3"], 4, true],
+    ["*?order=newest&limit=9", ["a.x-4", "a.y-3", "b-2", "a.x-1"], 4, false],
+    ["*?order=oldest&limit=2", ["a.x-1", "b-2"], 2, true],
+    ["*?limit=2", ["a.x-1", "b-2"], 2, true],
+    ["none?order=newest", [], 4, false],
+  ];
+  for (const [target, expected, next, more] of table) {
+    const page = await read(server, target);
+    const found = page.publications.map(({ id, channel }) => `${channel}-${id.split("-")[1]}`);
+    const told = [page.channel, found, page.next.split("-")[1], page.complete, page.more];
+    assertEquals(told, [target.split("?")[0], expected, String(next), true, more], target);
+  }
+});
+
+Deno.test("GET /channels/:channel?order=newest goes on behind a page that is cut", async () => {
+  await using server = await startServer({ outboundBytesMax: 1 });
+  for (const data of ["1", "2", "3"]) await publish(server, "a", data, JSON_TYPE);
+  const page = await read(server, "a?order=newest");
+  assertEquals(page.publications.map(({ data }) => data), [3]);
+  assertEquals([page.next.split("-")[1], page.more], ["3", true]);
+});
+
 Deno.test("GET /channels/:channel says when something is gone", async () => {
   await using server = await startServer({ historyCount: 2 });
   const told: Told[] = [];
@@ -396,13 +426,18 @@ Deno.test("GET /channels/:channel ends a page before it becomes too large", asyn
 Deno.test("GET on channels refuses what is wrong, with a sentence", async () => {
   await using server = await startServer();
   const limit = "Cannot read limit: expected an integer from 1 to 1000, got ";
+  const since =
+    "Cannot parse since: expected an id (<epoch>-<offset>), all, a duration such as 10m or " +
+    "2h, or a date-time such as 2026-01-31T09:30:00Z, got ";
   const refused: readonly (readonly [string, string])[] = [
     ["/channels/ci?limit=0", `${limit}"0"`],
     ["/channels/ci?limit=1001", `${limit}"1001"`],
     ["/channels/ci?limit=", `${limit}""`],
     ["/channels/ci?limit=1e1", `${limit}"1e1"`],
     ["/channels?limit=-1", `${limit}"-1"`],
-    ["/channels/ci?since=x", 'Cannot parse since: expected <epoch>-<offset>, got "x"'],
+    ["/channels/ci?since=x", `${since}"x"`],
+    ["/channels/ci?since=2026-02-30T00:00:00Z", `${since}"2026-02-30T00:00:00Z"`],
+    ["/channels/ci?order=desc", 'Cannot read order: expected oldest or newest, got "desc"'],
     [
       "/channels?after=a%20b",
       'Cannot use this as a channel: expected 1 to 128 of A-Z a-z 0-9 _ . : @ -, got "a b"',

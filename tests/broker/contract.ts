@@ -64,6 +64,7 @@ export function brokerContract(
       publications: [],
       complete: true,
       lostOffset: 0,
+      beginOffset: 0,
       position: { epoch: broker.position.epoch, offset: 0 },
       more: false,
     });

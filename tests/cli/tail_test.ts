@@ -112,6 +112,19 @@ Deno.test("tail --json prints one object a line, from --since on", async () => {
   assertEquals(await end(tail, server, "ci"), 0);
 });
 
+Deno.test("tail --since all prints what is kept, and says of no gap", async () => {
+  for (const since of ["all", "1h", new Date(0).toISOString()]) {
+    await using server = await startServer({ historyCount: 2 });
+    for (const data of ["1", "2", "3"]) await publish(server, "n", data);
+    const args = ["--url", server.url, "--json", "--since", since, "n"];
+    const tail = new CommandRun("tail", args);
+    const lines = await tail.out.take(2);
+    assertEquals(lines.map((line) => JSON.parse(line).data), [2, 3], since);
+    assertEquals(await end(tail, server, "n"), 0);
+    assertEquals(tail.said.takeAll(), []);
+  }
+});
+
 Deno.test("tail prints everyone's messages if it is asked for broadcast, or for all", async () => {
   await using server = await startServer();
   for (const channel of ["broadcast", "*"]) {
@@ -192,7 +205,10 @@ Deno.test("tail refuses a wrong command line", async () => {
     [[], /^Expected a channel, or several\nSee hark tail --help$/],
     [["a b"], /^Cannot subscribe: expected a channel .* got "a b"/],
     [["a*"], /^Cannot subscribe/],
-    [["--since", "x", "a"], /^Cannot parse since: expected <epoch>-<offset>, got "x"/],
+    [
+      ["--since", "x", "a"],
+      /^Cannot parse since: expected an id \(<epoch>-<offset>\), all, .*, got "x"/,
+    ],
     [["--follow", "a"], /^Unknown flag --follow/],
     [["--url", "ws://x", "a"], /^--url: expected/],
   ];

@@ -22,8 +22,10 @@ import {
   someText,
 } from "./grammar.ts";
 import { mutateText } from "./mutator.ts";
+import { isMoment, type Since } from "../../lib/core/since.ts";
 import { attempt, checkPrototypes } from "./properties.ts";
 
+const NOW_MS = Date.UTC(2026, 0, 31);
 const EVENTS = ["message", "a", "é \u{1f600}", "__proto__", '"', "\\", "x".repeat(128)];
 
 /** Commands of `hark.v1`. */
@@ -33,16 +35,16 @@ const commandFuzzer: Fuzzer = {
   round(dice, show) {
     const frames = [someCommand(dice), someCommand(dice)].map(encodeCommand);
     show(frames[0]);
-    const valid = decodeCommand(frames[0]!);
-    assertEquals(decodeCommand(encodeCommand(valid)), valid);
+    const valid = decodeCommand(frames[0]!, NOW_MS);
+    assertEquals(decodeCommand(encodeCommand(valid), NOW_MS), valid);
     const mutated = mutateText(dice, frames[0]!, frames);
     show(mutated);
-    const result = attempt(() => decodeCommand(mutated), [CommandError]);
+    const result = attempt(() => decodeCommand(mutated, NOW_MS), [CommandError]);
     if ("value" in result) {
       checkCommand(result.value);
       // As written, because JSON takes -0 for a number and does not give it back.
       const again = encodeCommand(result.value);
-      assertEquals(encodeCommand(decodeCommand(again)), again);
+      assertEquals(encodeCommand(decodeCommand(again, NOW_MS)), again);
     }
     checkRef("value" in result ? result.value.ref : (result.error as CommandError).ref);
     checkPrototypes();
@@ -97,7 +99,11 @@ function someRef(dice: Dice): Ref {
 function someCommand(dice: Dice): Command {
   const ref = someRef(dice);
   const channels = [someSubscription(dice), ...several(dice, 3, () => someSubscription(dice))];
-  const since = dice.chance(0.5) ? undefined : parsePosition(somePosition(dice));
+  const since = dice.pick<Since | undefined>([
+    undefined,
+    parsePosition(somePosition(dice)),
+    { sinceMs: dice.upTo(NOW_MS) },
+  ]);
   const data = dice.chance(0.3) ? someBytes(dice, 40) : JSON.stringify(JSON.parse(someJson(dice)));
   return dice.pick<Command>([
     { type: "subscribe", ref, channels: [...new Set(channels)], since, presence: dice.chance(0.5) },
@@ -116,6 +122,10 @@ function encodeCommand(command: Command): string {
     const body = typeof data === "string" ? `"data":${data}` : `"base64":"${data.toBase64()}"`;
     return `${fields.slice(0, -1)},${body}}`;
   }
-  const position = "since" in command && command.since ? formatPosition(command.since) : undefined;
-  return JSON.stringify({ ...command, ...(position !== undefined && { since: position }) });
+  if (!("since" in command) || command.since === undefined) return JSON.stringify(command);
+  return JSON.stringify({ ...command, since: formatSince(command.since) });
+}
+
+function formatSince(since: Since): string {
+  return isMoment(since) ? new Date(since.sinceMs).toISOString() : formatPosition(since);
 }

@@ -1,6 +1,7 @@
 import { covers } from "../../lib/core/channel.ts";
 import type { HistoryPage, HistoryQuery } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
+import { isMoment, type Since } from "../../lib/core/since.ts";
 import type { Position, Publication } from "../../lib/core/publication.ts";
 
 /** What `History` must keep and tell, in the plainest way: one list, searched from end to end. */
@@ -35,16 +36,17 @@ export class HistoryModel {
     while (this.kept.length > 0 && this.kept[0]!.time <= before) this.#evict(this.kept[0]!.channel);
   }
 
-  read({ channels, since, until = Infinity, limit }: HistoryQuery, nowMs: number): HistoryPage {
+  read(query: HistoryQuery, nowMs: number): HistoryPage {
     this.expire(nowMs);
-    const isOurs = since === undefined ||
-      since.epoch === this.#epoch && since.offset <= this.#offset;
-    const from = isOurs ? since?.offset ?? 0 : 0;
+    const { channels, since, until = Infinity, limit, newestFirst = false } = query;
+    const known = this.#offsetOf(since);
+    const from = known ?? 0;
     const end = Math.min(until, this.#offset);
     const isRead = (channel: string) => channels.some((name) => covers(name, channel));
     const all = this.kept.filter(({ channel, offset }) =>
       isRead(channel) && offset > from && offset <= end
     );
+    if (newestFirst) all.reverse();
     const publications = all.slice(0, limit);
     const more = all.length > limit;
     const lost = this.#channels().filter(isRead).map((channel) => {
@@ -53,9 +55,20 @@ export class HistoryModel {
       return channels.includes(channel) || offset > from ? offset : 0;
     });
     const lostOffset = Math.max(this.#forgotten, ...lost);
-    const complete = isOurs && (since === undefined || lostOffset <= from);
-    const offset = more ? publications.at(-1)!.offset : Math.max(from, end);
-    return { publications, complete, lostOffset, position: { epoch: this.#epoch, offset }, more };
+    const isOfWhatIsKept = since === undefined || isMoment(since);
+    const complete = isOfWhatIsKept || known !== undefined && lostOffset <= known;
+    const offset = more && !newestFirst ? publications.at(-1)!.offset : Math.max(from, end);
+    const position = { epoch: this.#epoch, offset };
+    return { publications, complete, lostOffset, beginOffset: from, position, more };
+  }
+
+  #offsetOf(since: Since | undefined): number | undefined {
+    if (since === undefined) return 0;
+    if (isMoment(since)) {
+      const first = this.kept.find(({ time }) => time >= since.sinceMs);
+      return first === undefined ? this.#offset : first.offset - 1;
+    }
+    return since.epoch === this.#epoch && since.offset <= this.#offset ? since.offset : undefined;
   }
 
   /** Names in the order of their last publication. */

@@ -76,7 +76,8 @@ export class SimulatedReplays {
     for (let ticks = this.#dice.upTo(8); ticks > 0; ticks--) await undefined;
   }
 
-  #note({ channels, since, until }: HistoryQuery, page: HistoryPage): void {
+  #note({ channels, until }: HistoryQuery, page: HistoryPage): void {
+    const { beginOffset } = page;
     const all = channels.flatMap((name) => this.#asked.get(name) ?? []);
     const asked = all.find(({ isRead }) => !isRead);
     const { link } = all[0]!;
@@ -85,12 +86,12 @@ export class SimulatedReplays {
     else if (asked.recovered !== undefined) this.#count("laterPages");
     else Object.assign(asked, { recovered: page.complete, lostOffset: page.lostOffset, until });
     if (asked !== undefined) asked.isRead = !page.more;
-    if (page.lostOffset > Math.max(asked?.lostOffset ?? 0, since!.offset)) {
+    if (page.lostOffset > Math.max(asked?.lostOffset ?? 0, beginOffset)) {
       link.mustEnd = true;
       this.#count("losses");
       return;
     }
-    if (asked?.recovered !== false) this.#checkWhole(channels, since!.offset, page);
+    if (asked?.recovered !== false) this.#checkWhole(channels, beginOffset, page);
     if (asked !== undefined) link.oracle.read(asked, page, asked.until);
   }
 

@@ -1,6 +1,18 @@
 import type { Holder } from "./eviction.ts";
 import type { Publication } from "../../core/publication.ts";
 
+/** Which publications to find. */
+export interface Span {
+  /** Those after this offset. */
+  readonly from: number;
+  /** Those up to here, inclusive. */
+  readonly until: number;
+  /** At most so many. */
+  readonly limit: number;
+  /** Newest first, and of too many the newest; otherwise oldest first, and the oldest. */
+  readonly newestFirst: boolean;
+}
+
 /** What is kept of one channel, whose it is, and its neighbours among their channels. */
 export class ChannelLog {
   readonly channel: string;
@@ -51,11 +63,14 @@ export class ChannelLog {
     return publication;
   }
 
-  /** What comes after `offset` up to `until`, at most `limit`. */
-  slice(offset: number, until: number, limit: number): Publication[] {
-    if (this.newest.offset <= offset || this.oldest.offset > until) return [];
-    const from = this.#indexAfter(offset);
-    return this.entries.slice(from, Math.min(this.#indexAfter(until), from + limit));
+  /** What a span takes in, oldest first in any case. */
+  slice({ from, until, limit, newestFirst }: Span): Publication[] {
+    if (this.newest.offset <= from || this.oldest.offset > until) return [];
+    const begin = this.#indexAfter(from);
+    const end = this.#indexAfter(until);
+    return newestFirst
+      ? this.entries.slice(Math.max(begin, end - limit), end)
+      : this.entries.slice(begin, Math.min(end, begin + limit));
   }
 
   #indexAfter(offset: number): number {

@@ -1,9 +1,11 @@
 import { isPattern, matcherOf, withoutCovered } from "../../core/channel.ts";
-import { ChannelLog } from "./channel_log.ts";
+import { ChannelLog, type Span } from "./channel_log.ts";
 import type { ChannelInfo, HistoryPage, HistoryQuery, HistoryStats } from "../broker.ts";
 import { Holders } from "./eviction.ts";
+import { gather, GATHERED_PAGES } from "./gather.ts";
 import { Counts } from "../../core/limits.ts";
 import { formatPosition, type Position, type Publication } from "../../core/publication.ts";
+import { isMoment, type Since } from "../../core/since.ts";
 import { SortedLogs } from "./sorted_logs.ts";
 import { Timeline } from "./timeline.ts";
 
@@ -21,8 +23,6 @@ export interface HistoryLimits {
   readonly channelsMax: number;
 }
 
-// How many pages of one read are gathered before they are cut to one.
-const GATHERED_PAGES = 4;
 // Looking at a slot of the timeline costs as much as skipping so many channels.
 const CHANNELS_PER_SLOT = 8;
 
@@ -140,18 +140,20 @@ export class History {
   /** Reads as `Broker.history()` does. */
   read(query: HistoryQuery, nowMs: number): HistoryPage {
     this.expire(nowMs);
-    const { channels, since, limit } = query;
+    const { channels, since, limit, newestFirst = false } = query;
     const until = Math.min(query.until ?? this.#offset, this.#offset);
-    const isOfThisLog = since === undefined ||
-      since.epoch === this.#epoch && since.offset <= this.#offset;
-    const from = since !== undefined && isOfThisLog ? since.offset : 0;
+    const known = this.#offsetOf(since);
+    const from = known ?? 0;
     const lostOffset = this.#lostAfter(from, channels);
-    const found = this.#find(channels, from, until, limit + 1);
+    const found = this.#find(channels, { from, until, limit: limit + 1, newestFirst });
     const more = found.length > limit;
     const publications = found.slice(0, limit);
-    const offset = more ? publications.at(-1)!.offset : Math.max(from, until);
-    const complete = isOfThisLog && (since === undefined || lostOffset <= from);
-    return { publications, complete, lostOffset, position: { epoch: this.#epoch, offset }, more };
+    const isCut = more && !newestFirst;
+    const offset = isCut ? publications.at(-1)!.offset : Math.max(from, until);
+    const isOfWhatIsKept = since === undefined || isMoment(since);
+    const complete = isOfWhatIsKept || known !== undefined && lostOffset <= known;
+    const position = { epoch: this.#epoch, offset };
+    return { publications, complete, lostOffset, beginOffset: from, position, more };
   }
 
   /** Lists as `Broker.channels()` does. */
@@ -160,6 +162,14 @@ export class History {
     return this.#sortedLogs.after(after, limit).map(({ channel, count, newest }) => {
       return { channel, publications: count, last: formatPosition(newest) };
     });
+  }
+
+  /** The offset to read after; undefined if `since` is of another log. */
+  #offsetOf(since: Since | undefined): number | undefined {
+    if (since === undefined) return 0;
+    if (isMoment(since)) return this.#timeline.offsetBefore(since.sinceMs) ?? this.#offset;
+    const isOfThisLog = since.epoch === this.#epoch && since.offset <= this.#offset;
+    return isOfThisLog ? since.offset : undefined;
   }
 
   /** The highest offset that is gone on these channels; with patterns, perhaps another up to `from`. */
@@ -178,26 +188,21 @@ export class History {
     return found;
   }
 
-  /** The earliest publications on these channels after `from` up to `until`, at most `limit`. */
-  #find(
-    subscriptions: readonly string[],
-    from: number,
-    until: number,
-    limit: number,
-  ): Publication[] {
+  /** The publications on these channels that a span takes in, in its order. */
+  #find(subscriptions: readonly string[], span: Span): Publication[] {
     const wanted = withoutCovered(subscriptions);
     const patterns = wanted.filter(isPattern);
     const named = this.#logsNamed(wanted);
-    if (patterns.length === 0) return gather(named, from, until, limit);
+    if (patterns.length === 0) return gather(named, span);
     let channels = 0;
     for (const pattern of patterns) channels += this.#sortedLogs.count(pattern);
     // Where little is wanted of a long time it is better to go from channel to channel. To try it
     // for no more steps than these cost makes the worse way at most twice as long.
-    const stepsMax = limit * GATHERED_PAGES + channels / CHANNELS_PER_SLOT;
-    const query = { offset: from, until, limit, isWanted: matcherOf(subscriptions), stepsMax };
+    const stepsMax = span.limit * GATHERED_PAGES + channels / CHANNELS_PER_SLOT;
+    const query = { ...span, isWanted: matcherOf(subscriptions), stepsMax };
     const logsOf = (pattern: string) => this.#sortedLogs.of(pattern);
     return this.#timeline.find(query) ??
-      gather([...named, ...patterns.flatMap(logsOf)], from, until, limit);
+      gather([...named, ...patterns.flatMap(logsOf)], span);
   }
 
   /** The logs of those that are channels, once each. */
@@ -258,27 +263,4 @@ export class History {
     this.#sortedLogs.remove(log);
     this.#begun.remove(log.beganBy);
   }
-}
-
-/** The earliest publications of these logs after `from` up to `until`, at most `limit`. */
-function gather(
-  logs: Iterable<ChannelLog>,
-  from: number,
-  until: number,
-  limit: number,
-): Publication[] {
-  let found: Publication[] = [];
-  for (const log of logs) {
-    found.push(...log.slice(from, until, limit));
-    if (found.length <= limit * GATHERED_PAGES) continue;
-    // What comes later than a whole page is no longer looked for in the logs that are left.
-    found = earliest(found, limit);
-    until = found.at(-1)!.offset;
-  }
-  return earliest(found, limit);
-}
-
-/** Puts publications in order, and returns the first `count`. */
-function earliest(publications: Publication[], count: number): Publication[] {
-  return publications.sort((a, b) => a.offset - b.offset).slice(0, count);
 }

@@ -1,17 +1,12 @@
+import type { Span } from "./channel_log.ts";
 import type { Publication } from "../../core/publication.ts";
 
 // Fewer slots than this are not worth closing up.
 const SLOTS_MIN = 64;
 
 /** What to look for, and how hard. */
-export interface TimelineQuery {
-  /** Look after it. */
-  readonly offset: number;
-  /** Look up to here, inclusive. */
-  readonly until: number;
-  /** At most so many. */
-  readonly limit: number;
-  /** Tells whether a channel's are looked for. */
+export interface TimelineQuery extends Span {
+  /** Reports whether a channel's are looked for. */
   readonly isWanted: (channel: string) => boolean;
   /** How many slots may be looked at. */
   readonly stepsMax: number;
@@ -26,6 +21,8 @@ export class Timeline {
   /** A publication, or the offset of one that is gone. */
   #slots: (Publication | number)[] = [];
   #keptAt: number[] = [];
+  /** The latest time of each and all before it: unlike the times, these never go back. */
+  #latest: number[] = [];
   /** Where the oldest publication is; all before it are gone. */
   #first = 0;
   #gone = 0;
@@ -34,6 +31,7 @@ export class Timeline {
   append(publication: Publication, keptAt: number): void {
     this.#slots.push(publication);
     this.#keptAt.push(keptAt);
+    this.#latest.push(Math.max(publication.time, this.#latest.at(-1) ?? 0));
   }
 
   /** Removes a publication that is in it. */
@@ -52,14 +50,26 @@ export class Timeline {
     return this.#slots[this.#first] as Publication;
   }
 
-  /** Finds publications, oldest first. Returns undefined if that takes more than `stepsMax`. */
-  find({ offset, until, limit, isWanted, stepsMax }: TimelineQuery): Publication[] | undefined {
+  /**
+   * The offset after which everything is kept that has this time or a later one, and little else: only
+   * after the wall clock was set back older ones too. Undefined if nothing has.
+   */
+  offsetBefore(time: number): number | undefined {
+    let index = this.#search((index) => this.#latest[index]! >= time);
+    while (typeof this.#slots[index] === "number") index++;
+    const slot = this.#slots[index];
+    return slot === undefined ? undefined : offsetOf(slot) - 1;
+  }
+
+  /** Finds publications, in the span's order. Returns undefined if that takes more than `stepsMax`. */
+  find(query: TimelineQuery): Publication[] | undefined {
+    const { from, until, limit, newestFirst, isWanted, stepsMax } = query;
     const found: Publication[] = [];
-    const begin = this.#indexFrom(offset + 1);
-    for (let index = begin; index < this.#slots.length && found.length < limit; index++) {
-      const slot = this.#slots[index]!;
-      if (offsetOf(slot) > until) break;
-      if (index - begin >= stepsMax) return undefined;
+    const begin = this.#indexFrom(from + 1);
+    const end = this.#indexFrom(until + 1);
+    for (let step = 0; step < end - begin && found.length < limit; step++) {
+      if (step >= stepsMax) return undefined;
+      const slot = this.#slots[newestFirst ? end - 1 - step : begin + step]!;
       if (typeof slot !== "number" && isWanted(slot.channel)) found.push(slot);
     }
     return found;
@@ -67,13 +77,17 @@ export class Timeline {
 
   /** Where the first is whose offset is `offset` or higher. */
   #indexFrom(offset: number): number {
-    const slots = this.#slots;
+    return this.#search((index) => offsetOf(this.#slots[index]!) >= offset);
+  }
+
+  /** The first place from which on `isBehind` is true. */
+  #search(isBehind: (index: number) => boolean): number {
     let low = this.#first;
-    let high = slots.length;
+    let high = this.#slots.length;
     while (low < high) {
       const middle = (low + high) >>> 1;
-      if (offsetOf(slots[middle]!) < offset) low = middle + 1;
-      else high = middle;
+      if (isBehind(middle)) high = middle;
+      else low = middle + 1;
     }
     return low;
   }
@@ -81,6 +95,7 @@ export class Timeline {
   #closeUp(): void {
     const isKept = (_: unknown, index: number) => typeof this.#slots[index] !== "number";
     this.#keptAt = this.#keptAt.filter(isKept);
+    this.#latest = this.#latest.filter(isKept);
     this.#slots = this.#slots.filter(isKept);
     this.#first = this.#gone = 0;
   }

@@ -1,4 +1,5 @@
-import { type Draft, MESSAGE, parsePosition, type Position } from "../../core/publication.ts";
+import { type Draft, MESSAGE } from "../../core/publication.ts";
+import { parseSince, type Since } from "../../core/since.ts";
 import type { Format, Frame } from "../../core/transport.ts";
 import { DEPTH_MAX, parseJson } from "../../core/json.ts";
 import type {
@@ -19,7 +20,7 @@ export type Command =
     | {
       readonly type: "subscribe";
       readonly channels: readonly string[];
-      readonly since: Position | undefined;
+      readonly since: Since | undefined;
       readonly presence: boolean;
     }
     | { readonly type: "unsubscribe"; readonly channels: readonly string[] }
@@ -81,8 +82,8 @@ export function encodeError(ref: Ref, code: string, message: string): string {
   return JSON.stringify({ type: "error", ref, code, message } satisfies ServerError);
 }
 
-/** Reads a client's frame. Throws a `CommandError` that says what is wrong. */
-export function decodeCommand(text: string): Command {
+/** Reads a client's frame, at `nowMs`. Throws a `CommandError` that says what is wrong. */
+export function decodeCommand(text: string, nowMs: number): Command {
   const fields = readObject(text);
   const ref = readRef(fields.ref);
   const wrong = (expected: string) => new CommandError(`Cannot read the command: ${expected}`, ref);
@@ -95,11 +96,11 @@ export function decodeCommand(text: string): Command {
     if (typeof value === "string") return value;
     throw wrong(`expected ${name} to be a string`);
   };
-  const readSince = (): Position | undefined => {
+  const readSince = (): Since | undefined => {
     if (fields.since === undefined) return undefined;
     const since = readText("since", fields.since);
     try {
-      return parsePosition(since);
+      return parseSince(since, nowMs);
     } catch (error) {
       throw new CommandError((error as Error).message, ref);
     }

@@ -50,7 +50,7 @@ export class Commands {
     }
     let command: Command;
     try {
-      command = decodeCommand(message);
+      command = decodeCommand(message, this.#options.clock.now());
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       this.#refuse(error.ref, "bad-request", error.message);

@@ -143,7 +143,7 @@ export class SocketIoEndpoint {
     const withIds = socket.protocol === 5 && recovers(handshake);
     const recovery = withIds ? this.#recoveries.read(handshake) : undefined;
     const asked = namespace === "/"
-      ? readSubscription(handshake.query)
+      ? readSubscription(handshake.query, this.#clock.now())
       : { channels: [namespace.slice(1)], since: undefined };
     grant.checkReceive(asked.channels);
     const recovered = recovery?.channels?.filter((channel) => grant.mayReceive(channel)) ?? [];

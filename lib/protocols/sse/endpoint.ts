@@ -98,8 +98,10 @@ export class EventsEndpoint {
   /** Reads what is asked for. Throws a `Refusal` if it is malformed, or not allowed. */
   async #admit(exchange: Exchange): Promise<{ grant: Grant; subscription: Subscription }> {
     const { request, query } = exchange;
-    const subscription = readSubscription(query, request.headers.get("last-event-id"));
-    const grant = await this.#options.access.identify(callerOf(exchange));
+    const { access, clock } = this.#options;
+    const lastEventId = request.headers.get("last-event-id");
+    const subscription = readSubscription(query, clock.now(), lastEventId);
+    const grant = await access.identify(callerOf(exchange));
     grant.checkReceive(subscription.channels);
     return { grant, subscription };
   }

@@ -51,9 +51,9 @@ export class SocketEndpoint {
 
   /** Makes a session of the request. Throws a `Refusal` before anything is accepted. */
   async accept(exchange: Exchange): Promise<Response> {
-    const { hub, connections, access } = this.#options;
+    const { hub, connections, access, clock } = this.#options;
     const { request, query, address } = exchange;
-    const subscription = readSubscription(query);
+    const subscription = readSubscription(query, clock.now());
     const grant = await access.identify(callerOf(exchange));
     // Only from here on: a client that has left meanwhile has no headers any more.
     const refused = refuseHandshake(request);

@@ -95,6 +95,58 @@ Deno.test("History.read() takes a pattern for the channels that it covers", () =
   assertEquals(read(history, ["a.*", "a.b"], 1).offsets, [2, 6]);
 });
 
+Deno.test("History.read() from a time on finds what has it or a later one, and misses nothing", () => {
+  const history = new History({ epoch: EPOCH, offset: 4 }, { ...HISTORY_LIMITS, historyCount: 2 });
+  // The wall clock is set back after the second.
+  [10, 30, 20, 40].forEach((time, at) => {
+    history.append(publication(5 + at, "abca"[at]!, "", time), 0);
+  });
+  const table: [number, string[], number, number[]][] = [
+    [0, ["*"], 4, [5, 6, 7, 8]],
+    [10, ["a"], 4, [5, 8]],
+    [11, ["a"], 5, [8]],
+    [15, ["*"], 5, [6, 7, 8]],
+    [30, ["*"], 5, [6, 7, 8]],
+    [31, ["*"], 7, [8]],
+    [31, ["b"], 7, []],
+    [41, ["*"], 8, []],
+  ];
+  for (const [sinceMs, channels, begin, offsets] of table) {
+    const page = history.read({ channels, since: { sinceMs }, limit: 10 }, 0);
+    const found = page.publications.map(({ offset }) => offset);
+    const expected = [begin, offsets, true, 8];
+    const told = [page.beginOffset, found, page.complete, page.position.offset];
+    assertEquals(told, expected, `${channels} since ${sinceMs}`);
+  }
+});
+
+Deno.test("History.read() of what is kept is complete, whatever is gone", () => {
+  const history = historyOf("aaabbb", { historyCount: 1 });
+  for (const since of [undefined, { sinceMs: 0 }]) {
+    const { publications, complete } = history.read({ channels: ["*"], since, limit: 10 }, 0);
+    assertEquals([publications.map(({ offset }) => offset), complete], [[3, 6], true]);
+  }
+});
+
+Deno.test("History.read() newest first gives the latest, and goes on behind the end", () => {
+  const history = historyOf("abcab");
+  const table: [string[], number | undefined, number, number[], boolean][] = [
+    [["a"], undefined, 1, [4], true],
+    [["a"], undefined, 2, [4, 1], false],
+    [["a", "b"], 1, 2, [5, 4], true],
+    [["*"], 2, 9, [5, 4, 3], false],
+    [["*"], undefined, 3, [5, 4, 3], true],
+    [["none"], undefined, 3, [], false],
+  ];
+  for (const [channels, since, limit, offsets, more] of table) {
+    assertEquals(
+      read(history, channels, since, { limit, newestFirst: true }),
+      { offsets, complete: true, lost: 0, next: 5, more },
+      `${channels} since ${since}`,
+    );
+  }
+});
+
 Deno.test("History.read() ends at until, and never beyond the log", () => {
   const history = historyOf("aaaaa");
   const table: [number, number | undefined, number[], number][] = [
@@ -401,7 +453,7 @@ function compareWithModel(seed: number, callers: string[]): void {
       history.expire(now);
       model.expire(now);
     } else {
-      const query = randomQuery(next, offset);
+      const query = randomQuery(next, offset, now);
       const message = `seed ${seed}, step ${step}, ${JSON.stringify(query)}`;
       assertEquals(summary(history.read(query, now)), summary(model.read(query, now)), message);
     }
@@ -411,15 +463,17 @@ function compareWithModel(seed: number, callers: string[]): void {
   }
 }
 
-function randomQuery(next: () => number, end: number): HistoryQuery {
+function randomQuery(next: () => number, end: number, now: number): HistoryQuery {
   const names = ["a", "b", "a.a", "a.*", "a.b.*", "b:*", "*", "none", "none.*"];
   const channels = Array.from({ length: randomInteger(next, 3) }, () => randomChoice(next, names));
   const epoch = randomInteger(next, 9) === 0 ? "other" : EPOCH;
   const since = { epoch, offset: randomInteger(next, end + 1) };
+  const moment = { sinceMs: now - 20_000 + randomInteger(next, 21_000) };
   return {
     channels,
-    since: randomInteger(next, 5) === 0 ? undefined : since,
+    since: randomInteger(next, 5) === 0 ? undefined : randomInteger(next, 3) === 0 ? moment : since,
     ...(randomInteger(next, 1) === 0 ? {} : { until: randomInteger(next, end + 2) }),
     limit: 1 + randomInteger(next, 10),
+    newestFirst: randomInteger(next, 2) === 0,
   };
 }

@@ -147,3 +147,16 @@ Deno.test("a client of protocol 4 can resume by its query, and is in with the fi
   assertEquals(polling.takeAll(), ["40"]);
   assertEquals(parse(await polling.packet()), ["message", { message: "missed" }]);
 });
+
+Deno.test("since in the query of the first connection is an id, or a time, whatever is gone", async () => {
+  await using server = await startServer({ historyCount: 2, welcome: "" });
+  for (const message of ["1", "2", "3"]) await server.broadcast(message);
+  for (const since of ["all", "1h", "1970-01-01T00:00:00Z"]) {
+    await using client = await connect(server, {}, `EIO=4&since=${since}`);
+    const events = [parse(await client.text()), parse(await client.text())];
+    assertEquals(events.map(([name, data]) => [name, data]), [
+      ["message", { message: "2" }],
+      ["message", { message: "3" }],
+    ]);
+  }
+});

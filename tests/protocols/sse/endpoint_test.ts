@@ -4,7 +4,7 @@ import { EventStream } from "../../support/events.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { RawConnection } from "../../support/raw.ts";
 import { type Reachable, startChild, startServer } from "../../support/server.ts";
-import { HarkClient } from "../../support/socket.ts";
+import { Client, HarkClient } from "../../support/socket.ts";
 
 /** The fields of a block, and of the data as JSON. */
 function parse(block: string): Record<string, unknown> {
@@ -133,6 +133,36 @@ Deno.test("/events tells of a gap where history is gone", async () => {
     assertEquals(comment, ": Welcome to my server");
     assertEquals(parse(fields.join("\n")).event, "gap");
     assertEquals(parse(last!).data, { message: "3" });
+  }
+});
+
+Deno.test("all and times mean what is kept, on every door, and make no gap", async () => {
+  await using server = await startServer({ historyCount: 2, welcome: "" });
+  for (const message of ["1", "2", "3"]) await server.broadcast(message);
+  const kept = [{ message: "2" }, { message: "3" }];
+  const hour = encodeURIComponent(new Date(Date.now() - 3_600_000).toISOString());
+  for (const since of ["all", "1h", hour, "2000-01-01T00:00:00+01:00"]) {
+    await using stream = await EventStream.open(`${server.url}/events?since=${since}`);
+    const blocks = await stream.blocks.take(5);
+    assertEquals(blocks.slice(2, 4).map((block) => parse(block).data), kept, since);
+    const epoch = /^id: (\w+)-3$/.exec(blocks[4]!)![1];
+    assertEquals(blocks[1], `id: ${epoch}-1`, since);
+
+    await using socket = await Client.open(server.socketUrl(`/ws?since=${since}`));
+    assertEquals([await socket.json(), await socket.json()], kept, since);
+    await using hark = await HarkClient.open(server.socketUrl(`/ws?since=${since}`));
+    assertEquals((await hark.event()).recovered, true, since);
+    assertEquals([(await hark.event()).data, (await hark.event()).data], kept, since);
+    const reply = await hark.command({ type: "subscribe", channels: ["a"], since: "all" });
+    assertEquals([reply.type, reply.recovered], ["ok", true], since);
+    const page = JSON.parse((await server.fetch(`/channels/broadcast?since=${since}`)).body);
+    assertEquals([page.publications.length, page.complete, page.next], [2, true, `${epoch}-3`]);
+  }
+  for (const since of ["0s", "2999-01-01T00:00:00Z"]) {
+    await using stream = await EventStream.open(`${server.url}/events?since=${since}`);
+    const [, begin, done] = await stream.blocks.take(3);
+    assertMatch(done!, /^id: \w+-3$/, since);
+    assertEquals(begin, done, since);
   }
 });
 
