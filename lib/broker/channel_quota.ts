@@ -1,5 +1,5 @@
 import { Refusal } from "../core/errors.ts";
-import { Counts, shareOf } from "../core/limits.ts";
+import { Quota } from "../core/quota.ts";
 import type { Draft } from "../core/publication.ts";
 import type { Batch } from "./broker.ts";
 import type { History } from "./history/history.ts";
@@ -13,6 +13,8 @@ interface Pending {
 /** The new channels of a batch. */
 export type NewChannels = ReadonlySet<string>;
 
+/** Owns what has no caller. */
+const NOBODY = "";
 const NONE: NewChannels = new Set();
 
 /**
@@ -23,10 +25,11 @@ const NONE: NewChannels = new Set();
 export class ChannelQuota {
   readonly #channelsMax: number;
   readonly #pending = new Map<string, Pending>();
-  readonly #begun = new Counts();
+  readonly #begun: Quota;
 
   constructor(channelsMax: number) {
     this.#channelsMax = channelsMax;
+    this.#begun = new Quota(channelsMax);
   }
 
   /**
@@ -37,7 +40,7 @@ export class ChannelQuota {
     const names = newChannels(drafts, history);
     if (names.size === 0) return names;
     this.#check(names, caller, history);
-    for (const name of names) this.#add(name, caller ?? "");
+    for (const name of names) this.#add(name, caller ?? NOBODY);
     return names;
   }
 
@@ -73,18 +76,19 @@ export class ChannelQuota {
   }
 
   #check(names: NewChannels, caller: string | undefined, history: History): void {
-    const added = names.difference(this.#pending).size;
-    if (added === 0) return;
-    const total = history.stats.channels + this.#pending.size;
-    if (total + added > this.#channelsMax) {
+    const amount = names.difference(this.#pending).size;
+    if (amount === 0) return;
+    const owner = caller ?? NOBODY;
+    const request = { amount, isExempt: caller === undefined, beside: history.begun };
+    const bound = this.#begun.boundFor(owner, request);
+    if (bound === undefined) return;
+    if (bound === "all") {
       throw new Refusal(
         "over-limit",
         `Cannot publish: history has its ${this.#channelsMax} channels already`,
       );
     }
-    if (caller === undefined) return;
-    const own = history.channelsOf(caller) + this.#begun.of(caller);
-    if (own + added <= shareOf(this.#channelsMax, total - own)) return;
+    const own = history.begun.of(owner) + this.#begun.of(owner);
     throw new Refusal(
       "over-limit",
       `Cannot publish to another channel: ${own} of the server's ${this.#channelsMax} are yours, ` +

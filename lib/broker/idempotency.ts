@@ -1,8 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
-import { Counts } from "../core/limits.ts";
+import { Quota } from "../core/quota.ts";
 
-/** Keys that are remembered; a caller gets half. */
+/** Keys that are remembered; a caller gets half of what the others leave. */
 export const IDEMPOTENCY_KEYS_MAX = 100_000;
 
 /** What remembering keys needs, and its bounds. */
@@ -10,7 +10,7 @@ export interface IdempotencyOptions {
   readonly clock: Clock;
   /** How long a key is remembered after its request was carried out, in seconds. */
   readonly idempotencyAgeS: number;
-  /** Keys remembered; of one caller at most half of it, so that none can lock the others out. */
+  /** Keys remembered; a caller may have half of what the others leave. */
   readonly idempotencyKeysMax: number;
   /** Called when a key's time is over. */
   readonly onForget?: (request: KeyedRequest) => void;
@@ -51,15 +51,16 @@ export class Idempotency<Result> {
   readonly #running = new Map<string, Running>();
   /** In the order in which they are forgotten. */
   readonly #done = new Map<string, Done<Result>>();
-  readonly #keysByCaller = new Counts();
+  readonly #quota: Quota;
 
   constructor(options: IdempotencyOptions) {
     this.#options = options;
+    this.#quota = new Quota(options.idempotencyKeysMax);
   }
 
   /** Keys remembered, of requests under way and carried out. */
   get size(): number {
-    return this.#running.size + this.#done.size;
+    return this.#quota.total;
   }
 
   /**
@@ -93,7 +94,7 @@ export class Idempotency<Result> {
   restore(request: KeyedRequest, result: Result, ageMs: number): void {
     const name = nameOf(request);
     if (this.#running.has(name) || this.#done.has(name)) return;
-    this.#keysByCaller.add(request.caller);
+    this.#quota.add(request.caller);
     this.#remember(name, request, result, ageMs);
   }
 
@@ -107,7 +108,7 @@ export class Idempotency<Result> {
       this.#remember(name, request, result, 0);
       return result;
     } catch (error) {
-      this.#keysByCaller.remove(caller);
+      this.#quota.remove(caller);
       throw error;
     } finally {
       this.#running.delete(name);
@@ -122,16 +123,14 @@ export class Idempotency<Result> {
   }
 
   #take(caller: string): void {
-    const { idempotencyKeysMax } = this.#options;
-    const taken = this.#keysByCaller.of(caller);
-    if (this.size >= idempotencyKeysMax || taken >= Math.ceil(idempotencyKeysMax / 2)) {
+    if (this.#quota.boundFor(caller) !== undefined) {
       throw new Refusal(
         "over-limit",
         "Cannot remember another Idempotency-Key: send several messages in one request, or wait",
         this.#retryAfterS(),
       );
     }
-    this.#keysByCaller.add(caller);
+    this.#quota.add(caller);
   }
 
   /** Forgets the keys whose time is over. */
@@ -140,7 +139,7 @@ export class Idempotency<Result> {
     for (const [name, { request, forgetAt }] of this.#done) {
       if (forgetAt > now) return;
       this.#done.delete(name);
-      this.#keysByCaller.remove(request.caller);
+      this.#quota.remove(request.caller);
       this.#options.onForget?.(request);
     }
   }

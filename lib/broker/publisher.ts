@@ -3,7 +3,7 @@ import { type Broker, idsOf, type Receipt } from "./broker.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
-import { Rates } from "../core/limits.ts";
+import { RateLimiter } from "../core/rate_limiter.ts";
 import type { Log } from "../observe/log.ts";
 import { checkDraft, dataBytes, type Draft } from "../core/publication.ts";
 
@@ -24,11 +24,12 @@ export type PublishedBy = Pick<Grant, "caller" | "mayManage">;
 /** The one way into the broker: checks names, sizes and rates, whoever publishes and by whatever way. */
 export class Publisher {
   readonly #options: PublisherOptions;
-  readonly #rates: Rates;
+  readonly #rates: RateLimiter;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    this.#rates = new Rates(options.clock, options.publishPerSecondMax);
+    const { clock, publishPerSecondMax: perSecond } = options;
+    this.#rates = new RateLimiter({ clock, perSecond });
   }
 
   /**

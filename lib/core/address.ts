@@ -1,4 +1,4 @@
-import { Slots } from "./limits.ts";
+import { Quota, type QuotaBound } from "./quota.ts";
 
 const GROUPS = 8;
 const NETWORK_GROUPS = 4;
@@ -73,21 +73,22 @@ export interface ConnectionLimits {
 }
 
 /** Counts connections, in all and for each address; those of one network count as one address. */
-export class AddressSlots {
-  readonly #slots: Slots;
+export class ConnectionQuota {
+  readonly #quota: Quota;
   readonly #trustProxy: number;
 
   constructor({ connectionsMax, connectionsPerAddressMax, trustProxy }: ConnectionLimits) {
-    this.#slots = new Slots(connectionsMax, connectionsPerAddressMax);
+    this.#quota = new Quota(connectionsMax, connectionsPerAddressMax);
     this.#trustProxy = trustProxy;
   }
 
-  get taken(): number {
-    return this.#slots.taken;
+  /** Connections that have a slot. */
+  get total(): number {
+    return this.#quota.total;
   }
 
-  /** Takes a slot as `Slots.take()` does; an address that is many clients' counts only towards all. */
-  take(address: string): (() => void) | "all" | "owner" {
-    return this.#slots.take(networkOf(address), isShared(address, this.#trustProxy));
+  /** Takes a slot as `Quota.take()` does; an address that is many clients' counts only towards all. */
+  take(address: string): (() => void) | QuotaBound {
+    return this.#quota.take(networkOf(address), { isExempt: isShared(address, this.#trustProxy) });
   }
 }

@@ -1,6 +1,6 @@
 import { type ConnectionLimits, isShared, networkOf } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
-import { CALLERS_MAX, Rate, Rates } from "../core/limits.ts";
+import { RateLimiter, TokenBucket } from "../core/rate_limiter.ts";
 
 /** Connects at once for each connection that there may be: a client's first, and one to upgrade it. */
 export const CONNECTS_PER_SLOT = 2;
@@ -16,16 +16,16 @@ export const SLOTS_MIN = 50;
 export class ConnectRates {
   readonly #clock: Clock;
   readonly #trustProxy: number;
-  readonly #all: Rate;
-  readonly #addresses: Rates;
+  readonly #all: TokenBucket;
+  readonly #addresses: RateLimiter;
 
   constructor(clock: Clock, limits: ConnectionLimits) {
     const all = burstOf(limits.connectionsMax);
     const each = burstOf(limits.connectionsPerAddressMax);
     this.#clock = clock;
     this.#trustProxy = limits.trustProxy;
-    this.#all = new Rate(all / REFILL_S, clock.monotonic(), all);
-    this.#addresses = new Rates(clock, each / REFILL_S, CALLERS_MAX, each);
+    this.#all = new TokenBucket(all / REFILL_S, clock.monotonic(), all);
+    this.#addresses = new RateLimiter({ clock, perSecond: each / REFILL_S, burst: each });
   }
 
   /**

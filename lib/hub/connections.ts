@@ -1,4 +1,4 @@
-import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
+import { type ConnectionLimits, ConnectionQuota } from "../core/address.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import type { Disconnect } from "../core/errors.ts";
 import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
@@ -25,7 +25,7 @@ const TOLD: readonly RefusalType[] = [
  */
 export class Connections {
   readonly #clock: Clock;
-  readonly #slots: AddressSlots;
+  readonly #slots: ConnectionQuota;
   readonly #rates: ConnectRates;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
@@ -33,7 +33,7 @@ export class Connections {
 
   constructor(clock: Clock, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
     this.#clock = clock;
-    this.#slots = new AddressSlots(limits);
+    this.#slots = new ConnectionQuota(limits);
     this.#rates = new ConnectRates(clock, limits);
     this.#log = log;
     this.#metrics = metrics;
@@ -41,7 +41,7 @@ export class Connections {
 
   /** Connections that have a slot. */
   get taken(): number {
-    return this.#slots.taken;
+    return this.#slots.total;
   }
 
   /** From now on every new connection is refused. */
@@ -53,7 +53,7 @@ export class Connections {
   async gone(ms: number): Promise<void> {
     const clock = this.#clock;
     const deadline = clock.monotonic() + ms;
-    while (this.#slots.taken > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
+    while (this.#slots.total > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
   }
 
   /**

@@ -1,7 +1,7 @@
 import { networkOf } from "../core/address.ts";
 import { BROADCAST, isPattern } from "../core/channel.ts";
 import { Refusal } from "../core/errors.ts";
-import { Counts, shareOf } from "../core/limits.ts";
+import { Quota } from "../core/quota.ts";
 
 /** After how many seconds there may be room again. */
 const RETRY_AFTER_S = 5;
@@ -30,10 +30,11 @@ export class Subscribers<S> {
   readonly #limits: SubscriberLimits;
   readonly #groups = new Map<string, Group<S>>();
   /** How many channels and patterns were begun from each network. */
-  readonly #begun = new Counts();
+  readonly #begun: Quota;
 
   constructor(limits: SubscriberLimits) {
     this.#limits = limits;
+    this.#begun = new Quota(limits.channelsMax);
   }
 
   /** Channels and patterns that have a subscriber. */
@@ -63,20 +64,16 @@ export class Subscribers<S> {
     const wanted = new Set(subscriptions);
     this.checkCount(wanted.union(held));
     const { channelsMax, isShared } = this.#limits;
-    const added = wanted.difference(this.#groups).size;
-    if (added === 0) return;
-    if (this.size + added > channelsMax) {
-      const why = `Cannot subscribe: the server has ${channelsMax} channels`;
-      throw new Refusal("over-limit", why, RETRY_AFTER_S);
-    }
-    const own = this.#begun.of(networkOf(address));
-    if (own + added <= shareOf(channelsMax, this.size - own) || isShared(address)) return;
-    throw new Refusal(
-      "over-limit",
-      `Cannot subscribe: ${own} of the server's ${channelsMax} channels were begun from your ` +
-        "address, and the rest is for others; use those, or wait until they are over",
-      RETRY_AFTER_S,
-    );
+    const amount = wanted.difference(this.#groups).size;
+    if (amount === 0) return;
+    const network = networkOf(address);
+    const bound = this.#begun.boundFor(network, { amount, isExempt: isShared(address) });
+    if (bound === undefined) return;
+    const why = bound === "all"
+      ? `the server has ${channelsMax} channels`
+      : `${this.#begun.of(network)} of the server's ${channelsMax} channels were begun from your ` +
+        "address, and the rest is for others; use those, or wait until they are over";
+    throw new Refusal("over-limit", `Cannot subscribe: ${why}`, RETRY_AFTER_S);
   }
 
   /** Throws a `Refusal` if these are more than one session can have. */

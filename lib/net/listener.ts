@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { AddressSlots, type ConnectionLimits } from "../core/address.ts";
+import { type ConnectionLimits, ConnectionQuota } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
 import { problem } from "../http/problem.ts";
@@ -115,7 +115,7 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
     handshakeTimeoutMs: options.config.handshakeTimeoutMs,
     credentials,
     target: server.port,
-    slots: new AddressSlots(connectionLimits(options.config)),
+    slots: new ConnectionQuota(connectionLimits(options.config)),
   });
   let port: number;
   try {

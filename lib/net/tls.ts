@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import type { AddressSlots } from "../core/address.ts";
+import type { ConnectionQuota } from "../core/address.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { Deadlines } from "../core/deadlines.ts";
 import { CertificateError } from "../core/errors.ts";
@@ -20,7 +20,7 @@ export interface TlsFrontOptions {
   /** The plain server's port on 127.0.0.1. */
   readonly target: number;
   /** For each connection one; what has none is closed at once. */
-  readonly slots: AddressSlots;
+  readonly slots: ConnectionQuota;
   readonly clock: Clock;
   /** A client that has not finished the handshake by then is cut, and so is one that then is silent. */
   readonly handshakeTimeoutMs: number;

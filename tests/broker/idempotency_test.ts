@@ -103,19 +103,19 @@ Deno.test("once() remembers a key for its time, counted from when it was carried
 
 Deno.test("once() refuses a new key where there is no room, and forgets none for it", async () => {
   const { clock, idempotency, calls } = setUp({ idempotencyKeysMax: 4 });
-  for (const [key, caller] of [["1", "a"], ["2", "a"], ["3", "b"], ["4", "b"]] as const) {
+  for (const [key, caller] of [["1", "a"], ["2", "a"], ["3", "b"], ["4", "c"]] as const) {
     await idempotency.once(request(key, caller), calls.act);
     clock.advance(1500);
   }
-  const refused = await refusalOf(idempotency.once(request("5", "c"), calls.act));
+  const refused = await refusalOf(idempotency.once(request("5", "d"), calls.act));
   assertEquals(refused, ["over-limit", 294]);
   assertEquals(await idempotency.once(request("1", "a"), calls.act), 1);
   clock.advance(294_000);
-  assertEquals(await idempotency.once(request("5", "c"), calls.act), 5);
+  assertEquals(await idempotency.once(request("5", "d"), calls.act), 5);
   assertEquals(idempotency.size, 4);
 });
 
-Deno.test("once() gives one caller half of the room at most, done and under way", async () => {
+Deno.test("once() gives a caller half of the room that the others leave, done and under way", async () => {
   const { idempotency, calls } = setUp({ idempotencyKeysMax: 5 });
   const first = Promise.withResolvers<number>();
   const running = idempotency.once(request("1"), () => first.promise);
@@ -123,6 +123,10 @@ Deno.test("once() gives one caller half of the room at most, done and under way"
   await idempotency.once(request("3"), calls.act);
   assertEquals(await refusalOf(idempotency.once(request("4"), calls.act)), ["over-limit", 300]);
   assertEquals(await idempotency.once(request("1", "b"), calls.act), 3);
+  assertEquals(await refusalOf(idempotency.once(request("2", "b"), calls.act)), [
+    "over-limit",
+    300,
+  ]);
   assertEquals(await idempotency.once(request("2"), calls.act), 1);
   first.resolve(0);
   await running;

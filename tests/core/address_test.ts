@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { AddressSlots, isLoopback, networkOf } from "../../lib/core/address.ts";
+import { ConnectionQuota, isLoopback, networkOf } from "../../lib/core/address.ts";
 
 Deno.test("networkOf() takes an IPv4 address as it is, and of an IPv6 address its /64", () => {
   const cases: readonly [address: string, network: string][] = [
@@ -37,8 +37,12 @@ Deno.test("networkOf() takes an IPv4 address as it is, and of an IPv6 address it
   for (const [address, network] of cases) assertEquals(networkOf(address), network, address);
 });
 
-Deno.test("AddressSlots counts the addresses of one network together", () => {
-  const slots = new AddressSlots({ connectionsMax: 9, connectionsPerAddressMax: 2, trustProxy: 0 });
+Deno.test("ConnectionQuota counts the addresses of one network together", () => {
+  const slots = new ConnectionQuota({
+    connectionsMax: 9,
+    connectionsPerAddressMax: 2,
+    trustProxy: 0,
+  });
   const isTaken = (address: string) => typeof slots.take(address) === "function";
   assertEquals(["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(isTaken), [true, true, false]);
   assertEquals(["2001:db8:0:1::1", "192.0.2.1", "::ffff:192.0.2.1"].map(isTaken), [
@@ -46,7 +50,7 @@ Deno.test("AddressSlots counts the addresses of one network together", () => {
     true,
     true,
   ]);
-  assertEquals([slots.take("192.0.2.1"), slots.taken], ["owner", 5]);
+  assertEquals([slots.take("192.0.2.1"), slots.total], ["owner", 5]);
   assertEquals(["::1", "::1", "::1", "::1"].map(isTaken), [true, true, true, true]);
   assertEquals(slots.take("192.0.2.2"), "all");
 });

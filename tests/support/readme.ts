@@ -11,7 +11,7 @@ import { type Disconnect, DISCONNECTS } from "../../lib/core/errors.ts";
 import { CLOCK_SKEW_MS, REFRESH_GRACE_MS } from "../../lib/core/grant.ts";
 import { GAPS_MAX } from "../../lib/broker/journal.ts";
 import { APPLY_TIMEOUT_MS } from "../../lib/broker/log_broker.ts";
-import { CALLERS_MAX } from "../../lib/core/limits.ts";
+import { CALLERS_MAX } from "../../lib/core/rate_limiter.ts";
 import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/connect_rates.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import { SILENT_BEATS_MAX } from "../../lib/protocols/websocket/endpoint.ts";
@@ -158,9 +158,13 @@ function boundsTable(): string {
     ["entries in one answer about presence", BOUNDS.presenceMax, "`count` has them all"],
     ["who came and left, in one event", ENTRIES_MAX, "several events"],
     ["from one telling of presence to the next", seconds(TELL_INTERVAL_MS), "told together"],
-    ["callers whose rates are remembered", CALLERS_MAX, "the idlest is forgotten"],
     [
-      "Idempotency-Keys remembered; a caller gets half",
+      "callers whose rates are remembered",
+      `${CALLERS_MAX} to ${2 * CALLERS_MAX}`,
+      "those idle for longest are forgotten",
+    ],
+    [
+      "Idempotency-Keys remembered; a caller gets half of what others leave",
       BOUNDS.idempotencyKeysMax,
       rejected("over-limit"),
     ],

@@ -1,4 +1,4 @@
-import { AddressSlots, type ConnectionLimits } from "../../lib/core/address.ts";
+import { type ConnectionLimits, ConnectionQuota } from "../../lib/core/address.ts";
 import { TlsFront, type TlsFrontOptions } from "../../lib/net/tls.ts";
 import type { TestCertificate } from "./certificates.ts";
 import { deadline, eventually } from "./deadline.ts";
@@ -6,9 +6,9 @@ import { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";
 
 /** Slots that exempt nobody. */
-export function slots(limits: Partial<ConnectionLimits> = {}): AddressSlots {
+export function slots(limits: Partial<ConnectionLimits> = {}): ConnectionQuota {
   const bounds = { connectionsMax: 100, connectionsPerAddressMax: 100, trustProxy: 1 };
-  return new AddressSlots({ ...bounds, ...limits });
+  return new ConnectionQuota({ ...bounds, ...limits });
 }
 
 /** A TLS front before a plain TCP server that the test plays. */

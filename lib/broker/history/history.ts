@@ -3,7 +3,7 @@ import { ChannelLog, type Span } from "./channel_log.ts";
 import type { ChannelInfo, HistoryPage, HistoryQuery, HistoryStats } from "../broker.ts";
 import { Holders } from "./eviction.ts";
 import { gather, GATHERED_PAGES } from "./gather.ts";
-import { Counts } from "../../core/limits.ts";
+import { Quota } from "../../core/quota.ts";
 import { formatPosition, type Position, type Publication } from "../../core/publication.ts";
 import { isMoment, type Since } from "../../core/since.ts";
 import { SortedLogs } from "./sorted_logs.ts";
@@ -39,6 +39,8 @@ const CHANNELS_PER_SLOT = 8;
  * the wall clock is set.
  */
 export class History {
+  /** The channels that each caller has begun. */
+  readonly begun: Quota;
   readonly #epoch: string;
   readonly #limits: HistoryLimits;
   readonly #onEvict: ((publication: Publication, isLast: boolean) => void) | undefined;
@@ -46,8 +48,6 @@ export class History {
   readonly #sortedLogs = new SortedLogs();
   readonly #timeline = new Timeline();
   readonly #holders = new Holders();
-  /** How many channels each caller has begun. */
-  readonly #begun = new Counts();
   #publications = 0;
   #bytes = 0;
   #offset: number;
@@ -66,6 +66,7 @@ export class History {
     this.#offset = start.offset;
     this.#forgottenOffset = start.offset;
     this.#limits = limits;
+    this.begun = new Quota(limits.channelsMax);
     this.#onEvict = onEvict;
   }
 
@@ -81,11 +82,6 @@ export class History {
   /** Whoever began `channel`, "" if nobody in particular; undefined if nothing is kept of it. */
   beganBy(channel: string): string | undefined {
     return this.#logs.get(channel)?.beganBy;
-  }
-
-  /** How many channels `caller` has begun. */
-  channelsOf(caller: string): number {
-    return this.#begun.of(caller);
   }
 
   /**
@@ -221,7 +217,7 @@ export class History {
       log = new ChannelLog(channel, beganBy);
       this.#logs.set(channel, log);
       this.#sortedLogs.add(log);
-      this.#begun.add(beganBy);
+      this.begun.add(beganBy);
     }
     return log;
   }
@@ -261,6 +257,6 @@ export class History {
     this.#holders.take(log);
     this.#logs.delete(log.channel);
     this.#sortedLogs.remove(log);
-    this.#begun.remove(log.beganBy);
+    this.begun.remove(log.beganBy);
   }
 }

@@ -1,6 +1,6 @@
 import { type Bytes, type Decoded, type EngineCodec, failure, type Packet } from "./codec.ts";
 import { type Disconnect, DISCONNECTS, invitesBack, Refusal } from "../../core/errors.ts";
-import { Rate } from "../../core/limits.ts";
+import { TokenBucket } from "../../core/rate_limiter.ts";
 import { randomId } from "../../core/random.ts";
 import type { Goodbye } from "./goodbyes.ts";
 import { closeHeard, type EngineHandshake, type EngineLimits, openPacket } from "./handshake.ts";
@@ -67,7 +67,7 @@ export class EngineSocket {
   #upgrade: Upgrade | undefined;
   #isPosting = false;
   /** Of packets that are posted; frames are counted where they arrive. */
-  #rate: Rate | undefined;
+  #rate: TokenBucket | undefined;
   /** Why the session ends as soon as its upgrade is over. */
   #closing: Disconnect | undefined;
   #closed = false;
@@ -225,7 +225,7 @@ export class EngineSocket {
 
   #mayReceive(): boolean {
     const { clock, inboundPerSecondMax } = this.#limits;
-    this.#rate ??= new Rate(inboundPerSecondMax, clock.monotonic());
+    this.#rate ??= new TokenBucket(inboundPerSecondMax, clock.monotonic());
     return this.#rate.take(clock.monotonic());
   }
 

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
-import { Rate } from "../../core/limits.ts";
+import { TokenBucket } from "../../core/rate_limiter.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { Format, Frame, Transport } from "../../core/transport.ts";
 import { dropIdleTimer } from "./idle_timer.ts";
@@ -105,7 +105,7 @@ export class Socket {
   readonly #socket: WebSocket;
   readonly #options: SocketOptions;
   readonly #events: SocketEvents;
-  readonly #rate: Rate;
+  readonly #rate: TokenBucket;
   #closing = false;
   #closed = false;
 
@@ -113,7 +113,7 @@ export class Socket {
     this.#socket = socket;
     this.#options = options;
     this.#events = events;
-    this.#rate = new Rate(options.inboundPerSecondMax, options.clock.monotonic());
+    this.#rate = new TokenBucket(options.inboundPerSecondMax, options.clock.monotonic());
     options.handshakes.start(this);
     for (const type of EVENT_TYPES) socket.addEventListener(type, this);
   }

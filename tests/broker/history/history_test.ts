@@ -395,7 +395,7 @@ Deno.test("History.beganBy() names whoever began a channel of which something is
   history.append(publication(3, "c"), 0, "later", "first");
   history.append(publication(4, "c"), 0, "second");
   assertEquals(["a", "c", "d"].map((name) => history.beganBy(name)), ["", "first", undefined]);
-  assertEquals([history.channelsOf("first"), history.channelsOf("later")], [1, 0]);
+  assertEquals([history.begun.of("first"), history.begun.of("later")], [1, 0]);
 });
 
 Deno.test("History.restore() takes over what an earlier run knew", () => {
