@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { type Import, listFiles, readImports, ROOT } from "./support/modules.ts";
 
 const BASE = ["core", "config", "observe"];
-const MIDDLE = ["hub", "http", "auth", "broker", ...BASE];
+const MIDDLE = ["hub", "http", "cluster", "auth", "broker", ...BASE];
 
 /** What each layer may import beside itself. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
@@ -12,6 +12,7 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   broker: BASE,
   auth: BASE,
   hub: ["broker", ...BASE],
+  cluster: ["broker", ...BASE],
   http: ["hub", "auth", "broker", ...BASE],
   api: MIDDLE,
   protocols: MIDDLE,

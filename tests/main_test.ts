@@ -8,6 +8,7 @@ import { deadline, eventually } from "./support/deadline.ts";
 import { HANDSHAKE, RawConnection, request } from "./support/raw.ts";
 import { command, startChild } from "./support/server.ts";
 import { Client } from "./support/socket.ts";
+import { freePort } from "./support/free_port.ts";
 
 /** Runs the program to its end. */
 async function run(args: string[], env: Record<string, string> = {}) {
@@ -183,11 +184,6 @@ Deno.test("--log-level leaves out what matters less", async () => {
 });
 
 /** A port that nobody listens on just now. */
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
-}
-
 Deno.test("nothing that a peer sends breaks a line of the log or commands a terminal", async () => {
   const args = ["--inbound-per-second-max", "1", "--publish-bytes-max", "30"];
   await using server = await startChild(args);

@@ -3,6 +3,7 @@ import { makeCertificate, TemporaryFolder, trusting } from "./support/certificat
 import { readDoc } from "./support/docs.ts";
 import { deadline } from "./support/deadline.ts";
 import { readLines } from "./support/server.ts";
+import { freePort } from "./support/free_port.ts";
 
 // The permissions that the pages give a server, tried as they stand but for ports and folders.
 const OPERATE = await readDoc("operate");
@@ -27,11 +28,6 @@ interface Attempt {
 
 const KEY = "0123456789abcdef";
 const CLIENT = "192.0.2.7";
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "0.0.0.0", port: 0 });
-  return listener.addr.port;
-}
 
 /** Runs the program with these arguments of `deno`, and asks it for what it does. */
 async function attempt(args: readonly string[], client?: Deno.HttpClient): Promise<Attempt> {

@@ -77,10 +77,7 @@ export class Idempotency<Result> {
       const known = done?.request ?? this.#running.get(name);
       if (known === undefined) return await this.#run(name, request, act);
       if (known.fingerprint !== request.fingerprint) {
-        throw new Refusal(
-          "conflict",
-          "This Idempotency-Key stands for another request: send each request under a key of its own",
-        );
+        throw keyConflict();
       }
       if (done !== undefined) return done.result;
       await this.#running.get(name)?.over;
@@ -155,4 +152,12 @@ export class Idempotency<Result> {
 /** The name of a key; no two have the same, as no caller's name has a line break. */
 export function nameOf({ caller, key }: KeyedRequest): string {
   return `${caller}\n${key}`;
+}
+
+/** The refusal of a key that stands for another request. */
+export function keyConflict(): Refusal {
+  return new Refusal(
+    "conflict",
+    "This Idempotency-Key stands for another request: send each request under a key of its own",
+  );
 }

@@ -24,7 +24,7 @@ export interface Logged {
 export interface Gap {
   readonly after: number;
   readonly until: number;
-  /** The highest of these offsets that a client is known to have seen; undefined if none is known. */
+  /** Offsets that clients have seen up to here are known to be lost; undefined if none are. */
   readonly seen?: number | undefined;
 }
 
@@ -65,6 +65,8 @@ export interface Kept {
 export interface Feed {
   /** Gets the entries after a position, in order; those that it has had do no harm. */
   onEntries(entries: readonly Entry[]): void;
+  /** The journal is away for now, or back. It goes on by itself, and refuses what it cannot append. */
+  onHealth(isUp: boolean, why: string): void;
   /** The feed is over and `why`; the broker opens the journal again. */
   onLost(why: string): void;
 }

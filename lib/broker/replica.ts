@@ -64,12 +64,12 @@ export class Replica {
 
   /** Goes on behind a gap that is due. */
   skip(gap: Gap): void {
-    const { after, until, seen = after } = gap;
+    const { until, seen = 0 } = gap;
     this.#offset = until;
     const gaps = [...this.#gaps, gap];
     const dropped = gaps.length > GAPS_MAX ? gaps.shift() : undefined;
     this.#gaps = gaps;
-    this.history.skip(until, Math.max(seen > after ? seen : 0, dropped?.until ?? 0));
+    this.history.skip(until, Math.max(seen, dropped?.until ?? 0));
   }
 
   /**

@@ -2,6 +2,7 @@
 
 import { isSubscription } from "../core/channel.ts";
 import { isOriginPattern } from "../core/origin.ts";
+import { isRedisUrl } from "../core/redis_url.ts";
 import { boolean, choice, integer, list, type Option, text } from "./option.ts";
 import type { Config, OptionKey } from "./values.ts";
 
@@ -47,6 +48,8 @@ const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
 /** RFC 9110 section 5.1. */
 const isHeaderName = (text: string) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text);
 const isFileName = (text: string) => !text.includes("\0");
+
+const isNodeName = (text: string) => /^[\w.:-]{1,64}$/.test(text);
 
 const YEAR_S = 31_536_000;
 const MIB = 1024 ** 2;
@@ -182,6 +185,32 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       isFileName,
     ),
     storeSync: choice("normal", ["normal", "full"], "MODE", "how hard the file is synced"),
+  }),
+  ...group("Cluster", {
+    redis: {
+      ...text(
+        "",
+        "URL",
+        "Redis 7 or Valkey that keeps the log of many nodes",
+        "a URL such as redis://10.0.0.5:6379/0 or redis+sentinel://s1,s2,s3/main",
+        (text) => text === "" || isRedisUrl(text),
+      ),
+      mayHoldSecret: true,
+    },
+    node: text(
+      "",
+      "NAME",
+      "name of this node in logs and lists; random if not given",
+      "1 to 64 of A-Z a-z 0-9 _ . : -",
+      (text) => text === "" || isNodeName(text),
+    ),
+    redisName: text(
+      "hark",
+      "NAME",
+      "tells the logs of several clusters on one Redis apart",
+      "1 to 64 of A-Z a-z 0-9 _ . : -",
+      isNodeName,
+    ),
   }),
   ...group("Bounds of a session", {
     heartbeatS: integer(

@@ -43,6 +43,11 @@ export interface Config {
   readonly store: string;
   readonly storeSync: "normal" | "full";
 
+  // Cluster
+  readonly redis: string;
+  readonly redisName: string;
+  readonly node: string;
+
   // Bounds of a session
   readonly heartbeatS: number;
   readonly outboundBytesMax: number;

@@ -41,14 +41,19 @@ interface Change {
  */
 export class Presence {
   readonly #clock: Clock;
+  readonly #onWatch: (channel: string, isWatched: boolean) => void;
+  /** By channel, what to call with each change at this node. */
+  readonly #followers = new Map<string, (change: PresenceChange) => void>();
   readonly #watchers = new Map<string, Set<Watcher>>();
   readonly #changes = new Map<string, Change>();
   /** No message goes out before. */
   #quietUntil = -Infinity;
   #timer: Timer | undefined;
 
-  constructor(clock: Clock) {
+  /** `onWatch` is called when a channel gets its first watcher, and when it has lost its last. */
+  constructor(clock: Clock, onWatch: (channel: string, isWatched: boolean) => void = () => {}) {
     this.#clock = clock;
+    this.#onWatch = onWatch;
   }
 
   /** Channels that somebody watches. */
@@ -60,8 +65,9 @@ export class Presence {
   watch(channel: string, watcher: Watcher): void {
     if (isPattern(channel)) return;
     const watchers = this.#watchers.get(channel);
-    if (watchers === undefined) this.#watchers.set(channel, new Set([watcher]));
-    else watchers.add(watcher);
+    if (watchers !== undefined) return void watchers.add(watcher);
+    this.#watchers.set(channel, new Set([watcher]));
+    this.#onWatch(channel, true);
   }
 
   /** Sends `watcher` nothing more of `channel`. */
@@ -69,10 +75,26 @@ export class Presence {
     const watchers = this.#watchers.get(channel);
     if (!watchers?.delete(watcher) || watchers.size > 0) return;
     this.#watchers.delete(channel);
-    this.#changes.delete(channel);
-    if (this.#watchers.size > 0) return;
-    this.#timer?.cancel();
-    this.#timer = undefined;
+    this.#onWatch(channel, false);
+    this.#dropUnheard(channel);
+  }
+
+  /** Calls `onChange` from now on with what changes on `channel` at this node. */
+  follow(channel: string, onChange: (change: PresenceChange) => void): void {
+    this.#followers.set(channel, onChange);
+  }
+
+  /** Ends that. */
+  unfollow(channel: string): void {
+    this.#followers.delete(channel);
+    this.#dropUnheard(channel);
+  }
+
+  /** Sends the watchers of a channel what has changed at another node. */
+  relay(change: PresenceChange): void {
+    const joined = new Map(change.joined.map((entry) => [entry.client, entry]));
+    const left = new Map(change.left.map((entry) => [entry.client, entry]));
+    for (const part of parts(change.channel, { joined, left })) this.#send(part);
   }
 
   /** Somebody has come to `channel`. */
@@ -93,8 +115,21 @@ export class Presence {
     change.left.set(entry.client, entry);
   }
 
+  /** Drops what has changed where nobody is there to hear it. */
+  #dropUnheard(channel: string): void {
+    if (this.#isHeard(channel)) return;
+    this.#changes.delete(channel);
+    if (this.#changes.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  #isHeard(channel: string): boolean {
+    return this.#watchers.has(channel) || this.#followers.has(channel);
+  }
+
   #change(channel: string): Change | undefined {
-    if (!this.#watchers.has(channel)) return undefined;
+    if (!this.#isHeard(channel)) return undefined;
     let change = this.#changes.get(channel);
     if (change === undefined) {
       change = { joined: new Map(), left: new Map() };
@@ -118,7 +153,10 @@ export class Presence {
     // Before anything is written: a watcher that is ended for being slow is a change of its own.
     this.#changes.clear();
     for (const [channel, change] of changes) {
-      for (const part of parts(channel, change)) this.#send(part);
+      for (const part of parts(channel, change)) {
+        this.#send(part);
+        this.#followers.get(channel)?.(part);
+      }
     }
     const now = this.#clock.monotonic();
     this.#quietUntil = now + Math.max(TELL_INTERVAL_MS, TELL_SHARE * (now - startedAt));

@@ -21,14 +21,14 @@ import {
 
 /**
  * Tests what `Broker` promises, on journals that `create` makes, whose log is empty; `canReopen` if all
- * that they keep can be read again when a feed was lost.
+ * that they keep can be read again when a feed was lost; `hasOwnTime` if their time is not the clock's.
  */
 export function brokerContract(
   name: string,
   create: (clock: Clock) => Journal,
-  { canReopen }: { canReopen: boolean },
+  { canReopen, hasOwnTime = false }: { canReopen: boolean; hasOwnTime?: boolean },
 ): void {
-  keysContract(name, create);
+  keysContract(name, create, hasOwnTime);
   feedContract(name, create, canReopen);
 
   interface Context {
@@ -98,13 +98,14 @@ export function brokerContract(
     const drafts = datas.map((data, index) => draft(`a.${index}`, data, `event é ${index}`));
     const receipt = await broker.publish({ drafts });
     const { epoch } = broker.position;
-    assertEquals(receipt, { epoch, offset: 1, count: drafts.length, time: clock.now() });
+    const time = hasOwnTime ? receipt.time : clock.now();
+    assertEquals(receipt, { epoch, offset: 1, count: drafts.length, time });
     const expected = drafts.map((draft, index) => ({
       ...draft,
       id: `${broker.position.epoch}-${index + 1}`,
       epoch: broker.position.epoch,
       offset: index + 1,
-      time: clock.now(),
+      time,
     }));
     await deliveries.offsets(drafts.length);
     assertEquals(deliveries.publications.map(fields), expected);

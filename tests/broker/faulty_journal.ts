@@ -19,6 +19,8 @@ export class FaultyJournal implements Journal {
   isAway = false;
   /** What it feeds does not arrive. */
   isSilent = false;
+  /** Entries that did not arrive. */
+  swallowed = 0;
   #inner: Journal;
   #feed: Feed | undefined;
   #fed: Entry[] = [];
@@ -78,13 +80,17 @@ export class FaultyJournal implements Journal {
 
   follow(after: Position, feed: Feed): void {
     this.#feed = feed;
-    this.#inner.follow(after, {
+    const { epoch, offset } = after;
+    const isMoved = offset >= this.#movedFrom + this.#movedBy;
+    this.#inner.follow({ epoch, offset: isMoved ? offset - this.#movedBy : offset }, {
       onEntries: (entries) => {
         const moved = entries.map((entry) => isGap(entry) ? entry : this.#move(entry));
         for (const entry of moved) if (!isGap(entry)) this.#end = entry.publication.offset;
         this.#fed.push(...moved);
-        if (!this.isSilent) this.#feed?.onEntries(moved);
+        if (this.isSilent) this.swallowed += moved.length;
+        else this.#feed?.onEntries(moved);
       },
+      onHealth: (isUp, why) => this.#feed?.onHealth(isUp, why),
       onLost: (why) => this.lose(why),
     });
   }

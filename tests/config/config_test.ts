@@ -131,6 +131,12 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
     right: { "": "", "data/hark.db": "data/hark.db" },
     wrong: ["a\0b"],
   },
+  redis: {
+    right: { "": "", "redis://h": "redis://h", "redis+sentinel://a,b/m": "redis+sentinel://a,b/m" },
+    wrong: ["h", "http://h", "redis://", "redis://h:0", "redis+sentinel://a,b"],
+  },
+  node: { right: { "": "", "a.B_1:c-d": "a.B_1:c-d" }, wrong: ["a b", "é", "a".repeat(65)] },
+  redisName: { right: { "shop-1": "shop-1" }, wrong: ["", "{a}", "a b", "a".repeat(65)] },
 };
 
 /** Values of an option that its kind makes right or wrong. */

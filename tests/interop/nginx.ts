@@ -1,6 +1,7 @@
 import type { TestCertificate } from "../support/certificates.ts";
 import { deadline } from "../support/deadline.ts";
 import { readDoc } from "../support/docs.ts";
+import { freePort } from "../support/free_port.ts";
 
 /** operate.md's recipe, which belongs into nginx's `http` block. */
 const RECIPE = /```nginx\n(.*?)```/s.exec(await readDoc("operate"))![1]!;
@@ -84,11 +85,6 @@ export class Nginx implements AsyncDisposable {
       throw error;
     }
   }
-}
-
-function freePort(): number {
-  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
-  return listener.addr.port;
 }
 
 function configure(

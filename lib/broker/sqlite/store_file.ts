@@ -61,13 +61,16 @@ export function checkIdentity(id: number, version: number, isEmpty: boolean): vo
  * cannot be made, also where a link to it leads nowhere.
  */
 export function createPrivately(file: string): void {
-  const { NotFound, PermissionDenied } = Deno.errors;
+  const { AlreadyExists, NotFound, PermissionDenied } = Deno.errors;
   // One that is there is left alone: to close it again would drop the locks that SQLite has on it.
   if (!isMissing(file)) return;
   try {
-    Deno.openSync(file, { write: true, create: true, mode: 0o600 }).close();
+    Deno.openSync(file, { write: true, createNew: true, mode: 0o600 }).close();
   } catch (error) {
-    if (!(error instanceof NotFound || error instanceof PermissionDenied)) throw error;
+    const isOutOfReach = [AlreadyExists, NotFound, PermissionDenied].some((type) =>
+      error instanceof type
+    );
+    if (!isOutOfReach) throw error;
     throw new Error(OUT_OF_REACH);
   }
 }

@@ -1,0 +1,178 @@
+import type { Clock } from "../../core/clock.ts";
+import { Arrivals } from "../arrivals.ts";
+import type { Receipt } from "../broker.ts";
+import { keyConflict, type KeyedRequest } from "../idempotency.ts";
+import type { JournalBatch } from "../journal.ts";
+import { ConnectionLost } from "./connection.ts";
+import { draftArguments, type StreamEntry } from "./entries.ts";
+import { isPassing, refusalOf, StaleLogError } from "./errors.ts";
+import type { LinkKeeper } from "./keeper.ts";
+import type { RedisLink } from "./link.ts";
+import type { Reply } from "./resp.ts";
+import { type RedisKeys, SCRIPTS } from "./scripts.ts";
+
+/** What appending needs, and how much Redis keeps. */
+export interface AppenderOptions {
+  readonly clock: Clock;
+  readonly keeper: LinkKeeper;
+  readonly keys: RedisKeys;
+  readonly node: string;
+  readonly historyCount: number;
+  readonly historyAgeS: number;
+  readonly idempotencyAgeS: number;
+}
+
+/** How long a batch waits for Redis to be back. */
+export const QUEUE_MS = 1000;
+/** Entries of the log: a node that is further behind loads anew. */
+export const LOG_ENTRIES_MAX = 65_536;
+
+/** A batch under way. */
+interface Pending {
+  readonly count: number;
+  /** Set when the batch comes back by the feed. */
+  receipt?: Receipt;
+}
+
+/**
+ * Appends batches. Each carries a reference: where a reply is lost, the feed shows whether the batch
+ * was kept, and only one that was not is sent again.
+ */
+export class Appender {
+  readonly #options: AppenderOptions;
+  readonly #pending = new Map<string, Pending>();
+  readonly #appending = new Set<Promise<Receipt>>();
+  readonly #arrivals: Arrivals;
+  /** How far the feed has come. */
+  #fedOffset = 0;
+  /** The highest offset that was fed or acknowledged. */
+  #seen = 0;
+  #batches = 0;
+
+  constructor(options: AppenderOptions) {
+    this.#options = options;
+    this.#arrivals = new Arrivals(options.clock);
+  }
+
+  /** The highest offset that this node knows to be given. */
+  get seen(): number {
+    return this.#seen;
+  }
+
+  /** The feed begins behind `offset`, maybe in another log. */
+  begin(offset: number): void {
+    this.#fedOffset = this.#seen = offset;
+  }
+
+  /** The feed has brought these entries. */
+  fed(entries: readonly StreamEntry[], epoch: string): void {
+    for (const { offset, fields } of entries) {
+      const pending = this.#pending.get(fields.get("r") ?? "");
+      if (pending === undefined) continue;
+      pending.receipt ??= { epoch, offset, count: pending.count, time: Number(fields.get("t")) };
+    }
+    this.#fedOffset = entries.at(-1)?.offset ?? this.#fedOffset;
+    this.#seen = Math.max(this.#seen, this.#fedOffset);
+    this.#arrivals.arrived(this.#fedOffset);
+  }
+
+  /** Resolves when all that was appended is answered and fed, or after a short while. */
+  async settle(): Promise<void> {
+    await Promise.allSettled(this.#appending);
+    if (this.#fedOffset < this.#seen) await this.#arrivals.wait(this.#seen, QUEUE_MS);
+    this.#arrivals.giveUp();
+  }
+
+  /** Appends a batch. Throws a `Refusal`: `conflict`, or `unavailable` after a short while. */
+  async append(batch: JournalBatch): Promise<Receipt> {
+    const appended = this.#append(batch);
+    this.#appending.add(appended);
+    try {
+      return await appended;
+    } finally {
+      this.#appending.delete(appended);
+    }
+  }
+
+  async #append(batch: JournalBatch): Promise<Receipt> {
+    const { clock, keeper, keys, node } = this.#options;
+    const reference = `${node}:${++this.#batches}`;
+    const pending: Pending = { count: batch.drafts.length };
+    const key = batch.once && keys.idempotency(await hashOf(batch.once));
+    const giveUpAt = clock.monotonic() + QUEUE_MS;
+    const leftMs = () => giveUpAt - clock.monotonic();
+    this.#pending.set(reference, pending);
+    try {
+      for (let attempt = 1;; attempt++) {
+        const link = keeper.link ?? await keeper.wait(leftMs());
+        if (attempt > 1) await this.#catchUp(link, leftMs());
+        if (pending.receipt !== undefined) return pending.receipt;
+        try {
+          return this.#read(await this.#send(link, batch, reference, key), link, pending.count);
+        } catch (error) {
+          if (!isPassing(error)) throw error;
+          keeper.drop(link, error);
+        }
+      }
+    } catch (error) {
+      throw refusalOf(error);
+    } finally {
+      this.#pending.delete(reference);
+    }
+  }
+
+  /** Waits until the feed has shown everything that was kept when the log was opened. */
+  async #catchUp({ offset }: RedisLink, timeoutMs: number): Promise<void> {
+    if (this.#fedOffset >= offset) return;
+    if (await this.#arrivals.wait(offset, Math.max(0, timeoutMs))) return;
+    throw new ConnectionLost("the feed is not back in time");
+  }
+
+  #send(
+    { commands, epoch, run }: RedisLink,
+    batch: JournalBatch,
+    reference: string,
+    key: string | undefined,
+  ): Promise<Reply> {
+    const { keys, historyCount, historyAgeS, idempotencyAgeS } = this.#options;
+    const { caller = "", once } = batch;
+    // One more than is kept: a node that loads it finds what the channel has lost.
+    const limits = [historyCount + 1, Math.ceil(historyAgeS), LOG_ENTRIES_MAX];
+    return SCRIPTS.append.run(
+      commands,
+      [keys.meta, keys.log, keys.channels, keys.channelStart, ...(key === undefined ? [] : [key])],
+      [
+        ...[epoch, run, this.#seen],
+        ...limits,
+        ...[caller, reference, once?.fingerprint ?? "", Math.ceil(idempotencyAgeS)],
+        ...draftArguments(batch),
+      ],
+    );
+  }
+
+  #read(reply: Reply, { epoch }: RedisLink, count: number): Receipt {
+    const [outcome, ...rest] = reply as readonly string[];
+    switch (outcome) {
+      case "ok": {
+        const [offset, time] = rest.map(Number);
+        this.#seen = Math.max(this.#seen, offset! + count - 1);
+        return { epoch, offset: offset!, count, time: time! };
+      }
+      case "again": {
+        const [first = "", ...numbers] = rest;
+        const [offset, keptCount, time] = numbers.map(Number);
+        return { epoch: first, offset: offset!, count: keptCount!, time: time! };
+      }
+      case "conflict":
+        throw keyConflict();
+      default:
+        throw new StaleLogError("the log was taken over or made anew");
+    }
+  }
+}
+
+/** The same for no two requests, whatever caller and key are. */
+async function hashOf({ caller, key }: KeyedRequest): Promise<string> {
+  const bytes = new TextEncoder().encode(`${caller}\n${key}`);
+  return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();
+}

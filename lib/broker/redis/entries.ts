@@ -1,0 +1,95 @@
+import { type Data, type Position, Publication } from "../../core/publication.ts";
+import type { Gap, JournalBatch, Logged } from "../journal.ts";
+import type { Reply } from "./resp.ts";
+
+/** One entry of a stream, as Redis answers it. */
+export interface StreamEntry {
+  /** `<offset>-<number>`: the position in the stream. */
+  readonly id: string;
+  readonly offset: number;
+  readonly fields: ReadonlyMap<string, string>;
+}
+
+/** Stands for "whoever publishes has begun the channel". */
+const SAME_CALLER = "=";
+
+/** Reads entries as XRANGE answers them. Throws a `TypeError` on anything else. */
+export function readEntries(reply: Reply): StreamEntry[] {
+  if (!Array.isArray(reply)) throw unexpected(reply);
+  return (reply as readonly Reply[]).map(readEntry);
+}
+
+/** Reads what XREAD answers: entries by stream, none if the time was over. */
+export function readStreams(reply: Reply): Map<string, StreamEntry[]> {
+  const streams = reply ?? [];
+  if (!Array.isArray(streams)) throw unexpected(reply);
+  return new Map((streams as readonly Reply[]).map((stream) => {
+    const [key, entries] = Array.isArray(stream) ? stream as readonly Reply[] : [];
+    return [String(key), readEntries(entries ?? null)];
+  }));
+}
+
+/** The publication in an entry; undefined if it holds something else. */
+export function readPublication(
+  { offset, fields }: StreamEntry,
+  epoch: string,
+): Logged | undefined {
+  const channel = fields.get("c");
+  const event = fields.get("e");
+  const text = fields.get("d");
+  const time = Number(fields.get("t"));
+  if (channel === undefined || event === undefined || text === undefined || !time) return undefined;
+  const data: Data = fields.has("b") ? Uint8Array.fromBase64(text) : text;
+  return {
+    publication: new Publication({ epoch, offset }, { channel, event, data }, time),
+    caller: fields.get("k"),
+    beganBy: fields.get("w"),
+  };
+}
+
+/** The gap in an entry; undefined if it holds something else. */
+export function readGap({ offset, fields }: StreamEntry): Gap | undefined {
+  const after = fields.get("g");
+  return after === undefined ? undefined : makeGap(after, offset, fields.get("s"));
+}
+
+/** Reads a gap from the list of those that are kept. */
+export function readKeptGap(text: string): Gap {
+  const [after = "", until = "", seen] = text.split(" ");
+  return makeGap(after, Number(until), seen);
+}
+
+/** The arguments of each draft, as the script that appends takes them. */
+export function draftArguments({ drafts, beganBy }: JournalBatch): string[] {
+  return drafts.flatMap(({ channel, event, data }, index) => [
+    channel,
+    event,
+    typeof data === "string" ? "" : "1",
+    typeof data === "string" ? data : data.toBase64(),
+    beganBy?.[index] ?? SAME_CALLER,
+  ]);
+}
+
+/** A position as it stands in a stream. */
+export function streamId({ offset }: Pick<Position, "offset">): string {
+  return `${offset}-1`;
+}
+
+function readEntry(reply: Reply): StreamEntry {
+  const [id, list] = Array.isArray(reply) ? reply as readonly Reply[] : [];
+  if (typeof id !== "string" || !Array.isArray(list)) throw unexpected(reply);
+  const fields = new Map<string, string>();
+  for (let index = 0; index + 1 < list.length; index += 2) {
+    fields.set(String(list[index]), String(list[index + 1]));
+  }
+  return { id, offset: Number(id.slice(0, id.indexOf("-"))), fields };
+}
+
+function makeGap(after: string, until: number, seen: string | undefined): Gap {
+  return { after: Number(after), until, seen: Number(seen) || undefined };
+}
+
+function unexpected(reply: Reply): TypeError {
+  const shown = (JSON.stringify(reply) ?? "").slice(0, 120);
+  return new TypeError(`Cannot read a stream: expected its entries, got ${shown}`);
+}

@@ -1,0 +1,32 @@
+import { Refusal } from "../../core/errors.ts";
+import { ConnectionLost } from "./connection.ts";
+import { ReplyError } from "./resp.ts";
+
+const RETRY_AFTER_S = 1;
+/** What Redis answers while it is no primary, or not ready: another attempt may find one that is. */
+const PASSING_CODES = ["LOADING", "MASTERDOWN", "READONLY", "UNBLOCKED"];
+
+/** The log in Redis is not the one that was opened: it was taken over, or made anew. */
+export class StaleLogError extends Error {
+  override readonly name = "StaleLogError";
+}
+
+/** Reports whether the same command may succeed on another connection. */
+export function isPassing(error: unknown): error is Error {
+  if (error instanceof ReplyError) return PASSING_CODES.includes(error.code);
+  return error instanceof ConnectionLost || error instanceof StaleLogError;
+}
+
+/** What a publisher is told of an error of Redis; any other error stays what it is. */
+export function refusalOf(error: unknown): unknown {
+  if (!isPassing(error) && !(error instanceof ReplyError)) return error;
+  // The code says enough, as NOREPLICAS or OOM does; the text may hold what was sent.
+  const why = error instanceof ReplyError ? `Redis answers ${error.code}` : "Redis is away";
+  const refusal = new Refusal(
+    "unavailable",
+    `Cannot publish: ${why}; try again later`,
+    RETRY_AFTER_S,
+  );
+  refusal.cause = error;
+  return refusal;
+}

@@ -1,0 +1,185 @@
+import { type Clock, every, type Timer } from "../../core/clock.ts";
+import { type Position, randomEpoch } from "../../core/publication.ts";
+import { randomId } from "../../core/random.ts";
+import type { Receipt } from "../broker.ts";
+import type { Entry, Feed, Journal, JournalBatch, Kept } from "../journal.ts";
+import type { Peers } from "../peers.ts";
+import type { RedisTarget } from "../../core/redis_url.ts";
+import { Appender } from "./appender.ts";
+import type { RedisConnection } from "./connection.ts";
+import {
+  readEntries,
+  readGap,
+  readPublication,
+  readStreams,
+  type StreamEntry,
+  streamId,
+} from "./entries.ts";
+import { isPassing } from "./errors.ts";
+import { LinkKeeper } from "./keeper.ts";
+import { OtherLogError, RedisLink } from "./link.ts";
+import { loadKept } from "./loading.ts";
+import { RedisPeers } from "./peers.ts";
+import { RedisKeys, SCRIPTS } from "./scripts.ts";
+
+/** How a `RedisJournal` works, and the bounds it keeps. */
+export interface RedisJournalOptions {
+  readonly clock: Clock;
+  readonly target: RedisTarget;
+  /** Tells the logs of several clusters on one Redis apart. */
+  readonly name: string;
+  readonly historyCount: number;
+  readonly historyAgeS: number;
+  readonly idempotencyAgeS: number;
+}
+
+/** How long Redis waits for an entry before it answers that there is none. */
+const BLOCK_MS = 2000;
+const ENTRIES_AT_ONCE = 1000;
+const SWEEP_INTERVAL_MS = 60_000;
+const CHANNELS_SWEPT = 100;
+
+/**
+ * Keeps the log in Redis 7 or Valkey, where many nodes share it. A script appends a batch in one step,
+ * and all nodes follow the log as a stream. A server that may have lost the end of the log, after a
+ * failover or a restart, makes the offsets jump, so that none is given twice.
+ */
+export class RedisJournal implements Journal {
+  readonly #options: RedisJournalOptions;
+  readonly #keys: RedisKeys;
+  readonly #keeper: LinkKeeper;
+  readonly #appender: Appender;
+  readonly #peers: RedisPeers;
+  #epoch: string | undefined;
+  #feed: Feed | undefined;
+  #sweep: Timer | undefined;
+
+  constructor(options: RedisJournalOptions) {
+    const { clock, name } = this.#options = options;
+    const keys = this.#keys = new RedisKeys(name);
+    const keeper = this.#keeper = new LinkKeeper({
+      clock,
+      connect: () => this.#connect(),
+      isPassing,
+      onChange: (isUp, why) => this.#feed?.onHealth(isUp, why),
+      onGivenUp: ({ message }) => this.#lose(message),
+    });
+    const node = randomId();
+    this.#appender = new Appender({ ...options, keeper, keys, node });
+    this.#peers = new RedisPeers({ clock, keeper, keys, node });
+  }
+
+  /** The way to the other nodes that share the log. */
+  get peers(): Peers {
+    return this.#peers;
+  }
+
+  async open(): Promise<Kept> {
+    this.#feed = undefined;
+    const link = await this.#openAny();
+    this.#epoch = link.epoch;
+    this.#sweep ??= every(this.#options.clock, SWEEP_INTERVAL_MS, () => this.#removeOld());
+    this.#appender.begin(link.offset);
+    return await loadKept(link.reader, this.#keys, link);
+  }
+
+  follow(after: Position, feed: Feed): void {
+    this.#feed = feed;
+    this.#appender.begin(after.offset);
+    this.#followFrom(after, feed);
+  }
+
+  append(batch: JournalBatch): Promise<Receipt> {
+    return this.#appender.append(batch);
+  }
+
+  /** Redis drops what is too much or too old by itself. */
+  evicted(): void {}
+
+  /** Redis forgets a key by itself. */
+  forgotten(): void {}
+
+  async close(): Promise<void> {
+    await this.#appender.settle();
+    this.#feed = undefined;
+    this.#sweep?.cancel();
+    this.#keeper.close();
+  }
+
+  async #openAny(): Promise<RedisLink> {
+    try {
+      return await this.#keeper.open();
+    } catch (error) {
+      if (!(error instanceof OtherLogError)) throw error;
+      this.#epoch = undefined;
+      return await this.#keeper.open();
+    }
+  }
+
+  #connect(): Promise<RedisLink> {
+    const { target, clock } = this.#options;
+    const isKnown = this.#epoch !== undefined;
+    const progress = {
+      epoch: this.#epoch ?? randomEpoch(),
+      seen: isKnown ? this.#appender.seen : 0,
+      isKnown,
+    };
+    return RedisLink.open(target, this.#keys, progress, clock);
+  }
+
+  async #followFrom({ epoch, offset }: Position, feed: Feed): Promise<void> {
+    const { log, peers } = this.#keys;
+    let last = streamId({ offset });
+    let lastPeers: string | undefined;
+    while (this.#feed === feed) {
+      const link = await this.#keeper.current();
+      if (link === undefined) return;
+      try {
+        lastPeers ??= await endOf(link.reader, peers);
+        const reply = await link.reader.send(
+          ...["XREAD", "COUNT", ENTRIES_AT_ONCE, "BLOCK", BLOCK_MS, "STREAMS"],
+          ...[log, peers, last, lastPeers],
+        );
+        const streams = readStreams(reply);
+        if (this.#feed !== feed) return;
+        const entries = streams.get(log) ?? [];
+        const messages = streams.get(peers) ?? [];
+        last = entries.at(-1)?.id ?? last;
+        lastPeers = messages.at(-1)?.id ?? lastPeers;
+        if (entries.length > 0) this.#take(entries, epoch, feed);
+        this.#peers.receive(messages);
+      } catch (error) {
+        if (!isPassing(error)) return this.#lose(String(error));
+        this.#keeper.drop(link, error);
+      }
+    }
+  }
+
+  #take(entries: readonly StreamEntry[], epoch: string, feed: Feed): void {
+    feed.onEntries(entries.flatMap((entry): Entry[] => {
+      const found = readPublication(entry, epoch) ?? readGap(entry);
+      return found === undefined ? [] : [found];
+    }));
+    this.#appender.fed(entries, epoch);
+  }
+
+  #lose(why: string): void {
+    const feed = this.#feed;
+    this.#feed = undefined;
+    feed?.onLost(why);
+  }
+
+  #removeOld(): void {
+    const { link } = this.#keeper;
+    if (link === undefined) return;
+    const { channels, channelStart } = this.#keys;
+    SCRIPTS.sweep.run(link.commands, [channels, channelStart], [CHANNELS_SWEPT])
+      .catch((error) => this.#keeper.drop(link, error));
+  }
+}
+
+/** The id of the last entry of a stream. */
+async function endOf(reader: RedisConnection, stream: string): Promise<string> {
+  const [entry] = readEntries(await reader.send("XREVRANGE", stream, "+", "-", "COUNT", 1));
+  return entry?.id ?? "0-0";
+}

@@ -1,0 +1,98 @@
+import type { RedisTarget } from "../../core/redis_url.ts";
+import type { Clock } from "../../core/clock.ts";
+import type { RedisConnection } from "./connection.ts";
+import { connectTo } from "./sentinel.ts";
+import { FORMAT_VERSION, type RedisKeys, SCRIPTS } from "./scripts.ts";
+
+/** The log in Redis is none that this program can write. */
+export class LogVersionError extends Error {
+  override readonly name = "LogVersionError";
+}
+
+/** Redis holds another log than the one that was open before. */
+export class OtherLogError extends Error {
+  override readonly name = "OtherLogError";
+}
+
+/** How far a node has come in a log. */
+export interface Progress {
+  readonly epoch: string;
+  /** The highest offset that it has seen. */
+  readonly seen: number;
+  /** False for an epoch that was just made up, in case there is no log yet. */
+  readonly isKnown: boolean;
+}
+
+/** A publisher is answered within about this time, whatever becomes of Redis. */
+const COMMAND_TIMEOUT_MS = 1000;
+/** Longer than Redis waits for an entry, and than a page of history takes. */
+const READ_TIMEOUT_MS = 5000;
+
+/** Two connections to the server that has the log: one for commands, one that waits for entries. */
+export class RedisLink {
+  readonly commands: RedisConnection;
+  readonly reader: RedisConnection;
+  readonly epoch: string;
+  /** The server's run id: another one may have lost what this one has. */
+  readonly run: string;
+  /** Where the log ended when it was opened. */
+  readonly offset: number;
+
+  /**
+   * Connects and opens the log. Throws an `OtherLogError` or a `LogVersionError`, and what
+   * `RedisConnection` throws if the server cannot be used.
+   */
+  static async open(
+    target: RedisTarget,
+    keys: RedisKeys,
+    progress: Progress,
+    clock: Clock,
+  ): Promise<RedisLink> {
+    const commands = await connectTo(target, { clock, timeoutMs: COMMAND_TIMEOUT_MS });
+    try {
+      const [epoch, run, offset] = await openLog(commands, keys, progress);
+      const reader = await connectTo(target, { clock, timeoutMs: READ_TIMEOUT_MS });
+      return new RedisLink(commands, reader, epoch, run, offset);
+    } catch (error) {
+      commands.close();
+      throw error;
+    }
+  }
+
+  private constructor(
+    commands: RedisConnection,
+    reader: RedisConnection,
+    epoch: string,
+    run: string,
+    offset: number,
+  ) {
+    this.commands = commands;
+    this.reader = reader;
+    this.epoch = epoch;
+    this.run = run;
+    this.offset = offset;
+  }
+
+  close(): void {
+    this.commands.close();
+    this.reader.close();
+  }
+}
+
+async function openLog(
+  commands: RedisConnection,
+  keys: RedisKeys,
+  { epoch, seen, isKnown }: Progress,
+): Promise<[epoch: string, run: string, offset: number]> {
+  const reply = await SCRIPTS.open.run(
+    commands,
+    [keys.meta, keys.log, keys.gaps],
+    [epoch, seen, isKnown ? 1 : 0],
+  );
+  const [first = "", second = "", third] = (reply as readonly unknown[]).map(String);
+  if (third !== undefined) return [first, second, Number(third)];
+  if (first === "epoch") throw new OtherLogError("Redis holds another log");
+  throw new LogVersionError(
+    `Cannot use the log in Redis: expected version ${FORMAT_VERSION}, got ${second}`,
+  );
+}

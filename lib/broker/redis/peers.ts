@@ -1,0 +1,84 @@
+import type { Clock } from "../../core/clock.ts";
+import type { PeerListener, PeerMessage, Peers } from "../peers.ts";
+import { ConnectionLost } from "./connection.ts";
+import type { StreamEntry } from "./entries.ts";
+import { isPassing } from "./errors.ts";
+import type { LinkKeeper } from "./keeper.ts";
+import type { RedisKeys } from "./scripts.ts";
+
+/** What peers on Redis need. */
+export interface RedisPeersOptions {
+  readonly clock: Clock;
+  readonly keeper: LinkKeeper;
+  readonly keys: RedisKeys;
+  readonly node: string;
+}
+
+/** Entries of the stream that nodes talk by: a node that is further behind misses some. */
+const MESSAGES_MAX = 10_000;
+/** If what this node said does not come back within this time, the feed is silent. */
+const SILENCE_MS = 10_000;
+
+/** The way to the other nodes: a stream that all of them follow, on the connection that feeds the log. */
+export class RedisPeers implements Peers {
+  readonly node: string;
+  readonly #options: RedisPeersOptions;
+  #listener: PeerListener | undefined;
+  #told: PeerMessage[] = [];
+  /** When the oldest message was sent that has not come back; undefined if all have. */
+  #unheardSince: number | undefined;
+  #lagMs = 0;
+
+  constructor(options: RedisPeersOptions) {
+    this.#options = options;
+    this.node = options.node;
+  }
+
+  /** How long the last message of this node took to come back by the feed, in milliseconds. */
+  get lagMs(): number {
+    return this.#lagMs;
+  }
+
+  listen(listener: PeerListener): void {
+    this.#listener = listener;
+  }
+
+  tell(message: PeerMessage): void {
+    if (this.#told.length === 0) queueMicrotask(() => this.#send());
+    this.#told.push(message);
+  }
+
+  /** The feed has brought these entries. */
+  receive(entries: readonly StreamEntry[]): void {
+    for (const { fields } of entries) {
+      const node = fields.get("n") ?? "";
+      if (node === this.node) {
+        this.#unheardSince = undefined;
+        this.#lagMs = Math.max(0, this.#options.clock.monotonic() - Number(fields.get("a")));
+      } else {
+        const messages = JSON.parse(fields.get("m") ?? "[]") as PeerMessage[];
+        for (const message of messages) this.#listener?.onMessage(node, message);
+      }
+    }
+  }
+
+  #send(): void {
+    const { clock, keeper, keys, node } = this.#options;
+    const messages = JSON.stringify(this.#told.splice(0));
+    const { link } = keeper;
+    if (link === undefined) return;
+    const now = clock.monotonic();
+    if (now - (this.#unheardSince ?? now) > SILENCE_MS) {
+      this.#unheardSince = undefined;
+      return keeper.drop(link, new ConnectionLost("the feed is silent"));
+    }
+    this.#unheardSince ??= now;
+    link.commands.send(
+      ...["XADD", keys.peers, "MAXLEN", "~", MESSAGES_MAX, "*"],
+      ...["n", node, "a", now, "m", messages],
+    ).catch((error) => {
+      if (!isPassing(error)) throw error;
+      keeper.drop(link, error);
+    });
+  }
+}

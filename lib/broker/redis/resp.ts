@@ -1,0 +1,251 @@
+/**
+ * The Redis protocol, RESP2: commands out, replies in. Pure: bytes to values and back.
+ *
+ * See https://redis.io/docs/latest/develop/reference/protocol-spec/.
+ */
+
+/** What Redis answered to one command. Bulk strings are read as UTF-8. */
+export type Reply = string | number | null | ReplyError | readonly Reply[];
+
+/** An error that Redis answered: `NOSCRIPT No matching script`. */
+export class ReplyError extends Error {
+  override readonly name = "ReplyError";
+  /** The first word, by which errors are known: `NOSCRIPT`, `READONLY`, `ERR`. */
+  readonly code: string;
+
+  constructor(text: string) {
+    super(text);
+    this.code = /^[A-Z]+/.exec(text)?.[0] ?? "ERR";
+  }
+}
+
+/** The bounds on one reply. */
+export interface RespLimits {
+  /** Bytes of one reply with all that is in it. */
+  readonly replyBytesMax: number;
+  /** Items of one array. */
+  readonly itemsMax: number;
+  /** Arrays inside arrays. */
+  readonly depthMax: number;
+}
+
+/** More than any reply to a command of ours has. */
+export const RESP_LIMITS: RespLimits = {
+  replyBytesMax: 256 * 2 ** 20,
+  itemsMax: 1_000_000,
+  depthMax: 8,
+};
+
+const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
+const CR = 13;
+const LF = 10;
+const INITIAL_BYTES = 16 * 1024;
+/** A larger buffer is given up as soon as it is empty. */
+const RETAINED_BYTES_MAX = 2 ** 20;
+const WHOLE_NUMBER = /^-?\d{1,16}$/;
+
+/** Encodes a command as an array of bulk strings. */
+export function encodeCommand(args: readonly (string | number)[]): string {
+  let text = `*${args.length}\r\n`;
+  for (const arg of args) {
+    const value = String(arg);
+    text += `$${utf8Length(value)}\r\n${value}\r\n`;
+  }
+  return text;
+}
+
+/** An array whose items are still to come. */
+interface Unfinished {
+  readonly items: Reply[];
+  readonly length: number;
+}
+
+/**
+ * Puts the bytes of a connection together to replies. Keeps its place between chunks, so that a
+ * reply in many chunks costs no more than one in a single chunk.
+ */
+export class RespDecoder {
+  readonly #limits: RespLimits;
+  #buffer = new Uint8Array(INITIAL_BYTES);
+  #start = 0;
+  #end = 0;
+  /** Up to here no line end was found. */
+  #scanned = 0;
+  /** Bytes of the bulk string that has begun. */
+  #bulkBytes: number | undefined;
+  /** Bytes of the reply that has begun. */
+  #replyBytes = 0;
+  readonly #stack: Unfinished[] = [];
+
+  constructor(limits: RespLimits = RESP_LIMITS) {
+    this.#limits = limits;
+  }
+
+  /**
+   * Takes the next bytes and returns the replies that they complete. Throws a `SyntaxError` on what is
+   * no reply, and a `RangeError` on one over a limit; after that the connection MUST be closed.
+   */
+  push(chunk: Uint8Array): Reply[] {
+    this.#append(chunk);
+    const replies: Reply[] = [];
+    for (;;) {
+      const value = this.#read();
+      if (value === undefined) break;
+      const reply = this.#complete(value);
+      if (reply !== undefined) replies.push(reply);
+    }
+    this.#compact();
+    return replies;
+  }
+
+  /** Puts a value where it belongs; returns the reply that it completes. */
+  #complete(value: Reply): Reply | undefined {
+    for (;;) {
+      const parent = this.#stack.at(-1);
+      if (parent === undefined) {
+        this.#replyBytes = 0;
+        return value;
+      }
+      parent.items.push(value);
+      if (parent.items.length < parent.length) return undefined;
+      this.#stack.pop();
+      value = parent.items;
+    }
+  }
+
+  /** Reads one value; undefined if more bytes are needed first. An array that has items begins. */
+  #read(): Reply | undefined {
+    for (;;) {
+      if (this.#bulkBytes !== undefined) return this.#readBulk(this.#bulkBytes);
+      const line = this.#readLine();
+      if (line === undefined) return undefined;
+      const rest = line.slice(1);
+      switch (line[0]) {
+        case "+":
+          return rest;
+        case "-":
+          return new ReplyError(rest);
+        case ":":
+          return readNumber(rest);
+        case "$": {
+          const length = this.#readLength(rest, this.#limits.replyBytesMax);
+          if (length === null) return null;
+          this.#bulkBytes = length;
+          break;
+        }
+        case "*": {
+          const length = this.#readLength(rest, this.#limits.itemsMax);
+          if (length === null) return null;
+          if (length === 0) return [];
+          if (this.#stack.length === this.#limits.depthMax) {
+            throw new RangeError(`Cannot parse reply: nested deeper than ${this.#limits.depthMax}`);
+          }
+          this.#stack.push({ items: [], length });
+          break;
+        }
+        default:
+          throw new SyntaxError(
+            `Cannot parse reply: expected a line that begins with one of + - : $ *, got ${
+              JSON.stringify(line.slice(0, 40))
+            }`,
+          );
+      }
+    }
+  }
+
+  #readBulk(length: number): string | undefined {
+    const end = this.#start + length;
+    if (this.#end < end + 2) return undefined;
+    if (this.#buffer[end] !== CR || this.#buffer[end + 1] !== LF) {
+      throw new SyntaxError("Cannot parse reply: expected a line end after a bulk string");
+    }
+    const text = decoder.decode(this.#buffer.subarray(this.#start, end));
+    this.#bulkBytes = undefined;
+    this.#skipTo(end + 2);
+    return text;
+  }
+
+  #readLine(): string | undefined {
+    const end = this.#buffer.subarray(0, this.#end).indexOf(CR, this.#scanned);
+    if (end === -1 || end + 1 === this.#end) {
+      this.#scanned = end === -1 ? this.#end : end;
+      this.#checkBytes(this.#end - this.#start);
+      return undefined;
+    }
+    if (this.#buffer[end + 1] !== LF) {
+      throw new SyntaxError("Cannot parse reply: expected a line feed after a carriage return");
+    }
+    const line = decoder.decode(this.#buffer.subarray(this.#start, end));
+    this.#skipTo(end + 2);
+    return line;
+  }
+
+  /** A length; null for what is not there. */
+  #readLength(text: string, max: number): number | null {
+    const length = readNumber(text);
+    if (length === -1) return null;
+    if (length < 0) throw new SyntaxError(`Cannot parse reply: expected a length, got ${length}`);
+    if (length > max) {
+      throw new RangeError(`Cannot parse reply: a length of ${length} is over ${max}`);
+    }
+    return length;
+  }
+
+  #skipTo(index: number): void {
+    this.#replyBytes += index - this.#start;
+    this.#checkBytes(0);
+    this.#start = this.#scanned = index;
+  }
+
+  #checkBytes(added: number): void {
+    const { replyBytesMax } = this.#limits;
+    if (this.#replyBytes + added <= replyBytesMax) return;
+    throw new RangeError(`Cannot parse reply: it has more than ${replyBytesMax} bytes`);
+  }
+
+  #append(chunk: Uint8Array): void {
+    const needed = this.#end + chunk.length;
+    if (needed > this.#buffer.length) this.#grow(needed);
+    this.#buffer.set(chunk, this.#end);
+    this.#end = needed;
+  }
+
+  /** Doubles, so that a long reply is copied a few times and not once for each chunk. */
+  #grow(needed: number): void {
+    let size = this.#buffer.length;
+    while (size < needed) size *= 2;
+    const larger = new Uint8Array(size);
+    larger.set(this.#buffer.subarray(0, this.#end));
+    this.#buffer = larger;
+  }
+
+  /** Makes room by dropping what was read, if that costs little. */
+  #compact(): void {
+    const leftBytes = this.#end - this.#start;
+    if (leftBytes > this.#start) return;
+    if (leftBytes === 0 && this.#buffer.length > RETAINED_BYTES_MAX) {
+      this.#buffer = new Uint8Array(INITIAL_BYTES);
+    } else {
+      this.#buffer.copyWithin(0, this.#start, this.#end);
+    }
+    this.#scanned -= this.#start;
+    this.#start = 0;
+    this.#end = leftBytes;
+  }
+}
+
+function readNumber(text: string): number {
+  if (WHOLE_NUMBER.test(text)) return Number(text);
+  throw new SyntaxError(
+    `Cannot parse reply: expected a whole number, got ${JSON.stringify(text.slice(0, 40))}`,
+  );
+}
+
+// A text of ASCII has as many bytes as units, and most texts are.
+// deno-lint-ignore no-control-regex -- all of ASCII is meant
+const NON_ASCII = /[^\x00-\x7f]/;
+
+function utf8Length(text: string): number {
+  return NON_ASCII.test(text) ? encoder.encode(text).length : text.length;
+}

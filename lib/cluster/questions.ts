@@ -1,0 +1,99 @@
+import type { PeerMessage, Peers } from "../broker/peers.ts";
+import type { Clock } from "../core/clock.ts";
+
+/** What a node answers to a question: any value of JSON. */
+export type Answerer = (question: Readonly<Record<string, unknown>>) => unknown;
+
+/** What asking needs. */
+export interface QuestionOptions {
+  readonly clock: Clock;
+  readonly peers: Peers;
+  /** The ids of the nodes that should answer. */
+  readonly nodes: () => readonly string[];
+}
+
+/** What came of a question. */
+export interface Answers {
+  /** By the id of the node. */
+  readonly answers: ReadonlyMap<string, unknown>;
+  /** The ids of the nodes that did not answer in time. */
+  readonly silent: readonly string[];
+}
+
+/** How long a node may take to answer. */
+export const ANSWER_TIMEOUT_MS = 1000;
+/** Questions of this node that wait for answers at a time. */
+const OPEN_MAX = 10_000;
+
+interface Open {
+  readonly answers: Map<string, unknown>;
+  readonly waiting: Set<string>;
+  readonly finish: () => void;
+}
+
+/** Questions to all other nodes, and the answers to theirs. */
+export class Questions {
+  readonly #options: QuestionOptions;
+  readonly #answerers = new Map<string, Answerer>();
+  readonly #open = new Map<number, Open>();
+  #asked = 0;
+
+  constructor(options: QuestionOptions) {
+    this.#options = options;
+  }
+
+  /** Answers what other nodes ask under this name. */
+  answer(name: string, answerer: Answerer): void {
+    this.#answerers.set(name, answerer);
+  }
+
+  /** Asks all other nodes. Resolves when all have answered, or after `ANSWER_TIMEOUT_MS`. */
+  ask(name: string, question: Readonly<Record<string, unknown>>): Promise<Answers> {
+    const { clock, peers, nodes } = this.#options;
+    const waiting = new Set(nodes());
+    const answers = new Map<string, unknown>();
+    if (waiting.size === 0) return Promise.resolve({ answers, silent: [] });
+    if (this.#open.size >= OPEN_MAX) return Promise.resolve({ answers, silent: [...waiting] });
+    return new Promise((resolve) => {
+      const id = ++this.#asked;
+      const finish = () => {
+        timer.cancel();
+        this.#open.delete(id);
+        resolve({ answers, silent: [...waiting] });
+      };
+      const timer = clock.after(ANSWER_TIMEOUT_MS, finish);
+      this.#open.set(id, { answers, waiting, finish });
+      peers.tell({ type: "ask", id, name, question });
+    });
+  }
+
+  /** Takes a message of another node. */
+  receive(node: string, message: PeerMessage): void {
+    if (message.type === "ask") this.#reply(node, message);
+    else if (message.type === "answer" && message.to === this.#options.peers.node) {
+      this.#take(node, message);
+    }
+  }
+
+  /** A node is gone: nobody waits for its answers any more. */
+  left(node: string): void {
+    for (const open of this.#open.values()) {
+      if (open.waiting.has(node) && open.waiting.size === 1) open.finish();
+    }
+  }
+
+  #reply(node: string, { id, name, question }: PeerMessage): void {
+    const answerer = this.#answerers.get(String(name));
+    // A newer node may ask what this one does not know: no answer is the truth.
+    if (answerer === undefined) return;
+    const answer = answerer(question as Readonly<Record<string, unknown>>);
+    this.#options.peers.tell({ type: "answer", to: node, id, answer });
+  }
+
+  #take(node: string, { id, answer }: PeerMessage): void {
+    const open = this.#open.get(Number(id));
+    if (!open?.waiting.delete(node)) return;
+    open.answers.set(node, answer);
+    if (open.waiting.size === 0) open.finish();
+  }
+}

@@ -1,0 +1,149 @@
+import type { PeerMessage, Peers } from "../broker/peers.ts";
+import type { PresenceChange, PresenceEntry } from "../core/transport.ts";
+
+/** This node's own presence, as the others need it. */
+export interface LocalPresence {
+  /** Entries of this node's sessions on a channel, at most `limit`. */
+  list(channel: string, limit: number): readonly PresenceEntry[];
+  /** Calls `onChange` from now on with what changes on a channel at this node. */
+  follow(channel: string, onChange: (change: PresenceChange) => void): void;
+  /** Ends that. */
+  unfollow(channel: string): void;
+  /** Sends this node's watchers a change at another node. */
+  relay(change: PresenceChange): void;
+}
+
+/** What presence across nodes needs. */
+export interface RemotePresenceOptions {
+  readonly peers: Peers;
+  readonly local: LocalPresence;
+}
+
+/** Entries that are kept of one channel at one other node. */
+export const REMOTE_ENTRIES_MAX = 10_000;
+
+/** By client. */
+type Entries = Map<string, PresenceEntry>;
+
+/**
+ * Presence across nodes. A node whose sessions watch a channel says so; the others send it all that are
+ * there, and every change after that. Of a channel that nobody watches nothing travels. What is known of
+ * a node that is gone leaves at once.
+ */
+export class RemotePresence {
+  readonly #peers: Peers;
+  readonly #local: LocalPresence;
+  /** Entries of other nodes on the channels that this node watches, by channel and node. */
+  readonly #watched = new Map<string, Map<string, Entries>>();
+  /** Nodes that watch a channel of this one. */
+  readonly #watchers = new Map<string, Set<string>>();
+
+  constructor({ peers, local }: RemotePresenceOptions) {
+    this.#peers = peers;
+    this.#local = local;
+  }
+
+  /** A session of this node watches a channel that none has watched before. */
+  watch(channel: string): void {
+    this.#watched.set(channel, new Map());
+    this.#peers.tell({ type: "watch", channels: [channel] });
+  }
+
+  /** No session of this node watches the channel any more. */
+  unwatch(channel: string): void {
+    this.#watched.delete(channel);
+    this.#peers.tell({ type: "unwatch", channels: [channel] });
+  }
+
+  /** A node is there that knows nothing of what this one watches. */
+  joined(): void {
+    const channels = [...this.#watched.keys()];
+    if (channels.length > 0) this.#peers.tell({ type: "watch", channels });
+  }
+
+  /** A node is gone, with all that were on it. */
+  left(node: string): void {
+    for (const [channel, nodes] of this.#watched) {
+      const entries = nodes.get(node);
+      nodes.delete(node);
+      if (entries === undefined || entries.size === 0) continue;
+      this.#local.relay({ channel, joined: [], left: [...entries.values()] });
+    }
+    for (const channel of [...this.#watchers.keys()]) this.#removeWatcher(channel, node);
+  }
+
+  /** Takes a message of another node. */
+  receive(node: string, message: PeerMessage): void {
+    switch (message.type) {
+      case "watch":
+        return textsOf(message.channels).forEach((channel) => this.#addWatcher(channel, node));
+      case "unwatch":
+        return textsOf(message.channels).forEach((channel) => this.#removeWatcher(channel, node));
+      case "present":
+        if (message.to !== this.#peers.node) return;
+        return this.#replace(node, String(message.channel), entriesOf(message.entries));
+      case "presence":
+        return this.#change(node, {
+          channel: String(message.channel),
+          joined: entriesOf(message.joined),
+          left: entriesOf(message.left),
+        });
+    }
+  }
+
+  #addWatcher(channel: string, node: string): void {
+    let watchers = this.#watchers.get(channel);
+    if (watchers === undefined) {
+      watchers = new Set();
+      this.#watchers.set(channel, watchers);
+      this.#local.follow(channel, (change) => this.#peers.tell({ type: "presence", ...change }));
+    }
+    watchers.add(node);
+    const entries = this.#local.list(channel, REMOTE_ENTRIES_MAX);
+    this.#peers.tell({ type: "present", to: node, channel, entries });
+  }
+
+  #removeWatcher(channel: string, node: string): void {
+    const watchers = this.#watchers.get(channel);
+    if (!watchers?.delete(node) || watchers.size > 0) return;
+    this.#watchers.delete(channel);
+    this.#local.unfollow(channel);
+  }
+
+  /** Takes all that are on a channel at another node, in place of what was known before. */
+  #replace(node: string, channel: string, entries: readonly PresenceEntry[]): void {
+    const nodes = this.#watched.get(channel);
+    if (nodes === undefined) return;
+    const before = nodes.get(node) ?? new Map();
+    const now: Entries = new Map(entries.map((entry) => [entry.client, entry]));
+    nodes.set(node, now);
+    this.#relay({
+      channel,
+      joined: entries.filter(({ client }) => !before.has(client)),
+      left: [...before.values()].filter(({ client }) => !now.has(client)),
+    });
+  }
+
+  #change(node: string, change: PresenceChange): void {
+    const entries = this.#watched.get(change.channel)?.get(node);
+    // Before the whole list has come, a change says nothing that the list does not.
+    if (entries === undefined) return;
+    for (const entry of change.joined) {
+      if (entries.size < REMOTE_ENTRIES_MAX) entries.set(entry.client, entry);
+    }
+    for (const { client } of change.left) entries.delete(client);
+    this.#relay(change);
+  }
+
+  #relay(change: PresenceChange): void {
+    if (change.joined.length + change.left.length > 0) this.#local.relay(change);
+  }
+}
+
+function textsOf(value: unknown): string[] {
+  return Array.isArray(value) ? value.map(String) : [];
+}
+
+function entriesOf(value: unknown): PresenceEntry[] {
+  return Array.isArray(value) ? value as PresenceEntry[] : [];
+}

@@ -1,0 +1,24 @@
+import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
+import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
+import { systemClock } from "../../../lib/core/clock.ts";
+import { randomId } from "../../../lib/core/random.ts";
+import { NO_REDIS, RedisServer } from "../../support/redis.ts";
+import { brokerContract } from "../contract.ts";
+
+if (!NO_REDIS) {
+  const server = await RedisServer.start();
+  addEventListener("unload", () => server.signal("SIGKILL"));
+  brokerContract(
+    "RedisJournal",
+    () =>
+      new RedisJournal({
+        clock: systemClock,
+        target: parseRedisUrl(server.url),
+        name: randomId(),
+        historyCount: 100,
+        historyAgeS: 3600,
+        idempotencyAgeS: 300,
+      }),
+    { canReopen: true, hasOwnTime: true },
+  );
+}
