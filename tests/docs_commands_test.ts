@@ -51,7 +51,7 @@ Deno.test("README.md's JavaScript gets what is sent, events with names of their 
   const { body } = await server.fetch("/client.js");
   await Deno.writeTextFile(`${folder.path}/client.mjs`, body);
   const [client = "", native = ""] = fenced(part(README, "Receive"), "js");
-  const [inNode = ""] = fenced(await readDoc("client"), "js");
+  const inNode = fenced(part(await readDoc("client"), "In Node"), "js")[0] ?? "";
   const deno = `'${Deno.execPath()}' run --no-lock --quiet -A`;
   const cases = [[deno, client], ["node", inNode], [deno, native]] as const;
   for (const [program, script] of cases) {
