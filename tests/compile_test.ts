@@ -19,7 +19,8 @@ function workersOf(path: string, source: string): string[] {
 Deno.test("the program is made of its own files, @std and what Deno has built in", async () => {
   const imports = await readImports(["main.ts"]);
   const foreign = [...imports.keys()].filter((path) =>
-    !/^(main\.ts$|deno\.json$|lib\/|\.std\/|node:|https:\/\/jsr\.io\/@std\/)/.test(path)
+    !/^(main\.ts$|deno\.json$|static\/hark\.d\.ts$|lib\/|\.std\/|node:|https:\/\/jsr\.io\/@std\/)/
+      .test(path)
   );
   assertEquals(foreign, []);
   assert(imports.has("main.ts"));
