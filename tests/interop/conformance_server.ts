@@ -84,6 +84,7 @@ function engineServer(
     inboundPerSecondMax: 10_000,
     handshakes: new Handshakes(systemClock, 10_000, () => {}),
     handshakesMax: 1000,
+    isShared: () => true,
     readBody: (request, bytesMax) => bodies.read(request, bytesMax),
     allows: () => true,
     admit: () => () => {},

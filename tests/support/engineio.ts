@@ -83,6 +83,7 @@ export class EngineHost implements AsyncDisposable {
       inboundPerSecondMax: 1000,
       handshakes: new Handshakes(clock, 10_000, () => {}),
       handshakesMax: 100,
+      isShared: () => true,
       readBody: (request, bytesMax) => bodies.read(request, bytesMax),
       allows: () => true,
       admit: () => this.#admit(slots),

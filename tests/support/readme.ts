@@ -120,7 +120,7 @@ function boundsTable(): string {
       rejected("over-limit"),
     ],
     [
-      "polling sessions whose client has not come back yet",
+      "polling sessions to come back; an address gets half of what others leave",
       BOUNDS.handshakesMax,
       rejected("limit"),
     ],

@@ -13,6 +13,7 @@ import {
   readHandshake,
 } from "./handshake.ts";
 import { Heartbeats } from "./heartbeats.ts";
+import { type NewcomerLimits, Newcomers } from "./newcomers.ts";
 import { Polls } from "./polling.ts";
 import {
   acceptSocket,
@@ -27,10 +28,8 @@ import {
 export const HANDSHAKES_MAX = 2000;
 
 /** What an Engine.IO server needs, and the bounds it keeps. */
-export interface EngineServerOptions extends EngineLimits, EngineWebSocketListener {
+export interface EngineServerOptions extends EngineLimits, NewcomerLimits, EngineWebSocketListener {
   readonly handshakes: Handshakes;
-  /** Polling sessions whose client has not come back yet, and ended ones that are remembered. */
-  readonly handshakesMax: number;
   /** Whether a client may connect at all. */
   readonly allows: (exchange: EngineRequest) => boolean;
   /** Takes a slot for a connection; returns what gives it back, or throws a `Refusal`. */
@@ -63,14 +62,14 @@ export class EngineServer implements EngineOwner {
   readonly #socketOptions: SocketOptions;
   readonly #heartbeats: Heartbeats;
   readonly #sessions = new Map<string, EngineSocket>();
-  /** Sessions whose client has not shown yet that it has the sid. */
-  readonly #unconfirmed = new Set<EngineSocket>();
+  readonly #newcomers: Newcomers<EngineSocket>;
   readonly #goodbyes: Goodbyes;
 
   constructor(options: EngineServerOptions) {
     const { clock, handshakes, pollingBytesMax, inboundPerSecondMax } = options;
     this.#options = options;
     this.#heartbeats = new Heartbeats(options);
+    this.#newcomers = new Newcomers(options);
     this.#goodbyes = new Goodbyes(clock, options.handshakesMax);
     this.#socketOptions = {
       clock,
@@ -88,7 +87,7 @@ export class EngineServer implements EngineOwner {
 
   /** Polling sessions whose client has not come back yet. */
   get handshakes(): number {
-    return this.#unconfirmed.size;
+    return this.#newcomers.size;
   }
 
   /** Answers one request of whatever method. Throws a `Refusal` of what is over a bound. */
@@ -118,7 +117,7 @@ export class EngineServer implements EngineOwner {
 
   ended(session: EngineSocket, goodbye: Goodbye | undefined): void {
     this.#sessions.delete(session.id);
-    this.#unconfirmed.delete(session);
+    this.#newcomers.delete(session);
     if (goodbye !== undefined) this.#goodbyes.add(session.id, goodbye);
   }
 
@@ -151,7 +150,7 @@ export class EngineServer implements EngineOwner {
     if (sid === null) return await this.#openPolling(exchange);
     const session = this.#sessions.get(sid);
     if (session === undefined) return this.#goodbyes.answer(sid, query);
-    this.#unconfirmed.delete(session);
+    this.#newcomers.delete(session);
     if (request.method === "GET") return await session.poll(query, request.signal);
     if (request.method === "POST") return await session.post(query, request);
     return undefined;
@@ -159,9 +158,10 @@ export class EngineServer implements EngineOwner {
 
   async #openPolling(exchange: EngineRequest): Promise<Response | undefined> {
     const handshake = readHandshake(exchange);
-    this.#makeRoom();
+    const oldest = this.#newcomers.inTheWayOf(exchange.address);
+    oldest?.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
     const session = this.#begin(handshake, new Polls(this.#options.admit(exchange.address)));
-    if (this.#sessions.has(session.id)) this.#unconfirmed.add(session);
+    if (this.#sessions.has(session.id)) this.#newcomers.add(session);
     // The first answer is that of a poll: there is something to send already.
     return await session.poll(exchange.query, exchange.request.signal);
   }
@@ -172,7 +172,7 @@ export class EngineServer implements EngineOwner {
       const handshake = readHandshake(exchange);
       return this.#accept(exchange, (socket) => this.#begin(handshake, socket));
     }
-    this.#unconfirmed.delete(session);
+    this.#newcomers.delete(session);
     return this.#accept(exchange, (socket) => {
       session.probe(socket);
       return session;
@@ -200,16 +200,6 @@ export class EngineServer implements EngineOwner {
     this.#sessions.set(session.id, session);
     this.#options.onConnection(session);
     return session;
-  }
-
-  /**
-   * Ends the session whose client has been expected for the longest. A client comes back at once, so
-   * that a flood has to fill all the room in that time to keep anybody out.
-   */
-  #makeRoom(): void {
-    if (this.#unconfirmed.size < this.#options.handshakesMax) return;
-    const [oldest] = this.#unconfirmed;
-    oldest!.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
   }
 }
 

@@ -1,4 +1,5 @@
 import { socketioFormat } from "./encoder.ts";
+import { isShared } from "../../core/address.ts";
 import { checkSubscription, isChannel } from "../../core/channel.ts";
 import type { Clock } from "../../core/clock.ts";
 import { type Disconnect, invitesBack, readInput, Refusal } from "../../core/errors.ts";
@@ -21,7 +22,7 @@ import { readSubscription } from "../../http/subscription.ts";
 
 type EngineLimits = Omit<
   EngineServerOptions,
-  `on${string}` | "admit" | "allows" | "readBody" | "pingIntervalMs"
+  `on${string}` | "admit" | "allows" | "readBody" | "isShared" | "pingIntervalMs"
 >;
 
 /** What the Socket.IO endpoint needs, and the bounds it keeps. */
@@ -29,6 +30,8 @@ export interface SocketIoOptions extends EngineLimits {
   readonly hub: Hub;
   readonly connections: Connections;
   readonly access: Access;
+  /** Proxies that tell the clients' addresses. */
+  readonly trustProxy: number;
   /** Seconds from ping to ping. */
   readonly heartbeatS: number;
   readonly connectTimeoutMs: number;
@@ -85,6 +88,7 @@ export class SocketIoEndpoint {
       ...options,
       pingIntervalMs: options.heartbeatS * 1000,
       readBody: (request, bytesMax) => this.#bodies.read(request, bytesMax),
+      isShared: (address) => isShared(address, options.trustProxy),
       allows: () => true,
       admit: (address) => connections.admit(address),
       onConnection: (socket) => io.attach(socket),
