@@ -27,7 +27,8 @@ const FIXED: ReadonlyMap<string, number> = new Map([
 export function removalOf(name: string): string | undefined {
   const flag = flagOf(name);
   if (BEATS.has(flag)) {
-    return `${name} was removed: use --heartbeat-s or HARK_HEARTBEAT_S, one time for all`;
+    const heartbeat = name.startsWith("--") ? "--heartbeat-s" : "HARK_HEARTBEAT_S";
+    return `${name} was removed: ${heartbeat}, in seconds, replaced it`;
   }
   const fixed = FIXED.get(flag);
   return fixed === undefined ? undefined : `${name} was removed: it is always ${fixed} now`;

@@ -30,12 +30,14 @@ Deno.test("parseConfig() says of an option that is fixed now which value it has"
 });
 
 Deno.test("parseConfig() says of the options that are one now which one that is", () => {
-  const use = "was removed: use --heartbeat-s or HARK_HEARTBEAT_S, one time for all";
+  const why = "was removed: --heartbeat-s, in seconds, replaced it";
   assertEquals(problems(["--ping-interval-ms", "7", "--sse-heartbeat-ms=7"]), [
-    `--ping-interval-ms ${use}`,
-    `--sse-heartbeat-ms ${use}`,
+    `--ping-interval-ms ${why}`,
+    `--sse-heartbeat-ms ${why}`,
   ]);
-  assertEquals(problems([], { HARK_IDLE_TIMEOUT_S: "0" }), [`HARK_IDLE_TIMEOUT_S ${use}`]);
+  assertEquals(problems([], { HARK_IDLE_TIMEOUT_S: "0" }), [
+    "HARK_IDLE_TIMEOUT_S was removed: HARK_HEARTBEAT_S, in seconds, replaced it",
+  ]);
 });
 
 Deno.test("parseConfig() names all removed options at once, among what else is wrong", () => {
