@@ -129,3 +129,26 @@ Deno.test("the permissions of reference.md's table are enough for their options"
     assertEquals([refused, statuses], [undefined, [200, 200, 200]], options.join(" "));
   }
 });
+
+/** The arguments that a file of YAML lists behind this key. */
+async function listed(file: string, key: string): Promise<string[]> {
+  const text = await Deno.readTextFile(new URL(`../static/docs/${file}`, import.meta.url));
+  const [, items = ""] = new RegExp(`^ *${key}:\\n((?: +- .+\\n)+)`, "m").exec(text) ?? [];
+  return Array.from(items.matchAll(/- (.+)/g), ([, item = ""]) => item);
+}
+
+Deno.test("compose.yaml and kubernetes.yaml run the image with a store, and the table's permissions for it", async () => {
+  const args = await listed("compose.yaml", "command");
+  assertEquals(await listed("kubernetes.yaml", "args"), args);
+  const [, store] = ROWS.find(([options]) => options[0] === "--store")!;
+  const nameOf = (permission: string) => permission.split("=")[0];
+  const names = store.map(nameOf);
+  const kept = IMAGE.filter((arg) => arg.startsWith("--allow-") && !names.includes(nameOf(arg)));
+  const permissions = args.filter((arg) => arg.startsWith("--allow-"));
+  assertEquals(permissions.sort(), [...kept, ...store].sort());
+  assertEquals(args.slice(-3), [
+    "--host=0.0.0.0",
+    "--trust-proxy=1",
+    "--store=/var/lib/hark/log.db",
+  ]);
+});
