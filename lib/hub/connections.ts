@@ -95,7 +95,7 @@ export class Connections {
     this.#log[level]("client disconnected", { id, why, seconds }, peer.address);
   }
 
-  /** Tells that a request or a command was turned down; `why` holds nothing of a key or token. */
+  /** Records that a request or a command was refused; `why` holds nothing of a key or token. */
   refused(type: RefusalType, why: string, address: string): void {
     this.#metrics.rejected.with(type).inc();
     if (TOLD.includes(type)) this.#log.warn("refused", { address, why }, address);

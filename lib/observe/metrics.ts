@@ -248,7 +248,7 @@ export class HarkMetrics extends Registry {
   readonly connections = this.counter("connections_total", "Clients that have connected.");
   readonly disconnects = this.counter(
     "disconnects_total",
-    "Clients that have left or were sent away.",
+    "Clients that have left or were disconnected.",
     "reason",
   );
   readonly closingSessions = this.gauge(
@@ -269,7 +269,7 @@ export class HarkMetrics extends Registry {
   readonly bodyBytes = this.gauge("body_bytes", "Bytes of request bodies that are on their way.");
   readonly rejected = this.counter(
     "rejected_total",
-    "Requests and commands turned down.",
+    "Requests and commands refused.",
     "reason",
   );
   readonly publishSeconds = this.histogram(
@@ -287,7 +287,7 @@ export class HarkMetrics extends Registry {
   readonly historyBytes = this.gauge("history_bytes", "Bytes of publications kept.");
   readonly watchedChannels = this.gauge(
     "watched_channels",
-    "Channels that somebody watches for who comes and goes.",
+    "Channels whose joins and leaves somebody watches.",
   );
   readonly eventLoopDelaySeconds = this.gauge(
     "event_loop_delay_seconds",

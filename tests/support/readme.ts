@@ -125,7 +125,7 @@ function boundsTable(): string {
       rejected("limit"),
     ],
     ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
-    ["channels told in one page of `/sessions`", NAMES_MAX, "`more` is true"],
+    ["channels in one page of `/sessions`", NAMES_MAX, "`more` is true"],
     [
       "connects of one address at once",
       `${CONNECTS_PER_SLOT} × \`connections-per-address-max\``,
@@ -145,19 +145,19 @@ function boundsTable(): string {
     ["characters of Socket.IO's first URL and headers", HANDSHAKE_CHARS_MAX, rejected("too-large")],
     ["characters with which a namespace is joined", CONNECT_CHARS_MAX, rejected("protocol")],
     ["attachments of one Socket.IO packet", ATTACHMENTS_MAX, rejected("protocol")],
-    ["time in which an ended polling session is told so", seconds(GOODBYE_MS), "400"],
+    ["time in which an ended polling session gets a goodbye", seconds(GOODBYE_MS), "400"],
     ["characters of a token", TOKEN_CHARS_MAX, rejected("unauthorized")],
     ["patterns in each of a token's lists", PATTERNS_MAX, rejected("unauthorized")],
     ["characters of a user's name", USER_CHARS_MAX, rejected("unauthorized")],
     ["clock skew of a token's times", seconds(CLOCK_SKEW_MS), rejected("unauthorized")],
     ["time to refresh an expired token", seconds(REFRESH_GRACE_MS), disconnected("expired")],
-    ["time for a set of keys to come", seconds(JWKS_TIMEOUT_MS), "the log"],
-    ["bytes of a set of keys", JWKS_BYTES_MAX, "the log"],
-    ["keys of a set", KEYS_MAX, "the log"],
+    ["time for a JWKS to arrive", seconds(JWKS_TIMEOUT_MS), "the log"],
+    ["bytes of a JWKS", JWKS_BYTES_MAX, "the log"],
+    ["keys of a JWKS", KEYS_MAX, "the log"],
     ["time for a client to read on while it catches up", seconds(STALLED_MS), disconnected("slow")],
     ["entries in one answer about presence", BOUNDS.presenceMax, "`count` has them all"],
-    ["who came and left, in one event", ENTRIES_MAX, "several events"],
-    ["from one telling of presence to the next", seconds(TELL_INTERVAL_MS), "told together"],
+    ["joins and leaves in one presence event", ENTRIES_MAX, "several events"],
+    ["from one batch of presence events to the next", seconds(TELL_INTERVAL_MS), "sent together"],
     [
       "callers whose rates are remembered",
       `${CALLERS_MAX} to ${2 * CALLERS_MAX}`,
@@ -187,7 +187,7 @@ function codesTable(): string {
     disconnect.reason,
     disconnect.code < 4500 ? "yes" : "no",
   ]);
-  return markdownTable([["Code", "Reason", "Come back?"], ...rows]);
+  return markdownTable([["Code", "Reason", "Reconnect?"], ...rows]);
 }
 
 function metricsTable(): string {

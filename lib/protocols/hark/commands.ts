@@ -22,7 +22,7 @@ export interface CommandsOptions {
   readonly grant: Grant;
   /** What a token lets its bearer do; throws a `Refusal` if it does not count. */
   readonly readToken: (token: string) => Promise<Grant>;
-  /** Called for each command that is turned down. */
+  /** Called for each command that is refused. */
   readonly onRefused: (type: RefusalType, why: string) => void;
 }
 
