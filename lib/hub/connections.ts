@@ -5,13 +5,13 @@ import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
 import { ConnectRates } from "./connect_rates.ts";
 import type { Session } from "./session.ts";
 import type { Log } from "../observe/log.ts";
-import type { HarkMetrics } from "../observe/metrics.ts";
+import type { Gauge, HarkMetrics } from "../observe/metrics.ts";
 
 const RETRY_AFTER_S = 5;
 const GONE_POLL_MS = 20;
 const WHOSE = { all: "the server", owner: "your address" } as const;
 /** Refusals that somebody has to know of: a bound was hit, or a key or token does not count. */
-const TOLD: readonly RefusalType[] = [
+const WARNED: readonly RefusalType[] = [
   "connect-rate",
   "over-limit",
   "too-large",
@@ -19,16 +19,59 @@ const TOLD: readonly RefusalType[] = [
   "unauthorized",
 ];
 
-/**
- * What all transports share: a slot for each connection, held until it is really gone, and the story
- * of each session in log and metrics.
- */
+/** Where connections report what happens to them. */
+export interface ConnectionReports {
+  /** Connections that this side has begun to close and that are not gone yet. */
+  readonly closing: Pick<Gauge, "inc" | "dec">;
+  /** A client at `address` broke a bound, or our own handler failed with `error`. */
+  readonly fault: (reason: Disconnect, address: string, error?: unknown) => void;
+}
+
+/** One connection, from its admission until it is really gone; it holds its slot for so long. */
+export class Connection {
+  /** The client's. */
+  readonly address: string;
+  readonly #release: () => void;
+  readonly #reports: ConnectionReports;
+  #isClosing = false;
+  #isGone = false;
+
+  /** `release` gives the slot back. */
+  constructor(address: string, release: () => void, reports: ConnectionReports) {
+    this.address = address;
+    this.#release = release;
+    this.#reports = reports;
+  }
+
+  /** This side has begun to close it. Idempotent. */
+  closing(): void {
+    if (this.#isClosing || this.#isGone) return;
+    this.#isClosing = true;
+    this.#reports.closing.inc();
+  }
+
+  /** It is over, or was never made. Idempotent. */
+  gone(): void {
+    if (this.#isGone) return;
+    this.#isGone = true;
+    if (this.#isClosing) this.#reports.closing.dec();
+    this.#release();
+  }
+
+  /** Records that its client broke a bound, or that our own handler failed with `error`. */
+  fault(reason: Disconnect, error?: unknown): void {
+    this.#reports.fault(reason, this.address, error);
+  }
+}
+
+/** Admits connections, and reports what becomes of them and of their sessions in log and metrics. */
 export class Connections {
   readonly #clock: Clock;
   readonly #slots: ConnectionQuota;
   readonly #rates: ConnectRates;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
+  readonly #reports: ConnectionReports;
   #draining = false;
 
   constructor(clock: Clock, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
@@ -37,6 +80,10 @@ export class Connections {
     this.#rates = new ConnectRates(clock, limits);
     this.#log = log;
     this.#metrics = metrics;
+    this.#reports = {
+      closing: metrics.closingSessions,
+      fault: (reason, address, error) => this.#fault(reason, address, error),
+    };
   }
 
   /** Connections that have a slot. */
@@ -56,11 +103,8 @@ export class Connections {
     while (this.#slots.total > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
   }
 
-  /**
-   * Takes a slot for a connection from `address`. Returns what gives it back, to be called when the
-   * connection is gone. Throws a `Refusal` that says when to try again.
-   */
-  admit(address: string): () => void {
+  /** Admits a connection from `address`. Throws a `Refusal` that says when to retry. */
+  admit(address: string): Connection {
     if (this.#draining) {
       throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
     }
@@ -70,7 +114,7 @@ export class Connections {
       throw new Refusal("over-limit", message, RETRY_AFTER_S);
     }
     const limit = this.#rates.take(address);
-    if (limit === undefined) return slot;
+    if (limit === undefined) return new Connection(address, slot, this.#reports);
     slot();
     const message = limit === "all"
       ? "Cannot connect: too many clients connect at the same time"
@@ -98,31 +142,20 @@ export class Connections {
   /** Records that a request or a command was refused; `why` holds nothing of a key or token. */
   refused(type: RefusalType, why: string, address: string): void {
     this.#metrics.rejected.with(type).inc();
-    if (TOLD.includes(type)) this.#log.warn("refused", { address, why }, address);
+    if (WARNED.includes(type)) this.#log.warn("refused", { address, why }, address);
   }
 
-  /** Tells that a client broke a bound, or that our own handler failed with `error`. */
-  fault(reason: Disconnect, address: string, error?: unknown): void {
+  /** Records that a handler failed whose connection goes on. */
+  failed(error: unknown): void {
+    this.#log.error("handler failed", { error: String(error) });
+  }
+
+  #fault(reason: Disconnect, address: string, error: unknown): void {
     if (error === undefined) {
       this.#metrics.rejected.with(reason.name).inc();
       this.#log.warn("client cut", { address, why: reason.reason }, address);
     } else {
       this.#log.error("handler failed", { address, error: String(error) }, address);
     }
-  }
-
-  /** Tells that a handler failed; whose connection it was lives on. */
-  failed(error: unknown): void {
-    this.#log.error("handler failed", { error: String(error) });
-  }
-
-  /** A connection was told to close and is not gone yet. */
-  closing(): void {
-    this.#metrics.closingSessions.inc();
-  }
-
-  /** A connection that was told to close is gone. */
-  closed(): void {
-    this.#metrics.closingSessions.dec();
   }
 }

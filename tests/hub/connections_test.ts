@@ -2,12 +2,13 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import type { ConnectionLimits } from "../../lib/core/address.ts";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
 import { createLog } from "../../lib/observe/log.ts";
-import { HarkMetrics } from "../../lib/observe/metrics.ts";
-import { Connections } from "../../lib/hub/connections.ts";
+import { Gauge, HarkMetrics } from "../../lib/observe/metrics.ts";
+import { Connection, Connections } from "../../lib/hub/connections.ts";
 import {
   acceptSocket,
   Handshakes,
-  type SocketEvents,
+  type SocketGuest,
+  type SocketHandler,
 } from "../../lib/protocols/websocket/transport.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { deadline, eventually } from "../support/deadline.ts";
@@ -44,28 +45,28 @@ function refusal(connections: Connections, address: string): [string, string, nu
 Deno.test("Connections.admit() lets all that may connect return at once, and refuses a churn", () => {
   const { connections, node } = setUp({ connectionsMax: 1000, connectionsPerAddressMax: 100 });
   const crowd = () => Array.from({ length: 100 }, () => connections.admit("192.0.2.1"));
-  for (const release of crowd()) release();
-  for (const release of crowd()) release();
+  for (const connection of crowd()) connection.gone();
+  for (const connection of crowd()) connection.gone();
   assertEquals(refusal(connections, "192.0.2.1"), [
     "connect-rate",
     "Cannot connect: your address connects too often",
     5,
   ]);
   assertEquals(connections.taken, 0);
-  for (let count = 0; count < 1800; count++) connections.admit("127.0.0.1")();
+  for (let count = 0; count < 1800; count++) connections.admit("127.0.0.1").gone();
   assertEquals(refusal(connections, "127.0.0.1"), [
     "connect-rate",
     "Cannot connect: too many clients connect at the same time",
     5,
   ]);
   node.clock.advance(1000);
-  for (let count = 0; count < 10; count++) connections.admit("192.0.2.1")();
+  for (let count = 0; count < 10; count++) connections.admit("192.0.2.1").gone();
   assertEquals(refusal(connections, "192.0.2.1")[0], "connect-rate");
 });
 
 Deno.test("Connections.admit() refuses one address more than it may have, and no other", () => {
   const { connections } = setUp({ connectionsPerAddressMax: 2 });
-  const release = connections.admit("192.0.2.1");
+  const first = connections.admit("192.0.2.1");
   connections.admit("192.0.2.1");
   assertEquals(refusal(connections, "192.0.2.1"), [
     "over-limit",
@@ -74,8 +75,8 @@ Deno.test("Connections.admit() refuses one address more than it may have, and no
   ]);
   connections.admit("192.0.2.2");
   connections.admit("2001:db8::1");
-  release();
-  release();
+  first.gone();
+  first.gone();
   connections.admit("192.0.2.1");
   assertEquals(refusal(connections, "192.0.2.1")[0], "over-limit");
 });
@@ -101,7 +102,7 @@ Deno.test("Connections.admit() exempts nobody behind a proxy, whoever it says th
 
 Deno.test("Connections.admit() refuses everybody once all slots are taken", () => {
   const { connections } = setUp({ connectionsMax: 2 });
-  const release = connections.admit("127.0.0.1");
+  const first = connections.admit("127.0.0.1");
   connections.admit("192.0.2.1");
   for (const address of ["127.0.0.1", "192.0.2.1", "192.0.2.2"]) {
     assertEquals(refusal(connections, address), [
@@ -110,7 +111,7 @@ Deno.test("Connections.admit() refuses everybody once all slots are taken", () =
       5,
     ]);
   }
-  release();
+  first.gone();
   connections.admit("192.0.2.2");
 });
 
@@ -126,13 +127,13 @@ Deno.test("Connections.admit() refuses everybody once it is told to", () => {
 
 Deno.test("Connections.gone() waits until every slot is given back, or the time is over", async () => {
   const { connections, node } = setUp();
-  const releases = [connections.admit("a"), connections.admit("b")];
+  const admitted = [connections.admit("a"), connections.admit("b")];
   let isGone = false;
   connections.gone(1000).then(() => isGone = true);
-  releases[0]!();
+  admitted[0]!.gone();
   await node.clock.pass(900);
   assertEquals(isGone, false);
-  releases[1]!();
+  admitted[1]!.gone();
   await node.clock.pass(20);
   assertEquals(isGone, true);
 
@@ -153,11 +154,15 @@ Deno.test("Connections tells the story of a session in log and metrics", () => {
   const third = open();
   node.clock.advance(1234);
   first.lost("client closed");
+  const [slow, cut] = [connections.admit("192.0.2.1"), connections.admit("192.0.2.1")];
   second.end(DISCONNECTS.slow);
-  connections.closing();
+  slow.closing();
   third.end(DISCONNECTS.limit);
-  connections.closing();
-  connections.closed();
+  cut.closing();
+  cut.closing();
+  cut.gone();
+  cut.gone();
+  cut.closing();
   assertEquals(lines, [
     ...[first, second, third].map(({ id }) =>
       `info  new connection id=${id} transport=fake address=192.0.2.1`
@@ -255,23 +260,31 @@ Deno.test("an exception in any handler of a socket is told, closes with 1011 and
     inboundBytesMax: 1000,
     inboundPerSecondMax: 10,
   };
-  const failing = (at: string | null): SocketEvents => {
+  const connection = () =>
+    new Connection("192.0.2.1", () => {}, {
+      closing: new Gauge(),
+      fault: (reason, _address, error) => told.push(`${reason.name}: ${(error as Error).message}`),
+    });
+  const failing = (at: string | null): SocketGuest => {
     const step = (name: string) => {
       if (name === at) throw new Error(`${name} failed`);
     };
-    return {
-      open: () => step("open"),
-      message: () => step("message"),
-      closing: () => {},
-      close: () => step("close"),
-      fault: (reason, error) => told.push(`${reason.name}: ${(error as Error).message}`),
+    const handler: SocketHandler = {
+      receiveFrame: () => step("message"),
+      socketFault: () => {},
+      socketClosed: () => step("close"),
     };
+    const open = () => {
+      step("open");
+      return handler;
+    };
+    return { connection: connection(), open };
   };
   await using http = Deno.serve(
     { port: 0, hostname: "127.0.0.1", onListen: () => {} },
     (request) => {
       const at = new URL(request.url).searchParams.get("at");
-      return acceptSocket(request, undefined, options, failing(at));
+      return acceptSocket(request, failing(at), options);
     },
   );
   for (const at of handlers) {

@@ -12,9 +12,12 @@
 
 import { MESSAGE_DIGIT } from "../../lib/protocols/socketio/encoder.ts";
 import { systemClock } from "../../lib/core/clock.ts";
+import type { Disconnect } from "../../lib/core/errors.ts";
+import { Connection } from "../../lib/hub/connections.ts";
+import { Gauge } from "../../lib/observe/metrics.ts";
 import { BodyReader } from "../../lib/http/body.ts";
 import { type Ack, type ServerSocket, SocketServer } from "../../lib/protocols/socketio/server.ts";
-import type { EngineSocket } from "../../lib/protocols/engineio/session.ts";
+import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer } from "../../lib/protocols/engineio/server.ts";
 import { Handshakes } from "../../lib/protocols/websocket/transport.ts";
 
@@ -70,7 +73,7 @@ export function serveConformance(port: number, pingTimeoutMs = 200): Conformance
 }
 
 function engineServer(
-  onConnection: (socket: EngineSocket) => void,
+  onConnection: (socket: EngineSession) => void,
   pingTimeoutMs: number,
 ): EngineServer {
   const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000, timeoutMs: 30_000 });
@@ -87,15 +90,16 @@ function engineServer(
     isShared: () => true,
     readBody: (request, bytesMax) => bodies.read(request, bytesMax),
     allows: () => true,
-    admit: () => () => {},
+    admit: (address) => new Connection(address, () => {}, { closing: new Gauge(), fault }),
     onConnection,
-    onFault: (_reason, _address, error) => error !== undefined && console.error(error),
-    onClosing: () => {},
-    onClosed: () => {},
   });
 }
 
-function echo(socket: EngineSocket): void {
+function fault(_reason: Disconnect, _address: string, error: unknown): void {
+  if (error !== undefined) console.error(error);
+}
+
+function echo(socket: EngineSession): void {
   socket.events = {
     onMessage: (data) => socket.write(typeof data === "string" ? MESSAGE_DIGIT + data : data),
     onClose: () => {},

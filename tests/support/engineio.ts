@@ -1,9 +1,11 @@
 import { setImmediate } from "node:timers";
 import { assertEquals } from "@std/assert";
-import { type Disconnect, Refusal } from "../../lib/core/errors.ts";
+import { Refusal } from "../../lib/core/errors.ts";
 import { BodyReader } from "../../lib/http/body.ts";
-import type { EngineSocket } from "../../lib/protocols/engineio/session.ts";
+import { Connection } from "../../lib/hub/connections.ts";
+import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer, type EngineServerOptions } from "../../lib/protocols/engineio/server.ts";
+import { Gauge } from "../../lib/observe/metrics.ts";
 import { Handshakes } from "../../lib/protocols/websocket/transport.ts";
 import { deadline } from "./deadline.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -19,12 +21,12 @@ export class SocketClock extends FakeClock {
 }
 
 /** The server's end of a session, with what has come on it. */
-export class EngineSession {
-  readonly socket: EngineSocket;
+export class HostSession {
+  readonly socket: EngineSession;
   readonly messages: Inbox<string | Uint8Array> = new Inbox();
   readonly #closed = Promise.withResolvers<string>();
 
-  constructor(socket: EngineSocket) {
+  constructor(socket: EngineSession) {
     this.socket = socket;
     socket.events = {
       onMessage: (data) => this.messages.push(data),
@@ -57,7 +59,7 @@ export class EngineHost implements AsyncDisposable {
   readonly clock: SocketClock;
   readonly server: EngineServer;
   /** Sessions in the order in which they began. */
-  readonly sessions: Inbox<EngineSession> = new Inbox();
+  readonly sessions: Inbox<HostSession> = new Inbox();
   /** The URL of each request that the server is busy with or has answered. */
   readonly arrived: Inbox<string> = new Inbox();
   /** What clients did wrong. */
@@ -66,7 +68,7 @@ export class EngineHost implements AsyncDisposable {
   readonly errors: unknown[] = [];
   readonly #http: Deno.HttpServer<Deno.NetAddr>;
   #taken = 0;
-  #closing = 0;
+  readonly #closing = new Gauge();
   #changed = Promise.withResolvers<void>();
 
   constructor(options: EngineHostOptions = {}) {
@@ -86,14 +88,8 @@ export class EngineHost implements AsyncDisposable {
       isShared: () => true,
       readBody: (request, bytesMax) => bodies.read(request, bytesMax),
       allows: () => true,
-      admit: () => this.#admit(slots),
-      onConnection: (socket) => this.sessions.push(new EngineSession(socket)),
-      onFault: ({ name }: Disconnect, _address, error) => {
-        this.faults.push(name);
-        if (error !== undefined) this.errors.push(error);
-      },
-      onClosing: () => this.#closing++,
-      onClosed: () => this.#closing--,
+      admit: (address) => this.#admit(address, slots),
+      onConnection: (socket) => this.sessions.push(new HostSession(socket)),
       ...changed,
     });
     this.#http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {
@@ -136,7 +132,7 @@ export class EngineHost implements AsyncDisposable {
   }
 
   /** Begins a session on a WebSocket, and takes its open packet. */
-  async open(query = "EIO=4"): Promise<{ client: Client; session: EngineSession }> {
+  async open(query = "EIO=4"): Promise<{ client: Client; session: HostSession }> {
     const client = await this.connect(query);
     await client.text();
     return { client, session: await this.sessions.next() };
@@ -148,7 +144,7 @@ export class EngineHost implements AsyncDisposable {
     await this.holds(0);
     await this.#http.shutdown();
     assertEquals(
-      { sessions: this.server.size, closing: this.#closing, timers: this.clock.timers },
+      { sessions: this.server.size, closing: this.#closing.value, timers: this.clock.timers },
       { sessions: 0, closing: 0, timers: 0 },
     );
     assertEquals(this.errors, []);
@@ -166,14 +162,16 @@ export class EngineHost implements AsyncDisposable {
     }
   }
 
-  #admit(slots: number): () => void {
+  #admit(address: string, slots: number): Connection {
     if (this.#taken >= slots) throw new Refusal("over-limit", "No slot is free");
     this.#count(1);
-    let given = false;
-    return () => {
-      if (!given) this.#count(-1);
-      given = true;
-    };
+    return new Connection(address, () => this.#count(-1), {
+      closing: this.#closing,
+      fault: ({ name }, _address, error) => {
+        this.faults.push(name);
+        if (error !== undefined) this.errors.push(error);
+      },
+    });
   }
 
   #count(change: number): void {
@@ -186,12 +184,12 @@ export class EngineHost implements AsyncDisposable {
 
 /** The client's end of a session that polls. */
 export class PollingClient {
-  readonly session: EngineSession;
+  readonly session: HostSession;
   readonly sid: string;
   readonly #host: EngineHost;
   readonly #query: string;
 
-  constructor(host: EngineHost, session: EngineSession, query: string, sid: string) {
+  constructor(host: EngineHost, session: HostSession, query: string, sid: string) {
     this.#host = host;
     this.session = session;
     this.#query = `${query}&sid=${sid}`;

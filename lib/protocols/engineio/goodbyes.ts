@@ -2,13 +2,14 @@ import type { Packet } from "./codec.ts";
 import { pollAnswer, type PollingStyle, pollingStyle } from "./polling.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
+import type { Connection } from "../../hub/connections.ts";
 
 /** What the polls that still come of an ended session are answered. */
 export interface Goodbye extends Pick<PollingStyle, "codec" | "base64"> {
   /** One for each poll; never empty. */
   readonly answers: readonly (readonly Packet[])[];
-  /** Called once all of it is taken or forgotten. */
-  readonly release: () => void;
+  /** Gone once all of it is taken or forgotten. */
+  readonly connection: Connection;
 }
 
 /** How long an ended session is remembered, for its client to be told. */
@@ -32,7 +33,7 @@ export class Goodbyes {
 
   /** Remembers what is left to say to the client of session `sid`, if there is room. */
   add(sid: string, goodbye: Goodbye): void {
-    if (this.#goodbyes.size >= this.#max) return goodbye.release();
+    if (this.#goodbyes.size >= this.#max) return goodbye.connection.gone();
     this.#goodbyes.set(sid, goodbye);
     this.#due.start(sid);
   }
@@ -53,7 +54,7 @@ export class Goodbyes {
 
   #forget(sid: string): void {
     this.#due.cancel(sid);
-    this.#goodbyes.get(sid)!.release();
+    this.#goodbyes.get(sid)!.connection.gone();
     this.#goodbyes.delete(sid);
   }
 }

@@ -9,6 +9,7 @@ import {
 } from "./codec.ts";
 import { decodeJsonpBody, encodeJsonp } from "./jsonp.ts";
 import { frameBytes } from "../../core/publication.ts";
+import type { Connection } from "../../hub/connections.ts";
 
 /** What leaves: an encoded text packet, or the bytes of a message. */
 export type Part = string | Bytes;
@@ -98,15 +99,15 @@ interface OpenPoll {
 
 /** The polls of one session: the one that is open, and what waits for the next. */
 export class Polls {
-  readonly #release: () => void;
+  /** Holds its slot as long as the session polls. */
+  readonly connection: Connection;
   #open: OpenPoll | undefined;
   #queue: Part[] = [];
   #queuedBytes = 0;
   #flushing = false;
 
-  /** `release` is called once the session polls no more. */
-  constructor(release: () => void) {
-    this.#release = release;
+  constructor(connection: Connection) {
+    this.connection = connection;
   }
 
   /** Bytes that no poll has taken yet. */
@@ -180,11 +181,11 @@ export class Polls {
     return others;
   }
 
-  /** Lets the open poll fail; no other MUST be opened. */
+  /** Lets the open poll fail; no other MUST be opened. The connection is gone. */
   close(): void {
     this.#open?.resolve(undefined);
     this.#open = undefined;
-    this.#release();
+    this.connection.gone();
   }
 
   /** Takes what waits. */

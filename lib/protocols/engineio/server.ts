@@ -1,10 +1,10 @@
 import type { EngineCodec } from "./codec.ts";
 import { engineio2, engineio3 } from "./codec3.ts";
 import { engineio4 } from "./codec4.ts";
-import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
+import { because, DISCONNECTS } from "../../core/errors.ts";
+import type { Connection } from "../../hub/connections.ts";
 import { addCors, CORS } from "../../http/cors.ts";
-import { type EngineOwner, EngineSocket } from "./session.ts";
-import { EngineWebSocket, type EngineWebSocketListener } from "./websocket.ts";
+import { EngineSession } from "./session.ts";
 import { type Goodbye, Goodbyes } from "./goodbyes.ts";
 import {
   type EngineHandshake,
@@ -28,14 +28,14 @@ import {
 export const HANDSHAKES_MAX = 2000;
 
 /** What an Engine.IO server needs, and the bounds it keeps. */
-export interface EngineServerOptions extends EngineLimits, NewcomerLimits, EngineWebSocketListener {
+export interface EngineServerOptions extends EngineLimits, NewcomerLimits {
   readonly handshakes: Handshakes;
   /** Whether a client may connect at all. */
   readonly allows: (exchange: EngineRequest) => boolean;
-  /** Takes a slot for a connection; returns what gives it back, or throws a `Refusal`. */
-  readonly admit: (address: string) => () => void;
+  /** Admits a connection, or throws a `Refusal`. */
+  readonly admit: (address: string) => Connection;
   /** A session has begun; MUST set its `events` before it returns. */
-  readonly onConnection: (session: EngineSocket) => void;
+  readonly onConnection: (session: EngineSession) => void;
 }
 
 /** The errors of the protocol: their codes and texts are what clients know them by. */
@@ -57,12 +57,12 @@ const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
 ]);
 
 /** An Engine.IO server, versions 3 and 4: polling, WebSocket and the way from one to the other. */
-export class EngineServer implements EngineOwner {
+export class EngineServer {
   readonly #options: EngineServerOptions;
   readonly #socketOptions: SocketOptions;
   readonly #heartbeats: Heartbeats;
-  readonly #sessions = new Map<string, EngineSocket>();
-  readonly #newcomers: Newcomers<EngineSocket>;
+  readonly #sessions = new Map<string, EngineSession>();
+  readonly #newcomers: Newcomers<EngineSession>;
   readonly #goodbyes: Goodbyes;
 
   constructor(options: EngineServerOptions) {
@@ -113,16 +113,6 @@ export class EngineServer implements EngineOwner {
   close(): void {
     for (const session of this.#sessions.values()) session.cut(DISCONNECTS.shutdown);
     this.#goodbyes.clear();
-  }
-
-  ended(session: EngineSocket, goodbye: Goodbye | undefined): void {
-    this.#sessions.delete(session.id);
-    this.#newcomers.delete(session);
-    if (goodbye !== undefined) this.#goodbyes.add(session.id, goodbye);
-  }
-
-  fault(reason: Disconnect, session: EngineSocket): void {
-    this.#options.onFault(reason, session.handshake.address);
   }
 
   /** Why a request cannot be answered, whatever its session says; undefined if it can. */
@@ -181,26 +171,31 @@ export class EngineServer implements EngineOwner {
 
   #accept(
     { request, address }: EngineRequest,
-    begin: (socket: Socket) => EngineSocket,
+    open: (socket: Socket) => EngineSession,
   ): Response {
-    const release = this.#options.admit(address);
-    const events = new EngineWebSocket(address, release, this.#options, begin);
-    return acceptSocket(request, undefined, this.#socketOptions, events);
+    const connection = this.#options.admit(address);
+    return acceptSocket(request, { connection, open }, this.#socketOptions);
   }
 
-  #begin(handshake: EngineHandshake, carrier: Polls | Socket): EngineSocket {
-    const session = new EngineSocket({
+  #begin(handshake: EngineHandshake, carrier: Polls | Socket): EngineSession {
+    const session = new EngineSession({
       codec: CODECS.get(handshake.query.get("EIO"))!,
       handshake,
       limits: this.#options,
       heartbeats: this.#heartbeats,
-      owner: this,
       carrier,
+      onEnd: this.#onEnd,
     });
     this.#sessions.set(session.id, session);
     this.#options.onConnection(session);
     return session;
   }
+
+  readonly #onEnd = (session: EngineSession, goodbye: Goodbye | undefined): void => {
+    this.#sessions.delete(session.id);
+    this.#newcomers.delete(session);
+    if (goodbye !== undefined) this.#goodbyes.add(session.id, goodbye);
+  };
 }
 
 function refuse(error: EngineError): Response {

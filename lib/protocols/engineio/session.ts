@@ -2,6 +2,7 @@ import { type Bytes, type Decoded, type EngineCodec, failure, type Packet } from
 import { type Disconnect, DISCONNECTS, invitesBack, Refusal } from "../../core/errors.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
 import { randomId } from "../../core/random.ts";
+import type { Connection } from "../../hub/connections.ts";
 import type { Goodbye } from "./goodbyes.ts";
 import { closeHeard, type EngineHandshake, type EngineLimits, openPacket } from "./handshake.ts";
 import type { Heartbeats } from "./heartbeats.ts";
@@ -15,7 +16,7 @@ import {
   postAnswer,
 } from "./polling.ts";
 import { Upgrade } from "./upgrade.ts";
-import type { Message, Socket } from "../websocket/transport.ts";
+import type { Message, Socket, SocketHandler } from "../websocket/transport.ts";
 
 export type { Part } from "./polling.ts";
 
@@ -26,33 +27,25 @@ export interface EngineEvents {
   onClose(why: string): void;
 }
 
-/** What its server needs to know of a session. */
-export interface EngineOwner {
-  /** The session is over. Polls that still come get `goodbye`, if there is one. */
-  ended(socket: EngineSocket, goodbye: Goodbye | undefined): void;
-  /** The client broke a bound or the protocol. */
-  fault(reason: Disconnect, socket: EngineSocket): void;
-}
-
 /** What a session is made of. */
-export interface EngineSocketParts {
+export interface EngineSessionParts {
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
   readonly limits: EngineLimits;
   readonly heartbeats: Heartbeats;
-  readonly owner: EngineOwner;
   /** What the session begins on. */
   readonly carrier: Polls | Socket;
+  /** The session is over. Polls that still come get `goodbye`, if there is one. */
+  readonly onEnd: (session: EngineSession, goodbye: Goodbye | undefined) => void;
 }
 
 const NOOP: Packet = { type: "noop", data: "" };
 const CLOSE: Packet = { type: "close", data: "" };
 const UNHEARD: EngineEvents = { onMessage: () => {}, onClose: () => {} };
 const NORMAL = { code: 1000, reason: "" };
-const UPGRADE_TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade took too long" };
 
 /** One Engine.IO session: on polling, on WebSocket, or on its way from one to the other. */
-export class EngineSocket {
+export class EngineSession implements SocketHandler {
   readonly id: string = randomId();
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
@@ -60,7 +53,7 @@ export class EngineSocket {
   events: EngineEvents = UNHEARD;
   readonly #limits: EngineLimits;
   readonly #heartbeats: Heartbeats;
-  readonly #owner: EngineOwner;
+  readonly #onEnd: EngineSessionParts["onEnd"];
   /** What carries the session: a WebSocket, or else polls. */
   #socket: Socket | undefined;
   #polls: Polls | undefined;
@@ -72,12 +65,12 @@ export class EngineSocket {
   #closing: Disconnect | undefined;
   #closed = false;
 
-  constructor({ codec, handshake, limits, heartbeats, owner, carrier }: EngineSocketParts) {
+  constructor({ codec, handshake, limits, heartbeats, carrier, onEnd }: EngineSessionParts) {
     this.codec = codec;
     this.handshake = handshake;
     this.#limits = limits;
     this.#heartbeats = heartbeats;
-    this.#owner = owner;
+    this.#onEnd = onEnd;
     if (carrier instanceof Polls) this.#polls = carrier;
     else this.#socket = carrier;
     heartbeats.start(this);
@@ -92,6 +85,11 @@ export class EngineSocket {
   /** Bytes accepted but not yet on the network. */
   get bufferedBytes(): number {
     return this.#socket?.bufferedBytes ?? this.#polls?.queuedBytes ?? 0;
+  }
+
+  /** Of what carries the session, which MUST NOT be over. */
+  get #connection(): Connection {
+    return (this.#socket ?? this.#polls)!.connection;
   }
 
   get #isOver(): boolean {
@@ -129,7 +127,7 @@ export class EngineSocket {
   /** Ends the session at once because the client broke a bound or the protocol. Idempotent. */
   fail(reason: Disconnect): void {
     if (this.#closed) return;
-    this.#owner.fault(reason, this);
+    this.#connection.fault(reason);
     this.#polls?.endWith(CLOSE);
     this.#leave(reason);
   }
@@ -167,7 +165,6 @@ export class EngineSocket {
       upgradeTimeoutMs,
       endPoll: () => this.#polls?.end(NOOP),
       onDone: () => this.#upgradeOver(socket),
-      onLate: () => this.#owner.fault(UPGRADE_TIMEOUT, this),
       onFailed: () => this.#upgradeOver(undefined),
     });
   }
@@ -283,10 +280,10 @@ export class EngineSocket {
     this.#polls = undefined;
     if (polls === undefined || answers.length === 0) {
       polls?.close();
-      this.#owner.ended(this, undefined);
+      this.#onEnd(this, undefined);
     } else {
       const { codec, base64 } = this;
-      this.#owner.ended(this, { codec, base64, answers, release: () => polls.close() });
+      this.#onEnd(this, { codec, base64, answers, connection: polls.connection });
     }
     this.#over(why);
   }

@@ -13,13 +13,12 @@ export interface UpgradeOptions {
   readonly endPoll: () => void;
   /** The client has changed over. */
   readonly onDone: () => void;
-  /** The client has not in time; `onFailed` follows. */
-  readonly onLate: () => void;
   /** The client has not, and stays where it is. */
   readonly onFailed: () => void;
 }
 
 const NOOP_INTERVAL_MS = 100;
+const TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade took too long" };
 
 /**
  * A WebSocket that wants to take over a session from polling: the client sends `2probe`, gets
@@ -35,9 +34,9 @@ export class Upgrade {
   constructor(socket: Socket, options: UpgradeOptions) {
     this.socket = socket;
     this.#options = options;
-    const { clock, upgradeTimeoutMs, onLate } = options;
+    const { clock, upgradeTimeoutMs } = options;
     this.#timeout = clock.after(upgradeTimeoutMs, () => {
-      onLate();
+      socket.connection.fault(TIMEOUT);
       this.fail();
     });
   }

@@ -91,10 +91,7 @@ export class SocketIoEndpoint {
       isShared: (address) => isShared(address, options.trustProxy),
       allows: () => true,
       admit: (address) => connections.admit(address),
-      onConnection: (socket) => io.attach(socket),
-      onFault: (reason, address, error) => connections.fault(reason, address, error),
-      onClosing: () => connections.closing(),
-      onClosed: () => connections.closed(),
+      onConnection: (session) => io.attach(session),
     });
   }
 

@@ -3,7 +3,7 @@ import { SocketDecoder } from "./decoder.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
-import type { EngineEvents, EngineSocket, Part } from "../engineio/session.ts";
+import type { EngineEvents, EngineSession, Part } from "../engineio/session.ts";
 import { encodeParts, type Handshake, ServerSocket, type SocketLink } from "./socket.ts";
 
 export { type Ack, type EventHandler, type Handshake, ServerSocket } from "./socket.ts";
@@ -76,7 +76,7 @@ export class Namespaces {
  *   socket.on("question", (text, ack) => ack(`you asked ${text}`));
  *   socket.emit("message", { message: "welcome" });
  * });
- * const engine = new EngineServer({ ...limits, onConnection: (socket) => io.attach(socket) });
+ * const engine = new EngineServer({ ...limits, onConnection: (session) => io.attach(session) });
  * ```
  */
 export class SocketServer {
@@ -101,8 +101,8 @@ export class SocketServer {
   }
 
   /** Serves a connection. */
-  attach(socket: EngineSocket): void {
-    new Connection(this, socket).begin();
+  attach(session: EngineSession): void {
+    new Connection(this, session).begin();
   }
 
   /** Who serves namespace `name`. For the connections alone. */
@@ -115,11 +115,11 @@ export class SocketServer {
 class Connection implements EngineEvents, SocketLink {
   readonly protocol: 4 | 5;
   readonly #server: SocketServer;
-  readonly #engine: EngineSocket;
+  readonly #engine: EngineSession;
   readonly #decoder: SocketDecoder;
   readonly #sockets = new Map<string, ServerSocket>();
 
-  constructor(server: SocketServer, engine: EngineSocket) {
+  constructor(server: SocketServer, engine: EngineSession) {
     this.#server = server;
     this.#engine = engine;
     this.protocol = engine.codec.version === 3 ? 4 : 5;

@@ -66,17 +66,11 @@ export class EventsEndpoint {
     const { grant, subscription } = await this.#admit(exchange);
     const { channels, since } = subscription;
     hub.checkSubscriptions(channels, address);
-    const release = connections.admit(address);
     let session: Session | undefined = undefined;
-    const transport = new SseTransport({
-      closing: () => connections.closing(),
-      close: (told) => {
-        release();
-        if (told) connections.closed();
-        if (session === undefined) return;
-        session.lost("client closed");
-        this.#sessions.delete(session);
-      },
+    const transport = new SseTransport(connections.admit(address), () => {
+      if (session === undefined) return;
+      session.lost("client closed");
+      this.#sessions.delete(session);
     });
     transport.write(retryLine(spread(RETRY_MIN_MS)));
     const batching = new BatchingTransport(transport, joinChunks, turn);

@@ -1,19 +1,12 @@
 import { sse } from "./codec.ts";
 import type { Disconnect } from "../../core/errors.ts";
 import type { Format, Frame, Transport } from "../../core/transport.ts";
+import type { Connection } from "../../hub/connections.ts";
 
 const LENGTH: QueuingStrategy<Uint8Array<ArrayBuffer>> = {
   highWaterMark: 0,
   size: (chunk) => chunk.length,
 };
-
-/** What happens on a stream. */
-export interface SseEvents {
-  /** This side ends the stream; called at most once. */
-  closing(): void;
-  /** The client has all of it, or has left; called once. `closing()` came before if `told`. */
-  close(told: boolean): void;
-}
 
 /** A session's events on an HTTP response that does not end (`text/event-stream`). */
 export class SseTransport implements Transport {
@@ -21,13 +14,16 @@ export class SseTransport implements Transport {
   readonly format: Format = sse;
   /** The body of the response. */
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
-  readonly #events: SseEvents;
+  readonly #connection: Connection;
+  readonly #onEnd: () => void;
   #controller!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   #closing = false;
   #gone = false;
 
-  constructor(events: SseEvents) {
-    this.#events = events;
+  /** `onEnd` is called once, when the client has all of it or has left. */
+  constructor(connection: Connection, onEnd: () => void) {
+    this.#connection = connection;
+    this.#onEnd = onEnd;
     this.stream = new ReadableStream<Uint8Array<ArrayBuffer>>({
       start: (controller) => {
         this.#controller = controller;
@@ -52,7 +48,7 @@ export class SseTransport implements Transport {
   close(_reason: Disconnect): void {
     if (this.#closing || this.#gone) return;
     this.#closing = true;
-    this.#events.closing();
+    this.#connection.closing();
     if (this.bufferedBytes === 0) this.#finish();
   }
 
@@ -64,6 +60,7 @@ export class SseTransport implements Transport {
 
   #end(): void {
     this.#gone = true;
-    this.#events.close(this.#closing);
+    this.#connection.gone();
+    this.#onEnd();
   }
 }

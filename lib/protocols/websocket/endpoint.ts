@@ -1,5 +1,6 @@
 import { hark, HARK_V1, joinEvents } from "../hark/codec.ts";
 import { plain } from "../plain/codec.ts";
+import type { Disconnect } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import type { Publisher } from "../../broker/publisher.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -13,8 +14,10 @@ import {
   acceptSocket,
   handshakeFault,
   isUpgrade,
+  type Message,
   offeredProtocols,
   type Socket,
+  type SocketHandler,
   type SocketOptions,
   WebSocketTransport,
 } from "./transport.ts";
@@ -61,52 +64,32 @@ export class SocketEndpoint {
     grant.checkReceive(subscription.channels);
     hub.checkSubscriptions(subscription.channels, address);
     const protocol = offeredProtocols(request.headers).includes(HARK_V1) ? HARK_V1 : undefined;
-    const release = connections.admit(address);
-    const guest = { address, subscription, grant, protocol, release };
-    const client = new SocketClient(this.#options, guest);
-    return acceptSocket(request, protocol, this.#socketOptions, client);
-  }
-}
-
-/** Who is let in, and for what. */
-interface Guest {
-  readonly address: string;
-  readonly subscription: Subscription;
-  readonly grant: Grant;
-  /** Undefined for plain WebSocket. */
-  readonly protocol: string | undefined;
-  /** Gives the connection's slot back. */
-  readonly release: () => void;
-}
-
-/** One WebSocket client, from its handshake to its end. */
-class SocketClient {
-  readonly #options: SocketEndpointOptions;
-  readonly #guest: Guest;
-  #session: Session | undefined;
-  #commands: Commands | undefined;
-
-  constructor(options: SocketEndpointOptions, guest: Guest) {
-    this.#options = options;
-    this.#guest = guest;
+    const connection = connections.admit(address);
+    const open = (socket: Socket) => this.#open(socket, subscription, grant, protocol);
+    return acceptSocket(request, { connection, protocol, open }, this.#socketOptions);
   }
 
-  open(socket: Socket): void {
-    const { hub, connections, turn, publisher, presenceMax, access } = this.#options;
-    const { address, subscription, grant, protocol } = this.#guest;
-    const { channels, since, presence } = subscription;
+  /** Makes a session of a socket whose handshake is done; `protocol` is undefined for plain WebSocket. */
+  #open(
+    socket: Socket,
+    { channels, since, presence }: Subscription,
+    grant: Grant,
+    protocol: string | undefined,
+  ): SocketHandler {
+    const { hub, connections, turn, publisher, presenceMax, access, clock } = this.#options;
+    const { address } = socket.connection;
     const isHark = protocol === HARK_V1;
     let transport: Transport = new WebSocketTransport(socket, isHark ? hark : plain);
     if (isHark) transport = new BatchingTransport(transport, joinEvents, turn);
-    this.#session = hub.open(transport, peerOf(address, grant), channels, {
+    const session = hub.open(transport, peerOf(address, grant), channels, {
       since,
       presence: presence ? channels.filter((channel) => grant.mayWatch(channel)) : [],
     });
-    if (!isHark) return;
-    this.#commands = new Commands({
-      clock: this.#options.clock,
+    if (!isHark) return new SocketSession(session);
+    const commands = new Commands({
+      clock,
       hub,
-      session: this.#session,
+      session,
       publisher,
       presenceMax,
       waitingMax: this.#options.inboundPerSecondMax,
@@ -114,25 +97,30 @@ class SocketClient {
       readToken: (token) => access.readToken(token, address),
       onRefused: (type, why) => connections.refused(type, why, address),
     });
+    return new SocketSession(session, commands);
+  }
+}
+
+/** A session that has a WebSocket to itself; without `commands` it takes none. */
+class SocketSession implements SocketHandler {
+  readonly #session: Session;
+  readonly #commands: Commands | undefined;
+
+  constructor(session: Session, commands?: Commands) {
+    this.#session = session;
+    this.#commands = commands;
   }
 
-  message(message: string | Uint8Array): void {
-    this.#commands?.receive(message);
+  receiveFrame(_socket: Socket, frame: Message): void {
+    this.#commands?.receive(frame);
   }
 
-  closing(): void {
-    this.#options.connections.closing();
+  socketFault(_socket: Socket, reason: Disconnect): void {
+    this.#session.end(reason);
   }
 
-  close(why: string, told: boolean): void {
-    this.#guest.release();
-    if (told) this.#options.connections.closed();
-    this.#session?.lost(why);
-  }
-
-  fault(reason: Parameters<Connections["fault"]>[0], error?: unknown): void {
-    this.#options.connections.fault(reason, this.#guest.address, error);
-    this.#session?.end(reason);
+  socketClosed(_socket: Socket, why: string): void {
+    this.#session.lost(why);
   }
 }
 

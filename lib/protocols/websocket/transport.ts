@@ -4,6 +4,7 @@ import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { Format, Frame, Transport } from "../../core/transport.ts";
+import type { Connection } from "../../hub/connections.ts";
 import { dropIdleTimer } from "./idle_timer.ts";
 
 /** What a client sends in one frame. */
@@ -12,7 +13,7 @@ export type Message = string | Uint8Array<ArrayBuffer>;
 /** How long a handshake of WebSocket or TLS may take. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Sockets whose handshake is not done: a connection that is lost in it is told by no event. */
+/** Sockets whose handshake is not done: a connection that is lost in it raises no event. */
 export class Handshakes extends Deadlines<Socket> {
   /** `onLate` is called for each that is not done within `timeoutMs`. */
   constructor(clock: Clock, timeoutMs: number, onLate: () => void) {
@@ -35,17 +36,22 @@ export interface SocketOptions {
   readonly inboundPerSecondMax: number;
 }
 
-/** What happens on a socket. */
-export interface SocketEvents {
-  /** The handshake is done. */
-  open(socket: Socket): void;
-  message(message: Message): void;
-  /** This side has begun the closing handshake; called at most once. */
-  closing(): void;
-  /** The connection is over, or was never made; called exactly once. `closing()` came before if `told`. */
-  close(why: string, told: boolean): void;
-  /** The client broke a bound, or a handler threw `error`; the socket is about to be closed. */
-  fault(reason: Disconnect, error?: unknown): void;
+/** What serves a socket that is open. Whatever it throws closes the socket, and is reported. */
+export interface SocketHandler {
+  receiveFrame(socket: Socket, frame: Message): void;
+  /** The client broke a bound, or a handler threw; the socket is about to be closed. */
+  socketFault(socket: Socket, reason: Disconnect): void;
+  /** The connection is over; called exactly once. */
+  socketClosed(socket: Socket, why: string): void;
+}
+
+/** A client whose WebSocket is to be accepted. */
+export interface SocketGuest {
+  readonly connection: Connection;
+  /** The subprotocol that is agreed on; undefined for none. */
+  readonly protocol?: string | undefined;
+  /** Called once the handshake is done, and not kept any longer. */
+  readonly open: (socket: Socket) => SocketHandler;
 }
 
 const EVENT_TYPES = ["open", "message", "error", "close"];
@@ -56,7 +62,7 @@ export function offeredProtocols(headers: Headers): string[] {
   return offered.split(",").map((name) => name.trim()).filter((name) => name !== "");
 }
 
-/** Tells whether a request asks for a WebSocket (RFC 6455 section 4.2.1). */
+/** Reports whether a request asks for a WebSocket (RFC 6455 section 4.2.1). */
 export function isUpgrade({ method, headers }: Request): boolean {
   return method === "GET" && WEBSOCKET_ITEM.test(headers.get("upgrade") ?? "") &&
     UPGRADE_ITEM.test(headers.get("connection") ?? "");
@@ -77,42 +83,50 @@ export function handshakeFault({ headers }: Request): "version" | "key" | undefi
 /**
  * Accepts a WebSocket. Whatever is needed of the request MUST be read before, and the response be
  * returned with nothing in between that can throw: an exception after it shuts the server down.
- * Throws, after `events.close()`, if Deno does not take the request for a handshake.
+ * Throws, with the connection gone, if Deno does not take the request for a handshake.
  */
 export function acceptSocket(
   request: Request,
-  protocol: string | undefined,
+  { connection, protocol, open }: SocketGuest,
   options: SocketOptions,
-  events: SocketEvents,
 ): Response {
   const { idleTimeoutS: idleTimeout } = options;
   let upgrade: Deno.WebSocketUpgrade;
   try {
     upgrade = Deno.upgradeWebSocket(request, { idleTimeout });
   } catch (error) {
-    events.close("handshake failed", false);
+    connection.gone();
     throw error;
   }
   const { socket, response } = upgrade;
   // Not by the call's own option, which refuses offers that have no space after each comma.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
-  new Socket(socket, options, events);
+  new Socket(socket, options, connection, open);
   return response;
 }
 
-/** One WebSocket connection, with its client's frames bounded and its end told exactly once. */
+/** One WebSocket connection, with its client's frames bounded and its end reported exactly once. */
 export class Socket {
+  readonly connection: Connection;
   readonly #socket: WebSocket;
   readonly #options: SocketOptions;
-  readonly #events: SocketEvents;
   readonly #rate: TokenBucket;
+  /** Undefined once the handshake is done: it may hold the request. */
+  #open: SocketGuest["open"] | undefined;
+  #handler: SocketHandler | undefined;
   #closing = false;
   #closed = false;
 
-  constructor(socket: WebSocket, options: SocketOptions, events: SocketEvents) {
+  constructor(
+    socket: WebSocket,
+    options: SocketOptions,
+    connection: Connection,
+    open: SocketGuest["open"],
+  ) {
+    this.connection = connection;
     this.#socket = socket;
     this.#options = options;
-    this.#events = events;
+    this.#open = open;
     this.#rate = new TokenBucket(options.inboundPerSecondMax, options.clock.monotonic());
     options.handshakes.start(this);
     for (const type of EVENT_TYPES) socket.addEventListener(type, this);
@@ -131,7 +145,7 @@ export class Socket {
   close({ code, reason }: Pick<Disconnect, "code" | "reason">): void {
     if (this.#closing) return;
     this.#closing = true;
-    this.#events.closing();
+    this.connection.closing();
     // Frames that are here already would end the connection before the close frame is out.
     this.#options.clock.afterTurn(() => this.#socket.close(code, reason));
   }
@@ -142,7 +156,7 @@ export class Socket {
       if (event instanceof MessageEvent) this.#receive(event.data);
       else if (event instanceof CloseEvent) this.#onClose(event);
       else if (event.type === "open") this.#onOpen();
-      // After an error comes a close event, which tells why.
+      // After an error comes a close event, which says why.
     } catch (error) {
       this.#fault(DISCONNECTS.failed, error);
     }
@@ -150,8 +164,10 @@ export class Socket {
 
   #onOpen(): void {
     this.#options.handshakes.cancel(this);
+    const open = this.#open;
+    this.#open = undefined;
     if (this.#closed) this.#socket.close();
-    else this.#events.open(this);
+    else this.#handler = open?.(this);
   }
 
   #onClose(event: CloseEvent): void {
@@ -171,12 +187,13 @@ export class Socket {
     } else if (!this.#rate.take(clock.monotonic())) {
       this.#fault(because(DISCONNECTS.limit, `at most ${inboundPerSecondMax} frames a second`));
     } else {
-      this.#events.message(message);
+      this.#handler?.receiveFrame(this, message);
     }
   }
 
   #fault(reason: Disconnect, error?: unknown): void {
-    this.#events.fault(reason, error);
+    this.connection.fault(reason, error);
+    this.#handler?.socketFault(this, reason);
     this.close(reason);
   }
 
@@ -184,14 +201,15 @@ export class Socket {
   end(why: string): void {
     if (this.#closed) return;
     this.#closed = true;
-    this.#options.handshakes.cancel(this);
-    const told = this.#closing;
     this.#closing = true;
-    this.#events.close(why, told);
+    this.#open = undefined;
+    this.#options.handshakes.cancel(this);
+    this.connection.gone();
+    this.#handler?.socketClosed(this, why);
   }
 }
 
-// RFC 6455 section 7.4.1; Deno tells the loss of TCP as 0.
+// RFC 6455 section 7.4.1; Deno reports the loss of TCP as 0.
 const CLOSE_NAMES: Readonly<Record<number, string>> = {
   0: "connection lost",
   1000: "client closed",

@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
-import { EngineHost, type EngineSession } from "../../support/engineio.ts";
+import { EngineHost, type HostSession } from "../../support/engineio.ts";
 import type { Client } from "../../support/socket.ts";
 
 const SID = '{"code":1,"message":"Session ID unknown"}';
 const REQUEST = '{"code":3,"message":"Bad request"}';
 
 /** Sends frames, and waits until the server has them. */
-async function say(client: Client, session: EngineSession, ...frames: string[]): Promise<void> {
+async function say(client: Client, session: HostSession, ...frames: string[]): Promise<void> {
   for (const frame of [...frames, "4mark"]) client.send(frame);
   await session.messages.find((message) => message === "mark");
 }

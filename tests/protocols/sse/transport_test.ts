@@ -1,15 +1,18 @@
 import { assertEquals } from "@std/assert";
 import { DISCONNECTS } from "../../../lib/core/errors.ts";
+import { Connection } from "../../../lib/hub/connections.ts";
 import { SseTransport } from "../../../lib/protocols/sse/transport.ts";
 
 const bytes = (text: string) => new TextEncoder().encode(text);
 
 function open() {
   const events: string[] = [];
-  const transport = new SseTransport({
-    closing: () => events.push("closing"),
-    close: (told) => events.push(told ? "gone, told" : "gone"),
+  let slots = 1;
+  const connection = new Connection("192.0.2.1", () => slots--, {
+    closing: { inc: () => events.push("closing"), dec: () => events.push("closed") },
+    fault: () => {},
   });
+  const transport = new SseTransport(connection, () => events.push(`gone, ${slots} slots held`));
   return { transport, events, reader: transport.stream.getReader() };
 }
 
@@ -41,7 +44,7 @@ Deno.test("SseTransport.close() ends a stream that is read to its end at once", 
   transport.close(DISCONNECTS.slow);
   transport.write(bytes("too late"));
   assertEquals(await rest, undefined);
-  assertEquals(events, ["closing", "gone, told"]);
+  assertEquals(events, ["closing", "closed", "gone, 0 slots held"]);
   assertEquals(transport.bufferedBytes, 0);
 });
 
@@ -54,19 +57,22 @@ Deno.test("SseTransport.close() lets the client read what is unsent before it is
   assertEquals([events, transport.bufferedBytes], [["closing"], 6]);
   assertEquals([await read(reader), await read(reader)], ["one", "two"]);
   assertEquals(await read(reader), undefined);
-  assertEquals(events, ["closing", "gone, told"]);
+  assertEquals(events, ["closing", "closed", "gone, 0 slots held"]);
 });
 
-Deno.test("SseTransport tells when the client leaves, closed or not", async () => {
+Deno.test("SseTransport reports when the client leaves, closed or not", async () => {
   for (const isClosed of [false, true]) {
     const { transport, events, reader } = open();
     transport.write(bytes("unread"));
     if (isClosed) transport.close(DISCONNECTS.slow);
     await reader.cancel();
-    assertEquals(events, isClosed ? ["closing", "gone, told"] : ["gone"]);
+    assertEquals(
+      events,
+      isClosed ? ["closing", "closed", "gone, 0 slots held"] : ["gone, 0 slots held"],
+    );
     transport.write(bytes("too late"));
     transport.close(DISCONNECTS.shutdown);
     assertEquals(transport.bufferedBytes, 0);
-    assertEquals(events.length, isClosed ? 2 : 1);
+    assertEquals(events.length, isClosed ? 3 : 1);
   }
 });
