@@ -114,6 +114,13 @@ export class LogBroker implements Broker {
     return Promise.resolve(history.channels(after, limit, this.#clock.monotonic()));
   }
 
+  /** All that is kept, for a process that follows this one; undefined while the journal is lost. */
+  kept(): Kept | undefined {
+    if (this.#feed === undefined) return undefined;
+    this.#replica.history.expire(this.#clock.monotonic());
+    return this.#replica.kept();
+  }
+
   reached({ epoch, offset }: Position, timeoutMs: number): Promise<boolean> {
     if (epoch !== this.#replica.epoch || this.#isClosed) return Promise.resolve(false);
     if (offset <= this.#replica.offset) return Promise.resolve(true);

@@ -47,6 +47,11 @@ export class Replica {
     return { epoch: this.epoch, offset: this.#offset };
   }
 
+  /** All that this replica has, as a journal would keep it; keys are not its own. */
+  kept(): Kept {
+    return { ...this.history.kept(), position: this.position, gaps: this.#gaps, keys: [] };
+  }
+
   /** Offsets are consecutive, but where a gap says why not. */
   fit(entry: Entry): Fit {
     const [last, after] = isGap(entry)

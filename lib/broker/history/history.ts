@@ -3,6 +3,7 @@ import { ChannelLog, type Span } from "./channel_log.ts";
 import type { ChannelInfo, HistoryPage, HistoryQuery, HistoryStats } from "../broker.ts";
 import { Holders } from "./eviction.ts";
 import { gather, GATHERED_PAGES } from "./gather.ts";
+import type { Kept, Logged } from "../journal.ts";
 import { Quota } from "../../core/quota.ts";
 import { formatPosition, type Position, type Publication } from "../../core/publication.ts";
 import { isMoment, type Since } from "../../core/since.ts";
@@ -115,6 +116,22 @@ export class History {
     }
     while (this.#logs.size > this.#limits.channelsMax) this.#makeRoom();
     this.#offset = Math.max(this.#offset, offset);
+  }
+
+  /** All that is kept, for another history to take over by `append()` and `restore()`. */
+  kept(): Pick<Kept, "publications" | "lostOffsets" | "forgottenOffset"> {
+    const logs = [...this.#logs.values()];
+    const publications = logs.flatMap(({ entries, first, holder, beganBy }) => {
+      const caller = holder!.caller;
+      return entries.slice(first).map((publication): Logged => ({
+        publication,
+        caller: caller === "" ? undefined : caller,
+        beganBy: beganBy === caller ? undefined : beganBy,
+      }));
+    }).sort((a, b) => a.publication.offset - b.publication.offset);
+    const lostOffsets = logs.filter(({ lostOffset }) => lostOffset > 0)
+      .map(({ channel, lostOffset }) => [channel, lostOffset] as const);
+    return { publications, lostOffsets, forgottenOffset: this.#forgottenOffset };
   }
 
   /** Goes on at `offset`, with the next; what came up to `forgottenOffset` may be incomplete. */

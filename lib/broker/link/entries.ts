@@ -1,0 +1,81 @@
+import { type Data, type Draft, Publication } from "../../core/publication.ts";
+import { type Entry, type Gap, isGap } from "../journal.ts";
+
+/** A text as it is; bytes as the one item of an array, in base64. */
+export type WireData = string | readonly [base64: string];
+
+/** A publication, or a gap. */
+export type WireEntry =
+  | readonly [
+    offset: number,
+    time: number,
+    channel: string,
+    event: string,
+    data: WireData,
+    caller?: string | null,
+    beganBy?: string | null,
+  ]
+  | Gap;
+
+/** A draft. */
+export type WireDraft = readonly [channel: string, event: string, data: WireData];
+
+/** An entry of the log as a message has it. */
+export function encodeEntry(entry: Entry): WireEntry {
+  if (isGap(entry)) return entry;
+  const { publication: { offset, time, channel, event, data }, caller, beganBy } = entry;
+  const wire = [offset, time, channel, event, encodeData(data)] as const;
+  if (beganBy !== undefined) return [...wire, caller ?? null, beganBy];
+  return caller === undefined ? wire : [...wire, caller];
+}
+
+/** The entry of a log that a message has. Throws a `TypeError` if it is none. */
+export function decodeEntry(wire: WireEntry, epoch: string): Entry {
+  if (!Array.isArray(wire)) return readGap(wire as Gap);
+  const [offset, time, channel, event, data, caller, beganBy] = wire;
+  if (!isNumber(offset) || !isNumber(time) || !isText(channel) || !isText(event)) {
+    throw new TypeError("Cannot read an entry: expected offset, time, channel and event");
+  }
+  const publication = new Publication({ epoch, offset }, {
+    channel,
+    event,
+    data: decodeData(data),
+  }, time);
+  return { publication, caller: caller ?? undefined, beganBy: beganBy ?? undefined };
+}
+
+/** A draft as a message has it. */
+export function encodeDraft({ channel, event, data }: Draft): WireDraft {
+  return [channel, event, encodeData(data)];
+}
+
+/** The draft that a message has. Throws a `TypeError` if it is none. */
+export function decodeDraft([channel, event, data]: WireDraft): Draft {
+  if (!isText(channel) || !isText(event)) {
+    throw new TypeError("Cannot read a draft: expected channel, event and data");
+  }
+  return { channel, event, data: decodeData(data) };
+}
+
+function readGap({ after, until, seen }: Gap): Gap {
+  if (isNumber(after) && isNumber(until)) return { after, until, seen };
+  throw new TypeError("Cannot read an entry: expected a publication or a gap");
+}
+
+function encodeData(data: Data): WireData {
+  return typeof data === "string" ? data : [data.toBase64()];
+}
+
+function decodeData(data: unknown): Data {
+  if (isText(data)) return data;
+  if (Array.isArray(data) && isText(data[0])) return Uint8Array.fromBase64(data[0]);
+  throw new TypeError("Cannot read data: expected a text, or bytes in base64");
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === "string";
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === "number";
+}

@@ -1,0 +1,47 @@
+import type { Kept } from "../journal.ts";
+import { encodeMessage, type Message } from "./codec.ts";
+import { LinkConnection } from "./connection.ts";
+import { encodeEntry } from "./entries.ts";
+
+/** Publications that travel in one message when a log is opened. */
+const PAGE = 500;
+
+/** A process that follows a log, as the keeper of the log has it. */
+export class Follower {
+  readonly connection: LinkConnection;
+  /** Its id; empty until it has said it. */
+  node = "";
+  /** Undefined while it is not fed; a list of what waits while it gets what is kept. */
+  #feed: "live" | string[] | undefined;
+
+  constructor(conn: Deno.Conn, onMessage: (message: Message) => void) {
+    this.connection = new LinkConnection(conn, onMessage);
+  }
+
+  /** Sends what is kept, and from now on what comes. */
+  async open({ publications, ...rest }: Kept): Promise<void> {
+    const { connection } = this;
+    const waiting: string[] = this.#feed = [];
+    connection.send(["log", rest.position.epoch]);
+    for (let at = 0; at < publications.length; at += PAGE) {
+      connection.send(["kept", publications.slice(at, at + PAGE).map(encodeEntry)]);
+      await connection.flushed();
+      if (this.#feed !== waiting) return;
+    }
+    connection.send(["opened", rest]);
+    for (const text of waiting) connection.sendText(text);
+    this.#feed = "live";
+  }
+
+  /** Sends the text of a message that is part of the feed, if this one is fed. */
+  feed(text: string): void {
+    if (this.#feed === "live") this.connection.sendText(text);
+    else this.#feed?.push(text);
+  }
+
+  /** Feeds it no more: it has to open the log again. */
+  lose(why: string): void {
+    this.#feed = undefined;
+    this.connection.sendText(encodeMessage(["lost", why]));
+  }
+}

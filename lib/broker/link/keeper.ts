@@ -1,0 +1,135 @@
+import type { Sink } from "../broker.ts";
+import type { Draft, Position } from "../../core/publication.ts";
+import { type BrokerOptions, LogBroker } from "../log_broker.ts";
+import type { KeyedRequest } from "../idempotency.ts";
+import { answerCall } from "./calls.ts";
+import { encodeMessage, type Message } from "./codec.ts";
+import { decodeDraft, encodeEntry, type WireDraft } from "./entries.ts";
+import { Follower } from "./follower.ts";
+import { TappedJournal } from "./tap.ts";
+
+/** What keeping a log for other processes needs. */
+export interface KeeperOptions extends BrokerOptions {
+  /** The Unix socket to listen on; whoever can reach it is trusted. */
+  readonly path: string;
+  /** Something failed that is no follower's fault. */
+  readonly onError: (error: unknown) => void;
+}
+
+/** Answers what followers call: with a value of JSON, or by throwing a `Refusal`. */
+export type FollowerAnswerer = (node: string, args: readonly unknown[]) => unknown;
+
+/**
+ * Keeps a log for other processes of this machine, by any journal. It follows that as a broker does, so
+ * that a process that starts, or has missed something, finds all that is kept in memory.
+ */
+export class LogKeeper {
+  readonly #options: KeeperOptions;
+  readonly #broker: LogBroker;
+  readonly #followers = new Set<Follower>();
+  readonly #answerers = new Map<string, FollowerAnswerer>();
+  #listener: Deno.Listener | undefined;
+
+  constructor(options: KeeperOptions) {
+    this.#options = options;
+    const journal = new TappedJournal(options.journal, {
+      onEntries: (entries) => this.#feed(["entries", entries.map(encodeEntry)]),
+      onHealth: (isUp, why) => this.#feed(["health", isUp, why]),
+      onLost: (why) => this.#followers.forEach((follower) => follower.lose(why)),
+    });
+    this.#broker = new LogBroker({ ...options, journal });
+    this.answer("append", (_node, args) => this.#append(args));
+  }
+
+  /** Opens the log, and listens. Throws what `Journal.open()` and `Deno.listen()` throw. */
+  async start(sink: Sink): Promise<Position> {
+    const position = await this.#broker.start(sink);
+    const listener = Deno.listen({ transport: "unix", path: this.#options.path });
+    this.#listener = listener;
+    this.#acceptAll(listener);
+    return position;
+  }
+
+  /** Answers what followers call under this name. */
+  answer(name: string, answerer: FollowerAnswerer): void {
+    this.#answerers.set(name, answerer);
+  }
+
+  /** Listens no more, and closes the log; followers that are left lose it. Idempotent. */
+  async close(): Promise<void> {
+    this.#listener?.close();
+    this.#listener = undefined;
+    await this.#broker.close();
+    for (const { connection } of this.#followers) {
+      await connection.flushed();
+      connection.close();
+    }
+  }
+
+  async #acceptAll(listener: Deno.Listener): Promise<void> {
+    try {
+      for await (const conn of listener) this.#accept(conn);
+    } catch (error) {
+      if (this.#listener === listener) this.#options.onError(error);
+    }
+  }
+
+  #accept(conn: Deno.Conn): void {
+    const follower = new Follower(conn, (message) => this.#receive(follower, message));
+    this.#followers.add(follower);
+    follower.connection.ended.then(() => {
+      this.#followers.delete(follower);
+      // It need not have had the time to say so.
+      this.#hand(follower, [{ type: "bye" }]);
+    });
+  }
+
+  #receive(follower: Follower, [name, ...fields]: Message): void {
+    switch (name) {
+      case "hello":
+        follower.node = String(fields[0]);
+        return;
+      case "open":
+        return this.#open(follower);
+      case "tell":
+        return this.#hand(follower, fields[0]);
+      case "call":
+        return this.#call(follower, fields);
+    }
+  }
+
+  #open(follower: Follower): void {
+    const kept = this.#broker.kept();
+    if (kept === undefined) follower.lose("the log is not open");
+    else follower.open(kept);
+  }
+
+  #call({ connection, node }: Follower, [id, name, ...args]: readonly unknown[]): void {
+    const answerer = this.#answerers.get(String(name));
+    if (answerer === undefined) throw new TypeError(`Cannot call ${name}: there is no such name`);
+    answerCall(connection, id, () => answerer(node, args), this.#options.onError);
+  }
+
+  async #append([drafts, caller, once]: readonly unknown[]): Promise<unknown> {
+    return await this.#broker.publish({
+      drafts: (drafts as readonly WireDraft[]).map(decodeDraft) as readonly Draft[],
+      caller: (caller ?? undefined) as string | undefined,
+      once: (once ?? undefined) as KeyedRequest | undefined,
+    });
+  }
+
+  /** Hands on to all others what a follower says. */
+  #hand(from: Follower, messages: unknown): void {
+    const text = encodeMessage(["told", from.node, messages]);
+    for (const follower of this.#followers) {
+      if (follower !== from) follower.connection.sendText(text);
+    }
+  }
+
+  /** A message is encoded once for all that are fed. */
+  #feed(message: Message): void {
+    if (this.#followers.size === 0) return;
+    const text = encodeMessage(message);
+    for (const follower of this.#followers) follower.feed(text);
+  }
+}

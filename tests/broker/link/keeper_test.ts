@@ -1,0 +1,207 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import type { Kept } from "../../../lib/broker/journal.ts";
+import { LinkJournal } from "../../../lib/broker/link/journal.ts";
+import type { LogBroker } from "../../../lib/broker/log_broker.ts";
+import { MemoryJournal } from "../../../lib/broker/memory.ts";
+import type { PeerMessage } from "../../../lib/broker/peers.ts";
+import { Refusal } from "../../../lib/core/errors.ts";
+import { eventually } from "../../support/deadline.ts";
+import { Inbox } from "../../support/inbox.ts";
+import { FaultyJournal } from "../faulty_journal.ts";
+import { publishOnce } from "../keys_contract.ts";
+import {
+  brokerOn,
+  Deliveries,
+  draft,
+  fields,
+  type Limits,
+  publish,
+  publishOn,
+  readAfter,
+  summary,
+  TurningClock,
+} from "../helpers.ts";
+import { TestKeeper } from "./helpers.ts";
+
+interface Follower {
+  readonly broker: LogBroker;
+  readonly link: LinkJournal;
+  readonly deliveries: Deliveries;
+}
+
+/** A broker on a link to the keeper; closed with the test. */
+async function follow(
+  { path }: TestKeeper,
+  clock: TurningClock,
+  closing: AsyncDisposableStack,
+  limits?: Limits,
+): Promise<Follower> {
+  const link = new LinkJournal(path);
+  const broker = brokerOn(link, clock, limits);
+  const deliveries = new Deliveries();
+  closing.defer(() => broker.close());
+  await broker.start(deliveries);
+  return { broker, link, deliveries };
+}
+
+Deno.test("all that follow get the same in one order, whoever publishes", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  await using closing = new AsyncDisposableStack();
+  const followers = await Promise.all([1, 2, 3].map(() => follow(keeper, clock, closing)));
+  const published = followers.flatMap(({ broker }, index) =>
+    Array.from({ length: 100 }, (_, at) => publish(broker, [draft(`c${index}`, `${at}`)]))
+  );
+  assertEquals(new Set((await Promise.all(published)).flat()).size, 300);
+  for (const { deliveries } of followers) await deliveries.offsets(300);
+  const [first, ...others] = followers.map(({ deliveries }) => deliveries.publications.map(fields));
+  assertEquals(first!.map(({ offset }) => offset), Array.from({ length: 300 }, (_, at) => at + 1));
+  for (const other of others) assertEquals(other, first);
+  assertEquals(keeper.errors, []);
+});
+
+Deno.test("whoever comes later has what is kept, whose it is, and what is gone", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  await using closing = new AsyncDisposableStack();
+  const { broker } = await follow(keeper, clock, closing);
+  await publish(broker, [draft("b")], "one");
+  for (let count = 0; count < 1500; count++) await publish(broker, [draft(`a${count % 7}`)], "two");
+  await publish(broker, [draft("b")], "two");
+  clock.advance(1000);
+
+  const late = await follow(keeper, clock, closing);
+  assertEquals(late.broker.position, broker.position);
+  assertEquals(late.broker.stats(), broker.stats());
+  const [kept, expected] = await Promise.all(
+    [late.broker, broker].map((each) => readAfter(each, undefined)),
+  );
+  assertEquals(kept!.publications.map(fields), expected!.publications.map(fields));
+  assertEquals(
+    summary(await readAfter(late.broker, 1, ["a0"])),
+    summary(await readAfter(broker, 1, ["a0"])),
+  );
+  assertEquals(inOrder(late.broker.kept()), inOrder(broker.kept()));
+  assertEquals(await publishOn(broker, "c"), [1503]);
+  assertEquals(await late.deliveries.offsets(1), [1503]);
+});
+
+Deno.test("what is published while a follower gets what is kept comes after that", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  await using closing = new AsyncDisposableStack();
+  const limits = { historyCount: 5000 };
+  const { broker } = await follow(keeper, clock, closing, limits);
+  const large = JSON.stringify("x".repeat(2000));
+  await publish(broker, Array.from({ length: 90 }, (_, at) => draft(`c${at}`, large)));
+  for (let round = 0; round < 20; round++) {
+    const late = follow(keeper, clock, closing, limits);
+    const published = publishOn(broker, "a", "b");
+    const { deliveries, broker: follower } = await late;
+    const last = (await published).at(-1)!;
+    await eventually(() => follower.position.offset, (offset) => offset === last);
+    const { publications } = await readAfter(follower, 90);
+    assertEquals(publications.map(({ offset }) => offset), range(91, last));
+    assertEquals(deliveries.events, [`reset to ${last - deliveries.publications.length} after 0`]);
+  }
+});
+
+Deno.test("a key counts once, whichever of those that follow gets it", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  await using closing = new AsyncDisposableStack();
+  const [a, b] = await Promise.all([1, 2].map(() => follow(keeper, clock, closing)));
+  const [first, again] = await Promise.all([
+    publishOnce(a!.broker, "x"),
+    publishOnce(b!.broker, "x"),
+  ]);
+  assertEquals(first, again);
+  const late = await follow(keeper, clock, closing);
+  assertEquals(await publishOnce(late.broker, "x"), first);
+  const other = publishOnce(late.broker, "x", { fingerprint: "other" });
+  assertEquals((await assertRejects(() => other, Refusal)).type, "conflict");
+});
+
+Deno.test("all that follow begin anew where the log has a gap or is another", async () => {
+  const clock = new TurningClock();
+  const journal = new FaultyJournal(new MemoryJournal(clock));
+  await using keeper = await new TestKeeper(clock, journal).ready();
+  await using closing = new AsyncDisposableStack();
+  const { broker, deliveries } = await follow(keeper, clock, closing);
+  await publishOn(broker, "a");
+  journal.skip(10);
+  assertEquals(await publishOn(broker, "a"), [12]);
+  assertEquals(await deliveries.eventsAfterStart(1), ["reset to 11 after 1"]);
+  const late = await follow(keeper, clock, closing);
+  for (const each of [broker, late.broker]) {
+    assertEquals((await readAfter(each, 5)).complete, false);
+    assertEquals((await readAfter(each, 1)).complete, true);
+  }
+  const { epoch } = broker.position;
+  await journal.replace(new MemoryJournal(clock));
+  const isAnew = (each: LogBroker) => each.position.epoch !== epoch;
+  await eventually(() => clock.pass(3000), () => isAnew(broker) && isAnew(late.broker));
+  assertEquals(broker.position, late.broker.position);
+});
+
+Deno.test("a keeper that is gone is looked for, and nothing is published meanwhile", async () => {
+  const clock = new TurningClock();
+  await using closing = new AsyncDisposableStack();
+  const keeper = await new TestKeeper(clock).ready();
+  const { broker, deliveries } = await follow(keeper, clock, closing);
+  await publishOn(broker, "a");
+  await keeper[Symbol.asyncDispose]();
+  assertEquals(await deliveries.eventsAfterStart(1), [
+    "down: the other process has closed the link",
+  ]);
+  const refusal = await assertRejects(() => publishOn(broker, "a"), Refusal);
+  assertEquals(refusal.type, "unavailable");
+  assertEquals(summary(await readAfter(broker, undefined)).offsets, [1]);
+});
+
+Deno.test("peers hear each other, in order, and of one that is gone", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  await using closing = new AsyncDisposableStack();
+  const links = await Promise.all(
+    [1, 2, 3].map(async () => (await follow(keeper, clock, closing)).link),
+  );
+  const heard = links.map((link) => {
+    const inbox = new Inbox<readonly [string, PeerMessage]>();
+    link.listen({ onMessage: (node, message) => inbox.push([node, message]) });
+    return inbox;
+  });
+  const [a, b] = links as [LinkJournal, LinkJournal, LinkJournal];
+  for (let n = 0; n < 3; n++) a.tell({ type: "x", n });
+  for (const inbox of heard.slice(1)) {
+    for (let n = 0; n < 3; n++) assertEquals(await inbox.next(), [a.node, { type: "x", n }]);
+  }
+  b.tell({ type: "y" });
+  assertEquals(await heard[0]!.next(), [b.node, { type: "y" }]);
+  await a.close();
+  assertEquals(await heard[2]!.next(), [b.node, { type: "y" }]);
+  assertEquals(await heard[2]!.next(), [a.node, { type: "bye" }]);
+});
+
+Deno.test("a follower that sends what is no frame is cut off, and the others stay", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  await using closing = new AsyncDisposableStack();
+  const { broker } = await follow(keeper, clock, closing);
+  for (const bytes of [[255, 255, 255, 255], [0, 0, 0, 2, 0x7b, 0x7d], [0, 0, 0, 9]]) {
+    using conn = await Deno.connect({ transport: "unix", path: keeper.path });
+    await conn.write(new Uint8Array(bytes));
+    if (bytes.length > 4 || bytes[0] === 255) {
+      assertEquals(await conn.read(new Uint8Array(1)), null);
+    }
+  }
+  assertEquals(await publishOn(broker, "a"), [1]);
+});
+
+function inOrder(kept: Kept | undefined): Kept {
+  return { ...kept!, lostOffsets: kept!.lostOffsets.toSorted(([a], [b]) => a < b ? -1 : 1) };
+}
+
+function range(first: number, last: number): number[] {
+  return Array.from({ length: last - first + 1 }, (_, at) => first + at);
+}
