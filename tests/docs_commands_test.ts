@@ -63,6 +63,18 @@ Deno.test("README.md's JavaScript gets what is sent, events with names of their 
   }
 });
 
+Deno.test("security.md's token lets its bearer receive what it says, and nothing else", async () => {
+  const [script = ""] = fenced(part(await readDoc("security"), "Who may receive"), "sh");
+  const { stdout, stderr } = await run(undefined, "sh", `${script}echo "$HARK_TOKEN_SECRET"`);
+  const [token = "", tokenSecret = ""] = stdout.trim().split("\n");
+  await using server = await startServer({ tokenSecret });
+  const statuses = ["user.42.inbox", "user.43.inbox"].map(async (channel) => {
+    const headers = { authorization: `Bearer ${token}` };
+    return (await server.fetch(`/channels/${channel}`, { headers })).status;
+  });
+  assertEquals(await Promise.all(statuses), [200, 403], stderr);
+});
+
 /** Waits for a program, which is sent something again and again until it ends. */
 async function sendingDuring<T>(server: TestServer, running: Promise<T>): Promise<T> {
   let sent = Promise.resolve();
@@ -106,12 +118,15 @@ function onto({ port }: TestServer, script: string): string {
   return script.replaceAll("localhost:3000", `127.0.0.1:${port}`);
 }
 
-async function run(server: TestServer, program: string, script: string) {
-  const text = onto(server, script).replaceAll("npx -y deno task", `'${Deno.execPath()}' task`);
+async function run(server: TestServer | undefined, program: string, script: string) {
+  const text = (server ? onto(server, script) : script).replaceAll(
+    "npx -y deno task",
+    `'${Deno.execPath()}' task`,
+  );
   const command = new Deno.Command(program, {
     args: ["-c", text],
     cwd: ROOT,
-    env: { HARK_URL: server.url, NO_COLOR: "1" },
+    env: { NO_COLOR: "1", ...(server && { HARK_URL: server.url }) },
     stdin: "null",
   });
   const { code, stdout, stderr } = await command.output();
