@@ -1,6 +1,12 @@
-/** A TCP proxy in front of a server, which a test can cut. */
+/** A TCP proxy in front of a server, which a test can cut, mute and slow down. */
 export class Proxy implements AsyncDisposable {
   readonly port: number;
+  /** How long each way takes, in milliseconds. */
+  delayMs = 0;
+  /** What each connection carries each way. */
+  bytesPerSecondMax = Infinity;
+  /** What the server says is lost. */
+  isMute = false;
   readonly #listener: Deno.TcpListener;
   #targetPort: number;
   readonly #open = new Set<Deno.TcpConn>();
@@ -38,8 +44,8 @@ export class Proxy implements AsyncDisposable {
         continue;
       }
       this.#open.add(client).add(server);
-      this.#carry(client, server);
-      this.#carry(server, client);
+      this.#carry(client, server, () => false);
+      this.#carry(server, client, () => this.isMute);
     }
   }
 
@@ -53,9 +59,23 @@ export class Proxy implements AsyncDisposable {
     }
   }
 
-  async #carry(from: Deno.TcpConn, to: Deno.TcpConn): Promise<void> {
+  async #carry(from: Deno.TcpConn, to: Deno.TcpConn, isLost: () => boolean): Promise<void> {
+    let carried = Promise.resolve();
     try {
-      for await (const chunk of from.readable) await write(to, chunk);
+      for await (const chunk of from.readable) {
+        if (isLost()) continue;
+        if (this.delayMs === 0 && this.bytesPerSecondMax === Infinity) {
+          await carried;
+          await write(to, chunk);
+          continue;
+        }
+        // What is on its way does not hold up what follows, but for the speed of the link.
+        const late = pause(this.delayMs);
+        carried = Promise.all([carried, late]).then(() => write(to, chunk));
+        carried.catch(() => {}); // It shows where the next one waits for it.
+        await pause(chunk.length / this.bytesPerSecondMax * 1000);
+      }
+      await carried;
     } catch (error) {
       if (!isEnd(error)) throw error;
     }
@@ -72,6 +92,10 @@ function close(connection: Deno.TcpConn): void {
   } catch (error) {
     if (!isEnd(error)) throw error;
   }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
 async function write(to: Deno.TcpConn, chunk: Uint8Array): Promise<void> {

@@ -1,0 +1,147 @@
+import { assertEquals } from "@std/assert";
+import { Cluster, type ClusterOptions } from "../support/cluster.ts";
+import { deadline, eventually } from "../support/deadline.ts";
+import { type Follower, type Kind, makeFollower, RESUMING } from "./followers.ts";
+import { Ledger, readId } from "./ledger.ts";
+import { Flood } from "./publishers.ts";
+
+/** What a drill came to, by name. */
+export type Figures = Readonly<Record<string, number>>;
+
+/** A drill: what runs, and what happens to it. */
+export interface DrillOptions {
+  readonly cluster: ClusterOptions;
+  /** How many of each kind there are. */
+  readonly followers: Partial<Record<Kind, number>>;
+  readonly publishers?: number;
+  readonly pauseMs?: number;
+  readonly answerMs?: number;
+  /** What happens while all of them publish. */
+  readonly meanwhile: (scene: Scene) => Promise<void>;
+  /** Nothing is disturbed: nobody may lose anything, whoever they are. */
+  readonly isCalm?: boolean;
+}
+
+/** What a drill can disturb. */
+export interface Scene {
+  readonly cluster: Cluster;
+  readonly flood: Flood;
+  readonly ledger: Ledger;
+  readonly followers: readonly Follower[];
+}
+
+const END_MS = 100;
+const ENDED_MS = 60_000;
+
+/** Runs a drill. Throws unless everybody got everything once and in one order, or was told of a gap. */
+export async function drill(options: DrillOptions): Promise<Figures> {
+  await using cluster = await Cluster.start(options.cluster);
+  const ledger = new Ledger();
+  const ports = () => cluster.ports;
+  const followers = Object.entries(options.followers).flatMap(([kind, count]) =>
+    Array.from({ length: count }, (_, at) => makeFollower(kind as Kind, ledger, ports, at))
+  );
+  await deadline(Promise.all(followers.map((follower) => follower.start())), 60_000);
+  const startedAt = performance.now();
+  const { publishers = 8, pauseMs = 10, answerMs = 15_000 } = options;
+  const flood = new Flood({ ledger, ports, publishers, pauseMs, answerMs });
+  try {
+    await options.meanwhile({ cluster, flood, ledger, followers });
+    await flood.stop();
+    await untilAllHave(followers, flood);
+  } finally {
+    await flood.stop();
+    await Promise.all(followers.map((follower) => follower.stop()));
+  }
+  return {
+    ...check(ledger, followers, options.isCalm === true),
+    seconds: Math.round((performance.now() - startedAt) / 1000),
+  };
+}
+
+/** Publishes until each follower has got something of the end, and so all that came before it. */
+async function untilAllHave(followers: readonly Follower[], flood: Flood): Promise<void> {
+  const ends = new Set<string>();
+  const startedAt = performance.now();
+  for (let number = 0; followers.some((follower) => !follower.hasAny(ends)); number++) {
+    const text = `end:${number}`;
+    ends.add(text);
+    await flood.insist(text);
+    await new Promise((resolve) => setTimeout(resolve, END_MS));
+    if (performance.now() - startedAt < ENDED_MS) continue;
+    const late = followers.filter((follower) => !follower.hasAny(ends)).map(({ kind, got }) =>
+      `${kind} ${got.length}`
+    );
+    throw new Error(`Not all have got to the end: ${late.join(", ")}`);
+  }
+}
+
+function check(ledger: Ledger, followers: readonly Follower[], isCalm: boolean): Figures {
+  for (const { got } of followers) {
+    for (const { text, id } of got) if (id !== "") ledger.know(text, id);
+  }
+  let deliveries = 0;
+  let notices = 0;
+  let returns = 0;
+  for (const follower of followers) {
+    checkOrder(follower, ledger);
+    if (isCalm || RESUMING.includes(follower.kind)) {
+      assertEquals(lostBy(follower, ledger), [], `lost by ${follower.kind}`);
+    }
+    deliveries += follower.got.length;
+    notices += follower.notices.length;
+    returns += follower.returns;
+  }
+  if (isCalm) assertEquals([notices, returns, ledger.refused, ledger.unanswered], [0, 0, 0, 0]);
+  const { accepted, refused, unanswered, slowestMs } = ledger;
+  return {
+    accepted: accepted.size,
+    refused,
+    unanswered,
+    slowestMs: Math.round(slowestMs),
+    deliveries,
+    returns,
+    notices,
+    lost: 0,
+    doubled: 0,
+  };
+}
+
+/** Each once, and all in the order of the log. */
+function checkOrder({ kind, got }: Follower, ledger: Ledger): void {
+  let last = { epoch: "", offset: 0 };
+  for (const { text, id } of got) {
+    const known = id === "" ? ledger.idOf(text) : id;
+    if (known === undefined) continue; // Nobody that gets ids got it, and its publisher no answer.
+    const next = readId(known);
+    if (next.epoch === last.epoch && next.offset <= last.offset) {
+      throw new Error(`${kind} got ${text} at ${next.offset}, behind ${last.offset}`);
+    }
+    last = next;
+  }
+}
+
+/** What was acknowledged and did not come, though no notice says so. */
+function lostBy({ got, notices }: Follower, ledger: Ledger): string[] {
+  const had = new Set(got.map(({ text }) => text));
+  return [...ledger.accepted].filter(([text, offset]) =>
+    !had.has(text) && !notices.some(({ since, until }) => since < offset && offset <= until)
+  ).map(([text, offset]) => `${text} at ${offset}`);
+}
+
+/** Resolves once publishing works again on all nodes that are there. */
+export async function untilUp(ports: readonly number[]): Promise<void> {
+  for (const port of ports) {
+    await eventually(
+      async () => {
+        const response = await fetch(`http://127.0.0.1:${port}/channels/probe`, {
+          method: "POST",
+          body: "up",
+        });
+        await response.body?.cancel();
+        return response.status;
+      },
+      (status) => status === 200,
+    );
+  }
+}

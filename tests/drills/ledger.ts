@@ -1,0 +1,64 @@
+/** A message that a follower got; the id is empty where the wire format has none. */
+export interface Got {
+  readonly text: string;
+  readonly id: string;
+}
+
+/** A notice that some messages are gone, after `since` and up to about `until`. */
+export interface Notice {
+  readonly since: number;
+  readonly until: number;
+}
+
+/** All that was published in a drill, and what became of it. */
+export class Ledger {
+  /** The offset of each text that was acknowledged. */
+  readonly accepted = new Map<string, number>();
+  /** Attempts that were answered by 503. */
+  refused = 0;
+  /** Attempts that got no answer, as their node was gone. */
+  unanswered = 0;
+  /** The longest that a publisher waited for its answer, in milliseconds. */
+  slowestMs = 0;
+  /** The highest offset that was acknowledged. */
+  highest = 0;
+  readonly #texts = new Map<string, string>();
+  readonly #ids = new Map<string, string>();
+
+  accept(text: string, id: string): void {
+    const { offset } = readId(id);
+    this.know(text, id);
+    this.accepted.set(text, offset);
+    this.highest = Math.max(this.highest, offset);
+  }
+
+  /** Throws if an id was given twice, or a text kept twice. */
+  know(text: string, id: string): void {
+    const [otherText = text, otherId = id] = [this.#texts.get(id), this.#ids.get(text)];
+    if (otherText !== text) throw new Error(`${id} is ${text}, and was ${otherText}`);
+    if (otherId !== id) throw new Error(`${text} is doubled: ${id} and ${otherId}`);
+    this.#texts.set(id, text);
+    this.#ids.set(text, id);
+  }
+
+  /** The id of a text that somebody knows. */
+  idOf(text: string): string | undefined {
+    return this.#ids.get(text);
+  }
+
+  /** All epochs that ids are of. */
+  get epochs(): Set<string> {
+    return new Set(Array.from(this.#texts.keys(), (id) => readId(id).epoch));
+  }
+
+  answered(startedAt: number): void {
+    this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
+  }
+}
+
+/** The parts of an id. */
+export function readId(id: string): { epoch: string; offset: number } {
+  const [, epoch = "", offset] = /^(\w+)-(\d+)$/.exec(id) ?? [];
+  if (offset === undefined) throw new Error(`expected an id, got ${id}`);
+  return { epoch, offset: Number(offset) };
+}

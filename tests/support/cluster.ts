@@ -1,0 +1,57 @@
+import { type RedisOptions, RedisServer } from "./redis.ts";
+import { type ChildServer, startChild } from "./server.ts";
+
+/** What a cluster is made of. */
+export interface ClusterOptions {
+  readonly nodes: number;
+  readonly redis?: RedisOptions;
+  /** Where nodes find Redis, if not at the server itself. */
+  readonly urlOf?: (redis: RedisServer) => string;
+  readonly args?: readonly string[];
+}
+
+/** More than a test publishes. */
+const ROOMY = ["--history-count", "1000000", "--history-bytes-max", "1000000000"];
+const FAST = ["--publish-per-second-max", "1000000", "--drain-s", "0"];
+
+/** A Redis, and nodes in processes of their own that share its log. */
+export class Cluster implements AsyncDisposable {
+  readonly redis: RedisServer;
+  readonly nodes: ChildServer[] = [];
+  readonly #args: readonly string[];
+
+  static async start(options: ClusterOptions): Promise<Cluster> {
+    const { nodes, redis: redisOptions, urlOf = ({ url }) => url, args = [] } = options;
+    const redis = await RedisServer.start(redisOptions);
+    const cluster = new Cluster(redis, ["--redis", urlOf(redis), ...args]);
+    try {
+      for (let count = 0; count < nodes; count++) await cluster.addNode();
+      return cluster;
+    } catch (error) {
+      await cluster[Symbol.asyncDispose]();
+      throw error;
+    }
+  }
+
+  private constructor(redis: RedisServer, args: readonly string[]) {
+    this.redis = redis;
+    this.#args = [...ROOMY, ...FAST, ...args];
+  }
+
+  /** The ports of all nodes that were started, gone ones too. */
+  get ports(): number[] {
+    return this.nodes.map(({ port }) => port);
+  }
+
+  /** Starts one more node. */
+  async addNode(): Promise<ChildServer> {
+    const node = await startChild(this.#args);
+    this.nodes.push(node);
+    return node;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    for (const node of this.nodes) await node[Symbol.asyncDispose]();
+    await this.redis[Symbol.asyncDispose]();
+  }
+}
