@@ -1,4 +1,6 @@
 import type { ChannelsEndpoint } from "./api/channels.ts";
+import type { NodesEndpoint } from "./api/nodes.ts";
+import type { StatusEndpoint } from "./api/status.ts";
 import type { EventsEndpoint } from "./protocols/sse/endpoint.ts";
 import type { PublishEndpoint } from "./api/publish.ts";
 import type { Handler, Route } from "./http/router.ts";
@@ -17,10 +19,8 @@ export interface Endpoints {
   readonly socketio: SocketIoEndpoint;
   /** Where Socket.IO is, with a slash at its end; undefined for nowhere. */
   readonly socketioPath: string | undefined;
-  readonly count: Handler;
-  readonly health: Handler;
-  readonly readiness: Handler;
-  readonly metrics: Handler;
+  readonly nodes: NodesEndpoint;
+  readonly status: StatusEndpoint;
 }
 
 /** Where WebSockets connect, and what `/` is for them. */
@@ -29,7 +29,7 @@ export const WS_PATH = "/ws";
 /** Every endpoint: its path, its methods, and what pages of other sites may do there. */
 export function routesOf(endpoints: Endpoints): Route[] {
   const { publish, channels, sessions, socket, events } = endpoints;
-  const { count, health, readiness, metrics } = endpoints;
+  const { nodes, status } = endpoints;
   const { allowed, readable } = CORS;
   const broadcast = {
     GET: publish.broadcast,
@@ -49,12 +49,13 @@ export function routesOf(endpoints: Endpoints): Route[] {
     { path: "/channels/:channel/presence", methods: { GET: channels.presence }, cors: readable },
     { path: WS_PATH, methods: { GET: upgrade }, cors: readable },
     { path: "/events", methods: stream, cors: readable },
-    { path: "/count", methods: { GET: count }, cors: readable },
+    { path: "/count", methods: { GET: status.count }, cors: readable },
     { path: "/sessions", methods: { GET: sessions.list, DELETE: sessions.end }, cors: allowed },
+    { path: "/nodes", methods: { GET: nodes.list }, cors: allowed },
     ...socketioRoutes(endpoints),
-    { path: "/healthz", methods: { GET: health }, cors: allowed },
-    { path: "/readyz", methods: { GET: readiness }, cors: allowed },
-    { path: "/metrics", methods: { GET: metrics }, cors: allowed },
+    { path: "/healthz", methods: { GET: status.health }, cors: allowed },
+    { path: "/readyz", methods: { GET: status.readiness }, cors: allowed },
+    { path: "/metrics", methods: { GET: status.metrics }, cors: allowed },
   ];
 }
 

@@ -8,7 +8,11 @@ import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Broker } from "./broker/broker.ts";
 import { journalOf } from "./broker/journals.ts";
 import { LogBroker } from "./broker/log_broker.ts";
-import { Refusal } from "./core/errors.ts";
+import { Cluster, noPeers } from "./cluster/cluster.ts";
+import type { NodeState } from "./cluster/membership.ts";
+import { ClusterView } from "./cluster/view.ts";
+import { randomId } from "./core/random.ts";
+import { formatPosition } from "./core/publication.ts";
 import { Hub } from "./hub/hub.ts";
 import { HubSink } from "./hub/sink.ts";
 import { Publisher } from "./broker/publisher.ts";
@@ -18,19 +22,18 @@ import { ChannelsEndpoint } from "./api/channels.ts";
 import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
 import { type Protocol, readForwarded } from "./http/forwarded.ts";
 import { Origins } from "./http/origin.ts";
-import { json, problem, refusalProblem } from "./http/problem.ts";
+import { NodesEndpoint } from "./api/nodes.ts";
+import { StatusEndpoint, type Use } from "./api/status.ts";
 import { PublishEndpoint } from "./api/publish.ts";
-import { notFound } from "./http/not_found.ts";
-import { answer, decodeSegment, type Exchange, type Route, Router } from "./http/router.ts";
+import { Pipeline } from "./http/pipeline.ts";
+import { Router } from "./http/router.ts";
 import { SessionsEndpoint } from "./api/sessions.ts";
 import { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
 import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
-import { isFile, serveStatic } from "./http/static.ts";
-import { readTarget } from "./http/target.ts";
 import { listen, type Listener } from "./net/listener.ts";
 import type { Log } from "./observe/log.ts";
 import { readMemory } from "./observe/memory.ts";
-import { HarkMetrics, Registry } from "./observe/metrics.ts";
+import { HarkMetrics } from "./observe/hark_metrics.ts";
 import { type Renewable, renewAll } from "./net/renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
 import { VERSION } from "./version.ts";
@@ -56,19 +59,22 @@ const LEAVE_MS = 2000;
 /** One node: the broker, the hub, and every endpoint. */
 export class Server {
   readonly #config: Config & Bounds;
+  /** As lists of nodes have it. */
+  readonly #name: string;
   readonly #log: Log;
   readonly #clock: Clock;
   readonly #metrics: HarkMetrics;
   readonly #broker: Broker;
   readonly #hub: Hub;
+  readonly #sink: HubSink;
+  readonly #cluster: Cluster;
   readonly #connections: Connections;
-  readonly #origins: Origins;
   /** Undefined if the server takes none. */
   readonly #tokens: Tokens | undefined;
   readonly #publish: PublishEndpoint;
   readonly #events: EventsEndpoint;
   readonly #socketio: SocketIoEndpoint;
-  readonly #router: Router;
+  readonly #pipeline: Pipeline;
   readonly #loopProbe: Timer;
   readonly #expiryCheck: Timer | undefined;
   #listener: Listener | undefined;
@@ -79,26 +85,38 @@ export class Server {
     const config = this.#config = { ...options.config, ...BOUNDS, ...options.bounds };
     this.#log = log;
     this.#clock = clock;
+    this.#name = config.node || randomId().slice(0, 8);
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
-    this.#broker = new LogBroker({ ...config, clock, journal: journalOf(config, clock) });
+    const journal = journalOf(config, clock);
+    const broker = this.#broker = new LogBroker({ ...config, clock, journal });
     const connections = this.#connections = new Connections(clock, config, log, metrics);
     const hub = this.#hub = new Hub({
       ...config,
-      broker: this.#broker,
+      broker,
       clock,
       greeting: config.welcome,
       isShared: (address) => isShared(address, config.trustProxy),
       deliveries: metrics.deliveries,
       deliveredBytes: metrics.deliveredBytes,
+      onWatch: (channel, isWatched) => this.#cluster.watched(channel, isWatched),
       onOpen: (session) => connections.opened(session),
       onLeave: (session, why) => connections.left(session, why),
       onError: (error) => log.error("history failed", { error: String(error) }),
     });
+    const { fanoutSeconds } = metrics;
+    const sink = this.#sink = new HubSink({ hub, clock, log, fanoutSeconds });
+    const cluster = this.#cluster = new Cluster({
+      clock,
+      peers: journal.peers ?? noPeers(),
+      state: () => this.#state(version),
+      presence: hub,
+    });
+    const view = new ClusterView(cluster, hub);
     const keys = new Keys(config.publishKey);
     const tokens = this.#tokens = takesTokens(config)
       ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
       : undefined;
-    const origins = this.#origins = new Origins({
+    const origins = new Origins({
       isOpen: keys.isEmpty && tokens === undefined,
       isLocal: config.listen !== "" || isLoopback(config.host),
       origins: config.origins,
@@ -108,7 +126,7 @@ export class Server {
     const access = new Access({ ...config, keys, tokens, origins });
     const publisher = new Publisher({
       ...config,
-      broker: this.#broker,
+      broker,
       clock,
       log,
       onPublished(seconds, count) {
@@ -120,22 +138,40 @@ export class Server {
     const late = metrics.rejected.with("handshake-timeout");
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const turn = new Turn(clock);
-    const sockets = { hub, connections, access, clock, handshakes };
+    const sockets = { hub, view, connections, access, clock, handshakes };
     this.#socketio = new SocketIoEndpoint({ ...config, ...sockets });
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, turn });
-    this.#router = new Router(routesOf({
+    const router = new Router(routesOf({
       publish: this.#publish,
-      channels: new ChannelsEndpoint({ ...config, broker: this.#broker, clock, hub, access }),
-      sessions: new SessionsEndpoint({ hub, access }),
+      channels: new ChannelsEndpoint({ ...config, broker, clock, view, access }),
+      sessions: new SessionsEndpoint({ view, access }),
       socket: new SocketEndpoint({ ...config, ...sockets, publisher, turn }),
       events: this.#events,
       socketio: this.#socketio,
       socketioPath: config.socketio ? config.socketioPath : undefined,
-      count: () => json(JSON.stringify({ count: this.#hub.size })),
-      health: () => json('{"status":"alive"}'),
-      readiness: () => this.#readiness(),
-      metrics: () => this.#renderMetrics(),
+      nodes: new NodesEndpoint({
+        cluster,
+        access,
+        idOf: (offset) => formatPosition({ ...broker.position, offset }),
+      }),
+      status: new StatusEndpoint({
+        broker,
+        hub,
+        view,
+        metrics,
+        isReady: () => this.isReady,
+        obstacle: () => sink.obstacle,
+        use: () => this.#use(),
+      }),
     }));
+    this.#pipeline = new Pipeline({
+      router,
+      origins,
+      connections,
+      log,
+      forwarding: config,
+      pathOf: (path, request) => path === "/" && isUpgrade(request) ? WS_PATH : path,
+    });
     this.#loopProbe = this.#probeLoop();
     this.#expiryCheck = tokens && every(clock, EXPIRY_CHECK_MS, () => this.#hub.endExpired());
   }
@@ -147,13 +183,12 @@ export class Server {
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
     await this.#readTokenKeys();
-    const { fanoutSeconds } = this.#metrics;
-    const reporting = { clock: this.#clock, log: this.#log, fanoutSeconds };
-    await this.#broker.start(new HubSink({ hub: this.#hub, ...reporting }));
+    await this.#broker.start(this.#sink);
+    this.#cluster.start();
     return this.#listener = await listen({
       config: this.#config,
       clock: this.#clock,
-      handle: (request, address) => this.#handle(request, address),
+      handle: (request, address) => this.#pipeline.handle(request, address),
       onError: ({ message }, address) => {
         this.#metrics.rejected.with("connection-failed").inc();
         this.#log.debug("connection failed", { address, error: message }, address);
@@ -194,6 +229,7 @@ export class Server {
     if (this.#draining) return;
     this.#draining = true;
     this.#connections.stopAdmitting();
+    this.#cluster.stop();
     await this.#hub.drain(this.#config.drainS * 1000);
     this.#events.close();
     this.#socketio.endAll();
@@ -229,97 +265,26 @@ export class Server {
     timer.cancel();
   }
 
-  async #handle(request: Request, peer: string): Promise<Response> {
-    const address = readForwarded(request.headers, this.#config).address ?? peer;
-    try {
-      const { host, path, search } = readTarget(request);
-      if (!this.#origins.isOwnHost(host)) return this.#misdirected();
-      const isSocket = path === "/" && isUpgrade(request);
-      return await this.#answer(isSocket ? WS_PATH : path, request, address, search);
-    } catch (error) {
-      return this.#refuse(error, address);
-    }
-  }
-
-  #misdirected(): Response {
-    this.#metrics.rejected.with("misdirected").inc();
-    return problem(
-      421,
-      "misdirected",
-      "This host name is not the server's: start it with --public-host NAME to allow it",
-    );
-  }
-
-  async #answer(path: string, request: Request, address: string, search: string) {
-    const match = this.#router.find(path);
-    if (match === undefined) return await this.#serveFile(request, path);
-    try {
-      const params: Record<string, string> = {};
-      for (const [name, text] of Object.entries(match.params)) params[name] = decodeSegment(text);
-      const query = new URLSearchParams(search);
-      const exchange: Exchange = { request, path, query, params, address };
-      this.#origins.checkPreflight(match.route.cors, request);
-      const response = await answer(match.route, exchange);
-      if (response.status === 101 || match.route.protocol !== undefined) return response;
-      return this.#finish(request, response, match.route);
-    } catch (error) {
-      return this.#finish(request, this.#refuse(error, address), match.route);
-    }
-  }
-
-  async #serveFile(request: Request, path: string): Promise<Response> {
-    const isServed = (path: string) => this.#router.find(path) !== undefined || isFile(path);
-    return await serveStatic(request, path) ?? await notFound(path, isServed);
-  }
-
-  #finish(request: Request, response: Response, route: Route): Response {
-    const { headers } = response;
-    this.#origins.addCors(route.cors, request, headers);
-    if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
-    headers.set("x-content-type-options", "nosniff");
-    return response;
-  }
-
   /** How a request has reached the server; undefined if something before it may do its TLS. */
   #protocolOf(headers: Headers): Protocol | undefined {
     const { protocol } = readForwarded(headers, this.#config);
     return protocol ?? (this.#config.tlsCert === "" ? undefined : "https");
   }
 
-  #refuse(error: unknown, address: string): Response {
-    if (error instanceof Refusal) {
-      this.#connections.refused(error.type, error.message, address);
-      return refusalProblem(error);
-    }
-    this.#log.error("request failed", { address, error: String(error) }, address);
-    return problem(500, "internal", "Something went wrong in the server, not in your request");
+  #state(version: string): NodeState {
+    const { offset } = this.#broker.position;
+    return { name: this.#name, version, address: "", sessions: this.#hub.size, offset };
   }
 
-  #readiness(): Response {
-    if (this.isReady) return json('{"status":"ready"}');
-    return problem(503, "unavailable", "The server is stopping: use another");
-  }
-
-  #renderMetrics(): Response {
-    const { channels, publications, bytes, idempotencyKeys } = this.#broker.stats();
-    this.#metrics.channels.set(Math.max(channels, this.#hub.channels));
-    this.#metrics.historyPublications.set(publications);
-    this.#metrics.historyBytes.set(bytes);
-    this.#metrics.watchedChannels.set(this.#hub.watched);
-    this.#measureUse(idempotencyKeys);
-    return new Response(this.#metrics.render(), {
-      headers: { "content-type": Registry.contentType },
-    });
-  }
-
-  #measureUse(idempotencyKeys: number): void {
-    const { inUse, engineSessions, bodyBytes } = this.#metrics;
-    const socketio = this.#socketio.stats;
-    inUse.with("connections_max").set(this.#connections.taken);
-    inUse.with("handshakes_max").set(socketio.handshakes);
-    inUse.with("idempotency_keys_max").set(idempotencyKeys);
-    engineSessions.set(socketio.sessions);
-    bodyBytes.set(this.#publish.bodyBytes + socketio.bodyBytes);
+  #use(): Use {
+    const { sessions: engineSessions, handshakes, bodyBytes } = this.#socketio.stats;
+    return {
+      nodes: this.#cluster.nodes.length,
+      connections: this.#connections.taken,
+      handshakes,
+      engineSessions,
+      bodyBytes: this.#publish.bodyBytes + bodyBytes,
+    };
   }
 
   /** Measures how late a timer is: what everything else waits too. */

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { readDoc } from "./support/docs.ts";
 import { usage } from "../lib/config/help.ts";
 import { OPTION_ROWS } from "../lib/config/options.ts";
-import { HarkMetrics } from "../lib/observe/metrics.ts";
+import { HarkMetrics } from "../lib/observe/hark_metrics.ts";
 import { listFiles, ROOT } from "./support/modules.ts";
 import { startServer } from "./support/server.ts";
 

@@ -3,7 +3,7 @@ import type { Clock } from "../core/clock.ts";
 import type { Broker, ChannelInfo } from "../broker/broker.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
-import type { Hub } from "../hub/hub.ts";
+import type { ClusterView } from "../cluster/view.ts";
 import { dataBytes, formatPosition, type Publication } from "../core/publication.ts";
 import { type Access, callerOf } from "../http/access.ts";
 import { json } from "../http/problem.ts";
@@ -14,7 +14,7 @@ import { readSince } from "../http/subscription.ts";
 export interface ChannelsOptions {
   readonly broker: Pick<Broker, "history" | "channels">;
   readonly clock: Clock;
-  readonly hub: Hub;
+  readonly view: ClusterView;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
   /** Bytes of data in one page of history, unless its first message alone has more. */
@@ -65,16 +65,16 @@ export class ChannelsEndpoint {
    * history, in the order of the names. For those who hold a key.
    */
   readonly list: Handler = async (exchange) => {
-    const { broker, hub, access } = this.#options;
+    const { broker, view, access } = this.#options;
     (await access.identify(callerOf(exchange))).checkManage();
     const { query } = exchange;
     const after = readAfter(query);
     const limit = readLimit(query);
     const kept = await broker.channels(after, limit + 1);
-    const silent = Array.from(hub.channelNames()).filter((name) => name > after).sort();
-    const found = merge(kept, silent.slice(0, limit + 1));
+    const sessions = await view.channels(after, limit + 1);
+    const found = merge(kept, [...sessions.keys()]);
     const channels = found.slice(0, limit).map(({ channel, publications, last }) => {
-      return { channel, sessions: hub.count(channel), publications, last };
+      return { channel, sessions: sessions.get(channel) ?? 0, publications, last };
     });
     const next = channels.at(-1)?.channel ?? after;
     return json(JSON.stringify({ channels, next, more: found.length > limit }));
@@ -85,10 +85,10 @@ export class ChannelsEndpoint {
    * key or token that allows it, who they are.
    */
   readonly presence: Handler = async (exchange) => {
-    const { hub, presenceMax } = this.#options;
+    const { view, presenceMax } = this.#options;
     const { channel, grant } = await this.#readChannel(exchange, checkChannel);
     grant.checkReceive([channel]);
-    const present = hub.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
+    const present = await view.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
     return json(JSON.stringify({ channel, ...present }));
   };
 

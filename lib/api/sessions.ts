@@ -1,7 +1,6 @@
 import { checkSubscription } from "../core/channel.ts";
-import { DISCONNECTS, readInput, Refusal } from "../core/errors.ts";
-import type { Hub } from "../hub/hub.ts";
-import type { Session } from "../hub/session.ts";
+import { readInput, Refusal } from "../core/errors.ts";
+import type { ClusterView, SessionInfo, SessionQuery } from "../cluster/view.ts";
 import type { Access } from "../http/access.ts";
 import { readLimit } from "./channels.ts";
 import { channelsOf } from "../http/channels.ts";
@@ -10,7 +9,7 @@ import type { Handler } from "../http/router.ts";
 
 /** What looking after sessions needs. */
 export interface SessionsOptions {
-  readonly hub: Hub;
+  readonly view: ClusterView;
   readonly access: Access;
 }
 
@@ -31,15 +30,16 @@ export class SessionsEndpoint {
    * subscribed to exactly this channel or pattern, in the order of their ids.
    */
   readonly list: Handler = async (exchange) => {
-    await this.#options.access.checkSessions(exchange);
+    const { access, view } = this.#options;
+    await access.checkSessions(exchange);
     const { query } = exchange;
     const after = readAfter(query);
     const limit = readLimit(query);
-    const found = this.#find(query).filter(({ id }) => id > after)
-      .sort((a, b) => a.id < b.id ? -1 : 1);
-    const sessions = fitting(found.slice(0, limit)).map(describe);
+    const { found, silent } = await view.sessions({ ...readQuery(query), after }, limit + 1);
+    const sessions = fitting(found.slice(0, limit));
     const next = sessions.at(-1)?.client ?? after;
-    return json(JSON.stringify({ sessions, next, more: found.length > sessions.length }));
+    const more = found.length > sessions.length;
+    return json(JSON.stringify({ sessions, next, more, ...named(silent) }));
   };
 
   /**
@@ -47,55 +47,37 @@ export class SessionsEndpoint {
    * that were. They come back only with a token that still counts.
    */
   readonly end: Handler = async (exchange) => {
-    const { hub, access } = this.#options;
+    const { access, view } = this.#options;
     await access.checkSessions(exchange);
-    const { query } = exchange;
-    const user = query.get("user");
-    const client = query.get("client");
-    if ((user === null) === (client === null)) {
+    const { user, client, channel } = readQuery(exchange.query);
+    if ((user === undefined) === (client === undefined)) {
       throw new Refusal(
         "bad-request",
         "Cannot end sessions: expected ?user=USER or ?client=CLIENT",
       );
     }
-    const sessions = client === null ? this.#find(query) : [hub.get(client)];
-    let ended = 0;
-    for (const session of sessions) {
-      if (session === undefined) continue;
-      session.end(DISCONNECTS.revoked);
-      ended++;
-    }
-    return json(JSON.stringify({ ended }));
+    const { found: ended, silent } = await view.end({ user, client, channel });
+    return json(JSON.stringify({ ended, ...named(silent) }));
   };
-
-  #find(query: URLSearchParams): Session[] {
-    const { hub } = this.#options;
-    const user = query.get("user");
-    const [channel] = channelsOf(query);
-    const all = channel === undefined
-      ? hub.sessions()
-      : hub.subscribers(readInput(() => checkSubscription(channel)));
-    return Array.from(all).filter(({ peer }) => user === null || peer.user === user);
-  }
 }
 
-function describe({ id, peer, transport, subscriptions, openedAt, expiresAt }: Session) {
-  return {
-    client: id,
-    user: peer.user,
-    address: peer.address,
-    transport: transport.name,
-    channels: [...subscriptions.keys()],
-    connected: openedAt,
-    expires: expiresAt,
-  };
+function readQuery(query: URLSearchParams): SessionQuery {
+  const [channel] = channelsOf(query);
+  if (channel !== undefined) readInput(() => checkSubscription(channel));
+  const user = query.get("user") ?? undefined;
+  return { user, client: query.get("client") ?? undefined, channel };
+}
+
+/** The nodes that did not answer, if there are any. */
+function named(silent: readonly string[]): { silent?: readonly string[] } {
+  return silent.length === 0 ? {} : { silent };
 }
 
 /** As many of the first as one answer may hold, at least one. */
-function fitting(sessions: readonly Session[]): readonly Session[] {
+function fitting(sessions: readonly SessionInfo[]): readonly SessionInfo[] {
   let names = 0;
-  const end = sessions.findIndex(({ subscriptions }, index) => {
-    names += subscriptions.size;
+  const end = sessions.findIndex(({ channels }, index) => {
+    names += channels.length;
     return index > 0 && names > NAMES_MAX;
   });
   return end < 0 ? sessions : sessions.slice(0, end);

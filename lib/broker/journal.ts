@@ -1,4 +1,5 @@
 import type { Batch, Receipt } from "./broker.ts";
+import type { Peers } from "./peers.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 import { type Position, Publication } from "../core/publication.ts";
 
@@ -73,6 +74,8 @@ export interface Feed {
 
 /** Where the log lives: memory, a file, a server, or another process of this machine. */
 export interface Journal {
+  /** The way to the other nodes that share the log; undefined if there can be none. */
+  readonly peers?: Peers;
   /**
    * Opens the log, and reads what it keeps. Called again after its feed was lost. Rejects if the log
    * is out of reach.

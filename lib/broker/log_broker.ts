@@ -194,7 +194,8 @@ export class LogBroker implements Broker {
         this.#deliver(applied);
         applied = [];
         this.#replica.skip(entry);
-        this.#reset();
+        if (entry.seen !== undefined) this.#reset();
+        else this.#arrivals.arrived(this.#replica.offset);
       } else {
         this.#replica.append(entry, now);
         this.#quota.applied(entry.publication.channel);

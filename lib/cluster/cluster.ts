@@ -47,6 +47,11 @@ export class Cluster implements PeerListener {
     this.#questions = new Questions({ clock, peers, nodes });
   }
 
+  /** True if there is no other node. */
+  get isAlone(): boolean {
+    return this.#membership.nodes.length === 0;
+  }
+
   /** All nodes, this one first. */
   get nodes(): readonly NodeInfo[] {
     return [{ ...this.#options.state(), id: this.node }, ...this.#membership.nodes];

@@ -1,16 +1,12 @@
+import type { Presence } from "../hub/presence.ts";
 import type { PeerMessage, Peers } from "../broker/peers.ts";
 import type { PresenceChange, PresenceEntry } from "../core/transport.ts";
 
 /** This node's own presence, as the others need it. */
 export interface LocalPresence {
-  /** Entries of this node's sessions on a channel, at most `limit`. */
-  list(channel: string, limit: number): readonly PresenceEntry[];
-  /** Calls `onChange` from now on with what changes on a channel at this node. */
-  follow(channel: string, onChange: (change: PresenceChange) => void): void;
-  /** Ends that. */
-  unfollow(channel: string): void;
-  /** Sends this node's watchers a change at another node. */
-  relay(change: PresenceChange): void;
+  /** Whoever of this node is on a channel, at most `limit`. */
+  present(channel: string, limit: number): { readonly entries: readonly PresenceEntry[] };
+  readonly presence: Pick<Presence, "follow" | "unfollow" | "relay">;
 }
 
 /** What presence across nodes needs. */
@@ -67,7 +63,7 @@ export class RemotePresence {
       const entries = nodes.get(node);
       nodes.delete(node);
       if (entries === undefined || entries.size === 0) continue;
-      this.#local.relay({ channel, joined: [], left: [...entries.values()] });
+      this.#local.presence.relay({ channel, joined: [], left: [...entries.values()] });
     }
     for (const channel of [...this.#watchers.keys()]) this.#removeWatcher(channel, node);
   }
@@ -96,10 +92,13 @@ export class RemotePresence {
     if (watchers === undefined) {
       watchers = new Set();
       this.#watchers.set(channel, watchers);
-      this.#local.follow(channel, (change) => this.#peers.tell({ type: "presence", ...change }));
+      this.#local.presence.follow(
+        channel,
+        (change) => this.#peers.tell({ type: "presence", ...change }),
+      );
     }
     watchers.add(node);
-    const entries = this.#local.list(channel, REMOTE_ENTRIES_MAX);
+    const { entries } = this.#local.present(channel, REMOTE_ENTRIES_MAX);
     this.#peers.tell({ type: "present", to: node, channel, entries });
   }
 
@@ -107,7 +106,7 @@ export class RemotePresence {
     const watchers = this.#watchers.get(channel);
     if (!watchers?.delete(node) || watchers.size > 0) return;
     this.#watchers.delete(channel);
-    this.#local.unfollow(channel);
+    this.#local.presence.unfollow(channel);
   }
 
   /** Takes all that are on a channel at another node, in place of what was known before. */
@@ -136,7 +135,7 @@ export class RemotePresence {
   }
 
   #relay(change: PresenceChange): void {
-    if (change.joined.length + change.left.length > 0) this.#local.relay(change);
+    if (change.joined.length + change.left.length > 0) this.#local.presence.relay(change);
   }
 }
 

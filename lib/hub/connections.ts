@@ -5,13 +5,14 @@ import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
 import { ConnectRates } from "./connect_rates.ts";
 import type { Session } from "./session.ts";
 import type { Log } from "../observe/log.ts";
-import type { Gauge, HarkMetrics } from "../observe/metrics.ts";
+import type { HarkMetrics } from "../observe/hark_metrics.ts";
+import type { Gauge } from "../observe/metrics.ts";
 
 const RETRY_AFTER_S = 5;
 const GONE_POLL_MS = 20;
 const WHOSE = { all: "the server", owner: "your address" } as const;
 /** Refusals that somebody has to know of: a bound was hit, or a key or token does not count. */
-const WARNED: readonly RefusalType[] = [
+const WARNED: readonly string[] = [
   "connect-rate",
   "over-limit",
   "too-large",
@@ -140,7 +141,7 @@ export class Connections {
   }
 
   /** Records that a request or a command was refused; `why` holds nothing of a key or token. */
-  refused(type: RefusalType, why: string, address: string): void {
+  refused(type: RefusalType | "misdirected", why: string, address: string): void {
     this.#metrics.rejected.with(type).inc();
     if (WARNED.includes(type)) this.#log.warn("refused", { address, why }, address);
   }

@@ -18,6 +18,8 @@ export interface HubOptions
     Omit<ReplayOptions, "broker" | "position">,
     Pick<SessionContext, "greeting" | "onError"> {
   readonly broker: Pick<Broker, "history">;
+  /** Called when a channel gets its first watcher of presence, and when it has lost its last. */
+  readonly onWatch?: (channel: string, isWatched: boolean) => void;
   /** Called once for each session, before its welcome. */
   readonly onOpen: (session: Session) => void;
   /** Called once for each session, after it left the hub. */
@@ -33,18 +35,19 @@ export class Hub {
   readonly #context: SessionContext;
   readonly #sessions = new Map<string, Session>();
   readonly #subscribers: Subscribers<Session>;
-  readonly #presence: Presence;
+  /** Joins and leaves, for those who watch. */
+  readonly presence: Presence;
   #epoch = "";
   #offset = 0;
 
   constructor(options: HubOptions) {
     this.#options = options;
     this.#subscribers = new Subscribers(options);
-    this.#presence = new Presence(options.clock);
+    this.presence = new Presence(options.clock, options.onWatch);
     this.#context = {
       ...options,
       subscribers: this.#subscribers,
-      presence: this.#presence,
+      presence: this.presence,
       position: () => this.position,
       onEnd: (session, why) => this.#forget(session, why),
     };
@@ -62,7 +65,7 @@ export class Hub {
 
   /** Channels whose presence somebody watches. */
   get watched(): number {
-    return this.#presence.watched;
+    return this.presence.watched;
   }
 
   /** The last publication that was broadcast: where a session that opens now begins. */

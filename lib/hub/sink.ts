@@ -16,9 +16,15 @@ export interface SinkOptions {
 /** Hands what a broker delivers to the hub. */
 export class HubSink implements Sink {
   readonly #options: SinkOptions;
+  #obstacle: string | undefined;
 
   constructor(options: SinkOptions) {
     this.#options = options;
+  }
+
+  /** Why nothing can be published now; undefined if it can. */
+  get obstacle(): string | undefined {
+    return this.#obstacle;
   }
 
   deliver(publication: Publication): void {
@@ -34,6 +40,7 @@ export class HubSink implements Sink {
 
   health(isUp: boolean, why: string): void {
     const { log } = this.#options;
+    this.#obstacle = isUp ? undefined : why;
     if (isUp) log.warn("publishing works again", {}, "journal");
     else log.warn("publishing does not work", { why }, "journal");
   }

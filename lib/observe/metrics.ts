@@ -131,6 +131,7 @@ export class Registry {
   /** The media type of what `render()` returns. */
   static readonly contentType = "text/plain; version=0.0.4; charset=utf-8";
 
+  readonly contentType = Registry.contentType;
   readonly #metrics = new Map<string, Metric>();
 
   /** Makes a counter, or one for each value of a label. The name gets `hark_` before it. */
@@ -227,77 +228,4 @@ function escapeHelp(text: string): string {
 
 function escapeLabel(text: string): string {
   return escapeHelp(text).replaceAll('"', '\\"');
-}
-
-/** 50 µs to 5 s. */
-const SECONDS_BOUNDS = [
-  ...[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05],
-  ...[0.1, 0.25, 0.5, 1, 2.5, 5],
-];
-
-/** What the server measures of itself from outside this module. */
-export interface ProcessFacts {
-  readonly version: string;
-  /** Bytes of memory now: the whole process's, and of that the JavaScript heap's in use. */
-  readonly memory: () => { readonly rss: number; readonly heap: number };
-}
-
-/** Every metric of the server. */
-export class HarkMetrics extends Registry {
-  readonly sessions = this.gauge("sessions", "Clients connected now.", "transport");
-  readonly connections = this.counter("connections_total", "Clients that have connected.");
-  readonly disconnects = this.counter(
-    "disconnects_total",
-    "Clients that have left or were disconnected.",
-    "reason",
-  );
-  readonly closingSessions = this.gauge(
-    "closing_sessions",
-    "Sessions told to close that have not closed yet.",
-  );
-  readonly publications = this.counter("publications_total", "Publications accepted.");
-  readonly deliveries = this.counter(
-    "deliveries_total",
-    "Publications handed to a client's transport.",
-  );
-  readonly deliveredBytes = this.counter("delivered_bytes_total", "Bytes handed to transports.");
-  readonly inUse = this.gauge("in_use", "How much of a bound is taken.", "bound");
-  readonly engineSessions = this.gauge(
-    "engineio_sessions",
-    "Engine.IO sessions that are not over.",
-  );
-  readonly bodyBytes = this.gauge("body_bytes", "Bytes of request bodies that are on their way.");
-  readonly rejected = this.counter(
-    "rejected_total",
-    "Requests and commands refused.",
-    "reason",
-  );
-  readonly publishSeconds = this.histogram(
-    "publish_seconds",
-    "From a publication's arrival until it is ordered and kept.",
-    SECONDS_BOUNDS,
-  );
-  readonly fanoutSeconds = this.histogram(
-    "fanout_seconds",
-    "Handing one publication to all of its clients.",
-    SECONDS_BOUNDS,
-  );
-  readonly channels = this.gauge("channels", "Channels with a client or a history.");
-  readonly historyPublications = this.gauge("history_publications", "Publications kept.");
-  readonly historyBytes = this.gauge("history_bytes", "Bytes of publications kept.");
-  readonly watchedChannels = this.gauge(
-    "watched_channels",
-    "Channels whose joins and leaves somebody watches.",
-  );
-  readonly eventLoopDelaySeconds = this.gauge(
-    "event_loop_delay_seconds",
-    "How late a timer last was.",
-  );
-
-  constructor({ version, memory }: ProcessFacts) {
-    super();
-    this.measured("process_memory_bytes", "Memory in use.", "kind", () => ({ ...memory() }));
-    this.gauge("build_info", "Always 1; the label tells the version.", "version")
-      .with(version).set(1);
-  }
 }

@@ -131,7 +131,7 @@ export function feedContract(
     journal.repeat();
     assertEquals(await publishOn(broker, "b"), [14]);
     assertEquals(await deliveries.offsets(4), [1, 2, 13, 14]);
-    assertEquals(await deliveries.eventsAfterStart(1), ["reset to 12 after 2"]);
+    assertEquals(deliveries.events.slice(1), []);
     assertEquals(broker.stats().publications, 4);
   });
 
@@ -142,16 +142,17 @@ export function feedContract(
     assertEquals(broker.position.offset, 102);
     assertEquals(await publishOn(broker, "a"), [103]);
     assertEquals(await deliveries.offsets(3), [1, 2, 103]);
-    assertEquals(deliveries.events.slice(1), ["reset to 102 after 2"]);
+    assertEquals(deliveries.events.slice(1), []);
     const complete = [1, 2, 3, 101, 102, 103].map((since) => completeAfter(broker, since));
     assertEquals(await Promise.all(complete), [true, true, false, false, true, true]);
     assertEquals(summary(await readAfter(broker, 50)).offsets, [103]);
   });
 
   test("takes nothing before a gap for complete if a client has seen what is in it", async (context) => {
-    const { broker, journal } = context;
+    const { broker, journal, deliveries } = context;
     await publishOn(broker, "a", "a");
     journal.skip(100, { seen: 5 });
+    assertEquals(await deliveries.eventsAfterStart(1), ["reset to 102 after 2"]);
     const complete = [1, 2, 5, 101, 102].map((since) => completeAfter(broker, since));
     assertEquals(await Promise.all(complete), [false, false, false, false, true]);
   });
@@ -269,7 +270,7 @@ export function feedContract(
       else if (choice < 0.4) journal.repeat();
       else if (choice < 0.42 && !isMoved && !journal.isSilent) {
         await clock.settle();
-        journal.skip(1000);
+        journal.skip(1000, { seen: 1 });
         isMoved = true;
       }
     }

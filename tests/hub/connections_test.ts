@@ -2,7 +2,8 @@ import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import type { ConnectionLimits } from "../../lib/core/address.ts";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
 import { createLog } from "../../lib/observe/log.ts";
-import { Gauge, HarkMetrics } from "../../lib/observe/metrics.ts";
+import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
+import { Gauge } from "../../lib/observe/metrics.ts";
 import { Connection, Connections } from "../../lib/hub/connections.ts";
 import {
   acceptSocket,

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertStrictEquals, assertThrows } from "@std/assert";
-import { HarkMetrics, Histogram, Registry } from "../../lib/observe/metrics.ts";
+import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
+import { Histogram, Registry } from "../../lib/observe/metrics.ts";
 
 const lines = (...list: string[]) => list.map((line) => `${line}\n`).join("");
 
@@ -203,6 +204,8 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_channels gauge",
     "hark_history_publications gauge",
     "hark_history_bytes gauge",
+    "hark_journal_up gauge",
+    "hark_nodes gauge",
     "hark_watched_channels gauge",
     "hark_event_loop_delay_seconds gauge",
     "hark_process_memory_bytes gauge",
@@ -228,6 +231,8 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.channels.set(12);
   metrics.historyPublications.set(13);
   metrics.historyBytes.set(14);
+  metrics.journalUp.set(1);
+  metrics.nodes.set(3);
   metrics.watchedChannels.set(15);
   metrics.eventLoopDelaySeconds.set(0.016);
   const samples = metrics.render().split("\n")
@@ -253,6 +258,8 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     "hark_channels 12",
     "hark_history_publications 13",
     "hark_history_bytes 14",
+    "hark_journal_up 1",
+    "hark_nodes 3",
     "hark_watched_channels 15",
     "hark_event_loop_delay_seconds 0.016",
     'hark_process_memory_bytes{kind="heap"} 100',

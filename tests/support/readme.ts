@@ -23,7 +23,7 @@ import { NAMES_MAX } from "../../lib/api/sessions.ts";
 import { LARGEST_POSTS } from "../../lib/protocols/socketio/endpoint.ts";
 import { LINES_PER_PEER_MAX, PEERS_MAX } from "../../lib/observe/log.ts";
 import { OPTION_ROWS, variableName } from "../../lib/config/options.ts";
-import { HarkMetrics } from "../../lib/observe/metrics.ts";
+import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
 import { GOODBYE_MS } from "../../lib/protocols/engineio/goodbyes.ts";
 import { HANDSHAKE_CHARS_MAX } from "../../lib/protocols/engineio/handshake.ts";
 

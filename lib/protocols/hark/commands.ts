@@ -4,6 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import { formatPosition } from "../../core/publication.ts";
+import type { ClusterView } from "../../cluster/view.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Publisher } from "../../broker/publisher.ts";
 import type { Session } from "../../hub/session.ts";
@@ -14,6 +15,7 @@ export interface CommandsOptions {
   readonly hub: Hub;
   readonly session: Session;
   readonly publisher: Publisher;
+  readonly view: Pick<ClusterView, "present">;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
   /** Commands that wait at a time, such as those behind a replay that the client does not read. */
@@ -121,13 +123,13 @@ export class Commands {
     return { id: formatPosition(receipt), time: receipt.time };
   }
 
-  // deno-lint-ignore require-await -- a throw in here becomes a refusal like that of the others
-  async #presence(channel: string) {
-    const { hub, presenceMax } = this.#options;
+  async #presence(channel: string): Promise<Fields> {
+    const { view, presenceMax } = this.#options;
     readInput(() => checkChannel(channel));
     const grant = this.#liveGrant();
     grant.checkReceive([channel]);
-    return hub.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
+    const present = view.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
+    return { ...present instanceof Promise ? await present : present };
   }
 
   /** What the client may do now. Throws a `Refusal` if its token has expired. */

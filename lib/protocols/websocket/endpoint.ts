@@ -3,6 +3,7 @@ import { plain } from "../plain/codec.ts";
 import type { Disconnect } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import type { Publisher } from "../../broker/publisher.ts";
+import type { ClusterView } from "../../cluster/view.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
@@ -29,6 +30,7 @@ import { readSubscription, type Subscription } from "../../http/subscription.ts"
 /** What the WebSocket endpoint needs. */
 export interface SocketEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
   readonly hub: Hub;
+  readonly view: ClusterView;
   readonly connections: Connections;
   readonly publisher: Publisher;
   readonly turn: Turn;
@@ -76,7 +78,7 @@ export class SocketEndpoint {
     grant: Grant,
     protocol: string | undefined,
   ): SocketHandler {
-    const { hub, connections, turn, publisher, presenceMax, access, clock } = this.#options;
+    const { hub, view, connections, turn, publisher, presenceMax, access, clock } = this.#options;
     const { address } = socket.connection;
     const isHark = protocol === HARK_V1;
     let transport: Transport = new WebSocketTransport(socket, isHark ? hark : plain);
@@ -89,6 +91,7 @@ export class SocketEndpoint {
     const commands = new Commands({
       clock,
       hub,
+      view,
       session,
       publisher,
       presenceMax,

@@ -20,6 +20,7 @@ async function setUp() {
   const commands = new Commands({
     clock: node.clock,
     hub: node.hub,
+    view: { present: (channel, limit) => node.hub.present(channel, limit) },
     session,
     publisher: new Publisher({
       broker: node.broker,

@@ -1,0 +1,96 @@
+import { Refusal } from "../core/errors.ts";
+import type { Connections } from "../hub/connections.ts";
+import type { Log } from "../observe/log.ts";
+import { type ForwardedRules, readForwarded } from "./forwarded.ts";
+import { notFound } from "./not_found.ts";
+import type { Origins } from "./origin.ts";
+import { problem, refusalProblem } from "./problem.ts";
+import { answer, decodeSegment, type Exchange, type Route, type Router } from "./router.ts";
+import { isFile, serveStatic } from "./static.ts";
+import { readTarget } from "./target.ts";
+
+/** What answering requests needs. */
+export interface PipelineOptions {
+  readonly router: Router;
+  readonly origins: Origins;
+  readonly connections: Connections;
+  readonly log: Log;
+  readonly forwarding: ForwardedRules;
+  /** The path that a request is answered at, where that is not the one it names. */
+  readonly pathOf: (path: string, request: Request) => string;
+}
+
+/** What every request goes through: its host, its route, its answer, and what each answer carries. */
+export class Pipeline {
+  readonly #options: PipelineOptions;
+
+  constructor(options: PipelineOptions) {
+    this.#options = options;
+  }
+
+  /** Answers a request that came from `peer`. */
+  async handle(request: Request, peer: string): Promise<Response> {
+    const { forwarding, origins, pathOf } = this.#options;
+    const address = readForwarded(request.headers, forwarding).address ?? peer;
+    try {
+      const { host, path, search } = readTarget(request);
+      if (!origins.isOwnHost(host)) return this.#misdirected(address);
+      return await this.#answer(pathOf(path, request), request, address, search);
+    } catch (error) {
+      return this.#refuse(error, address);
+    }
+  }
+
+  #misdirected(address: string): Response {
+    const why = "This host name is not the server's: start it with --public-host NAME to allow it";
+    this.#options.connections.refused("misdirected", why, address);
+    return problem(421, "misdirected", why);
+  }
+
+  async #answer(
+    path: string,
+    request: Request,
+    address: string,
+    search: string,
+  ): Promise<Response> {
+    const { router, origins } = this.#options;
+    const match = router.find(path);
+    if (match === undefined) return await this.#serveFile(request, path);
+    try {
+      const params: Record<string, string> = {};
+      for (const [name, text] of Object.entries(match.params)) params[name] = decodeSegment(text);
+      const query = new URLSearchParams(search);
+      const exchange: Exchange = { request, path, query, params, address };
+      origins.checkPreflight(match.route.cors, request);
+      const response = await answer(match.route, exchange);
+      if (response.status === 101 || match.route.protocol !== undefined) return response;
+      return this.#finish(request, response, match.route);
+    } catch (error) {
+      return this.#finish(request, this.#refuse(error, address), match.route);
+    }
+  }
+
+  async #serveFile(request: Request, path: string): Promise<Response> {
+    const { router } = this.#options;
+    const isServed = (path: string) => router.find(path) !== undefined || isFile(path);
+    return await serveStatic(request, path) ?? await notFound(path, isServed);
+  }
+
+  #finish(request: Request, response: Response, route: Route): Response {
+    const { headers } = response;
+    this.#options.origins.addCors(route.cors, request, headers);
+    if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
+    headers.set("x-content-type-options", "nosniff");
+    return response;
+  }
+
+  #refuse(error: unknown, address: string): Response {
+    const { connections, log } = this.#options;
+    if (error instanceof Refusal) {
+      connections.refused(error.type, error.message, address);
+      return refusalProblem(error);
+    }
+    log.error("request failed", { address, error: String(error) }, address);
+    return problem(500, "internal", "Something went wrong in the server, not in your request");
+  }
+}
