@@ -16,7 +16,7 @@ import { formatPosition } from "./core/publication.ts";
 import { Hub } from "./hub/hub.ts";
 import { HubSink } from "./hub/sink.ts";
 import { Publisher } from "./broker/publisher.ts";
-import { Turn } from "./hub/batching.ts";
+import { Batching } from "./hub/batching.ts";
 import { Access } from "./http/access.ts";
 import { ChannelsEndpoint } from "./api/channels.ts";
 import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
@@ -137,15 +137,15 @@ export class Server {
     this.#publish = new PublishEndpoint({ ...config, clock, publisher, access });
     const late = metrics.rejected.with("handshake-timeout");
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
-    const turn = new Turn(clock);
+    const batching = new Batching(clock);
     const sockets = { hub, view, connections, access, clock, handshakes };
     this.#socketio = new SocketIoEndpoint({ ...config, ...sockets });
-    this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, turn });
+    this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, batching });
     const router = new Router(routesOf({
       publish: this.#publish,
       channels: new ChannelsEndpoint({ ...config, broker, clock, view, access }),
       sessions: new SessionsEndpoint({ view, access }),
-      socket: new SocketEndpoint({ ...config, ...sockets, publisher, turn }),
+      socket: new SocketEndpoint({ ...config, ...sockets, publisher, batching }),
       events: this.#events,
       socketio: this.#socketio,
       socketioPath: config.socketio ? config.socketioPath : undefined,

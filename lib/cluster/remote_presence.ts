@@ -1,6 +1,6 @@
 import type { Presence } from "../hub/presence.ts";
 import type { PeerMessage, Peers } from "../broker/peers.ts";
-import type { PresenceChange, PresenceEntry } from "../core/transport.ts";
+import type { PresenceChange, PresenceEntry } from "../core/encoder.ts";
 
 /** This node's own presence, as the others need it. */
 export interface LocalPresence {

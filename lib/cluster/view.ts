@@ -1,4 +1,4 @@
-import type { PresenceEntry } from "../core/transport.ts";
+import type { PresenceEntry } from "../core/encoder.ts";
 import { DISCONNECTS } from "../core/errors.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Session } from "../hub/session.ts";

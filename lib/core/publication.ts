@@ -26,7 +26,7 @@ export type Frame =
   | readonly (string | Uint8Array<ArrayBuffer>)[];
 
 /** Encodes publications in one wire format. MUST be pure and MUST NOT throw. */
-export interface MessageFormat {
+export interface MessageEncoder {
   /** One publication; called at most once for each publication. */
   message(publication: Publication): Frame;
 }
@@ -69,7 +69,7 @@ export class Publication implements Draft, Position {
   readonly data: Data;
   /** When it was ordered, in milliseconds since 1970. */
   readonly time: number;
-  #memo: Map<MessageFormat, Encoded> | undefined;
+  #memo: Map<MessageEncoder, Encoded> | undefined;
   #costBytes: number | undefined;
 
   constructor(position: Position, draft: Draft, time: number) {
@@ -91,14 +91,14 @@ export class Publication implements Draft, Position {
     return this.#costBytes ??= dataBytes(this.data) + OVERHEAD_BYTES;
   }
 
-  /** Its bytes in `format`, encoded the first time and remembered until `forgetEncoded()`. */
-  encoded(format: MessageFormat): Encoded {
+  /** Its bytes by `encoder`, encoded the first time and remembered until `forgetEncoded()`. */
+  encoded(encoder: MessageEncoder): Encoded {
     this.#memo ??= new Map();
-    let encoded = this.#memo.get(format);
+    let encoded = this.#memo.get(encoder);
     if (encoded === undefined) {
-      const frame = format.message(this);
+      const frame = encoder.message(this);
       encoded = { frame, bytes: frameBytes(frame) };
-      this.#memo.set(format, encoded);
+      this.#memo.set(encoder, encoded);
     }
     return encoded;
   }

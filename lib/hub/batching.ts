@@ -1,7 +1,8 @@
 import type { Clock } from "../core/clock.ts";
 import { frameBytes } from "../core/publication.ts";
 import type { Disconnect } from "../core/errors.ts";
-import type { Format, Frame, Transport } from "../core/transport.ts";
+import type { Encoder, Frame } from "../core/encoder.ts";
+import type { Transport } from "./transport.ts";
 
 /** Puts what was queued in one turn into one frame. */
 export type Join = (frames: readonly Frame[]) => Frame;
@@ -42,7 +43,7 @@ class Queued {
 }
 
 /** Collects the transports that have something queued, and flushes them at the end of the turn. */
-export class Turn {
+export class Batching {
   readonly #clock: Clock;
   readonly #waiting: BatchingTransport[] = [];
   /** Where the last chain of each kind began. */
@@ -74,23 +75,23 @@ export class Turn {
 export class BatchingTransport implements Transport {
   readonly #inner: Transport;
   readonly #join: Join;
-  readonly #turn: Turn;
+  readonly #batching: Batching;
   #queued: Queued | undefined;
   /** What the inner transport had unsent when the queue began; asking it costs a call each time. */
   #innerBytes = 0;
 
-  constructor(inner: Transport, join: Join, turn: Turn) {
+  constructor(inner: Transport, join: Join, batching: Batching) {
     this.#inner = inner;
     this.#join = join;
-    this.#turn = turn;
+    this.#batching = batching;
   }
 
   get name(): string {
     return this.#inner.name;
   }
 
-  get format(): Format {
-    return this.#inner.format;
+  get encoder(): Encoder {
+    return this.#inner.encoder;
   }
 
   get bufferedBytes(): number {
@@ -100,7 +101,7 @@ export class BatchingTransport implements Transport {
 
   write(frame: Frame): void {
     if (this.#queued === undefined) this.#innerBytes = this.#inner.bufferedBytes;
-    this.#queued = this.#queued?.then(frame) ?? this.#turn.begin(frame, this.#join, this);
+    this.#queued = this.#queued?.then(frame) ?? this.#batching.begin(frame, this.#join, this);
   }
 
   /** Writes what is queued. */

@@ -1,6 +1,6 @@
 import { isPattern } from "../core/channel.ts";
 import type { Clock, Timer } from "../core/clock.ts";
-import type { Format, Frame, PresenceChange, PresenceEntry } from "../core/transport.ts";
+import type { Encoder, Frame, PresenceChange, PresenceEntry } from "../core/encoder.ts";
 
 /** Entries in one answer about presence. */
 export const PRESENCE_MAX = 1000;
@@ -21,7 +21,7 @@ export interface Member {
 
 /** Whoever is sent who comes and goes. */
 export interface Watcher {
-  readonly transport: { readonly format: Format };
+  readonly transport: { readonly encoder: Encoder };
   write(frame: Frame): void;
 }
 
@@ -163,11 +163,11 @@ export class Presence {
   }
 
   #send(change: PresenceChange): void {
-    const frames = new Map<Format, Frame | undefined>();
+    const frames = new Map<Encoder, Frame | undefined>();
     for (const watcher of this.#watchers.get(change.channel) ?? []) {
-      const { format } = watcher.transport;
-      if (!frames.has(format)) frames.set(format, format.presence(change));
-      const frame = frames.get(format);
+      const { encoder } = watcher.transport;
+      if (!frames.has(encoder)) frames.set(encoder, encoder.presence(change));
+      const frame = frames.get(encoder);
       if (frame !== undefined) watcher.write(frame);
     }
   }

@@ -4,7 +4,8 @@ import { type Clock, wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { frameBytes, type Position, type Publication } from "../core/publication.ts";
 import type { Since } from "../core/since.ts";
-import type { Frame, Transport } from "../core/transport.ts";
+import type { Frame } from "../core/encoder.ts";
+import type { Transport } from "./transport.ts";
 
 /** Anything that counts; a metrics counter is one. */
 export interface Tally {
@@ -25,7 +26,7 @@ export interface ReplayOptions {
 /** The session that is caught up. */
 export interface Follower {
   readonly ended: boolean;
-  readonly transport: Pick<Transport, "format" | "bufferedBytes">;
+  readonly transport: Pick<Transport, "encoder" | "bufferedBytes">;
   /** Channels and patterns, each with the offset after which this session has had all of it. */
   readonly subscriptions: ReadonlyMap<string, number>;
   /** Writes one frame. Returns whether it was written. */
@@ -178,7 +179,7 @@ export class Replay {
         return follower.end(DISCONNECTS.slow);
       }
     }
-    const frame = transport.format.message(publication);
+    const frame = transport.encoder.message(publication);
     if (!follower.write(frame)) return;
     deliveries.add(1);
     deliveredBytes.add(frameBytes(frame));

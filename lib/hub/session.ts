@@ -2,7 +2,8 @@ import type { HistoryPage } from "../broker/broker.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { formatPosition, type Publication } from "../core/publication.ts";
 import { randomId } from "../core/random.ts";
-import type { Frame, PresenceEntry, Transport, Welcome } from "../core/transport.ts";
+import type { Frame, PresenceEntry, Welcome } from "../core/encoder.ts";
+import type { Transport } from "./transport.ts";
 import type { Peer } from "./peer.ts";
 import { isMoment, type Since } from "../core/since.ts";
 import type { Presence } from "./presence.ts";
@@ -181,7 +182,7 @@ export class Session {
       return 0;
     }
     this.#offset = publication.offset;
-    const { frame, bytes } = publication.encoded(this.transport.format);
+    const { frame, bytes } = publication.encoded(this.transport.encoder);
     return this.write(frame) ? bytes : 0;
   }
 
@@ -228,7 +229,7 @@ export class Session {
       expiresInMs: this.expiresInMs,
     };
     onWelcome?.(welcome, this);
-    const frame = this.transport.format.welcome(welcome);
+    const frame = this.transport.encoder.welcome(welcome);
     if (frame !== undefined) this.write(frame);
   }
 

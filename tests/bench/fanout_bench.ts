@@ -3,8 +3,9 @@ import { plain } from "../../lib/protocols/plain/codec.ts";
 import { BROADCAST } from "../../lib/core/channel.ts";
 import { Hub } from "../../lib/hub/hub.ts";
 import { Publication } from "../../lib/core/publication.ts";
-import type { Format, Transport } from "../../lib/core/transport.ts";
-import { BatchingTransport, Turn } from "../../lib/hub/batching.ts";
+import type { Encoder } from "../../lib/core/encoder.ts";
+import type { Transport } from "../../lib/hub/transport.ts";
+import { Batching, BatchingTransport } from "../../lib/hub/batching.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
 // What the hub itself costs for a thousand clients, with a transport that does nothing.
@@ -12,8 +13,8 @@ import { FakeClock } from "../support/fake_clock.ts";
 const SESSIONS = 1000;
 const DRAFT = { channel: BROADCAST, event: "message", data: '{"message":"hello"}' };
 
-function nowhere(format: Format): Transport {
-  return { name: "nowhere", format, bufferedBytes: 0, write: () => {}, close: () => {} };
+function nowhere(encoder: Encoder): Transport {
+  return { name: "nowhere", encoder, bufferedBytes: 0, write: () => {}, close: () => {} };
 }
 
 function makeHub(makeTransport: () => Transport): Hub {
@@ -47,8 +48,8 @@ const plainHub = makeHub(() => nowhere(plain));
 Deno.bench(`broadcast to ${SESSIONS} plain sessions`, () => plainHub.broadcast(next()));
 
 const clock = new FakeClock();
-const turn = new Turn(clock);
-const harkHub = makeHub(() => new BatchingTransport(nowhere(hark), joinEvents, turn));
+const batching = new Batching(clock);
+const harkHub = makeHub(() => new BatchingTransport(nowhere(hark), joinEvents, batching));
 Deno.bench(`broadcast 8 messages in a turn to ${SESSIONS} hark.v1 sessions`, () => {
   for (let i = 0; i < 8; i++) harkHub.broadcast(next());
   clock.turn();

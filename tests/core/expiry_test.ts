@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { DISCONNECTS } from "../../lib/core/errors.ts";
 import type { Session, SubscribeOptions } from "../../lib/hub/session.ts";
-import type { Welcome } from "../../lib/core/transport.ts";
+import type { Welcome } from "../../lib/core/encoder.ts";
 import { FakeTransport } from "../support/fake_transport.ts";
 import { TestNode } from "../support/node.ts";
 

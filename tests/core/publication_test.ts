@@ -9,7 +9,7 @@ import {
   Publication,
   randomEpoch,
 } from "../../lib/core/publication.ts";
-import { lineFormat } from "../support/fake_transport.ts";
+import { lineEncoder } from "../support/fake_transport.ts";
 import { random, randomInteger } from "../support/random.ts";
 
 const DRAFT: Draft = { channel: "news", event: "message", data: '{"a":1}' };
@@ -139,16 +139,16 @@ Deno.test("Publication is its draft at a place and a time", () => {
   assertEquals(publication.id, "e-7");
 });
 
-Deno.test("Publication.encoded() encodes once for each format, until it is told to forget", () => {
+Deno.test("Publication.encoded() encodes once for each encoder, until it is told to forget", () => {
   const calls: string[] = [];
-  const format = (name: string) => ({
-    ...lineFormat(),
+  const encoder = (name: string) => ({
+    ...lineEncoder(),
     message: () => {
       calls.push(name);
       return `${name} ä`;
     },
   });
-  const [a, b] = [format("a"), format("b")];
+  const [a, b] = [encoder("a"), encoder("b")];
   const publication = new Publication({ epoch: "e", offset: 7 }, DRAFT, 1000);
   const encoded = publication.encoded(a);
   assertEquals(encoded, { frame: "a ä", bytes: 4 });

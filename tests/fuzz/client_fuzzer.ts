@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { hark as harkFormat, joinEvents } from "../../lib/protocols/hark/codec.ts";
 import { HEARTBEAT, joinChunks, retryLine, sse } from "../../lib/protocols/sse/codec.ts";
 import { checkDraft, parsePosition, Publication } from "../../lib/core/publication.ts";
-import type { Frame, Welcome } from "../../lib/core/transport.ts";
+import type { Frame, Welcome } from "../../lib/core/encoder.ts";
 import { connect, type Hark, type Message } from "../../lib/client.ts";
 import { deadline } from "../support/deadline.ts";
 import type { Dice } from "../support/dice.ts";

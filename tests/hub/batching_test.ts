@@ -1,20 +1,20 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { DISCONNECTS } from "../../lib/core/errors.ts";
-import type { Frame } from "../../lib/core/transport.ts";
-import { BatchingTransport, Turn } from "../../lib/hub/batching.ts";
+import type { Frame } from "../../lib/core/encoder.ts";
+import { Batching, BatchingTransport } from "../../lib/hub/batching.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakeTransport } from "../support/fake_transport.ts";
 
 function setUp(count: number) {
   const clock = new FakeClock();
-  const turn = new Turn(clock);
+  const batching = new Batching(clock);
   let joins = 0;
   const join = (frames: readonly Frame[]): Frame => {
     joins++;
     return new TextEncoder().encode(frames.join("|"));
   };
   const inner = Array.from({ length: count }, () => new FakeTransport());
-  const outer = inner.map((transport) => new BatchingTransport(transport, join, turn));
+  const outer = inner.map((transport) => new BatchingTransport(transport, join, batching));
   const written = () => inner.map(({ frames }) => frames.map(text));
   return { clock, inner, outer, written, joins: () => joins };
 }
@@ -37,7 +37,7 @@ Deno.test("BatchingTransport writes what is queued in one turn as one frame, at 
   assertEquals(written(), [["a|b|c", "d"]]);
 });
 
-Deno.test("Turn makes the frame that sessions share once, and gives all the same object", () => {
+Deno.test("Batching makes the frame that sessions share once, and gives all the same object", () => {
   const { clock, inner, outer, joins } = setUp(100);
   for (const frame of ["a", "b", "c"]) {
     for (const transport of outer) transport.write(frame);
@@ -51,7 +51,7 @@ Deno.test("Turn makes the frame that sessions share once, and gives all the same
   }
 });
 
-Deno.test("Turn gives each session its own frames where they differ, whatever their order", () => {
+Deno.test("Batching gives each session its own frames where they differ, whatever their order", () => {
   const { clock, outer: [a, b, c, d], written } = setUp(4);
   a!.write("1");
   b!.write("2");
@@ -66,7 +66,7 @@ Deno.test("Turn gives each session its own frames where they differ, whatever th
   assertEquals(written(), [["1|3|5"], ["2|3"], ["1|4|5"], ["1"]]);
 });
 
-Deno.test("Turn tells a longer queue from a shorter that begins the same", () => {
+Deno.test("Batching tells a longer queue from a shorter that begins the same", () => {
   const { clock, inner, outer: [a, b], written } = setUp(2);
   for (const frame of ["1", "2"]) a!.write(frame);
   b!.write("1");
@@ -75,15 +75,15 @@ Deno.test("Turn tells a longer queue from a shorter that begins the same", () =>
   assertEquals(inner[0]!.frames[0] === inner[1]!.frames[0], false);
 });
 
-Deno.test("Turn shares among those alone that join in the same way, in whatever order they come", () => {
+Deno.test("Batching shares among those alone that join in the same way, in whatever order they come", () => {
   const clock = new FakeClock();
-  const turn = new Turn(clock);
+  const batching = new Batching(clock);
   const joins = ["|", "+"].map((separator) => (frames: readonly Frame[]): Frame => [
     frames.join(separator),
   ]);
   const inner = Array.from({ length: 6 }, () => new FakeTransport());
   const outer = inner.map((transport, at) =>
-    new BatchingTransport(transport, joins[at % 2]!, turn)
+    new BatchingTransport(transport, joins[at % 2]!, batching)
   );
   for (const frame of ["a", "b"]) {
     for (const transport of outer) transport.write(frame);
@@ -95,7 +95,7 @@ Deno.test("Turn shares among those alone that join in the same way, in whatever 
   });
 });
 
-Deno.test("Turn does not hold on to frames from one turn to the next", () => {
+Deno.test("Batching does not hold on to frames from one turn to the next", () => {
   const { clock, inner, outer: [a, b], joins } = setUp(2);
   a!.write("1");
   clock.turn();
@@ -142,5 +142,5 @@ Deno.test("BatchingTransport.flush() writes at once; what comes after is another
 Deno.test("BatchingTransport is named and takes frames as the transport in it", () => {
   const { inner: [inner], outer: [transport] } = setUp(1);
   assertEquals(transport!.name, "fake");
-  assertStrictEquals(transport!.format, inner!.format);
+  assertStrictEquals(transport!.encoder, inner!.encoder);
 });

@@ -3,7 +3,7 @@ import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
 import { Publication } from "../../lib/core/publication.ts";
 import { HubSink } from "../../lib/hub/sink.ts";
 import { createLog } from "../../lib/observe/log.ts";
-import { FakeTransport, lineFormat } from "../support/fake_transport.ts";
+import { FakeTransport, lineEncoder } from "../support/fake_transport.ts";
 import { TestNode } from "../support/node.ts";
 
 Deno.test("Hub.open() greets a session with the position at which it begins", async () => {
@@ -67,12 +67,12 @@ Deno.test("HubSink hands on what a broker delivers, and reports whether publishi
   await node.close();
 });
 
-Deno.test("Hub.open() gives the format all that a welcome can say", async () => {
+Deno.test("Hub.open() gives the encoder all that a welcome can say", async () => {
   const node = new TestNode({ greeting: "Hello" });
   await node.publish(["a x"]);
   const welcomes: unknown[] = [];
-  const format = { ...lineFormat(), welcome: (welcome: unknown) => void welcomes.push(welcome) };
-  const transports = [new FakeTransport(format), new FakeTransport(format)];
+  const encoder = { ...lineEncoder(), welcome: (welcome: unknown) => void welcomes.push(welcome) };
+  const transports = [new FakeTransport(encoder), new FakeTransport(encoder)];
   const begun = node.open(["a"], {}, transports[0]);
   const resumed = node.open(["a"], { since: { epoch: "old", offset: 7 } }, transports[1]);
   await node.clock.settle();
@@ -120,17 +120,17 @@ Deno.test("Hub.broadcast() reaches each session once, by its channels and its pa
   await node.close();
 });
 
-Deno.test("Hub.broadcast() encodes once for each format, and then forgets the bytes", async () => {
+Deno.test("Hub.broadcast() encodes once for each encoder, and then forgets the bytes", async () => {
   const node = new TestNode();
   const calls: number[] = [];
-  const format = {
-    ...lineFormat(),
+  const encoder = {
+    ...lineEncoder(),
     message: ({ offset }: Publication) => {
       calls.push(offset);
       return [`${offset}`, new Uint8Array(1)];
     },
   };
-  const clients = [1, 2, 3].map(() => node.open(["a"], {}, new FakeTransport(format)));
+  const clients = [1, 2, 3].map(() => node.open(["a"], {}, new FakeTransport(encoder)));
   for (const { transport } of clients) transport.take();
   const published = await node.publish(["a x", "a y"]);
   assertEquals(calls, [1, 2]);
@@ -138,7 +138,7 @@ Deno.test("Hub.broadcast() encodes once for each format, and then forgets the by
     assertStrictEquals(transport.frames[0], clients[0]!.transport.frames[0]);
   }
   assertEquals([node.deliveries.total, node.deliveredBytes.total], [6, 12]);
-  published[0]!.encoded(format);
+  published[0]!.encoded(encoder);
   assertEquals(calls, [1, 2, 1]);
   await node.close();
 });

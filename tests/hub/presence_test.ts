@@ -1,8 +1,8 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { DISCONNECTS } from "../../lib/core/errors.ts";
 import { TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
-import type { PresenceChange } from "../../lib/core/transport.ts";
-import { FakeTransport, lineFormat } from "../support/fake_transport.ts";
+import type { PresenceChange } from "../../lib/core/encoder.ts";
+import { FakeTransport, lineEncoder } from "../support/fake_transport.ts";
 import { type TestClient, TestNode } from "../support/node.ts";
 
 /** Opens a session that is named in presence. */
@@ -56,7 +56,7 @@ Deno.test("Presence is told no more than a tenth of the time", async () => {
     node.clock.advance(tellMs);
     return `told ${++told}`;
   };
-  const transport = new FakeTransport({ ...lineFormat(), presence });
+  const transport = new FakeTransport({ ...lineEncoder(), presence });
   node.open(["room"], { presence: ["room"] }, transport);
   node.clock.turn();
   assertEquals(told, 1);
@@ -211,17 +211,17 @@ Deno.test("Presence does not watch for a session that its own welcome ended", as
   await node.close();
 });
 
-Deno.test("Presence tells of a crowd in parts of 500, encoded once for each format", async () => {
+Deno.test("Presence tells of a crowd in parts of 500, encoded once for each encoder", async () => {
   const { node, watcher } = setUp();
   const parts: PresenceChange[] = [];
-  const format = {
-    ...lineFormat(),
+  const encoder = {
+    ...lineEncoder(),
     presence: (change: PresenceChange) => {
       parts.push(change);
       return `part ${parts.length}`;
     },
   };
-  const same = Array.from({ length: 3 }, () => new FakeTransport(format));
+  const same = Array.from({ length: 3 }, () => new FakeTransport(encoder));
   const clients = same.map((transport) => node.open(["room"], { presence: ["room"] }, transport));
   const crowd = Array.from({ length: 1198 }, (_, at) => join(node, `c${at}`, ["room"]));
   node.clock.advance(TELL_INTERVAL_MS);
@@ -240,13 +240,13 @@ Deno.test("Presence tells of a crowd in parts of 500, encoded once for each form
   await node.close();
 });
 
-Deno.test("Presence skips a format that cannot carry it", async () => {
+Deno.test("Presence skips an encoder that cannot carry it", async () => {
   const { node, watcher } = setUp();
-  const format = { ...lineFormat(), presence: () => undefined };
+  const encoder = { ...lineEncoder(), presence: () => undefined };
   const { transport } = node.open(
     ["room"],
     { presence: ["room"] },
-    new FakeTransport(format),
+    new FakeTransport(encoder),
     "mute",
   );
   node.clock.advance(TELL_INTERVAL_MS);

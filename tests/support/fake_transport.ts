@@ -1,9 +1,10 @@
 import type { Disconnect } from "../../lib/core/errors.ts";
 import { formatPosition } from "../../lib/core/publication.ts";
-import type { Format, Frame, PresenceEntry, Transport } from "../../lib/core/transport.ts";
+import type { Encoder, Frame, PresenceEntry } from "../../lib/core/encoder.ts";
+import type { Transport } from "../../lib/hub/transport.ts";
 
 /** Says everything in one line that is easy to read in a test; another object each time. */
-export function lineFormat(): Format {
+export function lineEncoder(): Encoder {
   return {
     message: ({ offset, channel, data }) => `${offset} ${channel} ${data}`,
     welcome: ({ position, recovered, since }) =>
@@ -12,8 +13,8 @@ export function lineFormat(): Format {
   };
 }
 
-/** A format that says nothing but messages, and those as their positions. */
-export const positionFormat: Format = {
+/** An encoder that says nothing but messages, and those as their positions. */
+export const positionEncoder: Encoder = {
   message: formatPosition,
   welcome: () => undefined,
   presence: () => undefined,
@@ -22,15 +23,15 @@ export const positionFormat: Format = {
 /** A transport that keeps what it is given. */
 export class FakeTransport implements Transport {
   readonly name = "fake";
-  readonly format: Format;
+  readonly encoder: Encoder;
   readonly frames: Frame[] = [];
   /** Set it to play a client that does not read. */
   bufferedBytes = 0;
   /** Why it was closed; undefined while it is open. */
   closed: Disconnect | undefined;
 
-  constructor(format: Format = lineFormat()) {
-    this.format = format;
+  constructor(encoder: Encoder = lineEncoder()) {
+    this.encoder = encoder;
   }
 
   write(frame: Frame): void {

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import type { Hub } from "../../lib/hub/hub.ts";
 import { parsePosition } from "../../lib/core/publication.ts";
 import type { Session } from "../../lib/hub/session.ts";
-import type { Format, Frame, Transport } from "../../lib/core/transport.ts";
+import type { Encoder, Frame } from "../../lib/core/encoder.ts";
+import type { Transport } from "../../lib/hub/transport.ts";
 import { Oracle } from "./oracle.ts";
 
 /** Between what travels as one frame. */
@@ -13,8 +14,8 @@ export function joinFrames(frames: readonly Frame[]): Frame {
   return frames.join(SEPARATOR);
 }
 
-/** A format whose messages begin with their ids, and answers with "!"; each time another. */
-export function simulatedFormat(): Format {
+/** An encoder whose messages begin with their ids, and answers with "!"; each time another. */
+export function simulatedEncoder(): Encoder {
   return {
     message: ({ id, data }) => `${id} ${data}`,
     welcome: ({ position, recovered }) => answer(position, recovered),
@@ -45,7 +46,7 @@ export class Client {
 /** One connection: both its ends, and a network between that can stand still. */
 export class Link implements Transport {
   readonly name = "link";
-  readonly format: Format;
+  readonly encoder: Encoder;
   readonly client: Client;
   readonly hub: Hub;
   readonly oracle = new Oracle();
@@ -68,10 +69,10 @@ export class Link implements Transport {
   #inFlight: string[] = [];
   readonly #expected: ((position: string, recovered: boolean) => void)[] = [];
 
-  constructor(client: Client, hub: Hub, format: Format, names: readonly string[]) {
+  constructor(client: Client, hub: Hub, encoder: Encoder, names: readonly string[]) {
     this.client = client;
     this.hub = hub;
-    this.format = format;
+    this.encoder = encoder;
     this.wanted = new Set(names);
   }
 

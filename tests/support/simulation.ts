@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import { Hub } from "../../lib/hub/hub.ts";
 import { parsePosition, type Position, type Publication } from "../../lib/core/publication.ts";
-import { BatchingTransport, Turn } from "../../lib/hub/batching.ts";
+import { Batching, BatchingTransport } from "../../lib/hub/batching.ts";
 import { Dice } from "./dice.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Sum } from "./node.ts";
@@ -13,7 +13,7 @@ import {
   Client,
   joinFrames,
   Link,
-  simulatedFormat,
+  simulatedEncoder,
 } from "./simulated_client.ts";
 import { type OpenBroker, SimulatedLog } from "./simulated_log.ts";
 import { type Asked, INJECTED, SimulatedReplays } from "./simulated_replays.ts";
@@ -38,8 +38,8 @@ export class Simulation {
   readonly events: Record<string, number> = {};
   readonly #dice: Dice;
   readonly #clock = new FakeClock();
-  readonly #turn = new Turn(this.#clock);
-  readonly #formats = [simulatedFormat(), simulatedFormat()];
+  readonly #batching = new Batching(this.#clock);
+  readonly #encoders = [simulatedEncoder(), simulatedEncoder()];
   readonly #log: SimulatedLog;
   readonly #replays: SimulatedReplays;
   readonly #outboundBytesMax: number;
@@ -184,7 +184,7 @@ export class Simulation {
   }
 
   #open(client: Client, hub: Hub, names: readonly string[], since: Position | undefined): void {
-    const link = new Link(client, hub, this.#dice.pick(this.#formats), names);
+    const link = new Link(client, hub, this.#dice.pick(this.#encoders), names);
     this.#links.push(link);
     client.link = link;
     const asked = since && this.#replays.ask(link, names, since);
@@ -197,7 +197,7 @@ export class Simulation {
     if (this.#dice.chance(0.2)) link.stall();
     const transport = this.#dice.chance(0.5)
       ? link
-      : new BatchingTransport(link, joinFrames, this.#turn);
+      : new BatchingTransport(link, joinFrames, this.#batching);
     const peer = { address: "192.0.2.1" };
     link.session = hub.open(transport, peer, asked?.names ?? names, { since });
   }

@@ -1,6 +1,6 @@
 import { type Draft, MESSAGE } from "../../core/publication.ts";
 import { parseSince, type Since } from "../../core/since.ts";
-import type { Format, Frame } from "../../core/transport.ts";
+import type { Encoder, Frame } from "../../core/encoder.ts";
 import { DEPTH_MAX, parseJson } from "../../core/json.ts";
 import type {
   Ref,
@@ -42,9 +42,9 @@ export class CommandError extends SyntaxError {
 
 /**
  * The `hark.v1` subprotocol. Each frame of the server is a JSON array of events, so that all that is
- * queued in one turn travels together; this format encodes the events, `joinEvents()` the frames.
+ * queued in one turn travels together; this encoder writes the events, `joinEvents()` the frames.
  */
-export const hark: Format = {
+export const hark: Encoder = {
   message({ id, channel, event, data, time }) {
     const head = `{"type":"message","id":"${id}","channel":"${channel}",` +
       `"event":${JSON.stringify(event)}`;

@@ -1,11 +1,11 @@
-import type { Format } from "../../core/transport.ts";
+import type { Encoder } from "../../core/encoder.ts";
 
 /**
  * Plain WebSocket: one text frame for each message, its data as JSON, or one binary frame for
  * bytes. The greeting comes first. A resume that is not complete is told by
  * `{"gap":{"since":"<id>"}}` before what is left.
  */
-export const plain: Format = {
+export const plain: Encoder = {
   message: ({ data }) => data,
 
   welcome({ greeting, recovered, since }) {

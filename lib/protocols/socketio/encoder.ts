@@ -1,5 +1,5 @@
 import { MESSAGE } from "../../core/publication.ts";
-import type { Format, Frame } from "../../core/transport.ts";
+import type { Encoder, Frame } from "../../core/encoder.ts";
 import { encodeBinaryEvent, encodeEventText, escapeNonAscii } from "./codec.ts";
 
 /** What stands before each Socket.IO packet in a text packet of Engine.IO. */
@@ -10,7 +10,7 @@ export const MESSAGE_DIGIT = "4";
  * with the bytes that belong to them. `withIds` adds the id as one more argument at the end, for
  * clients that recover by it.
  */
-export function socketioFormat(namespace: string, protocol: 4 | 5, withIds: boolean): Format {
+export function socketioEncoder(namespace: string, protocol: 4 | 5, withIds: boolean): Encoder {
   // Clients of protocol 4 cannot all read anything but ASCII.
   const finish = (text: string) => MESSAGE_DIGIT + (protocol === 4 ? escapeNonAscii(text) : text);
   const event = (name: string, json: string, id: string): string =>

@@ -1,4 +1,4 @@
-import { socketioFormat } from "./encoder.ts";
+import { socketioEncoder } from "./encoder.ts";
 import { isShared } from "../../core/address.ts";
 import { checkSubscription, isChannel } from "../../core/channel.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -7,7 +7,8 @@ import { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
-import type { Format, Frame, Transport } from "../../core/transport.ts";
+import type { Encoder, Frame } from "../../core/encoder.ts";
+import type { Transport } from "../../hub/transport.ts";
 import { type Ack, ConnectError, type ServerSocket, SocketServer } from "./server.ts";
 import { tooManyWaiting } from "../hark/commands.ts";
 import type { Connections } from "../../hub/connections.ts";
@@ -52,7 +53,7 @@ export class SocketIoEndpoint {
   readonly #connections: Connections;
   readonly #engine: EngineServer;
   readonly #bodies: BodyReader;
-  readonly #formats = new Formats();
+  readonly #encoders = new Encoders();
   readonly #recoveries: Recoveries;
   readonly #clock: Clock;
   readonly #grants: HandshakeGrants;
@@ -156,7 +157,7 @@ export class SocketIoEndpoint {
 
     const { promise, resolve } = Promise.withResolvers<void>();
     let pid = "";
-    const transport = new SocketIoTransport(socket, this.#formats.take(socket, withIds));
+    const transport = new SocketIoTransport(socket, this.#encoders.take(socket, withIds));
     const session = this.#hub.open(transport, peerOf(handshake.address, grant), channels, {
       since,
       onWelcome: ({ position, recovered }, { subscriptions }) => {
@@ -171,7 +172,7 @@ export class SocketIoEndpoint {
     socket.onDisconnect((why) => {
       session.lost(why);
       this.#recoveries.left(pid, session.subscriptions);
-      this.#formats.giveBack(socket, withIds);
+      this.#encoders.giveBack(socket, withIds);
     });
     this.#serveCommands(socket, session, grant);
     return since === undefined ? undefined : promise;
@@ -227,12 +228,12 @@ function readChannels(given: unknown, channelsMax: number): string[] {
 /** A session's frames as Socket.IO packets of one namespace. */
 class SocketIoTransport implements Transport {
   readonly name = "socketio";
-  readonly format: Format;
+  readonly encoder: Encoder;
   readonly #socket: ServerSocket;
 
-  constructor(socket: ServerSocket, format: Format) {
+  constructor(socket: ServerSocket, encoder: Encoder) {
     this.#socket = socket;
-    this.format = format;
+    this.encoder = encoder;
   }
 
   get bufferedBytes(): number {
@@ -251,24 +252,24 @@ class SocketIoTransport implements Transport {
   }
 }
 
-/** One format for each namespace, protocol and use of ids, so that all its clients share the bytes. */
-class Formats {
-  readonly #formats = new Map<string, { readonly format: Format; users: number }>();
+/** One encoder for each namespace, protocol and use of ids, so that all its clients share the bytes. */
+class Encoders {
+  readonly #encoders = new Map<string, { readonly encoder: Encoder; users: number }>();
 
-  take(socket: ServerSocket, withIds: boolean): Format {
+  take(socket: ServerSocket, withIds: boolean): Encoder {
     const { namespace, protocol } = socket;
-    let shared = this.#formats.get(key(socket, withIds));
+    let shared = this.#encoders.get(key(socket, withIds));
     if (shared === undefined) {
-      shared = { format: socketioFormat(namespace, protocol, withIds), users: 0 };
-      this.#formats.set(key(socket, withIds), shared);
+      shared = { encoder: socketioEncoder(namespace, protocol, withIds), users: 0 };
+      this.#encoders.set(key(socket, withIds), shared);
     }
     shared.users++;
-    return shared.format;
+    return shared.encoder;
   }
 
   giveBack(socket: ServerSocket, withIds: boolean): void {
-    const shared = this.#formats.get(key(socket, withIds));
-    if (shared !== undefined && --shared.users === 0) this.#formats.delete(key(socket, withIds));
+    const shared = this.#encoders.get(key(socket, withIds));
+    if (shared !== undefined && --shared.users === 0) this.#encoders.delete(key(socket, withIds));
   }
 }
 

@@ -1,5 +1,5 @@
 import type { Publication } from "../../core/publication.ts";
-import type { Format, Frame } from "../../core/transport.ts";
+import type { Encoder, Frame } from "../../core/encoder.ts";
 import { concat } from "../../core/bytes.ts";
 
 const LINE_END = /\r\n|\r|\n/;
@@ -12,7 +12,7 @@ export const HEARTBEAT: Uint8Array<ArrayBuffer> = encoder.encode(":\n\n");
  * its data as JSON; bytes travel as `{"base64":"…"}`. The first block only says the id to resume
  * from, which raises no event; so does another one once all that was missed is sent.
  */
-export const sse: Format = {
+export const sse: Encoder = {
   message(publication) {
     const { id, event } = publication;
     return encoder.encode(`id: ${id}\nevent: ${event}\n${dataLines(dataText(publication))}\n`);

@@ -5,7 +5,7 @@ import type { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
-import { BatchingTransport, type Turn } from "../../hub/batching.ts";
+import { type Batching, BatchingTransport } from "../../hub/batching.ts";
 import type { Connections } from "../../hub/connections.ts";
 import { SseTransport } from "./transport.ts";
 import { type Access, callerOf } from "../../http/access.ts";
@@ -18,7 +18,7 @@ export interface EventsOptions {
   readonly connections: Connections;
   readonly access: Access;
   readonly clock: Clock;
-  readonly turn: Turn;
+  readonly batching: Batching;
   /** Seconds from comment to comment. */
   readonly heartbeatS: number;
 }
@@ -61,7 +61,7 @@ export class EventsEndpoint {
   };
 
   async #open(exchange: Exchange): Promise<Response> {
-    const { hub, connections, turn } = this.#options;
+    const { hub, connections, batching } = this.#options;
     const { address } = exchange;
     const { grant, subscription } = await this.#admit(exchange);
     const { channels, since } = subscription;
@@ -73,8 +73,8 @@ export class EventsEndpoint {
       this.#sessions.delete(session);
     });
     transport.write(retryLine(spread(RETRY_MIN_MS)));
-    const batching = new BatchingTransport(transport, joinChunks, turn);
-    const opened = session = hub.open(batching, peerOf(address, grant), channels, { since });
+    const batched = new BatchingTransport(transport, joinChunks, batching);
+    const opened = session = hub.open(batched, peerOf(address, grant), channels, { since });
     this.#sessions.add(opened);
     if (since !== undefined) {
       // Done after what is replayed, and with nothing live in between.

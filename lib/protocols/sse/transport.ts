@@ -1,6 +1,7 @@
 import { sse } from "./codec.ts";
 import type { Disconnect } from "../../core/errors.ts";
-import type { Format, Frame, Transport } from "../../core/transport.ts";
+import type { Encoder, Frame } from "../../core/encoder.ts";
+import type { Transport } from "../../hub/transport.ts";
 import type { Connection } from "../../hub/connections.ts";
 
 const LENGTH: QueuingStrategy<Uint8Array<ArrayBuffer>> = {
@@ -11,7 +12,7 @@ const LENGTH: QueuingStrategy<Uint8Array<ArrayBuffer>> = {
 /** A session's events on an HTTP response that does not end (`text/event-stream`). */
 export class SseTransport implements Transport {
   readonly name = "sse";
-  readonly format: Format = sse;
+  readonly encoder: Encoder = sse;
   /** The body of the response. */
   readonly stream: ReadableStream<Uint8Array<ArrayBuffer>>;
   readonly #connection: Connection;

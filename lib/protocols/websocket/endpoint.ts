@@ -7,8 +7,8 @@ import type { ClusterView } from "../../cluster/view.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
-import type { Transport } from "../../core/transport.ts";
-import { BatchingTransport, type Turn } from "../../hub/batching.ts";
+import type { Transport } from "../../hub/transport.ts";
+import { type Batching, BatchingTransport } from "../../hub/batching.ts";
 import { Commands } from "../hark/commands.ts";
 import type { Connections } from "../../hub/connections.ts";
 import {
@@ -33,7 +33,7 @@ export interface SocketEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
   readonly view: ClusterView;
   readonly connections: Connections;
   readonly publisher: Publisher;
-  readonly turn: Turn;
+  readonly batching: Batching;
   /** Seconds of silence before a client is asked whether it is there. */
   readonly heartbeatS: number;
   /** Entries in one answer about presence. */
@@ -78,11 +78,12 @@ export class SocketEndpoint {
     grant: Grant,
     protocol: string | undefined,
   ): SocketHandler {
-    const { hub, view, connections, turn, publisher, presenceMax, access, clock } = this.#options;
+    const { hub, view, connections, batching, publisher, presenceMax, access, clock } =
+      this.#options;
     const { address } = socket.connection;
     const isHark = protocol === HARK_V1;
     let transport: Transport = new WebSocketTransport(socket, isHark ? hark : plain);
-    if (isHark) transport = new BatchingTransport(transport, joinEvents, turn);
+    if (isHark) transport = new BatchingTransport(transport, joinEvents, batching);
     const session = hub.open(transport, peerOf(address, grant), channels, {
       since,
       presence: presence ? channels.filter((channel) => grant.mayWatch(channel)) : [],

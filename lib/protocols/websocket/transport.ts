@@ -3,7 +3,8 @@ import { Deadlines } from "../../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
 import { frameBytes } from "../../core/publication.ts";
-import type { Format, Frame, Transport } from "../../core/transport.ts";
+import type { Encoder, Frame } from "../../core/encoder.ts";
+import type { Transport } from "../../hub/transport.ts";
 import type { Connection } from "../../hub/connections.ts";
 import { dropIdleTimer } from "./idle_timer.ts";
 
@@ -227,12 +228,12 @@ function closeName({ code, wasClean }: CloseEvent): string {
 /** A session's frames on a WebSocket: each text or bytes is a frame of its own. */
 export class WebSocketTransport implements Transport {
   readonly name = "websocket";
-  readonly format: Format;
+  readonly encoder: Encoder;
   readonly #socket: Socket;
 
-  constructor(socket: Socket, format: Format) {
+  constructor(socket: Socket, encoder: Encoder) {
     this.#socket = socket;
-    this.format = format;
+    this.encoder = encoder;
   }
 
   get bufferedBytes(): number {

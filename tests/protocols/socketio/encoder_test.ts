@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
-import { socketioFormat } from "../../../lib/protocols/socketio/encoder.ts";
+import { socketioEncoder } from "../../../lib/protocols/socketio/encoder.ts";
 import { Publication } from "../../../lib/core/publication.ts";
-import type { Format, Frame, Welcome } from "../../../lib/core/transport.ts";
+import type { Encoder, Frame, Welcome } from "../../../lib/core/encoder.ts";
 
 function publication(event: string, data: string | Uint8Array<ArrayBuffer>): Publication {
   return new Publication({ epoch: "e", offset: 7 }, { channel: "news", event, data }, 0);
@@ -24,12 +24,12 @@ const messages: [string, 4 | 5, string, string | Uint8Array<ArrayBuffer>, Frame]
 ];
 
 /** As clients get it that recover, if the protocol has that. */
-function format(namespace: string, protocol: 4 | 5): Format {
-  return socketioFormat(namespace, protocol, protocol === 5);
+function encoder(namespace: string, protocol: 4 | 5): Encoder {
+  return socketioEncoder(namespace, protocol, protocol === 5);
 }
 
-Deno.test("socketioFormat() sends no id to clients of protocol 5 that cannot use it", () => {
-  const plain = socketioFormat("/", 5, false);
+Deno.test("socketioEncoder() sends no id to clients of protocol 5 that cannot use it", () => {
+  const plain = socketioEncoder("/", 5, false);
   assertEquals(plain.message(publication("grüße", '"ü"')), '42["grüße","ü"]');
   assertEquals(plain.message(publication("file", BYTES)), [`451-["file",${PLACEHOLDER}]`, BYTES]);
   assertEquals(plain.welcome({ ...WELCOME, since: "d-1", recovered: false }), [
@@ -38,9 +38,9 @@ Deno.test("socketioFormat() sends no id to clients of protocol 5 that cannot use
   ]);
 });
 
-Deno.test("socketioFormat() makes an event of a publication, with its id for those who can resume", () => {
+Deno.test("socketioEncoder() makes an event of a publication, with its id for those who can resume", () => {
   for (const [namespace, protocol, event, data, frame] of messages) {
-    assertEquals(format(namespace, protocol).message(publication(event, data)), frame);
+    assertEquals(encoder(namespace, protocol).message(publication(event, data)), frame);
   }
 });
 
@@ -62,11 +62,11 @@ const welcomes: [changed: Partial<Welcome>, frame: Frame][] = [
   [{ since: "d-1", recovered: false, greeting: "" }, [GAP]],
 ];
 
-Deno.test("socketioFormat() greets who is new, and tells who has missed something", () => {
+Deno.test("socketioEncoder() greets who is new, and tells who has missed something", () => {
   for (const [changed, frame] of welcomes) {
-    assertEquals(socketioFormat("/", 5, true).welcome({ ...WELCOME, ...changed }), frame);
+    assertEquals(socketioEncoder("/", 5, true).welcome({ ...WELCOME, ...changed }), frame);
   }
-  assertEquals(socketioFormat("/news", 4, false).welcome(WELCOME), [
+  assertEquals(socketioEncoder("/news", 4, false).welcome(WELCOME), [
     '42/news,["message",{"message":"gr\\u00fc\\u00df dich"}]',
   ]);
 });

@@ -383,8 +383,8 @@ Deno.test("a message is encoded once for each protocol, however many clients pol
 
   const encoded = new Set<Encoded>();
   const { encoded: original } = Publication.prototype;
-  Publication.prototype.encoded = function (format) {
-    const found = original.call(this, format);
+  Publication.prototype.encoded = function (encoder) {
+    const found = original.call(this, encoder);
     encoded.add(found);
     return found;
   };

@@ -1,5 +1,4 @@
-import type { Disconnect } from "./errors.ts";
-import type { Frame, MessageFormat } from "./publication.ts";
+import type { Frame, MessageEncoder } from "./publication.ts";
 
 export type { Frame };
 
@@ -35,23 +34,9 @@ export interface PresenceChange {
 }
 
 /** Encodes what a server says in one wire format. MUST be pure and MUST NOT throw. */
-export interface Format extends MessageFormat {
+export interface Encoder extends MessageEncoder {
   /** What comes first on a session; undefined if the format has nothing to say. */
   welcome(welcome: Welcome): Frame | undefined;
   /** Presence of a channel; undefined if the format cannot carry it. */
   presence(change: PresenceChange): Frame | undefined;
-}
-
-/** How one session's bytes travel. */
-export interface Transport {
-  /** Label of `hark_sessions`: `websocket`, `sse`, `socketio`. */
-  readonly name: string;
-  /** Which encoder's frames it takes. */
-  readonly format: Format;
-  /** Bytes accepted but not yet on the network. */
-  readonly bufferedBytes: number;
-  /** Takes one frame. MUST NOT throw and MUST NOT block; after `close()` it does nothing. */
-  write(frame: Frame): void;
-  /** Ends the connection. MUST be idempotent. */
-  close(reason: Disconnect): void;
 }
