@@ -1,36 +1,4 @@
-import type { ChannelLog } from "./channel_log.ts";
-
-/** One caller, and the channels that are theirs in the order of their last publication. */
-export class Holder {
-  readonly caller: string;
-  channels = 0;
-  bytes = 0;
-  /** The power of two that `bytes` has reached; 1 if it is less. */
-  rankBytes = 1;
-  newest: ChannelLog | undefined;
-  oldest: ChannelLog | undefined;
-
-  constructor(caller: string) {
-    this.caller = caller;
-  }
-
-  add(log: ChannelLog): void {
-    log.older = this.newest;
-    if (this.newest !== undefined) this.newest.newer = log;
-    this.newest = log;
-    this.oldest ??= log;
-    this.channels++;
-  }
-
-  remove(log: ChannelLog): void {
-    if (log.newer !== undefined) log.newer.older = log.older;
-    else this.newest = log.older;
-    if (log.older !== undefined) log.older.newer = log.newer;
-    else this.oldest = log.newer;
-    log.newer = log.older = undefined;
-    this.channels--;
-  }
-}
+import { type ChannelLog, Holder } from "./channel_log.ts";
 
 /**
  * Whose the kept channels are, and how much they hold: a channel belongs to who published to it
