@@ -13,7 +13,7 @@ const HEADERS =
 
 /**
  * Every policy there is (WHATWG Fetch, "CORS protocol"). The server's own pages and those of allowed
- * origins may use every method and send credentials whatever the policy.
+ * origins may use every method and send credentials, where not every page may send them anyway.
  */
 export const CORS = {
   /** Nobody else reads the answers. */
@@ -40,12 +40,13 @@ export function addCors(
   const origin = request.headers.get("origin");
   if (origin === null) return;
   const wanted = preflightMethod(request);
-  if (!isAllowed && !policy.methods.includes(wanted ?? request.method)) return;
-  const isNamed = isAllowed || policy.credentials;
+  const mayAll = isAllowed && !policy.credentials;
+  if (!mayAll && !policy.methods.includes(wanted ?? request.method)) return;
+  const isNamed = mayAll || policy.credentials;
   headers.set("access-control-allow-origin", isNamed ? origin : "*");
   if (isNamed) headers.set("access-control-allow-credentials", "true");
   if (wanted === undefined) return;
-  headers.set("access-control-allow-methods", isAllowed ? wanted : policy.methods.join(", "));
+  headers.set("access-control-allow-methods", mayAll ? wanted : policy.methods.join(", "));
   const names = policy.headers ?? request.headers.get("access-control-request-headers");
   if (names !== null) headers.set("access-control-allow-headers", names);
   headers.set("access-control-max-age", PREFLIGHT_MAX_AGE_S);

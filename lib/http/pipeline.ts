@@ -63,7 +63,7 @@ export class Pipeline {
       const exchange: Exchange = { request, path, query, params, address };
       origins.checkPreflight(match.route.cors, request);
       const response = await answer(match.route, exchange);
-      if (response.status === 101 || match.route.protocol !== undefined) return response;
+      if (response.status === 101) return response;
       return this.#finish(request, response, match.route);
     } catch (error) {
       return this.#finish(request, this.#refuse(error, address), match.route);

@@ -23,7 +23,7 @@ export interface Route {
   readonly path: string;
   /** By method. `HEAD` is answered from `GET` unless it has a handler of its own. */
   readonly methods: Readonly<Record<string, Handler>>;
-  /** Answers every method, and follows `cors` by itself; for protocols of their own. */
+  /** Answers every method; for protocols of their own. */
   readonly protocol?: Handler;
   /** What pages of other sites may do here. */
   readonly cors: CorsPolicy;

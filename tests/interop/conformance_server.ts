@@ -19,6 +19,7 @@ import { BodyReader } from "../../lib/http/body.ts";
 import { type Ack, type ServerSocket, SocketServer } from "../../lib/protocols/socketio/server.ts";
 import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer } from "../../lib/protocols/engineio/server.ts";
+import { withCors } from "../support/engineio.ts";
 import { Handshakes } from "../../lib/protocols/websocket/transport.ts";
 
 const GREETING_MS = 20;
@@ -60,8 +61,8 @@ export function serveConformance(port: number, pingTimeoutMs = 200): Conformance
     const { pathname, searchParams } = new URL(request.url);
     const engine = engines.get(pathname.endsWith("/") ? pathname : `${pathname}/`);
     const address = info.remoteAddr.hostname;
-    return engine?.handle({ request, query: searchParams, address }) ??
-      new Response(null, { status: 404 });
+    return engine?.handle({ request, query: searchParams, address })
+      .then((response) => withCors(request, response)) ?? new Response(null, { status: 404 });
   });
   return {
     port: http.addr.port,

@@ -2,6 +2,7 @@ import { setImmediate } from "node:timers";
 import { assertEquals } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import { BodyReader } from "../../lib/http/body.ts";
+import { addCors, CORS } from "../../lib/http/cors.ts";
 import { Connection } from "../../lib/hub/connections.ts";
 import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer, type EngineServerOptions } from "../../lib/protocols/engineio/server.ts";
@@ -155,7 +156,7 @@ export class EngineHost implements AsyncDisposable {
     const answer = this.server.handle({ request, query, address: "192.0.2.1" });
     this.arrived.push(request.url);
     try {
-      return await answer;
+      return withCors(request, await answer);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
       return new Response(error.message, { status: 503 });
@@ -180,6 +181,12 @@ export class EngineHost implements AsyncDisposable {
     this.#changed = Promise.withResolvers();
     resolve();
   }
+}
+
+/** What the route adds to each answer. */
+export function withCors(request: Request, response: Response): Response {
+  if (response.status !== 101) addCors(CORS.engineio, request, response.headers, false);
+  return response;
 }
 
 /** The client's end of a session that polls. */

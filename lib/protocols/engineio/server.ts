@@ -3,7 +3,6 @@ import { engineio2, engineio3 } from "./codec3.ts";
 import { engineio4 } from "./codec4.ts";
 import { because, DISCONNECTS } from "../../core/errors.ts";
 import type { Connection } from "../../hub/connections.ts";
-import { addCors, CORS } from "../../http/cors.ts";
 import { EngineSession } from "./session.ts";
 import { type Goodbye, Goodbyes } from "./goodbyes.ts";
 import {
@@ -93,12 +92,12 @@ export class EngineServer {
   /** Answers one request of whatever method. Throws a `Refusal` of what is over a bound. */
   async handle(exchange: EngineRequest): Promise<Response> {
     const { request } = exchange;
-    if (request.method === "OPTIONS") return withCors(request, new Response(null, { status: 204 }));
+    if (request.method === "OPTIONS") return new Response(null, { status: 204 });
     const isSocket = isUpgrade(request);
     const error = this.#check(exchange, isSocket);
     if (isSocket) return error === undefined ? this.#openSocket(exchange) : refuseText(error);
     const answer = error === undefined ? await this.#answer(exchange) : refuse(error);
-    return withCors(request, answer ?? refuse(ERRORS.request));
+    return answer ?? refuse(ERRORS.request);
   }
 
   /**
@@ -205,9 +204,4 @@ function refuse(error: EngineError): Response {
 /** How a WebSocket request is refused. */
 function refuseText({ message }: EngineError): Response {
   return new Response(message, { status: 400, headers: { "content-type": "text/html" } });
-}
-
-function withCors(request: Request, response: Response): Response {
-  addCors(CORS.engineio, request, response.headers, false);
-  return response;
 }

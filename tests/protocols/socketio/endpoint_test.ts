@@ -90,6 +90,7 @@ Deno.test("a page of any origin may connect, a file too, and is told so by every
       const { headers } = await server.fetch(`${PATH}?${query}`, { headers: { origin } });
       assertEquals(headers.get("access-control-allow-origin"), origin);
       assertEquals(headers.get("access-control-allow-credentials"), "true");
+      assertEquals(headers.get("x-content-type-options"), "nosniff");
     }
     const url = server.socketUrl(`${PATH}?EIO=4&transport=websocket`);
     await using client = await Client.open(url, { headers: { origin } });
