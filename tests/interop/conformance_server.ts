@@ -20,6 +20,7 @@ import { type Ack, type ServerSocket, SocketServer } from "../../lib/protocols/s
 import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer } from "../../lib/protocols/engineio/server.ts";
 import { withCors } from "../support/engineio.ts";
+import { emit } from "../support/socketio.ts";
 import { Handshakes } from "../../lib/protocols/websocket/transport.ts";
 
 const GREETING_MS = 20;
@@ -40,18 +41,11 @@ export function serveConformance(port: number, pingTimeoutMs = 200): Conformance
     connectTimeoutMs: 1000,
     namespacesMax: 10,
     attachmentBytesMax: 1_000_000,
+    accepts: (namespace) => namespace === "/" || namespace === "/custom",
+    admit: greet,
     onError: (error) => console.error(error),
     onLimit: () => {},
   });
-  io.of("/").on("connection", (socket) => {
-    greet(socket);
-    socket.on("message", (...args) => socket.emit("message-back", ...args));
-    socket.on("message-with-ack", (...args) => {
-      const ack: Ack = args.pop();
-      ack(...args);
-    });
-  });
-  io.of("/custom").on("connection", greet);
 
   const engines = new Map([
     ["/engine.io/", engineServer(echo, pingTimeoutMs)],
@@ -109,8 +103,15 @@ function echo(socket: EngineSession): void {
 
 // Some suites look for one frame at a time, and miss the second of two that come as one.
 function greet(socket: ServerSocket): void {
-  const timer = systemClock.after(GREETING_MS, () => socket.emit("auth", socket.handshake.auth));
+  const { auth } = socket.handshake;
+  const timer = systemClock.after(GREETING_MS, () => emit(socket, "auth", auth));
   socket.onDisconnect(() => timer.cancel());
+  if (socket.namespace !== "/") return;
+  socket.on("message", (...args) => emit(socket, "message-back", ...args));
+  socket.on("message-with-ack", (...args) => {
+    const ack: Ack = args.pop();
+    ack(...args);
+  });
 }
 
 if (import.meta.main) {

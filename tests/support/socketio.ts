@@ -4,6 +4,7 @@ import {
   SocketServer,
   type SocketServerOptions,
 } from "../../lib/protocols/socketio/server.ts";
+import { encodeParts } from "../../lib/protocols/socketio/socket.ts";
 import { EngineHost, type EngineHostOptions, SocketClock } from "./engineio.ts";
 import { Inbox } from "./inbox.ts";
 import type { Client } from "./socket.ts";
@@ -15,9 +16,10 @@ const NAMESPACES = ["/", "/custom", "/other"];
  * namespaces `/`, `/custom` and `/other`, and those that a test adds.
  */
 export class SocketHost extends EngineHost {
-  readonly io: SocketServer;
+  /** What admits sockets to the namespaces that a test adds. */
+  readonly guards: Map<string, SocketServerOptions["admit"]>;
   /** The sockets in `/`, `/custom` and `/other`, as they are let in. */
-  readonly sockets: Inbox<ServerSocket> = new Inbox();
+  readonly sockets: Inbox<ServerSocket>;
   /** What the server's own handlers threw. */
   readonly thrown: unknown[];
   /** Which bounds were met, and the addresses of the clients. */
@@ -27,21 +29,30 @@ export class SocketHost extends EngineHost {
     const clock = new SocketClock();
     const thrown: unknown[] = [];
     const limits: string[][] = [];
+    const sockets = new Inbox<ServerSocket>();
+    const guards = new Map<string, SocketServerOptions["admit"]>();
+    for (const namespace of NAMESPACES) {
+      guards.set(namespace, (socket) => {
+        socket.connect();
+        sockets.push(socket);
+      });
+    }
     const io = new SocketServer({
       clock,
       connectTimeoutMs: 45_000,
       namespacesMax: 10,
       attachmentBytesMax: 1000,
+      accepts: (namespace) => guards.has(namespace),
+      admit: (socket) => guards.get(socket.namespace)!(socket),
       onError: (error) => thrown.push(error),
       onLimit: (...limit) => limits.push(limit),
       ...options,
     });
-    super({ ...options, clock, onConnection: (socket) => io.attach(socket) });
-    this.io = io;
+    super({ ...options, clock, onConnection: (session) => io.attach(session) });
+    this.guards = guards;
+    this.sockets = sockets;
     this.thrown = thrown;
     this.limits = limits;
-    io.of((name) => NAMESPACES.includes(name))
-      .on("connection", (socket) => this.sockets.push(socket));
   }
 
   /** Opens a WebSocket and joins a namespace of protocol 5. */
@@ -60,6 +71,13 @@ export async function join(client: Client, namespace = "", auth = ""): Promise<s
   const [, joined, sid] = /^40(.*){"sid":"([^"]+)"}$/.exec(answer) ?? [];
   assertEquals(joined, namespace, answer);
   return sid!;
+}
+
+/** Sends an event; its arguments are JSON values, and bytes anywhere among them. */
+export function emit(socket: ServerSocket, event: string, ...args: unknown[]): void {
+  const { namespace, protocol } = socket;
+  const parts = encodeParts({ type: "event", namespace, data: [event, ...args] }, protocol);
+  for (const part of parts) socket.write(part);
 }
 
 /** A client in `/`, and the server's socket of it. */

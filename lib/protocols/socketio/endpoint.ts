@@ -81,10 +81,11 @@ export class SocketIoEndpoint {
       connectTimeoutMs: options.connectTimeoutMs,
       namespacesMax: options.namespacesMax,
       attachmentBytesMax: pollingBytesMax,
+      accepts: (namespace) => namespace === "/" || isChannel(namespace.slice(1)),
+      admit: (socket) => this.#admit(socket),
       onError: (error) => connections.failed(error),
       onLimit: (why, address) => connections.refused("over-limit", why, address),
     });
-    io.of((name) => name === "/" || isChannel(name.slice(1))).use((socket) => this.#admit(socket));
     this.#engine = new EngineServer({
       ...options,
       pingIntervalMs: options.heartbeatS * 1000,

@@ -22,14 +22,15 @@ export interface SocketServerOptions {
   readonly namespacesMax: number;
   /** Bytes of one packet's attachments together. */
   readonly attachmentBytesMax: number;
+  /** Reports whether there is a namespace of this name. */
+  readonly accepts: (namespace: string) => boolean;
+  /** Looks at a socket before it is let in; what it throws refuses the socket, and the client is told. */
+  readonly admit: (socket: ServerSocket) => void | Promise<void>;
   /** A handler threw; the client stays. */
   readonly onError: (error: unknown) => void;
   /** The client at `address` has met a bound, and is told: `why`. */
   readonly onLimit: (why: string, address: string) => void;
 }
-
-/** Looks at a socket before it is let in; throws to refuse it, and the error's message is told. */
-export type Middleware = (socket: ServerSocket) => void | Promise<void>;
 
 /** A refusal that tells the client more than a message. */
 export class ConnectError extends Error {
@@ -42,88 +43,57 @@ export class ConnectError extends Error {
   }
 }
 
-/** The namespaces whose names a predicate accepts. */
-export class Namespaces {
-  readonly accepts: (name: string) => boolean;
-  readonly middleware: Middleware[] = [];
-  onConnection: ((socket: ServerSocket) => void) | undefined;
-
-  constructor(accepts: (name: string) => boolean) {
-    this.accepts = accepts;
-  }
-
-  /** Adds middleware; they run in the order in which they were added. */
-  use(middleware: Middleware): this {
-    this.middleware.push(middleware);
-    return this;
-  }
-
-  /** Called with each socket that was let in. */
-  on(_event: "connection", handler: (socket: ServerSocket) => void): this {
-    this.onConnection = handler;
-    return this;
-  }
-}
-
 /**
  * A Socket.IO server, protocols 4 and 5, on top of an `EngineServer`:
  *
  * ```ts ignore
- * const io = new SocketServer(options);
- * io.of("/").use(({ handshake }) => {
- *   if (handshake.auth.token !== "secret") throw new Error("wrong token");
- * }).on("connection", (socket) => {
- *   socket.on("question", (text, ack) => ack(`you asked ${text}`));
- *   socket.emit("message", { message: "welcome" });
+ * const io = new SocketServer({
+ *   ...options,
+ *   accepts: (namespace) => namespace === "/",
+ *   admit(socket) {
+ *     if (socket.handshake.auth.token !== "secret") throw new ConnectError("wrong token");
+ *     socket.on("question", (text, ack) => ack(`you asked ${text}`));
+ *   },
  * });
  * const engine = new EngineServer({ ...limits, onConnection: (session) => io.attach(session) });
  * ```
  */
 export class SocketServer {
-  readonly options: SocketServerOptions;
-  /** Connections that are in no namespace yet. For the connections alone. */
-  readonly joining: Deadlines<Connection>;
-  readonly #namespaces: Namespaces[] = [];
+  readonly #options: SocketServerOptions;
+  /** Clients that are in no namespace yet. */
+  readonly #joining: Deadlines<SocketClient>;
 
   constructor(options: SocketServerOptions) {
-    this.options = options;
-    this.joining = new Deadlines(options.clock, options.connectTimeoutMs, (connection) => {
-      connection.endLate();
-    });
+    const { clock, connectTimeoutMs } = options;
+    this.#options = options;
+    this.#joining = new Deadlines(clock, connectTimeoutMs, (client) => client.endLate());
   }
 
-  /** The namespace of this name, or all those that the predicate accepts; the first match counts. */
-  of(name: string | ((name: string) => boolean)): Namespaces {
-    const accepts = typeof name === "string" ? (given: string) => given === name : name;
-    const namespaces = new Namespaces(accepts);
-    this.#namespaces.push(namespaces);
-    return namespaces;
-  }
-
-  /** Serves a connection. */
+  /** Serves a session. */
   attach(session: EngineSession): void {
-    new Connection(this, session).begin();
-  }
-
-  /** Who serves namespace `name`. For the connections alone. */
-  find(name: string): Namespaces | undefined {
-    return this.#namespaces.find(({ accepts }) => accepts(name));
+    new SocketClient(session, this.#options, this.#joining).begin();
   }
 }
 
-/** One client's connection and its sockets, one for each namespace that it is in. */
-class Connection implements EngineEvents, SocketLink {
+/** One client and its sockets, one for each namespace that it is in. */
+class SocketClient implements EngineEvents, SocketLink {
   readonly protocol: 4 | 5;
-  readonly #server: SocketServer;
   readonly #engine: EngineSession;
+  readonly #options: SocketServerOptions;
+  readonly #joining: Deadlines<SocketClient>;
   readonly #decoder: SocketDecoder;
   readonly #sockets = new Map<string, ServerSocket>();
 
-  constructor(server: SocketServer, engine: EngineSession) {
-    this.#server = server;
+  constructor(
+    engine: EngineSession,
+    options: SocketServerOptions,
+    joining: Deadlines<SocketClient>,
+  ) {
     this.#engine = engine;
+    this.#options = options;
+    this.#joining = joining;
     this.protocol = engine.codec.version === 3 ? 4 : 5;
-    this.#decoder = new SocketDecoder(this.protocol, server.options.attachmentBytesMax);
+    this.#decoder = new SocketDecoder(this.protocol, options.attachmentBytesMax);
     engine.events = this;
   }
 
@@ -137,7 +107,7 @@ class Connection implements EngineEvents, SocketLink {
       this.#join({ type: "connect", namespace: "/" });
       return;
     }
-    this.#server.joining.start(this);
+    this.#joining.start(this);
   }
 
   onMessage(data: Part): void {
@@ -152,12 +122,12 @@ class Connection implements EngineEvents, SocketLink {
 
   left(socket: ServerSocket): void {
     this.#sockets.delete(socket.namespace);
-    if (this.#sockets.size === 0) this.#server.joining.start(this);
+    if (this.#sockets.size === 0) this.#joining.start(this);
   }
 
   onClose(why: string): void {
     for (const socket of [...this.#sockets.values()]) socket.end(why);
-    this.#server.joining.cancel(this);
+    this.#joining.cancel(this);
   }
 
   close(reason: Disconnect): void {
@@ -172,11 +142,11 @@ class Connection implements EngineEvents, SocketLink {
   }
 
   onError(error: unknown): void {
-    this.#server.options.onError(error);
+    this.#options.onError(error);
   }
 
   #tellLimit(why: string): void {
-    this.#server.options.onLimit(why, this.#engine.handshake.address);
+    this.#options.onLimit(why, this.#engine.handshake.address);
   }
 
   #receive(packet: SocketPacket): void {
@@ -192,9 +162,10 @@ class Connection implements EngineEvents, SocketLink {
 
   #join(packet: SocketPacket & { type: "connect" }): void {
     const { namespace } = packet;
-    const { namespacesMax } = this.#server.options;
-    const namespaces = this.#server.find(namespace);
-    if (namespaces === undefined) return this.#refuse(namespace, new Error("Invalid namespace"));
+    const { namespacesMax } = this.#options;
+    if (!this.#options.accepts(namespace)) {
+      return this.#refuse(namespace, new Error("Invalid namespace"));
+    }
     if (this.#sockets.size >= namespacesMax) {
       this.#tellLimit("too many namespaces");
       return this.#refuse(namespace, new Error(`At most ${namespacesMax} namespaces`));
@@ -206,38 +177,23 @@ class Connection implements EngineEvents, SocketLink {
       this,
     );
     this.#sockets.set(namespace, socket);
-    this.#server.joining.cancel(this);
-    this.#admit(socket, namespaces);
+    this.#joining.cancel(this);
+    this.#admit(socket);
   }
 
-  /** Runs the middleware and lets the socket in, at once if none of it waits. */
-  #admit(socket: ServerSocket, namespaces: Namespaces): void {
-    const steps = namespaces.middleware.values();
-    const next = (): void => {
-      try {
-        for (const step of steps) {
-          const waiting = step(socket);
-          if (waiting !== undefined) return void waiting.then(next, refuse);
-        }
-      } catch (error) {
-        return refuse(error);
-      }
-      if (!socket.ended) this.#letIn(socket, namespaces);
-    };
+  /** Lets the socket in once it is admitted: at once if that does not wait. */
+  #admit(socket: ServerSocket): void {
     const refuse = (error: unknown) => {
       if (socket.ended) return;
       socket.end("refused");
       this.#refuse(socket.namespace, error);
     };
-    next();
-  }
-
-  #letIn(socket: ServerSocket, { onConnection }: Namespaces): void {
-    socket.connect();
     try {
-      onConnection?.(socket);
+      const waiting = this.#options.admit(socket);
+      if (waiting === undefined) socket.connect();
+      else waiting.then(() => socket.connect()).catch(refuse);
     } catch (error) {
-      this.onError(error);
+      refuse(error);
     }
   }
 

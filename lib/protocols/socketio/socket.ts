@@ -6,7 +6,7 @@ import {
   type SocketPacket,
 } from "./codec.ts";
 import { MESSAGE_DIGIT } from "./encoder.ts";
-import { type Disconnect, DISCONNECTS } from "../../core/errors.ts";
+import type { Disconnect } from "../../core/errors.ts";
 import type { Part } from "../engineio/session.ts";
 
 /** What is known of a socket's client when it joins. */
@@ -84,8 +84,8 @@ export class ServerSocket {
   }
 
   /**
-   * Tells the client that it is in, with `data` beside its `sid` (protocol 5). Called by itself after
-   * the namespace's middleware; called earlier, it lets what is sent next follow. Idempotent.
+   * Tells the client that it is in, with `data` beside its `sid` (protocol 5). Called by itself once
+   * the socket is admitted; called earlier, it lets what is sent next follow. Idempotent.
    */
   connect(data: JsonObject = {}): void {
     if (this.#connected || this.ended) return;
@@ -108,22 +108,16 @@ export class ServerSocket {
     return this;
   }
 
-  /** Sends an event; its arguments are JSON values, and bytes anywhere among them. */
-  emit(event: string, ...args: unknown[]): void {
-    this.#send({ type: "event", namespace: this.namespace, data: [event, ...args] });
-  }
-
   /** Writes what is encoded already: text packets of Engine.IO, and the bytes that belong to them. */
   write(part: Part): void {
     if (!this.ended) this.#link.write(part);
   }
 
-  /** Sends the client out of the namespace, which it takes for good; or with `close`, away. */
-  disconnect(close = false): void {
+  /** Sends the client out of the namespace, which it takes for good. Idempotent. */
+  disconnect(): void {
     if (this.ended) return;
     if (this.#connected) this.#send({ type: "disconnect", namespace: this.namespace });
     this.end("server disconnect");
-    if (close) this.#link.close(DISCONNECTS.forbidden);
   }
 
   /** Closes the whole connection without a word, after which the client comes back by itself. */

@@ -158,7 +158,7 @@ Deno.test("protocol 4: other namespaces are joined with a query of their own", a
 
 Deno.test("protocol 4: a namespace is refused with a text, in ASCII", async () => {
   await using host = new SocketHost();
-  host.io.of("/closed").use(() => {
+  host.guards.set("/closed", () => {
     throw new ConnectError("geschlossen für €", { retry: false });
   });
   const client = await host.connect("EIO=3");

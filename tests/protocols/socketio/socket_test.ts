@@ -1,8 +1,9 @@
 import { assertEquals } from "@std/assert";
+import { DISCONNECTS } from "../../../lib/core/errors.ts";
 import type { Ack } from "../../../lib/protocols/socketio/server.ts";
 import { Inbox } from "../../support/inbox.ts";
 import type { Client } from "../../support/socket.ts";
-import { connectPair } from "../../support/socketio.ts";
+import { connectPair, emit } from "../../support/socketio.ts";
 
 /** Bytes as a client sends and gets them in a protocol. */
 function bytes(protocol: 4 | 5, ...values: number[]): Uint8Array<ArrayBuffer> {
@@ -31,8 +32,8 @@ for (const protocol of [4, 5] as const) {
   Deno.test(`protocol ${protocol}: the server sends events`, async () => {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
-    socket.emit("message", 1, "2", { "3": [true] });
-    socket.emit("nothing");
+    emit(socket, "message", 1, "2", { "3": [true] });
+    emit(socket, "nothing");
     assertEquals(await client.frames.take(2), [
       '42["message",1,"2",{"3":[true]}]',
       '42["nothing"]',
@@ -55,7 +56,7 @@ for (const protocol of [4, 5] as const) {
   Deno.test(`protocol ${protocol}: bytes travel in events and acks, both ways`, async () => {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
-    socket.on("echo", (...args) => socket.emit("back", ...args));
+    socket.on("echo", (...args) => emit(socket, "back", ...args));
     socket.on("ask", (...args) => (args.pop() as Ack)(...args));
     client.send(`452-["echo",${PLACEHOLDERS}]`);
     client.send(bytes(protocol, 1, 2, 3));
@@ -101,7 +102,7 @@ for (const protocol of [4, 5] as const) {
     socket.onDisconnect((why) => whys.push(why));
     socket.disconnect();
     socket.disconnect();
-    socket.emit("too late");
+    emit(socket, "too late");
     assertEquals(await client.text(), "41");
     assertEquals([socket.connected, socket.ended, whys], [false, true, ["server disconnect"]]);
     client.send("40/custom,");
@@ -111,7 +112,8 @@ for (const protocol of [4, 5] as const) {
   Deno.test(`protocol ${protocol}: the server ends the whole connection`, async () => {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
-    socket.disconnect(true);
+    socket.disconnect();
+    socket.drop(DISCONNECTS.forbidden);
     assertEquals((await client.closed()).code, 4501);
     assertEquals(client.frames.takeAll(), ["41"]);
   });
@@ -121,7 +123,7 @@ Deno.test("to a client of protocol 4, whatever is not ASCII is escaped in the JS
   await using pair = await connectPair(4);
   const { client, socket } = pair;
   socket.on("echo", (text, ack) => ack(text));
-  socket.emit("grüße", "ü€😀");
+  emit(socket, "grüße", "ü€😀");
   client.send('420["echo","ü€😀"]');
   assertEquals(await client.frames.take(2), [
     '42["gr\\u00fc\\u00dfe","\\u00fc\\u20ac\\ud83d\\ude00"]',
@@ -131,7 +133,7 @@ Deno.test("to a client of protocol 4, whatever is not ASCII is escaped in the JS
 
 Deno.test("to a client of protocol 5, text travels as it is", async () => {
   await using pair = await connectPair(5);
-  pair.socket.emit("grüße", "ü€😀");
+  emit(pair.socket, "grüße", "ü€😀");
   assertEquals(await pair.client.text(), '42["grüße","ü€😀"]');
 });
 
@@ -186,7 +188,8 @@ Deno.test("a socket is told once why it has ended", async () => {
     await pair.client[Symbol.asyncDispose]();
     await pair.host.holds(0);
     assertEquals(whys.takeAll(), []);
-    pair.socket.emit("nobody is there");
-    pair.socket.disconnect(true);
+    emit(pair.socket, "nobody is there");
+    pair.socket.disconnect();
+    pair.socket.drop(DISCONNECTS.forbidden);
   }
 });
