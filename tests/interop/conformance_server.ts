@@ -84,7 +84,6 @@ function engineServer(
     handshakesMax: 1000,
     isShared: () => true,
     readBody: (request, bytesMax) => bodies.read(request, bytesMax),
-    allows: () => true,
     admit: (address) => new Connection(address, () => {}, { closing: new Gauge(), fault }),
     onConnection,
   });

@@ -88,7 +88,6 @@ export class EngineHost implements AsyncDisposable {
       handshakesMax: 100,
       isShared: () => true,
       readBody: (request, bytesMax) => bodies.read(request, bytesMax),
-      allows: () => true,
       admit: (address) => this.#admit(address, slots),
       onConnection: (socket) => this.sessions.push(new HostSession(socket)),
       ...changed,

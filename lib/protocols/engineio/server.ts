@@ -29,8 +29,6 @@ export const HANDSHAKES_MAX = 2000;
 /** What an Engine.IO server needs, and the bounds it keeps. */
 export interface EngineServerOptions extends EngineLimits, NewcomerLimits {
   readonly handshakes: Handshakes;
-  /** Whether a client may connect at all. */
-  readonly allows: (exchange: EngineRequest) => boolean;
   /** Admits a connection, or throws a `Refusal`. */
   readonly admit: (address: string) => Connection;
   /** A session has begun; MUST set its `events` before it returns. */
@@ -43,7 +41,6 @@ const ERRORS = {
   sid: { code: 1, message: "Session ID unknown" },
   method: { code: 2, message: "Bad handshake method" },
   request: { code: 3, message: "Bad request" },
-  forbidden: { code: 4, message: "Forbidden" },
   version: { code: 5, message: "Unsupported protocol version" },
 } as const;
 
@@ -128,8 +125,7 @@ export class EngineServer {
     if (isSocket !== (transport === "websocket")) return ERRORS.request;
     if (isSocket && handshakeFault(request) !== undefined) return ERRORS.request;
     if (sid !== null) return undefined;
-    if (!CODECS.has(query.get("EIO"))) return ERRORS.version;
-    return this.#options.allows(exchange) ? undefined : ERRORS.forbidden;
+    return CODECS.has(query.get("EIO")) ? undefined : ERRORS.version;
   }
 
   /** Answers a checked request that is no WebSocket's. Undefined if its session cannot take it. */
@@ -198,7 +194,7 @@ export class EngineServer {
 }
 
 function refuse(error: EngineError): Response {
-  return Response.json(error, { status: error === ERRORS.forbidden ? 403 : 400 });
+  return Response.json(error, { status: 400 });
 }
 
 /** How a WebSocket request is refused. */

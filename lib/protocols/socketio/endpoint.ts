@@ -23,7 +23,7 @@ import { readSubscription } from "../../http/subscription.ts";
 
 type EngineLimits = Omit<
   EngineServerOptions,
-  `on${string}` | "admit" | "allows" | "readBody" | "isShared" | "pingIntervalMs"
+  `on${string}` | "admit" | "readBody" | "isShared" | "pingIntervalMs"
 >;
 
 /** What the Socket.IO endpoint needs, and the bounds it keeps. */
@@ -91,7 +91,6 @@ export class SocketIoEndpoint {
       pingIntervalMs: options.heartbeatS * 1000,
       readBody: (request, bytesMax) => this.#bodies.read(request, bytesMax),
       isShared: (address) => isShared(address, options.trustProxy),
-      allows: () => true,
       admit: (address) => connections.admit(address),
       onConnection: (session) => io.attach(session),
     });

@@ -52,7 +52,6 @@ const TRANSPORT = '{"code":0,"message":"Transport unknown"}';
 const SID = '{"code":1,"message":"Session ID unknown"}';
 const METHOD = '{"code":2,"message":"Bad handshake method"}';
 const REQUEST = '{"code":3,"message":"Bad request"}';
-const FORBIDDEN = '{"code":4,"message":"Forbidden"}';
 const VERSION = '{"code":5,"message":"Unsupported protocol version"}';
 
 const refusals: [method: string, query: string, body: string][] = [
@@ -105,18 +104,6 @@ Deno.test("a request that its session does not take is refused, and the session 
   assertEquals([status, body], [400, REQUEST]);
   client.session.send("still here");
   assertEquals((await client.poll()).body, "4still here");
-});
-
-Deno.test("who may not connect gets 403 over HTTP, and 400 as a WebSocket", async () => {
-  await using host = new EngineHost({ allows: ({ query }) => query.get("token") === "right" });
-  const { status, body } = await host.fetch("EIO=4&transport=polling&token=wrong");
-  assertEquals([status, body], [403, FORBIDDEN]);
-  const answer = await request(host.port, [
-    "GET /?EIO=4&transport=websocket HTTP/1.1",
-    ...HANDSHAKE,
-  ]);
-  assertEquals([answer.status, answer.body], [400, "Forbidden"]);
-  assertEquals((await host.fetch("EIO=4&transport=polling&token=right")).status, 200);
 });
 
 const socketRefusals: [query: string, body: string][] = [
