@@ -4,7 +4,7 @@ import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import type { Connection } from "../../hub/connections.ts";
 
-/** What the polls that still come of an ended session are answered. */
+/** The answers to the polls that still come of a session that has ended. */
 export interface Goodbye extends Pick<PollingStyle, "codec" | "base64"> {
   /** One for each poll; never empty. */
   readonly answers: readonly (readonly Packet[])[];
@@ -12,10 +12,10 @@ export interface Goodbye extends Pick<PollingStyle, "codec" | "base64"> {
   readonly connection: Connection;
 }
 
-/** How long an ended session is remembered, for its client to be told. */
+/** How long a session that has ended waits for the polls of its client. */
 export const GOODBYE_MS = 30_000;
 
-/** Sessions that have ended before their clients could be told all. */
+/** Sessions that have ended before their clients got everything. */
 export class Goodbyes {
   readonly #max: number;
   readonly #goodbyes = new Map<string, Goodbye>();
@@ -31,7 +31,7 @@ export class Goodbyes {
     return this.#goodbyes.has(sid);
   }
 
-  /** Remembers what is left to say to the client of session `sid`, if there is room. */
+  /** Remembers what the client of session `sid` has to get yet, if there is room. */
   add(sid: string, goodbye: Goodbye): void {
     if (this.#goodbyes.size >= this.#max) return goodbye.connection.gone();
     this.#goodbyes.set(sid, goodbye);

@@ -11,41 +11,41 @@ export interface HeartbeatLimits {
   readonly pingTimeoutMs: number;
 }
 
-/** A session whose client has to say now and then that it is there. */
+/** A session whose client has to show regularly that it is there. */
 export interface Beating {
   readonly codec: { readonly version: 3 | 4 };
   /** Asks the client whether it is there. */
   ping(): void;
-  /** Ends the session, as its client has not said in time that it is there. */
+  /** Ends the session: its client has not shown in time that it is there. */
   timeOut(): void;
 }
 
 /**
- * When each session is to be asked whether its client is there, and to be given up. In version 3 the
- * client pings, in version 4 the server.
+ * When each session's client is asked whether it is there, and when it counts as lost. In version 3
+ * the client pings, in version 4 the server.
  */
 export class Heartbeats {
   readonly #pings: Deadlines<Beating>;
   readonly #silences: Deadlines<Beating>;
 
   constructor({ clock, pingIntervalMs, pingTimeoutMs }: HeartbeatLimits) {
-    this.#pings = new Deadlines(clock, pingIntervalMs, (socket) => socket.ping());
-    // A late ping makes it no longer: by then the client has given up too.
+    this.#pings = new Deadlines(clock, pingIntervalMs, (session) => session.ping());
+    // A late ping does not extend it: by then the client has given up too.
     this.#silences = new Deadlines(
       clock,
       pingIntervalMs + pingTimeoutMs,
-      (socket) => socket.timeOut(),
+      (session) => session.timeOut(),
     );
   }
 
-  /** Begins, or begins anew because the client has said that it is there. */
-  start(socket: Beating): void {
-    this.#silences.start(socket);
-    if (socket.codec.version === 4) this.#pings.start(socket);
+  /** Starts, or restarts because the client has shown that it is there. */
+  start(session: Beating): void {
+    this.#silences.start(session);
+    if (session.codec.version === 4) this.#pings.start(session);
   }
 
-  stop(socket: Beating): void {
-    this.#silences.cancel(socket);
-    this.#pings.cancel(socket);
+  stop(session: Beating): void {
+    this.#silences.cancel(session);
+    this.#pings.cancel(session);
   }
 }

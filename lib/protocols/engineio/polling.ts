@@ -120,7 +120,7 @@ export class Polls {
     return this.#open !== undefined;
   }
 
-  /** Sends a part with the next answer. What is sent in one go leaves in one answer. */
+  /** Sends a part with the next answer. What is sent in the same microtask leaves in one answer. */
   write(part: Part): void {
     this.#queue.push(part);
     this.#queuedBytes += frameBytes(part);
@@ -134,7 +134,7 @@ export class Polls {
 
   /**
    * Opens a poll, which MUST be the only one. Resolves once there is something to send, with
-   * undefined if the session goes on without it. `onAbort` is called if the client lets go of it.
+   * undefined if the session goes on without it. `onAbort` is called if the client aborts it.
    */
   open(
     style: PollingStyle,
@@ -168,7 +168,7 @@ export class Polls {
   /**
    * Ends the open poll for good: with what waits, or else with `last`, or else it fails. Returns what
    * is left for the polls that come, each in an answer of its own: a client that gets messages and a
-   * close in one takes the messages for not had.
+   * close in one drops the messages.
    */
   finish(last: Packet | undefined): (readonly Packet[])[] {
     const answers = [this.take().map(toPacket), last === undefined ? [] : [last]]

@@ -41,7 +41,7 @@ export interface EngineSessionParts {
 
 const NOOP: Packet = { type: "noop", data: "" };
 const CLOSE: Packet = { type: "close", data: "" };
-const UNHEARD: EngineEvents = { onMessage: () => {}, onClose: () => {} };
+const NO_EVENTS: EngineEvents = { onMessage: () => {}, onClose: () => {} };
 const NORMAL = { code: 1000, reason: "" };
 
 /** One Engine.IO session: on polling, on WebSocket, or on its way from one to the other. */
@@ -49,8 +49,8 @@ export class EngineSession implements SocketHandler {
   readonly id: string = randomId();
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
-  /** To be set by whoever takes the connection, at once. */
-  events: EngineEvents = UNHEARD;
+  /** MUST be set in `onConnection()`. */
+  events: EngineEvents = NO_EVENTS;
   readonly #limits: EngineLimits;
   readonly #heartbeats: Heartbeats;
   readonly #onEnd: EngineSessionParts["onEnd"];
@@ -198,7 +198,7 @@ export class EngineSession implements SocketHandler {
     this.write("2");
   }
 
-  /** Ends a session whose client has not said in time that it is there. */
+  /** Ends the session: its client has not shown in time that it is there. */
   timeOut(): void {
     this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" });
   }
@@ -288,10 +288,10 @@ export class EngineSession implements SocketHandler {
     this.#over(why);
   }
 
-  /** Nothing the client sends counts any more. */
+  /** From now on whatever the client sends is ignored. */
   #over(why: string): void {
     this.#heartbeats.stop(this);
     this.events.onClose(why);
-    this.events = UNHEARD;
+    this.events = NO_EVENTS;
   }
 }

@@ -13,7 +13,7 @@ export interface UpgradeOptions {
   readonly endPoll: () => void;
   /** The client has changed over. */
   readonly onDone: () => void;
-  /** The client has not, and stays where it is. */
+  /** The client has not changed over, and goes on polling. */
   readonly onFailed: () => void;
 }
 
@@ -21,7 +21,7 @@ const NOOP_INTERVAL_MS = 100;
 const TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade took too long" };
 
 /**
- * A WebSocket that wants to take over a session from polling: the client sends `2probe`, gets
+ * A WebSocket that is to take over a session from polling: the client sends `2probe`, gets
  * `3probe`, lets its polls end, and sends `5`. Anything else, or too long a wait, ends this WebSocket
  * and nothing more.
  */

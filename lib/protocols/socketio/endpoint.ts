@@ -152,7 +152,7 @@ export class SocketIoEndpoint {
     const channels = [...new Set([...asked.channels, ...recovered])];
     const since = recovery?.since ?? asked.since;
     this.#hub.checkSubscriptions(channels, handshake.address);
-    // A client of protocol 4 looks for this in its first answer, and is told nothing with it.
+    // A client of protocol 4 looks for this in its first answer, and gets no data with it.
     if (socket.protocol === 4) socket.connect();
 
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -245,7 +245,7 @@ class SocketIoTransport implements Transport {
     else for (const part of frame) this.#socket.write(part);
   }
 
-  // A client that is told to disconnect stays away; one whose connection closes comes back.
+  // A client that gets a disconnect packet stays away; one whose connection closes comes back.
   close(reason: Disconnect): void {
     if (!invitesBack(reason)) this.#socket.disconnect();
     this.#socket.drop(reason);

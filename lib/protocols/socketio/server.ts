@@ -24,15 +24,15 @@ export interface SocketServerOptions {
   readonly attachmentBytesMax: number;
   /** Reports whether there is a namespace of this name. */
   readonly accepts: (namespace: string) => boolean;
-  /** Looks at a socket before it is let in; what it throws refuses the socket, and the client is told. */
+  /** Checks a socket before it joins its namespace; what it throws refuses the socket, and is sent. */
   readonly admit: (socket: ServerSocket) => void | Promise<void>;
   /** A handler threw; the client stays. */
   readonly onError: (error: unknown) => void;
-  /** The client at `address` has met a bound, and is told: `why`. */
+  /** The client at `address` is over a bound; `why` is sent to it. */
   readonly onLimit: (why: string, address: string) => void;
 }
 
-/** A refusal that tells the client more than a message. */
+/** A refusal that carries data for the client beside its message. */
 export class ConnectError extends Error {
   override readonly name = "ConnectError";
   readonly data: unknown;
@@ -137,7 +137,7 @@ class SocketClient implements EngineEvents, SocketLink {
   /** Ends the connection because it is in no namespace, and was for long enough. */
   endLate(): void {
     const why = "joined no namespace in time";
-    this.#tellLimit(why);
+    this.#reportLimit(why);
     this.close(because(DISCONNECTS.protocol, why));
   }
 
@@ -145,7 +145,7 @@ class SocketClient implements EngineEvents, SocketLink {
     this.#options.onError(error);
   }
 
-  #tellLimit(why: string): void {
+  #reportLimit(why: string): void {
     this.#options.onLimit(why, this.#engine.handshake.address);
   }
 
@@ -167,7 +167,7 @@ class SocketClient implements EngineEvents, SocketLink {
       return this.#refuse(namespace, new Error("Invalid namespace"));
     }
     if (this.#sockets.size >= namespacesMax) {
-      this.#tellLimit("too many namespaces");
+      this.#reportLimit("too many namespaces");
       return this.#refuse(namespace, new Error(`At most ${namespacesMax} namespaces`));
     }
     const socket = new ServerSocket(

@@ -46,7 +46,7 @@ export interface SocketLink {
 
 /** One client in one namespace. */
 export class ServerSocket {
-  /** What the client is told when it is let in; until then it can be changed. */
+  /** The client gets it when it joins; until then it can be changed. */
   id: string;
   readonly namespace: string;
   readonly handshake: Handshake;
