@@ -110,6 +110,7 @@ export class Server {
       peers: journal.peers ?? noPeers(),
       state: () => this.#state(version),
       presence: hub,
+      onError: (error) => log.error("message of another node failed", { error: String(error) }),
     });
     const view = new ClusterView(cluster, hub);
     const keys = new Keys(config.publishKey);
@@ -229,7 +230,6 @@ export class Server {
     if (this.#draining) return;
     this.#draining = true;
     this.#connections.stopAdmitting();
-    this.#cluster.stop();
     await this.#hub.drain(this.#config.drainS * 1000);
     this.#events.close();
     this.#socketio.endAll();
@@ -239,6 +239,7 @@ export class Server {
     this.#tokens?.close();
     this.#publish.close();
     await this.#shutdown();
+    this.#cluster.stop(); // Only now: until here the others count its sessions.
     await this.#broker.close();
   }
 

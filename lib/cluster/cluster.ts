@@ -12,6 +12,8 @@ export interface ClusterOptions {
   /** What this node says of itself now. */
   readonly state: () => NodeState;
   readonly presence: LocalPresence;
+  /** A message of another node could not be handled; nothing else is lost. */
+  readonly onError: (error: unknown) => void;
 }
 
 /** Takes what other nodes say under one name. */
@@ -22,7 +24,11 @@ export function noPeers(): Peers {
   return { node: randomId(), listen: () => {}, tell: () => {} };
 }
 
-/** The other nodes that share the log: who they are, what they know, and who is present there. */
+/**
+ * The other nodes that share the log: who they are, what they know, and who is present there. Each node
+ * numbers its messages. One that misses a number of another has lost a message, and asks that node to say
+ * everything again; with the heartbeats that heals within seconds.
+ */
 export class Cluster implements PeerListener {
   /** This node's id. */
   readonly node: string;
@@ -31,16 +37,26 @@ export class Cluster implements PeerListener {
   readonly #questions: Questions;
   readonly #presence: RemotePresence;
   readonly #handlers = new Map<string, MessageHandler>();
+  readonly #syncers: ((node: string) => void)[] = [];
+  /** The number of the last message of each other node. */
+  readonly #numbers = new Map<string, number>();
+  #told = 0;
+  #isStopped = false;
 
   constructor(options: ClusterOptions) {
-    const { clock, peers, state, presence: local } = this.#options = options;
-    this.node = peers.node;
+    const { clock, state, presence: local } = this.#options = options;
+    this.node = options.peers.node;
+    const peers: Peers = {
+      node: this.node,
+      listen: () => options.peers.listen(this),
+      tell: (message) => this.tell(message),
+    };
     this.#presence = new RemotePresence({ peers, local });
     this.#membership = new Membership({
       clock,
       peers,
       state,
-      onJoin: () => this.#presence.joined(),
+      onJoin: ({ id }) => this.#synchronize(id),
       onLeave: (node) => this.#left(node),
     });
     const nodes = () => this.#membership.nodes.map(({ id }) => id);
@@ -68,12 +84,14 @@ export class Cluster implements PeerListener {
     this.#membership.start();
   }
 
-  /** Leaves the other nodes. */
+  /** Leaves the other nodes, and hears them no more. Idempotent. */
   stop(): void {
+    this.#isStopped = true;
     this.#membership.stop();
+    this.#presence.stop();
   }
 
-  /** Asks all other nodes. Resolves when all have answered, or after a short while. */
+  /** Asks all other nodes. Resolves when all have answered or left, or after a short while. */
   ask(name: string, question: Readonly<Record<string, unknown>> = {}): Promise<Answers> {
     return this.#questions.ask(name, question);
   }
@@ -85,12 +103,17 @@ export class Cluster implements PeerListener {
 
   /** Sends a message to all other nodes; its type MUST be one that is handled there. */
   tell(message: PeerMessage): void {
-    this.#options.peers.tell(message);
+    this.#options.peers.tell({ ...message, number: ++this.#told });
   }
 
   /** Handles the messages of one type. */
   handle(type: string, handler: MessageHandler): void {
     this.#handlers.set(type, handler);
+  }
+
+  /** Calls `syncer` with each node that knows nothing of what this one has told, or not all of it. */
+  onSync(syncer: (node: string) => void): void {
+    this.#syncers.push(syncer);
   }
 
   /** The first session of this node watches a channel, or the last one has stopped to. */
@@ -100,13 +123,40 @@ export class Cluster implements PeerListener {
   }
 
   onMessage(node: string, message: PeerMessage): void {
-    this.#membership.receive(node, message);
-    this.#questions.receive(node, message);
-    this.#presence.receive(node, message);
-    this.#handlers.get(message.type)?.(node, message);
+    // An answer would bring back to the others what has left.
+    if (this.#isStopped) return;
+    try {
+      this.#membership.receive(node, message);
+      this.#questions.receive(node, message);
+      this.#presence.receive(node, message);
+      this.#handlers.get(message.type)?.(node, message);
+      if (message.type === "sync" && message.to === this.node) this.#tellAll(node);
+      this.#count(node, message.number);
+    } catch (error) {
+      this.#options.onError(error);
+    }
+  }
+
+  #count(node: string, number: unknown): void {
+    if (typeof number !== "number" || this.find(node) === undefined) return;
+    const last = this.#numbers.get(node);
+    this.#numbers.set(node, number);
+    if (last !== undefined && number !== last + 1) this.#synchronize(node);
+  }
+
+  /** Says everything to a node, and asks it for the same. */
+  #synchronize(node: string): void {
+    this.tell({ type: "sync", to: node });
+    this.#presence.tellWatched(node);
+  }
+
+  #tellAll(node: string): void {
+    this.#presence.tellWatched(node);
+    for (const sync of this.#syncers) sync(node);
   }
 
   #left({ id }: NodeInfo): void {
+    this.#numbers.delete(id);
     this.#questions.left(id);
     this.#presence.left(id);
   }

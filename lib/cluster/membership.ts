@@ -32,8 +32,10 @@ export interface MembershipOptions {
 
 /** From one sign of life to the next. */
 export const HEARTBEAT_MS = 3000;
-/** A node of which nothing was heard for so long is gone. */
-export const SILENCE_MS = 12_000;
+/** A node of which nothing was heard for so long is gone; that is noticed a heartbeat later at most. */
+export const SILENCE_MS = 10_000;
+/** A node whose own heartbeat is so late was frozen, and has not yet heard what the others said. */
+const FROZEN_MS = 2 * HEARTBEAT_MS;
 /** Nodes that are known at a time. */
 export const NODES_MAX = 1000;
 
@@ -47,6 +49,7 @@ export class Membership {
   readonly #options: MembershipOptions;
   readonly #nodes = new Map<string, Known>();
   #beat: Timer | undefined;
+  #beatAt = 0;
 
   constructor(options: MembershipOptions) {
     this.#options = options;
@@ -65,15 +68,18 @@ export class Membership {
   /** Says that this node is there, and asks the others to say the same. */
   start(): void {
     this.#say("hello");
+    this.#beatAt = this.#options.clock.monotonic();
     this.#beat = every(this.#options.clock, HEARTBEAT_MS, () => {
       this.#say("alive");
       this.#forgetSilent();
     });
   }
 
-  /** Says that this node leaves. */
+  /** Says that this node leaves. Idempotent. */
   stop(): void {
-    this.#beat?.cancel();
+    if (this.#beat === undefined) return;
+    this.#beat.cancel();
+    this.#beat = undefined;
     this.#say("bye");
   }
 
@@ -102,8 +108,13 @@ export class Membership {
   }
 
   #forgetSilent(): void {
-    const limit = this.#options.clock.monotonic() - SILENCE_MS;
-    for (const [id, { heardAt }] of this.#nodes) if (heardAt <= limit) this.#remove(id);
+    const now = this.#options.clock.monotonic();
+    const wasFrozen = now - this.#beatAt > FROZEN_MS;
+    this.#beatAt = now;
+    for (const [id, known] of this.#nodes) {
+      if (wasFrozen) known.heardAt = now;
+      else if (now - known.heardAt >= SILENCE_MS) this.#remove(id);
+    }
   }
 
   #say(type: string): void {

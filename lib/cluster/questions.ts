@@ -16,7 +16,7 @@ export interface QuestionOptions {
 export interface Answers {
   /** By the id of the node. */
   readonly answers: ReadonlyMap<string, unknown>;
-  /** The ids of the nodes that did not answer in time. */
+  /** The ids of the nodes that did not answer in time, or left before they did. */
   readonly silent: readonly string[];
 }
 
@@ -28,6 +28,8 @@ const OPEN_MAX = 10_000;
 interface Open {
   readonly answers: Map<string, unknown>;
   readonly waiting: Set<string>;
+  /** Nodes that have left while they were asked. */
+  readonly gone: Set<string>;
   readonly finish: () => void;
 }
 
@@ -47,10 +49,11 @@ export class Questions {
     this.#answerers.set(name, answerer);
   }
 
-  /** Asks all other nodes. Resolves when all have answered, or after `ANSWER_TIMEOUT_MS`. */
+  /** Asks all other nodes. Resolves when all have answered or left, or after `ANSWER_TIMEOUT_MS`. */
   ask(name: string, question: Readonly<Record<string, unknown>>): Promise<Answers> {
     const { clock, peers, nodes } = this.#options;
     const waiting = new Set(nodes());
+    const gone = new Set<string>();
     const answers = new Map<string, unknown>();
     if (waiting.size === 0) return Promise.resolve({ answers, silent: [] });
     if (this.#open.size >= OPEN_MAX) return Promise.resolve({ answers, silent: [...waiting] });
@@ -59,10 +62,10 @@ export class Questions {
       const finish = () => {
         timer.cancel();
         this.#open.delete(id);
-        resolve({ answers, silent: [...waiting] });
+        resolve({ answers, silent: [...gone, ...waiting] });
       };
       const timer = clock.after(ANSWER_TIMEOUT_MS, finish);
-      this.#open.set(id, { answers, waiting, finish });
+      this.#open.set(id, { answers, waiting, gone, finish });
       peers.tell({ type: "ask", id, name, question });
     });
   }
@@ -77,8 +80,10 @@ export class Questions {
 
   /** A node is gone: nobody waits for its answers any more. */
   left(node: string): void {
-    for (const open of this.#open.values()) {
-      if (open.waiting.has(node) && open.waiting.size === 1) open.finish();
+    for (const { waiting, gone, finish } of [...this.#open.values()]) {
+      if (!waiting.delete(node)) continue;
+      gone.add(node);
+      if (waiting.size === 0) finish();
     }
   }
 

@@ -17,6 +17,8 @@ export interface RemotePresenceOptions {
 
 /** Entries that are kept of one channel at one other node. */
 export const REMOTE_ENTRIES_MAX = 10_000;
+/** Channels in one message. */
+const CHANNELS_AT_ONCE = 1000;
 
 /** By client. */
 type Entries = Map<string, PresenceEntry>;
@@ -24,7 +26,8 @@ type Entries = Map<string, PresenceEntry>;
 /**
  * Presence across nodes. A node whose sessions watch a channel says so; the others send it all that are
  * there, and every change after that. Of a channel that nobody watches nothing travels. What is known of
- * a node that is gone leaves at once.
+ * a node that is gone leaves at once. Where a message may be lost, `tellWatched()` makes all as it is: the
+ * other node learns all that this one watches, and answers with all that are there.
  */
 export class RemotePresence {
   readonly #peers: Peers;
@@ -51,10 +54,13 @@ export class RemotePresence {
     this.#peers.tell({ type: "unwatch", channels: [channel] });
   }
 
-  /** A node is there that knows nothing of what this one watches. */
-  joined(): void {
-    const channels = [...this.#watched.keys()];
-    if (channels.length > 0) this.#peers.tell({ type: "watch", channels });
+  /** Tells a node all that this one watches, in place of what it knew before. */
+  tellWatched(node: string): void {
+    const all = [...this.#watched.keys()];
+    for (let at = 0; at === 0 || at < all.length; at += CHANNELS_AT_ONCE) {
+      const channels = all.slice(at, at + CHANNELS_AT_ONCE);
+      this.#peers.tell({ type: "watch", to: node, isFirst: at === 0, channels });
+    }
   }
 
   /** A node is gone, with all that were on it. */
@@ -65,18 +71,25 @@ export class RemotePresence {
       if (entries === undefined || entries.size === 0) continue;
       this.#local.presence.relay({ channel, joined: [], left: [...entries.values()] });
     }
-    for (const channel of [...this.#watchers.keys()]) this.#removeWatcher(channel, node);
+    this.#unwatchAll(node);
+  }
+
+  /** Tells other nodes nothing more. */
+  stop(): void {
+    for (const channel of this.#watchers.keys()) this.#local.presence.unfollow(channel);
+    this.#watchers.clear();
   }
 
   /** Takes a message of another node. */
   receive(node: string, message: PeerMessage): void {
+    if (message.to !== undefined && message.to !== this.#peers.node) return;
     switch (message.type) {
       case "watch":
+        if (message.isFirst === true) this.#unwatchAll(node);
         return textsOf(message.channels).forEach((channel) => this.#addWatcher(channel, node));
       case "unwatch":
         return textsOf(message.channels).forEach((channel) => this.#removeWatcher(channel, node));
       case "present":
-        if (message.to !== this.#peers.node) return;
         return this.#replace(node, String(message.channel), entriesOf(message.entries));
       case "presence":
         return this.#change(node, {
@@ -102,6 +115,10 @@ export class RemotePresence {
     this.#peers.tell({ type: "present", to: node, channel, entries });
   }
 
+  #unwatchAll(node: string): void {
+    for (const channel of [...this.#watchers.keys()]) this.#removeWatcher(channel, node);
+  }
+
   #removeWatcher(channel: string, node: string): void {
     const watchers = this.#watchers.get(channel);
     if (!watchers?.delete(node) || watchers.size > 0) return;
@@ -114,24 +131,27 @@ export class RemotePresence {
     const nodes = this.#watched.get(channel);
     if (nodes === undefined) return;
     const before = nodes.get(node) ?? new Map();
-    const now: Entries = new Map(entries.map((entry) => [entry.client, entry]));
+    const kept = entries.slice(0, REMOTE_ENTRIES_MAX);
+    const now: Entries = new Map(kept.map((entry) => [entry.client, entry]));
     nodes.set(node, now);
     this.#relay({
       channel,
-      joined: entries.filter(({ client }) => !before.has(client)),
+      joined: kept.filter(({ client }) => !before.has(client)),
       left: [...before.values()].filter(({ client }) => !now.has(client)),
     });
   }
 
-  #change(node: string, change: PresenceChange): void {
-    const entries = this.#watched.get(change.channel)?.get(node);
+  #change(node: string, { channel, joined, left }: PresenceChange): void {
+    const entries = this.#watched.get(channel)?.get(node);
     // Before the whole list has come, a change says nothing that the list does not.
     if (entries === undefined) return;
-    for (const entry of change.joined) {
+    for (const entry of joined) {
       if (entries.size < REMOTE_ENTRIES_MAX) entries.set(entry.client, entry);
     }
-    for (const { client } of change.left) entries.delete(client);
-    this.#relay(change);
+    // Whoever is not kept here is not told of: nobody would say later that it left.
+    const kept = joined.filter(({ client }) => entries.has(client));
+    for (const { client } of left) entries.delete(client);
+    this.#relay({ channel, joined: kept, left });
   }
 
   #relay(change: PresenceChange): void {

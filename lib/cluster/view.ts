@@ -109,10 +109,12 @@ export class ClusterView {
   }
 
   async #ask<T>(name: string, question: Record<string, unknown> = {}): Promise<Found<T[]>> {
+    // Before they answer: one that leaves meanwhile is still named.
+    const names = new Map(this.#cluster.nodes.map(({ id, name }) => [id, name]));
     const { answers, silent }: Answers = await this.#cluster.ask(name, question);
     return {
       found: [...answers.values()] as T[],
-      silent: silent.map((id) => this.#cluster.find(id)?.name ?? id),
+      silent: silent.map((id) => names.get(id) ?? id),
     };
   }
 

@@ -18,9 +18,9 @@ export function configure(given: Partial<Config> = {}): Config {
   return parsed.config;
 }
 
-/** The log that the options describe, on the console. */
-export function openLog({ log, logLevel }: Config): Log {
-  return createLog({ format: log, level: logLevel });
+/** The log that the options describe, on the console; its lines name the node if that has a name. */
+export function openLog({ log, logLevel, node }: Config): Log {
+  return createLog({ format: log, level: logLevel, always: { node: node || undefined } });
 }
 
 function flagsOf(key: OptionKey, value: string | number | boolean | readonly string[]): string[] {

@@ -30,6 +30,8 @@ export interface LogOptions {
   readonly format: LogFormat;
   /** Lines of a lower level are not written. */
   readonly level: LogLevel;
+  /** What each line says beside its own fields. */
+  readonly always?: LogFields;
   /** Lines a minute about one peer. */
   readonly linesPerPeerMax?: number;
   /** Takes each line, without its newline; the console if left out. */
@@ -46,12 +48,15 @@ const VALUE_CHARS_MAX = 256;
 
 /** Makes a log whose lines no text from outside can break, nor a flood of one peer fill. */
 export function createLog(options: LogOptions): Log {
-  const { format, level, write = writeToConsole, now = Date.now } = options;
+  const { format, level, always = {}, write = writeToConsole, now = Date.now } = options;
   const { linesPerPeerMax = LINES_PER_PEER_MAX } = options;
   const formatLine = format === "json" ? formatJson : formatText;
 
   function writeLine(level: LogLevel, message: string, fields: LogFields): void {
-    write(formatLine(new Date(now()).toISOString(), level, message, fields), level);
+    write(
+      formatLine(new Date(now()).toISOString(), level, message, { ...always, ...fields }),
+      level,
+    );
   }
 
   const guard = new FloodGuard(linesPerPeerMax, (message, fields) => {

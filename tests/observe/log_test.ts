@@ -46,6 +46,27 @@ Deno.test("createLog() writes one JSON object a line", () => {
   ]);
 });
 
+Deno.test("createLog() says in each line what it always is to say", () => {
+  const lines: string[] = [];
+  for (const format of ["text", "json"] as const) {
+    const log = createLog({
+      format,
+      level: "info",
+      linesPerPeerMax: 1,
+      always: { node: "a", zone: undefined },
+      now: () => TIME_MS,
+      write: (line) => lines.push(line),
+    });
+    for (const bytes of [1, 2]) log.info("slow", { bytes }, "127.0.0.1");
+  }
+  assertEquals(lines, [
+    `${TIME} info  slow node=a bytes=1`,
+    `${TIME} warn  further lines about this peer are left out node=a peer=127.0.0.1`,
+    `{"time":"${TIME}","level":"info","message":"slow","node":"a","bytes":1}`,
+    `{"time":"${TIME}","level":"warn","message":"further lines about this peer are left out","node":"a","peer":"127.0.0.1"}`,
+  ]);
+});
+
 Deno.test("createLog() leaves out what is below its level", () => {
   const levels: LogLevel[] = ["debug", "info", "warn", "error"];
   for (const [at, level] of levels.entries()) {

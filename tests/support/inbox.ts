@@ -30,8 +30,8 @@ export class Inbox<T> {
   }
 
   /** The first that matches; what came before it is dropped. */
-  async find(matches: (item: T) => boolean): Promise<T> {
-    await this.#wait(() => this.#items.some(matches));
+  async find(matches: (item: T) => boolean, ms?: number): Promise<T> {
+    await this.#wait(() => this.#items.some(matches), ms);
     const found = this.#items.findIndex(matches);
     return this.#items.splice(0, found + 1).at(-1)!;
   }
@@ -47,13 +47,16 @@ export class Inbox<T> {
     return this.#items.splice(0);
   }
 
-  async #wait(isDone: () => boolean): Promise<void> {
-    await deadline((async () => {
-      while (!isDone()) {
-        if (this.#ended !== undefined) throw new Error(`Nothing more comes: ${this.#ended}`);
-        await this.#changed.promise;
-      }
-    })()).catch((error: Error) => {
+  async #wait(isDone: () => boolean, ms?: number): Promise<void> {
+    await deadline(
+      (async () => {
+        while (!isDone()) {
+          if (this.#ended !== undefined) throw new Error(`Nothing more comes: ${this.#ended}`);
+          await this.#changed.promise;
+        }
+      })(),
+      ms,
+    ).catch((error: Error) => {
       const last = Deno.inspect(this.#items.slice(-5), { depth: 4 });
       throw new Error(`${error.message}; got ${this.#items.length} so far, the last are ${last}`);
     });
