@@ -204,7 +204,7 @@ export class Server {
 
   /**
    * Reads again what may have changed in files: the certificate with its key, and the keys of tokens.
-   * Sessions stay. What cannot be used is told in the log, and left at what it was.
+   * Sessions stay. What cannot be used is logged, and stays what it was.
    */
   async renew(): Promise<void> {
     const listener = this.#listener;
@@ -224,7 +224,7 @@ export class Server {
 
   /**
    * Stops: takes no new connection, sends the clients away spread over `drainS` seconds, delivers
-   * what was accepted, and lets everything go. Resolves when all is done.
+   * what was accepted, and releases everything. Resolves when all is done.
    */
   async stop(): Promise<void> {
     if (this.#draining) return;
@@ -258,7 +258,7 @@ export class Server {
     }
   }
 
-  /** Lets go of the address. A client that does not read its answer is not waited for long. */
+  /** Stops listening. A client that does not read its answer is not waited for long. */
   async #shutdown(): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = this.#clock.after(LEAVE_MS, resolve);

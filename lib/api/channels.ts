@@ -26,7 +26,7 @@ export interface ChannelsOptions {
 export const LIMIT_MAX = 1000;
 const LIMIT = 100;
 
-/** Answers what is on a channel, who is there, and which channels there are. */
+/** Answers what is on a channel, its presence, and the list of channels. */
 export class ChannelsEndpoint {
   readonly #options: ChannelsOptions;
 
@@ -62,7 +62,7 @@ export class ChannelsEndpoint {
 
   /**
    * `GET /channels?after=&limit=`: every channel that somebody is on by its name or that has a
-   * history, in the order of the names. For those who hold a key.
+   * history, in the order of the names. For holders of a key.
    */
   readonly list: Handler = async (exchange) => {
     const { broker, view, access } = this.#options;

@@ -2,9 +2,9 @@ import { isSubscription } from "../core/channel.ts";
 import { CLOCK_SKEW_MS, hasExpired } from "../core/grant.ts";
 import { type Fields, refuseToken } from "./jwt.ts";
 
-/** What a token lets its bearer do. */
+/** What the bearer of a token may do. */
 export interface Claims {
-  /** Who the bearer is: `sub`. */
+  /** The user that the bearer is: `sub`. */
   readonly user: string | undefined;
   /** Channels and patterns to receive, beside what everyone may: `hark.subscribe`. */
   readonly subscribe: readonly string[];
@@ -73,7 +73,7 @@ function checkAudience(audience: unknown, expected: string): void {
   throw refuseToken("it is for another audience");
 }
 
-/** Tells whether a text can be a user's name. */
+/** Reports whether a text can be a user's name. */
 export function isUser(text: string): boolean {
   return text !== "" && text.length <= USER_CHARS_MAX && !CONTROLS.test(text) &&
     text.isWellFormed();

@@ -23,7 +23,7 @@ const PAUSE_WITHOUT_KEYS_MS = 5000;
 export const JWKS_TIMEOUT_MS = 5000;
 export const JWKS_BYTES_MAX = 262_144;
 
-/** Tells whether keys come from elsewhere, and not from a file. */
+/** Reports whether keys come from elsewhere, and not from a file. */
 export function isRemote(source: string): boolean {
   return source.startsWith("https://");
 }
@@ -69,7 +69,7 @@ export class Jwks {
     if (this.#keys === undefined) {
       throw new Refusal(
         "unavailable",
-        "Cannot check tokens now, as their keys cannot be had: try again",
+        "Cannot check tokens now, as their keys cannot be had: retry",
         PAUSE_WITHOUT_KEYS_MS / 1000,
       );
     }
@@ -99,7 +99,7 @@ export class Jwks {
     );
   }
 
-  /** Lets whoever comes meanwhile wait for what is being read. */
+  /** Whoever comes meanwhile waits for what is being read. */
   #await(reading: Promise<void>): Promise<void> {
     const loading = reading.finally(() => {
       if (this.#loading === loading) this.#loading = undefined;

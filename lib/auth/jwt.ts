@@ -61,7 +61,7 @@ export async function secretKey(secret: string): Promise<TokenKey> {
 }
 
 /**
- * The claims of a token whose signature is right: what they say is not looked at. Throws a `Refusal`
+ * The claims of a token whose signature is right: what they say is not checked. Throws a `Refusal`
  * that says what is wrong and holds nothing of the token, and what `findKey` throws.
  */
 export async function verifyToken(token: string, findKey: FindKey): Promise<Fields> {

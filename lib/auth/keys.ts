@@ -18,7 +18,7 @@ export class Keys {
   }
 
   /**
-   * What a key is known by. As nobody can foresee it, the time that finding one takes tells nothing
+   * What a key is known by. As nobody can foresee it, the time that finding one takes reveals nothing
    * of the keys.
    */
   async #code(key: string): Promise<string> {

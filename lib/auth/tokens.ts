@@ -15,7 +15,7 @@ export interface TokensOptions extends Expectations {
   readonly onFailure: (why: string) => void;
 }
 
-/** Tells whether tokens count at all. */
+/** Reports whether tokens count at all. */
 export function takesTokens(options: Pick<TokensOptions, "tokenSecret" | "tokenJwks">): boolean {
   return options.tokenSecret !== "" || options.tokenJwks !== "";
 }
@@ -53,7 +53,7 @@ export class Tokens {
     await this.#jwks?.renew();
   }
 
-  /** What a token lets its bearer do. Throws a `Refusal` that says why it does not count. */
+  /** What the bearer of a token may do. Throws a `Refusal` that says why it does not count. */
   async check(token: string): Promise<Claims> {
     const claims = await verifyToken(token, this.#findKey);
     return readClaims(claims, this.#options, this.#options.clock.now());

@@ -6,7 +6,7 @@ interface Waiting {
   readonly resolve: (arrived: boolean) => void;
 }
 
-/** Those who wait until the log has come to an offset. */
+/** Waits until the log has come to an offset. */
 export class Arrivals {
   readonly #clock: Clock;
   readonly #waiting = new Set<Waiting>();

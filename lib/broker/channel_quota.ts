@@ -18,7 +18,7 @@ const NOBODY = "";
 const NONE: NewChannels = new Set();
 
 /**
- * Bounds the channels of which something is kept, in all and for each caller, who may have begun half
+ * Bounds the channels of which something is kept, in all and for each caller, which may have begun half
  * of what the others leave: so nobody alone can lock the others out. Batches that are appended and not
  * yet applied count too.
  */

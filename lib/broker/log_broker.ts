@@ -52,7 +52,7 @@ const NOTHING: Kept = {
  * Follows the feed of a journal: keeps each publication in its own history, and only then delivers it.
  * So reads are answered from memory, and go on while the journal is away. What the feed repeats is
  * ignored. What it leaves out, and what came while it was lost, is read from the journal; if that no
- * longer has all of it, the log begins anew for this node, and its sink is told.
+ * longer has all of it, the log starts again for this node, and its sink gets a reset.
  */
 export class LogBroker implements Broker {
   readonly #options: BrokerOptions;

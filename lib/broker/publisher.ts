@@ -18,7 +18,7 @@ export interface PublisherOptions {
   readonly onPublished: (seconds: number, count: number) => void;
 }
 
-/** Who publishes. */
+/** Whoever publishes. */
 export type PublishedBy = Pick<Grant, "caller" | "mayManage">;
 
 /** The one way into the broker: checks names, sizes and rates, whoever publishes and by whatever way. */
@@ -74,7 +74,7 @@ export class Publisher {
     const { publishPerSecondMax } = this.#options;
     throw new Refusal(
       "too-many-requests",
-      `Cannot publish more than ${publishPerSecondMax} messages a second: try again in a second`,
+      `Cannot publish more than ${publishPerSecondMax} messages a second: retry in a second`,
       1,
     );
   }

@@ -7,13 +7,13 @@ import { UsageError } from "./arguments.ts";
 import type { Command, Shell } from "./command.ts";
 import { tryStart } from "./dry_run.ts";
 
-/** `hark check`: tells what the server would do with these flags and variables, and starts nothing. */
+/** `hark check`: reports what the server would do with these flags and variables, and starts nothing. */
 export const checkCommand: Command = {
   name: "check",
-  summary: "tell what these flags and variables allow, and what is unwise",
+  summary: "show what these flags and variables allow, and what is unwise",
   help: `Usage: hark check [flags of the server]
 
-Tells what a server with these flags and variables allows, and to whom; what is unwise about it; and
+Shows what a server with these flags and variables allows, and to whom; what is unwise about it; and
 every option with where its value comes from. Secrets are not shown. Certificate, token keys, store
 and Unix socket are tried as far as nothing is changed by it; whether address and store are free, and
 what a URL answers, is not.

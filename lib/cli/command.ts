@@ -8,7 +8,7 @@ export interface Shell {
   readonly clock: Clock;
   /** Writes one line of output; false once nobody reads it any more. */
   readonly write: (line: string) => boolean;
-  /** Tells whoever ran the command something that is not output. */
+  /** Writes something to the user that is not output. */
   readonly say: (line: string) => void;
 }
 
@@ -25,7 +25,7 @@ export interface Command {
   readonly run: (args: Arguments, shell: Shell) => Promise<number>;
 }
 
-/** Why a command could not do what it was told. */
+/** Why a command failed. */
 export class Failure extends Error {
   override readonly name = "Failure";
 }

@@ -60,7 +60,7 @@ async function tryStore({ store }: Config): Promise<void> {
   await checkStoreFile(store);
 }
 
-/** Any other address was read with the options; whether it is free, only listening tells. */
+/** Any other address was read with the options; only listening shows whether it is free. */
 async function trySocket({ listen }: Config): Promise<void> {
   if (listen === "") return;
   const path = listen.replace("unix:", "");

@@ -11,7 +11,7 @@ export interface SenderOptions {
   /** Undefined for the server's default. */
   readonly event: string | undefined;
   readonly clock: Clock;
-  /** Tells whoever waits that there will be another attempt. */
+  /** Reports that there will be another attempt. */
   readonly say: (line: string) => void;
 }
 

@@ -21,11 +21,11 @@ Exits with 0 if done, 2 if used wrongly.
 
   --subscribe C       a channel or pattern to receive; a list with commas, or repeated
   --publish C         a channel or pattern to publish to; likewise
-  --user NAME         who has the token, as others see it in presence
+  --user NAME         the user of the token, as others see it in presence
   --expires TIME      how long it is good for: a number and s, m, h or d (${EXPIRES})
   --token-secret S    the secret (HARK_TOKEN_SECRET, which other users cannot see)
   --token-audience A  whom it is for (HARK_TOKEN_AUDIENCE)
-  --token-issuer I    who issues it (HARK_TOKEN_ISSUER)
+  --token-issuer I    its issuer (HARK_TOKEN_ISSUER)
   -h, --help          show this`,
   syntax: {
     values: ["user", "expires", "token-secret", "token-audience", "token-issuer"],

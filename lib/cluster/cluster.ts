@@ -25,7 +25,7 @@ export function noPeers(): Peers {
 }
 
 /**
- * The other nodes that share the log: who they are, what they know, and who is present there. Each node
+ * The other nodes that share the log: their list, their answers, and their presence. Each node
  * numbers its messages. One that misses a number of another has lost a message, and asks that node to say
  * everything again; with the heartbeats that heals within seconds.
  */

@@ -16,14 +16,14 @@ const KEY_CHARS_MIN = 16;
 const DAY_MS = 86_400_000;
 const CERTIFICATE_DAYS_MIN = 14;
 
-/** Who may do what with a server that is set up like this: a subject and a sentence each. */
+/** What each kind of client may do with a server that is set up like this: a row each. */
 export function whoMayDoWhat({ config }: Setup): [subject: string, what: string][] {
   const { publishKey, origins, socketio, listen, trustProxy, forwardedHeader } = config;
   const keys = publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
   const hasKeys = publishKey.length > 0;
   const publishers = [
-    ...hasKeys ? [`who shows ${keys}`] : [],
-    ...takesTokens(config) ? ["who shows a token, to the channels that it names"] : [],
+    ...hasKeys ? [`whoever shows ${keys}`] : [],
+    ...takesTokens(config) ? ["whoever shows a token, to the channels that it names"] : [],
   ];
   const isOpen = publishers.length === 0;
   return [
@@ -33,7 +33,7 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
     [
       "look after it",
       hasKeys
-        ? `who shows ${keys}: /channels, /sessions`
+        ? `whoever shows ${keys}: /channels, /sessions`
         : isOpen
         ? "anyone, but for pages of other sites: /channels" +
           (listen === "" && trustProxy === 0 ? "; programs of this machine: /sessions" : "")
@@ -50,7 +50,7 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
 }
 
 function whoReaches({ listen, host, port, tlsCert }: Config): string {
-  if (listen !== "") return `who may write to the file ${listen.replace("unix:", "")}`;
+  if (listen !== "") return `whoever may write to the file ${listen.replace("unix:", "")}`;
   const how = `port ${port}, by ${tlsCert === "" ? "http" : "https"}`;
   return isLoopback(host)
     ? `programs of this machine: ${host}, ${how}`
@@ -61,7 +61,7 @@ function whoReceives(config: Config): string {
   const { public: channels } = config;
   const named = channels.length === 0 ? undefined : `anyone: ${channels.join(", ")}`;
   if (!takesTokens(config)) return named ?? "anyone: every channel";
-  const bearers = "who shows a token: the channels that it names";
+  const bearers = "whoever shows a token: the channels that it names";
   return named === undefined ? bearers : `${named}; ${bearers}`;
 }
 
@@ -83,7 +83,7 @@ function unwiseExposure({ config }: Setup): string[] {
   if (isOpen && !isLoopback(host)) {
     found.push(`anyone with a way to ${host} may publish: set a key with HARK_PUBLISH_KEYS`);
   } else if (isOpen && isBehindProxy) {
-    found.push("anyone whom the proxy lets through may publish: set a key with HARK_PUBLISH_KEYS");
+    found.push("anyone that the proxy admits may publish: set a key with HARK_PUBLISH_KEYS");
   }
   if (config.open && !isOpen) found.push("--open does nothing where there are keys: leave it out");
   if (listen !== "" && trustProxy === 0) {
@@ -93,7 +93,7 @@ function unwiseExposure({ config }: Setup): string[] {
   }
   if (listen === "" && trustProxy > 0 && !isLoopback(host)) {
     found.push(
-      "who gets past the proxy can claim any address: listen on 127.0.0.1 or a Unix socket, or see " +
+      "anyone who can reach it can claim any address: listen on 127.0.0.1 or a Unix socket, or see " +
         "that nobody else reaches the port",
     );
   }

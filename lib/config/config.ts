@@ -1,5 +1,5 @@
 /**
- * What the server is told on its command line and in its environment, read by the one table in
+ * The options on the command line and in the environment, read by the one table in
  * options.ts. Pure: arguments and environment are passed in.
  */
 
@@ -25,13 +25,13 @@ export type Source = "flag" | "environment" | "default";
 /** Where each value came from. */
 export type Sources = { readonly [Key in OptionKey]: Source };
 
-/** Every option as it was told, and where each value comes from. */
+/** Every option as it was given, and where each value comes from. */
 export interface Settings {
   readonly config: Config;
   readonly sources: Sources;
 }
 
-/** What was told though some of it may be wrong. */
+/** What was given, though some of it may be wrong. */
 export interface Attempt extends Settings {
   /** Those whose text means no value: their source is what gave it, their value the default. */
   readonly wrong: ReadonlySet<OptionKey>;
@@ -245,7 +245,7 @@ function checkListening(config: Config, { host, port }: Sources, problems: strin
   }
 }
 
-/** Listening to the network with nobody checking who publishes is a mistake, or has to be meant. */
+/** Listening to the network without a check of publishers is a mistake, or has to be meant. */
 function checkExposure(config: Config, sources: Sources, problems: string[]): void {
   const keyed = ["publishKey", "tokenSecret", "tokenJwks"] as const;
   const isKeyed = keyed.some((key) => sources[key] !== "default");

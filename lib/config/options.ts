@@ -41,7 +41,7 @@ function isKeySource(text: string): boolean {
   return text.startsWith("https://") && URL.canParse(text);
 }
 
-/** RFC 7518 section 3.2: HS256 wants as many bytes as its hash has. */
+/** RFC 7518 section 3.2: HS256 wants a key as long as its hash. */
 const isSecret = (text: string) => new TextEncoder().encode(text).length >= 32;
 const isKey = (text: string) => /^[\x21-\x7e]+$/.test(text);
 const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
@@ -81,11 +81,11 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       isFileName,
     ),
     tlsKey: text("", "FILE", "private key of the certificate (PEM)", "a file name", isFileName),
-    trustProxy: integer(0, 0, 10, "proxies in front that tell the client's address"),
+    trustProxy: integer(0, 0, 10, "proxies in front that pass on the client's address"),
     forwardedHeader: text(
       "X-Forwarded-For",
       "NAME",
-      "header in which they tell it; no other is read",
+      "header in which they pass it on; no other is read",
       "the name of a header, such as Forwarded",
       isHeaderName,
     ),
@@ -174,7 +174,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       256 * MIB,
       1,
       1024 * GIB,
-      "bytes kept in all; who holds most of them makes room",
+      "bytes kept in all; the caller that holds most loses some first",
     ),
     idempotencyAgeS: integer(300, 1, 86_400, "seconds that an Idempotency-Key is remembered"),
     store: text(
@@ -207,7 +207,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
     redisName: text(
       "hark",
       "NAME",
-      "tells the logs of several clusters on one Redis apart",
+      "separates the logs of several clusters on one Redis",
       "1 to 64 of A-Z a-z 0-9 _ . : -",
       isNodeName,
     ),

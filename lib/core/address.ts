@@ -57,7 +57,7 @@ function groupsOf(canonical: string): readonly string[] {
 }
 
 /**
- * Tells whether many clients may have this address: those of this machine, or of a proxy on it that
+ * Reports whether many clients may have this address: those of this machine, or of a proxy on it that
  * nobody said is there. Behind a trusted one it may be the proxy's word that is local.
  */
 export function isShared(address: string, trustProxy: number): boolean {
@@ -68,7 +68,7 @@ export function isShared(address: string, trustProxy: number): boolean {
 export interface ConnectionLimits {
   readonly connectionsMax: number;
   readonly connectionsPerAddressMax: number;
-  /** Proxies that tell the clients' addresses. */
+  /** Proxies that pass on the clients' addresses. */
   readonly trustProxy: number;
 }
 

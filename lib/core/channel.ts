@@ -5,19 +5,19 @@ const NAME = /^[A-Za-z0-9_.:@-]{1,128}$/;
 const DOT = ".".charCodeAt(0);
 const COLON = ":".charCodeAt(0);
 
-/** Tells whether `name` can be a channel's: 1–128 of `A-Z a-z 0-9 _ . : @ -`. */
+/** Reports whether `name` can be a channel's: 1–128 of `A-Z a-z 0-9 _ . : @ -`. */
 export function isChannel(name: string): boolean {
   return NAME.test(name);
 }
 
-/** Tells whether `text` is a channel or a pattern: `*`, or a name's beginning that ends in `.*` or `:*`. */
+/** Reports whether `text` is a channel or a pattern: `*`, or a name's beginning that ends in `.*` or `:*`. */
 export function isSubscription(text: string): boolean {
   if (text === "*") return true;
   if (!isPattern(text)) return isChannel(text);
   return text.length <= 128 && isChannel(text.slice(0, -1));
 }
 
-/** Tells whether a valid subscription stands for many channels. */
+/** Reports whether a valid subscription stands for many channels. */
 export function isPattern(subscription: string): boolean {
   return subscription === "*" || subscription.endsWith(".*") || subscription.endsWith(":*");
 }
@@ -52,7 +52,7 @@ export function subscriptionsOf(channel: string): string[] {
 }
 
 /**
- * Tells whether the valid `subscription` takes in `channel`; in place of a channel, whether it takes
+ * Reports whether the valid `subscription` takes in `channel`; in place of a channel, whether it takes
  * in all that another pattern does.
  */
 export function covers(subscription: string, channel: string): boolean {

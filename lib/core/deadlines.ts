@@ -25,7 +25,7 @@ export class Deadlines<T> {
     return this.#dueAt.size;
   }
 
-  /** Lets `item` wait from now on, for the whole time, whether it waits already or not. */
+  /** Starts or restarts the whole wait of `item`. */
   start(item: T): void {
     this.#dueAt.delete(item);
     this.#dueAt.set(item, this.#clock.monotonic() + this.#ms);

@@ -2,7 +2,7 @@ import type { Frame, MessageEncoder } from "./publication.ts";
 
 export type { Frame };
 
-/** What a client is told when its session begins. */
+/** What a client gets when its session begins. */
 export interface Welcome {
   /** The session's id. */
   readonly client: string;
@@ -26,7 +26,7 @@ export interface PresenceEntry {
   readonly joined: number;
 }
 
-/** Who came to a channel and, of these and of others, who left it. */
+/** Joins of a channel and, of these and of others, leaves. */
 export interface PresenceChange {
   readonly channel: string;
   readonly joined: readonly PresenceEntry[];

@@ -6,13 +6,13 @@ export type Allowance = readonly string[] | Refusal;
 
 /** What a grant is made of. */
 export interface GrantRules {
-  /** Who is held to rate and share of publishes: a key, a user or a network. Has no line break. */
+  /** Whose rate and quota count: a key, a user or a network. Has no line break. */
   readonly caller: string;
   /** The user that a token names. */
   readonly user?: string | undefined;
   /** When its token expires, in milliseconds since 1970; undefined for never. */
   readonly expiresAt?: number | undefined;
-  /** What it may receive beside `broadcast`, which everyone has who may connect. */
+  /** What it may receive beside `broadcast`, which everyone may receive who may connect. */
   readonly receive: Allowance;
   /** Of whose users it may know; of `receive` only what its own key or token allows. */
   readonly watch: readonly string[];
@@ -60,7 +60,7 @@ export class Grant {
     );
   }
 
-  /** Tells whether a channel, or all that a pattern takes in, may be received. */
+  /** Reports whether a channel, or all that a pattern takes in, may be received. */
   mayReceive(subscription: string): boolean {
     const { receive } = this.#rules;
     if (receive instanceof Refusal) return false;
@@ -89,7 +89,7 @@ export class Grant {
     if (!publish.some((allowed) => covers(allowed, channel))) throw notAllowed(channel, "publish");
   }
 
-  /** Tells whether it may look after channels and sessions. */
+  /** Reports whether it may look after channels and sessions. */
   get mayManage(): boolean {
     return this.#rules.manage === undefined;
   }

@@ -103,7 +103,7 @@ export class Publication implements Draft, Position {
     return encoded;
   }
 
-  /** Lets go of the encoded bytes, so that history holds each message once, not once per format. */
+  /** Drops the encoded bytes, so that history holds each message once, not once per format. */
   forgetEncoded(): void {
     this.#memo = undefined;
   }

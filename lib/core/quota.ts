@@ -64,7 +64,7 @@ export class Quota {
   }
 
   /**
-   * Takes one for `owner` and returns what gives it back (once, however often it is called), or the
+   * Takes one for `owner` and returns what releases it (once, however often it is called), or the
    * bound that is reached.
    */
   take(owner: string, request?: QuotaRequest): (() => void) | QuotaBound {

@@ -1,6 +1,6 @@
 import type { Clock } from "./clock.ts";
 
-/** Lets `perSecond` through each second, and `burst` at once. */
+/** Admits `perSecond` each second, and `burst` at once. */
 export class TokenBucket {
   readonly #perSecond: number;
   readonly #burst: number;

@@ -22,7 +22,7 @@ export interface AccessOptions {
   readonly trustProxy: number;
 }
 
-/** What of a request tells who makes it. */
+/** What identifies the sender of a request. */
 export interface Caller {
   readonly method: string;
   readonly headers: Headers;
@@ -32,7 +32,7 @@ export interface Caller {
   readonly token?: unknown;
 }
 
-/** What of an exchange tells who makes it. */
+/** What identifies the sender of an exchange. */
 export function callerOf({ request, query, address }: Exchange): Caller {
   return { method: request.method, headers: request.headers, query, address };
 }
@@ -47,7 +47,7 @@ const EVERYTHING = ["*"];
 const COOKIE = /(?:^|;) *hark_token=([^;]*)/;
 const WRONG_KEY = "it is not one of the server's";
 
-/** Tells who makes a request, and what they may do. */
+/** Identifies the sender of a request, and what it may do. */
 export class Access {
   readonly #options: AccessOptions;
   readonly #isOpen: boolean;
@@ -81,7 +81,7 @@ export class Access {
     return this.#check(credential, caller);
   }
 
-  /** What a token lets its bearer do. Throws a `Refusal` if it does not count. */
+  /** What the bearer of a token may do. Throws a `Refusal` if it does not count. */
   async readToken(token: string, address: string): Promise<Grant> {
     const { tokens } = this.#options;
     if (tokens === undefined) throw new Refusal("unsupported", "This server takes no tokens");

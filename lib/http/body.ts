@@ -132,11 +132,11 @@ function tooLarge(bytesMax: number): Refusal {
 }
 
 function tooMuch(): Refusal {
-  return new Refusal("over-limit", "The server is reading too much at a time: try again", 1);
+  return new Refusal("over-limit", "The server is reading too much at a time: retry", 1);
 }
 
 function stopping(): Refusal {
-  return new Refusal("unavailable", "The server is stopping: try again", 1);
+  return new Refusal("unavailable", "The server is stopping: retry", 1);
 }
 
 function tooSlow(timeoutMs: number): Refusal {

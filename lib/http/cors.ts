@@ -28,7 +28,7 @@ const PREFLIGHT_MAX_AGE_S = "600";
 
 /**
  * Adds to an answer's headers what lets the asking page read it, and to that of a preflight what it
- * may ask. `isAllowed` tells whether the page is the server's own or of an allowed origin.
+ * may ask. `isAllowed` says whether the page is the server's own or of an allowed origin.
  */
 export function addCors(
   policy: CorsPolicy,

@@ -43,7 +43,7 @@ export function isForwarded(headers: Headers): boolean {
 export interface ForwardedRules {
   /** How many proxies in front are trusted. */
   readonly trustProxy: number;
-  /** The one header in which they tell the client's address. */
+  /** The one header in which they pass on the client's address. */
   readonly forwardedHeader: string;
 }
 

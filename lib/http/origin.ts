@@ -14,7 +14,7 @@ export interface OriginRules {
   readonly origins: readonly string[];
   /** Names beside localhost by which the server may be called. */
   readonly publicHosts: readonly string[];
-  /** How a request has reached the server; undefined if that cannot be told. */
+  /** How a request has reached the server; undefined if that is not known. */
   readonly protocolOf?: (headers: Headers) => Protocol | undefined;
 }
 
@@ -22,7 +22,7 @@ type HasHeaders = Pick<Request, "headers">;
 
 const IP_LITERAL = /^(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3})$/;
 
-/** Tells which requests come from where they may. */
+/** Checks hosts and origins of requests. */
 export class Origins {
   readonly #rules: OriginRules;
 
@@ -42,7 +42,7 @@ export class Origins {
     return !isLocal && IP_LITERAL.test(host);
   }
 
-  /** Tells whether the page behind a request is the server's own or of an allowed origin. */
+  /** Reports whether the page behind a request is the server's own or of an allowed origin. */
   isAllowed({ headers }: HasHeaders): boolean {
     const origin = headers.get("origin");
     if (origin === null) return true;
@@ -97,7 +97,7 @@ export class Origins {
     if (fault !== undefined) throw new Refusal("forbidden", fault);
   }
 
-  // Where it cannot be told how a request came, something before the server may do its TLS.
+  // Where it is not known how a request came, something before the server may do its TLS.
   #isOwn(origin: string, headers: Headers): boolean {
     const host = headers.get("host");
     if (host === null) return false;

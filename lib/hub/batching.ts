@@ -53,7 +53,7 @@ export class Batching {
     this.#clock = clock;
   }
 
-  /** The beginning of a chain, shared with those of its kind who began with the same frame. */
+  /** The beginning of a chain, shared with those of its kind that began with the same frame. */
   begin(frame: Frame, join: Join, transport: BatchingTransport): Queued {
     if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#flush());
     this.#waiting.push(transport);

@@ -107,7 +107,7 @@ export class Connections {
   /** Admits a connection from `address`. Throws a `Refusal` that says when to retry. */
   admit(address: string): Connection {
     if (this.#draining) {
-      throw new Refusal("unavailable", "The server is stopping: try again", RETRY_AFTER_S);
+      throw new Refusal("unavailable", "The server is stopping: retry", RETRY_AFTER_S);
     }
     const slot = this.#slots.take(address);
     if (typeof slot !== "function") {

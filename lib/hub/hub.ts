@@ -36,7 +36,7 @@ export class Hub {
   readonly #context: SessionContext;
   readonly #sessions = new Map<string, Session>();
   readonly #subscribers: Subscribers<Session>;
-  /** Joins and leaves, for those who watch. */
+  /** Joins and leaves, for their watchers. */
   readonly presence: Presence;
   #epoch = "";
   #offset = 0;
@@ -107,7 +107,7 @@ export class Hub {
 
   /**
    * Begins at `position`, with the log or behind a hole in it. Every session that is there is ended
-   * before it misses anything: it comes back, and is told what it has missed.
+   * before it misses anything: it comes back, and gets what it has missed.
    */
   begin({ epoch, offset }: Position): void {
     this.#epoch = epoch;

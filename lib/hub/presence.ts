@@ -19,7 +19,7 @@ export interface Member {
   readonly presenceEntry: PresenceEntry;
 }
 
-/** Whoever is sent who comes and goes. */
+/** Whoever gets joins and leaves. */
 export interface Watcher {
   readonly transport: { readonly encoder: Encoder };
   write(frame: Frame): void;
@@ -61,7 +61,7 @@ export class Presence {
     return this.#watchers.size;
   }
 
-  /** Sends `watcher` from now on who comes to and leaves `channel`. */
+  /** Sends `watcher` from now on the joins and leaves of `channel`. */
   watch(channel: string, watcher: Watcher): void {
     if (isPattern(channel)) return;
     const watchers = this.#watchers.get(channel);
@@ -176,7 +176,7 @@ export class Presence {
 function* parts(channel: string, change: Change): Iterable<PresenceChange> {
   const joined = [...change.joined.values()];
   const left = [...change.left.values()];
-  // Whoever left comes after all who joined, as some are among both.
+  // Leaves come after all joins, as some clients are among both.
   for (let from = 0; from < joined.length + left.length; from += ENTRIES_MAX) {
     const to = from + ENTRIES_MAX;
     yield {

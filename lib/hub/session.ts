@@ -24,7 +24,7 @@ export interface SubscribeOptions {
 export interface SessionContext extends ReplayOptions {
   readonly subscribers: Subscribers<Session>;
   readonly presence: Presence;
-  /** The first thing a client is told; empty for nothing. */
+  /** The first thing that a client gets; empty for nothing. */
   readonly greeting: string;
   /** Called once, when the session is over. */
   readonly onEnd: (session: Session, why: string) => void;

@@ -16,7 +16,7 @@ export class ConnStream extends Duplex {
     this.#conn = conn;
   }
 
-  /** As soon as it is looked at: a client that is gone already fails the stream, not who made it. */
+  /** As soon as it is looked at: a client that is gone already fails the stream, not its maker. */
   override _construct(done: Done): void {
     try {
       this.#conn.setNoDelay(true);

@@ -17,7 +17,7 @@ export interface Listener {
    * they cannot be used, and leaves it at the old ones. Undefined if there is none.
    */
   readonly renewCertificate?: () => void;
-  /** Lets go of the address. Resolves once every request is answered. */
+  /** Stops listening. Resolves once every request is answered. */
   close(): Promise<void>;
 }
 
@@ -31,7 +31,7 @@ export interface ListenerOptions {
   readonly onError: (error: Error, address: string) => void;
   /** There were too many connections for that of the client at `address`. */
   readonly onRefused: (address: string) => void;
-  /** The process can take no connection now, and tries again. */
+  /** The process can take no connection now, and retries. */
   readonly onFailure: (error: Error) => void;
   /** Of the addresses of `localhost`, this one cannot be had. */
   readonly onMissing: (address: string, why: string) => void;
@@ -71,7 +71,7 @@ async function listenTcp(options: ListenerOptions): Promise<Listener> {
   const { host: hostname, port } = options.config;
   const handle = (request: Request, { hostname }: Deno.NetAddr) => {
     if (hostname !== GONE) return options.handle(request, hostname);
-    return problem(400, "bad-request", "The connection was reset before the request was looked at");
+    return problem(400, "bad-request", "The connection was reset before the request was read");
   };
   const open = (address: ListenAddress) => serveTcp(address, options, handle);
   const servers = await listenOnAll({ hostname, port }, open, options.onMissing);

@@ -9,7 +9,7 @@ export interface Renewable {
   readonly renew: () => void | Promise<void>;
 }
 
-/** Reads everything again, and tells the log what came of each. */
+/** Reads everything again, and logs what came of each. */
 export async function renewAll(renewables: readonly Renewable[], log: Log): Promise<void> {
   if (renewables.length === 0) {
     log.info("nothing to read again: there is no certificate, and no file of token keys");

@@ -5,17 +5,17 @@ export interface LastingServerOptions<Address extends Deno.Addr> {
   /** Makes the server; `last` is where the one before it listened, if there was one. */
   readonly serve: (last: Address | undefined) => Deno.HttpServer<Address>;
   readonly clock: Clock;
-  /** It cannot listen, and tries again. */
+  /** It cannot listen, and retries. */
   readonly onFailure: (error: Error) => void;
 }
 
-/** How long who could not listen or accept waits before it tries again. */
+/** How long a listener that failed waits before it retries. */
 export const RETRY_MS = 250;
 
 /**
  * A server that listens until it is closed. `Deno.serve` gives up as soon as it cannot take a
  * connection, which it cannot where the process has no descriptor left. What is connected by then
- * stays and is served, so that a new server in its place loses nothing but who was about to connect.
+ * stays and is served, so that a new server in its place loses only the clients that were about to connect.
  */
 export class LastingServer<Address extends Deno.Addr> {
   readonly #options: LastingServerOptions<Address>;

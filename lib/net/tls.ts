@@ -28,7 +28,7 @@ export interface TlsFrontOptions {
   readonly onError: (error: Error, address: string) => void;
   /** The client at `address` was one too many. */
   readonly onRefused: (address: string) => void;
-  /** The process can take no connection now, and tries again. */
+  /** The process can take no connection now, and retries. */
   readonly onFailure: (error: Error) => void;
 }
 
@@ -209,13 +209,13 @@ export class TlsFront {
     });
   }
 
-  /** Lets a client read something of what waits for it. */
+  /** Gives a client time to read something of what waits for it. */
   #awaitReading(client: Client): void {
     client.sentBytes = client.stream.sentBytes;
     this.#stalled.start(client);
   }
 
-  /** Lets a client read what is left; the server is gone. */
+  /** Gives a client time to read what is left; the server is gone. */
   #end(client: Client): void {
     if (!this.#clients.has(client)) return;
     this.#lingering.start(client);

@@ -24,7 +24,7 @@ export class HarkMetrics extends Registry {
   );
   readonly closingSessions = this.gauge(
     "closing_sessions",
-    "Sessions told to close that have not closed yet.",
+    "Sessions that are closing.",
   );
   readonly publications = this.counter("publications_total", "Publications accepted.");
   readonly deliveries = this.counter(
@@ -70,7 +70,7 @@ export class HarkMetrics extends Registry {
   constructor({ version, memory }: ProcessFacts) {
     super();
     this.measured("process_memory_bytes", "Memory in use.", "kind", () => ({ ...memory() }));
-    this.gauge("build_info", "Always 1; the label tells the version.", "version")
+    this.gauge("build_info", "Always 1; the label is the version.", "version")
       .with(version).set(1);
   }
 }

@@ -85,7 +85,7 @@ export function print(text: string, to: "stdout" | "stderr" = "stdout"): void {
 }
 
 /**
- * Writes one line to stdout as `print()` does, and tells whether anybody reads it: false once the
+ * Writes one line to stdout as `print()` does, and reports whether anybody reads it: false once the
  * other end of a pipe is closed, which `print()` does not notice.
  */
 export function printLine(text: string): boolean {

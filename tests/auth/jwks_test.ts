@@ -10,7 +10,7 @@ const SHOWN = "https://issuer.example/.well-known/jwks.json";
 const KEYS = await Promise.all(["a", "b", "c"].map((id) => makeKeys("ES256", id)));
 const [A, B, C] = KEYS.map(({ jwk }) => jwk);
 const UNKNOWN = "Cannot use this token: its key is unknown";
-const NO_KEYS = "Cannot check tokens now, as their keys cannot be had: try again";
+const NO_KEYS = "Cannot check tokens now, as their keys cannot be had: retry";
 /** What `Jwks` waits at most for an answer, in milliseconds. */
 const TIMEOUT_MS = 5000;
 

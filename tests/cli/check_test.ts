@@ -89,10 +89,10 @@ const UNWISE: readonly [string[], Env, string[]][] = [
     "keys, tokens and messages",
   ]],
   [["--open"], KEYED, ["--open does nothing"]],
-  [["--trust-proxy", "1"], {}, ["anyone whom the proxy lets through"]],
-  [["--public-host", "push.example.com"], {}, ["anyone whom the proxy lets through"]],
+  [["--trust-proxy", "1"], {}, ["anyone that the proxy admits"]],
+  [["--public-host", "push.example.com"], {}, ["anyone that the proxy admits"]],
   [["--listen", "unix:FOLDER/hark.sock"], KEYED, ["all clients behind the socket count as one"]],
-  [["--host", "::", "--trust-proxy", "2"], KEYED, ["who gets past the proxy can claim"]],
+  [["--host", "::", "--trust-proxy", "2"], KEYED, ["anyone who can reach it can claim"]],
   [["--origins", "http://app.example"], KEYED, ["pages of http://app.example"]],
   [["--origins", "http://*.app.example"], KEYED, ["pages of http://*.app.example"]],
   [["--origins", "capacitor://localhost,https://*.app.example,http://*.localhost"], KEYED, []],
@@ -128,24 +128,24 @@ Deno.test("hark check says what is unwise, with exit code 1", async () => {
 Deno.test("hark check tells who may publish, receive and look after the server", async () => {
   const cases: [string[], Env, [publish: string, receive: string, manage: string]][] = [
     [[], KEYED, [
-      "who shows the one key",
+      "whoever shows the one key",
       "anyone: every channel",
-      "who shows the one key: /channels, /sessions",
+      "whoever shows the one key: /channels, /sessions",
     ]],
     [["--public", "news.*"], { HARK_PUBLISH_KEYS: `${KEY},${KEY}2` }, [
-      "who shows one of 2 keys",
+      "whoever shows one of 2 keys",
       "anyone: news.*",
-      "who shows one of 2 keys: /channels, /sessions",
+      "whoever shows one of 2 keys: /channels, /sessions",
     ]],
     [[], { HARK_TOKEN_SECRET: SECRET }, [
-      "who shows a token, to the channels that it names",
-      "who shows a token: the channels that it names",
+      "whoever shows a token, to the channels that it names",
+      "whoever shows a token: the channels that it names",
       "nobody: /channels and /sessions take a key",
     ]],
     [["--public", "news.*"], { ...KEYED, HARK_TOKEN_SECRET: SECRET }, [
-      "who shows the one key; who shows a token, to the channels that it names",
-      "anyone: news.*; who shows a token: the channels that it names",
-      "who shows the one key: /channels, /sessions",
+      "whoever shows the one key; whoever shows a token, to the channels that it names",
+      "anyone: news.*; whoever shows a token: the channels that it names",
+      "whoever shows the one key: /channels, /sessions",
     ]],
   ];
   for (const [args, env, expected] of cases) {

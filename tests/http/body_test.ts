@@ -167,7 +167,7 @@ Deno.test("read() takes no longer for a body that comes byte by byte", async () 
   ]);
 });
 
-const TOO_MUCH = ["over-limit", "The server is reading too much at a time: try again", 1] as const;
+const TOO_MUCH = ["over-limit", "The server is reading too much at a time: retry", 1] as const;
 
 Deno.test("read() bounds what all bodies hold together, and gives the room back", async () => {
   const clock = new FakeClock();
@@ -214,7 +214,7 @@ Deno.test("close() gives up what is being read, and what comes after it", async 
   const bodies = new BodyReader({ clock, bytesMax: 10, timeoutMs: 30_000 });
   const reading = bodies.read(openRequest().request, 10);
   bodies.close();
-  const stopping = ["unavailable", "The server is stopping: try again", 1] as const;
+  const stopping = ["unavailable", "The server is stopping: retry", 1] as const;
   assertEquals(await refusalOf(reading), stopping);
   assertEquals(await refusalOf(bodies.read(openRequest().request, 10)), stopping);
   assertEquals(clock.timers, 0);

@@ -209,7 +209,7 @@ Deno.test("refresh changes at once what a session may do", async () => {
 Deno.test("refresh refuses another user's token, and what is none, and changes nothing", async () => {
   await using server = await start();
   await using client = await open(server, await minute({ sub: "42" }));
-  const another = "Cannot refresh with the token of another user: connect anew";
+  const another = "Cannot refresh with the token of another user: connect again";
   const cases: readonly [token: string, code: string, message: string][] = [
     [await issue({ exp: exp + 600, sub: "43" }), "forbidden", another],
     [await issue({ exp: exp + 600 }), "forbidden", another],

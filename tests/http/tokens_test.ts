@@ -369,7 +369,7 @@ Deno.test("a server whose keys cannot be had takes no token, and refuses none as
   await using server = await startServer({ tokenJwks, public: ["news"], publishKey: [KEY] });
   const { signing } = await makeKeys("ES256", "1");
   const query = `token=${await signToken({ exp: Date.now() / 1000 + 60 }, signing)}`;
-  const sentence = "Cannot check tokens now, as their keys cannot be had: try again";
+  const sentence = "Cannot check tokens now, as their keys cannot be had: retry";
   for (const door of DOORS) await knock(server, door, { query }, ["unavailable", sentence]);
   const { status, headers } = await server.fetch(`/channels/news?${query}`);
   assertEquals([status, headers.get("retry-after")], [503, "5"]);

@@ -121,7 +121,7 @@ Deno.test("Connections.admit() refuses everybody once it is told to", () => {
   connections.stopAdmitting();
   assertEquals(refusal(connections, "127.0.0.1"), [
     "unavailable",
-    "The server is stopping: try again",
+    "The server is stopping: retry",
     5,
   ]);
 });

@@ -15,7 +15,7 @@ export interface Span {
 /** What is kept of one channel, whose it is, and its neighbours among their channels. */
 export class ChannelLog {
   readonly channel: string;
-  /** Who has begun it, and has it counted against their share. */
+  /** The caller that has begun it, and against whose quota it counts. */
   readonly beganBy: string;
   /** Kept publications are those from `first` on; what is before is gone. */
   entries: Publication[] = [];

@@ -1,9 +1,9 @@
 import { type ChannelLog, Holder } from "./channel_log.ts";
 
 /**
- * Whose the kept channels are, and how much they hold: a channel belongs to who published to it
- * last. When all bytes are taken, it is from who holds most that some are taken back, so that nobody
- * loses a quiet channel to another who floods a thousand.
+ * Tracks the bytes retained per caller: a channel belongs to the caller that published to it
+ * last. When all bytes are taken, the caller that holds most loses some, so that nobody
+ * loses a quiet channel to a caller that floods a thousand.
  */
 export class Holders {
   readonly #holders = new Map<string, Holder>();
@@ -11,7 +11,7 @@ export class Holders {
   readonly #ranks = new Map<number, Set<Holder>>();
   #rankBytesMax = 1;
 
-  /** The longest silent channel of who holds most, or at least half as much as who does. */
+  /** The longest silent channel of a caller that holds most, or at least half as much. */
   get longestSilent(): ChannelLog | undefined {
     for (; this.#rankBytesMax >= 1; this.#rankBytesMax /= 2) {
       for (const { oldest } of this.#ranks.get(this.#rankBytesMax) ?? []) return oldest;

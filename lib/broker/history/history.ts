@@ -86,7 +86,7 @@ export class History {
   }
 
   /**
-   * Keeps a publication whose offset is higher than any before, and lets go what is too much. All
+   * Keeps a publication whose offset is higher than any before, and evicts what is too much. All
    * that is published with no `caller` counts as one caller's. A channel that is new counts for
    * whoever began it.
    */
@@ -140,7 +140,7 @@ export class History {
     this.#forgottenOffset = Math.max(this.#forgottenOffset, forgottenOffset);
   }
 
-  /** Lets go what is too old at `nowMs`. */
+  /** Evicts what is too old at `nowMs`. */
   expire(nowMs: number): void {
     const before = nowMs - this.#limits.historyAgeS * 1000;
     for (;;) {
@@ -245,7 +245,7 @@ export class History {
     while (log.count > historyCount || log.bytes > historyBytesMax) this.#evict(log);
   }
 
-  /** Lets go the oldest publication of a channel; forgets the channel if nothing is left. */
+  /** Evicts the oldest publication of a channel; forgets the channel if nothing is left. */
   #evict(log: ChannelLog): void {
     const publication = log.evict();
     this.#timeline.remove(publication);

@@ -8,7 +8,7 @@ const SLOTS_MIN = 64;
 export interface TimelineQuery extends Span {
   /** Reports whether a channel's are looked for. */
   readonly isWanted: (channel: string) => boolean;
-  /** How many slots may be looked at. */
+  /** How many slots may be read. */
   readonly stepsMax: number;
 }
 

@@ -24,7 +24,7 @@ export interface AppenderOptions {
 
 /** How long a batch waits for Redis to be back. */
 export const QUEUE_MS = 1000;
-/** Entries of the log: a node that is further behind loads anew. */
+/** Entries of the log: a node that is further behind reloads. */
 export const LOG_ENTRIES_MAX = 65_536;
 
 /** A batch under way. */
@@ -166,7 +166,7 @@ export class Appender {
       case "conflict":
         throw keyConflict();
       default:
-        throw new StaleLogError("the log was taken over or made anew");
+        throw new StaleLogError("the log was taken over or replaced");
     }
   }
 }

@@ -31,7 +31,7 @@ const encoder = new TextEncoder();
 
 /**
  * One connection to Redis. Commands of one turn are one write, and replies come in the order of the
- * commands. A command that is late ends the connection, as nothing after it could be told apart.
+ * commands. A command that is late ends the connection, as the replies after it could not be matched.
  */
 export class RedisConnection {
   readonly #conn: Deno.Conn;

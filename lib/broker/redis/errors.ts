@@ -6,7 +6,7 @@ const RETRY_AFTER_S = 1;
 /** What Redis answers while it is no primary, or not ready: another attempt may find one that is. */
 const PASSING_CODES = ["LOADING", "MASTERDOWN", "READONLY", "UNBLOCKED"];
 
-/** The log in Redis is not the one that was opened: it was taken over, or made anew. */
+/** The log in Redis is not the one that was opened: it was taken over, or replaced. */
 export class StaleLogError extends Error {
   override readonly name = "StaleLogError";
 }
@@ -17,7 +17,7 @@ export function isPassing(error: unknown): error is Error {
   return error instanceof ConnectionLost || error instanceof StaleLogError;
 }
 
-/** What a publisher is told of an error of Redis; any other error stays what it is. */
+/** The refusal that an error of Redis becomes; any other error stays what it is. */
 export function refusalOf(error: unknown): unknown {
   if (!isPassing(error) && !(error instanceof ReplyError)) return error;
   // The code says enough, as NOREPLICAS or OOM does; the text may hold what was sent.

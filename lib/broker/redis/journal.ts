@@ -26,7 +26,7 @@ import { RedisKeys, SCRIPTS } from "./scripts.ts";
 export interface RedisJournalOptions {
   readonly clock: Clock;
   readonly target: RedisTarget;
-  /** Tells the logs of several clusters on one Redis apart. */
+  /** Separates the logs of several clusters on one Redis. */
   readonly name: string;
   readonly historyCount: number;
   readonly historyAgeS: number;

@@ -1,7 +1,7 @@
 import type { Data } from "../../core/publication.ts";
 import type { KeptKey, Logged } from "../journal.ts";
 
-/** "Hark" in ASCII: tells a store from any other SQLite file. */
+/** "Hark" in ASCII: marks a store among SQLite files. */
 export const APPLICATION_ID = 0x4861726b;
 /** Of the tables in it. */
 export const VERSION = 1;

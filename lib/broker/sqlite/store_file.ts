@@ -123,7 +123,7 @@ export async function isWritableFolder(path: string): Promise<boolean> {
   }
 }
 
-/** As much of a database as tells what it is, and whether it is empty. */
+/** The part of a database that shows what it is, and whether it is empty. */
 const HEAD_BYTES = 105;
 
 /** The beginning of a file that can be read and written; undefined if there is none. */

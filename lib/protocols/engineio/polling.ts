@@ -181,7 +181,7 @@ export class Polls {
     return others;
   }
 
-  /** Lets the open poll fail; no other MUST be opened. The connection is gone. */
+  /** Fails the open poll; no other MUST be opened. The connection is gone. */
   close(): void {
     this.#open?.resolve(undefined);
     this.#open = undefined;

@@ -22,7 +22,7 @@ const TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade took too
 
 /**
  * A WebSocket that is to take over a session from polling: the client sends `2probe`, gets
- * `3probe`, lets its polls end, and sends `5`. Anything else, or too long a wait, ends this WebSocket
+ * `3probe`, waits for its polls to end, and sends `5`. Anything else, or too long a wait, ends this WebSocket
  * and nothing more.
  */
 export class Upgrade {

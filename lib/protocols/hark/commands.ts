@@ -22,7 +22,7 @@ export interface CommandsOptions {
   readonly waitingMax: number;
   /** What the client may do to begin with. */
   readonly grant: Grant;
-  /** What a token lets its bearer do; throws a `Refusal` if it does not count. */
+  /** What the bearer of a token may do; throws a `Refusal` if it does not count. */
   readonly readToken: (token: string) => Promise<Grant>;
   /** Called for each command that is refused. */
   readonly onRefused: (type: RefusalType, why: string) => void;
@@ -43,7 +43,7 @@ export class Commands {
     this.#grant = options.grant;
   }
 
-  /** Takes one frame. What is wrong with it is told to the client, which stays connected. */
+  /** Takes one frame. The client gets an error for what is wrong with it, and stays connected. */
   receive(message: string | Uint8Array): void {
     const { session, waitingMax } = this.#options;
     if (typeof message !== "string") {
@@ -141,7 +141,7 @@ export class Commands {
   async #refresh(token: string): Promise<Fields> {
     const { session } = this.#options;
     const renewed = this.#renewed.then(() => this.#renew(token));
-    this.#renewed = renewed.catch(() => {}); // Whoever asked is told.
+    this.#renewed = renewed.catch(() => {}); // Whoever asked gets the error.
     await renewed;
     const retainPresence = () => {
       for (const name of session.subscriptions.keys()) {
@@ -160,7 +160,10 @@ export class Commands {
     const { session, readToken } = this.#options;
     const grant = await readToken(token);
     if (grant.user !== session.peer.user) {
-      throw new Refusal("forbidden", "Cannot refresh with the token of another user: connect anew");
+      throw new Refusal(
+        "forbidden",
+        "Cannot refresh with the token of another user: connect again",
+      );
     }
     this.#grant = grant;
     session.expiresAt = grant.expiresAt;

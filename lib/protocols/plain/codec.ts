@@ -2,7 +2,7 @@ import type { Encoder } from "../../core/encoder.ts";
 
 /**
  * Plain WebSocket: one text frame for each message, its data as JSON, or one binary frame for
- * bytes. The greeting comes first. A resume that is not complete is told by
+ * bytes. The greeting comes first. A resume that is not complete is announced by
  * `{"gap":{"since":"<id>"}}` before what is left.
  */
 export const plain: Encoder = {

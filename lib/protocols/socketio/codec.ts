@@ -78,7 +78,7 @@ export const HEADER = /^(\d)(?:(\d+)-)?(?:(\/[^,]*),?)?(\d*)/;
 /** A namespace: no comma, which ends it, and no control character, which has no business in it. */
 export const NAMESPACE = /^\/[^,\p{Cc}]*$/u;
 
-/** Tells whether Socket.IO keeps `event` for itself: no packet can carry an event of that name. */
+/** Reports whether Socket.IO keeps `event` for itself: no packet can carry an event of that name. */
 export function isReservedEvent(event: string): boolean {
   return RESERVED_EVENTS.has(event);
 }

@@ -31,7 +31,7 @@ export interface SocketIoOptions extends EngineLimits {
   readonly hub: Hub;
   readonly connections: Connections;
   readonly access: Access;
-  /** Proxies that tell the clients' addresses. */
+  /** Proxies that pass on the clients' addresses. */
   readonly trustProxy: number;
   /** Seconds from ping to ping. */
   readonly heartbeatS: number;

@@ -6,7 +6,7 @@ import { type Access, callerOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/router.ts";
 
 /**
- * What Socket.IO clients may do. The request with which a connection begins is looked at before it is
+ * What Socket.IO clients may do. The request with which a connection begins is checked before it is
  * answered, so that a namespace which shows no token of its own can be joined at once: a client of
  * protocol 4 looks for that in the first answer.
  */

@@ -84,7 +84,7 @@ export class ServerSocket {
   }
 
   /**
-   * Tells the client that it is in, with `data` beside its `sid` (protocol 5). Called by itself once
+   * Confirms the client's join, with `data` beside its `sid` (protocol 5). Called by itself once
    * the socket is admitted; called earlier, it lets what is sent next follow. Idempotent.
    */
   connect(data: JsonObject = {}): void {

@@ -5,7 +5,7 @@ import { concat } from "../../core/bytes.ts";
 const LINE_END = /\r\n|\r|\n/;
 const encoder = new TextEncoder();
 
-/** What a stream says now and then so that nobody in between takes it for dead. */
+/** What a stream sends now and then so that proxies keep it open. */
 export const HEARTBEAT: Uint8Array<ArrayBuffer> = encoder.encode(":\n\n");
 /**
  * Server-sent events (WHATWG HTML, section 9.2): each message is an event with its id, its name and

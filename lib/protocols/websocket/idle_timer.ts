@@ -2,7 +2,7 @@
 interface IdleTimer {
   /** Seconds; 0 for none. */
   readonly duration: symbol;
-  /** Cancels the timer, and starts it anew with the duration. */
+  /** Cancels the timer, and restarts it with the duration. */
   readonly restart: symbol;
 }
 
@@ -16,7 +16,7 @@ const AT_ONCE_S = 1e-6;
 let found: IdleTimer | undefined;
 
 /**
- * Lets go of a `WebSocket` whose connection is over. Deno's timer (ext/websocket/01_websocket.js)
+ * Releases a `WebSocket` whose connection is over. Deno's timer (ext/websocket/01_websocket.js)
  * holds it, some 3 KB, for half the idle time-out after a connection was lost, and nothing public ends
  * the timer. Restarted with hardly a duration, it sees at once that the socket is closed, and is gone.
  * Where Deno has changed, this does nothing, and the socket stays until the timer's own end.

@@ -131,7 +131,7 @@ Deno.test("all that follow begin anew where the log has a gap or is another", as
   await publishOn(broker, "a");
   journal.skip(10);
   assertEquals(await publishOn(broker, "a"), [12]);
-  assertEquals(await deliveries.eventsAfterStart(1), ["reset to 11 after 1"]);
+  assertEquals(deliveries.events.slice(1), []);
   const late = await follow(keeper, clock, closing);
   for (const each of [broker, late.broker]) {
     assertEquals((await readAfter(each, 5)).complete, false);
