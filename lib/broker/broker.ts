@@ -107,6 +107,8 @@ export interface Sink {
 export interface Broker {
   /** How far this node has come; known once it has started. */
   readonly position: Position;
+  /** False while the journal is away: what other nodes have got since may be missing here. */
+  readonly isUp: boolean;
   /** Begins delivery. Resolves to where it begins; rejects if the log cannot be opened. */
   start(sink: Sink): Promise<Position>;
   /**

@@ -86,6 +86,10 @@ export class LogBroker implements Broker {
     return this.#replica.position;
   }
 
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
   async start(sink: Sink): Promise<Position> {
     this.#sink = sink;
     const kept = await this.#journal.open();
@@ -193,7 +197,7 @@ export class LogBroker implements Broker {
       if (isGap(entry)) {
         this.#deliver(applied);
         applied = [];
-        this.#replica.skip(entry);
+        this.#replica.skip(entry, now);
         if (entry.seen !== undefined) this.#reset();
         else this.#arrivals.arrived(this.#replica.offset);
       } else {

@@ -14,6 +14,12 @@ export interface ReplicaOptions {
   readonly onEvict: (publication: Publication, isLast: boolean) => void;
 }
 
+/**
+ * For so long after a gap another node may still say that it has seen more than was kept: until then
+ * nothing from before the gap is called complete.
+ */
+export const DOUBT_MS = 5000;
+
 /** How an entry goes with what a replica has: it is due, was had before, or others are missing. */
 export type Fit = "due" | "had" | "missing";
 
@@ -23,6 +29,9 @@ export class Replica {
   readonly history: History;
   #offset: number;
   #gaps: readonly Gap[];
+  /** Where the last gap that was met ends, and when. */
+  #doubtedOffset = 0;
+  #doubtedAt = -Infinity;
 
   /** Takes over what a journal keeps. */
   constructor({ kept, limits, wallMs, nowMs, onEvict }: ReplicaOptions) {
@@ -67,14 +76,16 @@ export class Replica {
     this.history.append(publication, nowMs, caller, beganBy);
   }
 
-  /** Goes on behind a gap that is due. */
-  skip(gap: Gap): void {
-    const { until, seen = 0 } = gap;
+  /** Goes on behind a gap that is due. If somebody has seen what is lost, nobody before it has had all. */
+  skip(gap: Gap, nowMs: number): void {
+    const { until, seen } = gap;
+    this.#doubtedOffset = until;
+    this.#doubtedAt = nowMs;
     this.#offset = until;
     const gaps = [...this.#gaps, gap];
     const dropped = gaps.length > GAPS_MAX ? gaps.shift() : undefined;
     this.#gaps = gaps;
-    this.history.skip(until, Math.max(seen, dropped?.until ?? 0));
+    this.history.skip(until, Math.max(seen === undefined ? 0 : until, dropped?.until ?? 0));
   }
 
   /**
@@ -91,8 +102,9 @@ export class Replica {
   read(query: HistoryQuery, nowMs: number): HistoryPage {
     const page = this.history.read(query, nowMs);
     const { since } = query;
-    if (since === undefined || isMoment(since) || !this.#isInGap(since.offset)) return page;
-    return { ...page, complete: false };
+    if (since === undefined || isMoment(since)) return page;
+    const isDoubted = since.offset < this.#doubtedOffset && nowMs - this.#doubtedAt < DOUBT_MS;
+    return isDoubted || this.#isInGap(since.offset) ? { ...page, complete: false } : page;
   }
 
   #isInGap(offset: number): boolean {

@@ -18,7 +18,7 @@ export interface HubOptions
     SubscriberLimits,
     Omit<ReplayOptions, "broker" | "position">,
     Pick<SessionContext, "greeting" | "onError"> {
-  readonly broker: Pick<Broker, "history">;
+  readonly broker: Pick<Broker, "history" | "reached" | "isUp">;
   /** Called when a channel gets its first watcher of presence, and when it has lost its last. */
   readonly onWatch?: (channel: string, isWatched: boolean) => void;
   /** Called once for each session, before its welcome. */

@@ -3,7 +3,7 @@ import { subscriptionsOf } from "../core/channel.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { frameBytes, type Position, type Publication } from "../core/publication.ts";
-import type { Since } from "../core/since.ts";
+import { isMoment, type Since } from "../core/since.ts";
 import type { Frame } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
 
@@ -14,7 +14,7 @@ export interface Tally {
 
 /** What a replay needs, and the bounds it keeps. */
 export interface ReplayOptions {
-  readonly broker: Pick<Broker, "history">;
+  readonly broker: Pick<Broker, "history" | "reached" | "isUp">;
   /** The last publication that was broadcast. */
   readonly position: () => Position;
   readonly clock: Clock;
@@ -56,6 +56,8 @@ export interface Replayed {
 
 const PAGE_MAX = 128;
 const ROOM_POLL_MS = 20;
+/** Longer than a journal that is frozen is taken for one that is there: what has not come by then is not to come. */
+export const BEHIND_MS = 6000;
 /** How long a client may read nothing of what it missed. */
 export const STALLED_MS = 30_000;
 
@@ -97,8 +99,20 @@ export class Replay {
    * if history cannot be read.
    */
   async run({ subscriptions, since, isDue, onBegin, onLive }: ReplayQuery): Promise<void> {
+    if (!await this.#arrive(since)) return this.#follower.end(DISCONNECTS.shutdown);
+    if (this.#follower.ended) return;
     await this.#sendHistory(subscriptions, since, isDue, onBegin);
     while (!this.#follower.ended && !this.#isLive) await this.#release(onLive);
+  }
+
+  /**
+   * Waits for this node to come to where the client was on another. Resolves to false if the log is
+   * away, and the client does better on yet another node.
+   */
+  async #arrive(since: Since): Promise<boolean> {
+    const { broker, position } = this.#options;
+    if (isMoment(since) || since.offset <= position().offset) return true;
+    return await broker.reached(since, BEHIND_MS) || broker.isUp;
   }
 
   /**

@@ -21,7 +21,11 @@ function makeHub(makeTransport: () => Transport): Hub {
   const tally = { add: () => {} };
   const clock = new FakeClock();
   const hub = new Hub({
-    broker: { history: () => Promise.reject(new Error("Nobody asks for history here")) },
+    broker: {
+      history: () => Promise.reject(new Error("Nobody asks for history here")),
+      reached: () => Promise.resolve(true),
+      isUp: true,
+    },
     clock,
     greeting: "",
     outboundBytesMax: 1 << 20,

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
+import { BEHIND_MS } from "../../lib/hub/replay.ts";
 import { type TestClient, TestNode } from "../support/node.ts";
 
 /** Makes the node's `history()` wait until it is called. */
@@ -62,14 +63,38 @@ Deno.test("Session that resumes in another log gets all there is, and no promise
     "1 a 1",
     "2 a 2",
   ]);
-  const ahead = await node.connect(["a"], { since: node.at(3) });
-  assertEquals(ahead.transport.take(), [
-    `welcome ${epoch}-0 since ${epoch}-3 recovered false`,
-    "1 a 1",
-    "2 a 2",
-  ]);
+  await node.close();
+});
+
+Deno.test("Session that was further on another node waits until this one has come there", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1"]);
+  const { transport } = await node.connect(["a"], { since: node.at(3) });
+  await node.publish(["a 2", "a 3", "a 4"]);
+  await node.clock.settle();
+  assertEquals(transport.take(), [resumed(node, 3), "4 a 4"]);
+  await node.close();
+});
+
+Deno.test("Session from beyond the end goes on there, and is told so, where the log does not come", async () => {
+  const node = new TestNode();
+  await node.publish(["a 1", "a 2"]);
+  const { transport } = await node.connect(["a"], { since: node.at(4) });
+  assertEquals(transport.take(), []);
+  await node.clock.pass(BEHIND_MS);
+  const { epoch } = node;
+  assertEquals(transport.take(), [`welcome ${epoch}-2 since ${epoch}-4 recovered false`]);
   await node.publish(["a 3"]);
-  assertEquals([old.transport.take(), ahead.transport.take()], [["3 a 3"], ["3 a 3"]]);
+  assertEquals(transport.take(), ["3 a 3"]);
+  await node.close();
+});
+
+Deno.test("Session from beyond the end is sent to another node while the log is away", async () => {
+  const node = new TestNode();
+  node.isUp = false;
+  const { transport } = await node.connect(["a"], { since: node.at(4) });
+  await node.clock.pass(BEHIND_MS);
+  assertEquals([transport.take(), node.left], [[], [DISCONNECTS.shutdown.name]]);
   await node.close();
 });
 

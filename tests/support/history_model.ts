@@ -40,7 +40,8 @@ export class HistoryModel {
     this.expire(nowMs);
     const { channels, since, until = Infinity, limit, newestFirst = false } = query;
     const known = this.#offsetOf(since);
-    const from = known ?? 0;
+    const isAhead = since !== undefined && !isMoment(since) && since.epoch === this.#epoch;
+    const from = known ?? (isAhead ? this.#offset : 0);
     const end = Math.min(until, this.#offset);
     const isRead = (channel: string) => channels.some((name) => covers(name, channel));
     const all = this.kept.filter(({ channel, offset }) =>

@@ -46,6 +46,8 @@ export class TestNode {
   readonly errors: unknown[] = [];
   /** Put before the broker's `history()`, to hold it up or to let it fail. */
   beforeHistory: () => Promise<void> = () => Promise.resolve();
+  /** Whether the log is there, as sessions see it. */
+  isUp = true;
   readonly #started: Promise<Position>;
   readonly #delivered: Publication[] = [];
 
@@ -64,8 +66,15 @@ export class TestNode {
       await this.beforeHistory();
       return await this.broker.history(query);
     };
+    const isUp = () => this.isUp;
     this.hub = new Hub({
-      broker: { history },
+      broker: {
+        history,
+        reached: (position, timeoutMs) => this.broker.reached(position, timeoutMs),
+        get isUp() {
+          return isUp();
+        },
+      },
       clock: this.clock,
       greeting: "",
       outboundBytesMax: 10_000,

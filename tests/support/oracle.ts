@@ -77,7 +77,8 @@ export class Oracle {
       this.starts.set(name, Math.min(this.starts.get(name) ?? replay.from, replay.from));
     }
     this.#ahead = Math.max(this.#ahead, replay.from);
-    this.#due = this.#due.filter(({ after, liveOffset }) => after !== replay || liveOffset > until);
+    const begin = Math.max(until, replay.from);
+    this.#due = this.#due.filter(({ after, liveOffset }) => after !== replay || liveOffset > begin);
   }
 }
 

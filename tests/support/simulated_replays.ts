@@ -84,7 +84,10 @@ export class SimulatedReplays {
     link.observe();
     if (asked === undefined) this.#count("rereads");
     else if (asked.recovered !== undefined) this.#count("laterPages");
-    else Object.assign(asked, { recovered: page.complete, lostOffset: page.lostOffset, until });
+    else {
+      const { complete: recovered, lostOffset } = page;
+      Object.assign(asked, { from: beginOffset, recovered, lostOffset, until });
+    }
     if (asked !== undefined) asked.isRead = !page.more;
     if (page.lostOffset > Math.max(asked?.lostOffset ?? 0, beginOffset)) {
       link.mustEnd = true;

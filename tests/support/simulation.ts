@@ -110,6 +110,9 @@ export class Simulation {
     const hub = new Hub({
       broker: {
         history: (query) => this.#wait(this.#replays.read(query)),
+        // What the log does not have now, it never will.
+        reached: () => Promise.resolve(false),
+        isUp: true,
       },
       clock: this.#clock,
       greeting: "",

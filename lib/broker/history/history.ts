@@ -156,7 +156,7 @@ export class History {
     const { channels, since, limit, newestFirst = false } = query;
     const until = Math.min(query.until ?? this.#offset, this.#offset);
     const known = this.#offsetOf(since);
-    const from = known ?? 0;
+    const from = known ?? this.#beginOf(since);
     const lostOffset = this.#lostAfter(from, channels);
     const found = this.#find(channels, { from, until, limit: limit + 1, newestFirst });
     const more = found.length > limit;
@@ -183,6 +183,12 @@ export class History {
     if (isMoment(since)) return this.#timeline.offsetBefore(since.sinceMs) ?? this.#offset;
     const isOfThisLog = since.epoch === this.#epoch && since.offset <= this.#offset;
     return isOfThisLog ? since.offset : undefined;
+  }
+
+  /** Where to begin with a `since` of another log: who was further on in this one has had it all. */
+  #beginOf(since: Since | undefined): number {
+    const isOfThisLog = since !== undefined && !isMoment(since) && since.epoch === this.#epoch;
+    return isOfThisLog ? this.#offset : 0;
   }
 
   /** The highest offset that is gone on these channels; with patterns, perhaps another up to `from`. */
