@@ -131,6 +131,8 @@ export const DRILLS: readonly Drill[] = [
   }),
   redisDrill("redis-term", "SIGTERM of Redis, which starts again", async (redis) => {
     await redis.stop("SIGTERM");
+    // Longer than a publication waits.
+    await pause(1500);
     await redis.start();
   }),
   redisDrill("redis-kill", "kill -9 of Redis with an append-only file", async (redis) => {
@@ -167,4 +169,13 @@ export const DRILLS: readonly Drill[] = [
     await pause(size === "full" ? 20_000 : 4000);
     proxy.bytesPerSecondMax = Infinity;
   }),
+  redisDrill(
+    "redis-empty",
+    "Redis starts again with nothing",
+    async (redis) => {
+      await redis.stop("SIGKILL");
+      await redis.start();
+    },
+    {},
+  ),
 ];

@@ -48,6 +48,8 @@ export class Appender {
   /** The highest offset that was fed or acknowledged. */
   #seen = 0;
   #batches = 0;
+  /** Grows whenever the feed begins anew: what it did not show before, it never will. */
+  #feeds = 0;
 
   constructor(options: AppenderOptions) {
     this.#options = options;
@@ -61,6 +63,7 @@ export class Appender {
 
   /** The feed begins behind `offset`, maybe in another log. */
   begin(offset: number): void {
+    this.#feeds++;
     this.#fedOffset = this.#seen = offset;
   }
 
@@ -98,15 +101,21 @@ export class Appender {
     const { clock, keeper, keys, node } = this.#options;
     const reference = `${node}:${++this.#batches}`;
     const pending: Pending = { count: batch.drafts.length };
-    const key = batch.once && keys.idempotency(await hashOf(batch.once));
+    const { once } = batch;
+    const key = once && keys.idempotency(await hashOf(once));
     const giveUpAt = clock.monotonic() + QUEUE_MS;
     const leftMs = () => giveUpAt - clock.monotonic();
+    let sentDuring: number | undefined;
     this.#pending.set(reference, pending);
     try {
       for (let attempt = 1;; attempt++) {
         const link = keeper.link ?? await keeper.wait(leftMs());
         if (attempt > 1) await this.#catchUp(link, leftMs());
         if (pending.receipt !== undefined) return pending.receipt;
+        if (once === undefined && sentDuring !== undefined && sentDuring !== this.#feeds) {
+          throw new ConnectionLost("whether it was kept is not known");
+        }
+        sentDuring = this.#feeds;
         try {
           return this.#read(await this.#send(link, batch, reference, key), link, pending.count);
         } catch (error) {
@@ -129,20 +138,23 @@ export class Appender {
   }
 
   #send(
-    { commands, epoch, run }: RedisLink,
+    { commands, epoch, run, number }: RedisLink,
     batch: JournalBatch,
     reference: string,
     key: string | undefined,
   ): Promise<Reply> {
-    const { keys, historyCount, historyAgeS, idempotencyAgeS } = this.#options;
+    const { keys, node, historyCount, historyAgeS, idempotencyAgeS } = this.#options;
     const { caller = "", once } = batch;
     // One more than is kept: a node that loads it finds what the channel has lost.
     const limits = [historyCount + 1, Math.ceil(historyAgeS), LOG_ENTRIES_MAX];
     return SCRIPTS.append.run(
       commands,
-      [keys.meta, keys.log, keys.channels, keys.channelStart, ...(key === undefined ? [] : [key])],
       [
-        ...[epoch, run, this.#seen],
+        ...[keys.meta, keys.log, keys.channels, keys.channelStart, keys.writer(node)],
+        ...(key === undefined ? [] : [key]),
+      ],
+      [
+        ...[epoch, run, this.#seen, number],
         ...limits,
         ...[caller, reference, once?.fingerprint ?? "", Math.ceil(idempotencyAgeS)],
         ...draftArguments(batch),

@@ -53,6 +53,7 @@ export class RedisJournal implements Journal {
   #epoch: string | undefined;
   #feed: Feed | undefined;
   #sweep: Timer | undefined;
+  #links = 0;
 
   constructor(options: RedisJournalOptions) {
     const { clock, name } = this.#options = options;
@@ -80,7 +81,7 @@ export class RedisJournal implements Journal {
     this.#epoch = link.epoch;
     this.#sweep ??= every(this.#options.clock, SWEEP_INTERVAL_MS, () => this.#removeOld());
     this.#appender.begin(link.offset);
-    return await loadKept(link.reader, this.#keys, link);
+    return await loadKept(link.reader, this.#keys, link, this.#options);
   }
 
   follow(after: Position, feed: Feed): void {
@@ -123,6 +124,8 @@ export class RedisJournal implements Journal {
       epoch: this.#epoch ?? randomEpoch(),
       seen: isKnown ? this.#appender.seen : 0,
       isKnown,
+      node: this.#peers.node,
+      number: ++this.#links,
     };
     return RedisLink.open(target, this.#keys, progress, clock);
   }
@@ -173,7 +176,8 @@ export class RedisJournal implements Journal {
     const { link } = this.#keeper;
     if (link === undefined) return;
     const { channels, channelStart } = this.#keys;
-    SCRIPTS.sweep.run(link.commands, [channels, channelStart], [CHANNELS_SWEPT])
+    const keys = [channels, channelStart, this.#keys.writer(this.#peers.node)];
+    SCRIPTS.sweep.run(link.commands, keys, [CHANNELS_SWEPT])
       .catch((error) => this.#keeper.drop(link, error));
   }
 }

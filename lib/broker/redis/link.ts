@@ -21,6 +21,9 @@ export interface Progress {
   readonly seen: number;
   /** False for an epoch that was just made up, in case there is no log yet. */
   readonly isKnown: boolean;
+  readonly node: string;
+  /** Of this link: higher than that of every earlier one of the node. */
+  readonly number: number;
 }
 
 /** A publisher is answered within about this time, whatever becomes of Redis. */
@@ -37,6 +40,8 @@ export class RedisLink {
   readonly run: string;
   /** Where the log ended when it was opened. */
   readonly offset: number;
+  /** Redis takes no batches by an earlier link of the same node any more. */
+  readonly number: number;
 
   /**
    * Connects and opens the log. Throws an `OtherLogError` or a `LogVersionError`, and what
@@ -52,7 +57,7 @@ export class RedisLink {
     try {
       const [epoch, run, offset] = await openLog(commands, keys, progress);
       const reader = await connectTo(target, { clock, timeoutMs: READ_TIMEOUT_MS });
-      return new RedisLink(commands, reader, epoch, run, offset);
+      return new RedisLink(commands, reader, epoch, run, offset, progress.number);
     } catch (error) {
       commands.close();
       throw error;
@@ -65,12 +70,14 @@ export class RedisLink {
     epoch: string,
     run: string,
     offset: number,
+    number: number,
   ) {
     this.commands = commands;
     this.reader = reader;
     this.epoch = epoch;
     this.run = run;
     this.offset = offset;
+    this.number = number;
   }
 
   close(): void {
@@ -82,12 +89,12 @@ export class RedisLink {
 async function openLog(
   commands: RedisConnection,
   keys: RedisKeys,
-  { epoch, seen, isKnown }: Progress,
+  { epoch, seen, isKnown, node, number }: Progress,
 ): Promise<[epoch: string, run: string, offset: number]> {
   const reply = await SCRIPTS.open.run(
     commands,
-    [keys.meta, keys.log, keys.gaps],
-    [epoch, seen, isKnown ? 1 : 0],
+    [keys.meta, keys.log, keys.gaps, keys.channels, keys.channelStart, keys.writer(node)],
+    [epoch, seen, isKnown ? 1 : 0, number],
   );
   const [first = "", second = "", third] = (reply as readonly unknown[]).map(String);
   if (third !== undefined) return [first, second, Number(third)];

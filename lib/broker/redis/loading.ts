@@ -1,43 +1,61 @@
+import type { Clock } from "../../core/clock.ts";
 import type { Position } from "../../core/publication.ts";
 import type { Kept, Logged } from "../journal.ts";
 import type { RedisConnection } from "./connection.ts";
-import { readEntries, readKeptGap, readPublication } from "./entries.ts";
+import { readEntries, readKeptGap, readPublication, type StreamEntry } from "./entries.ts";
 import type { Reply } from "./resp.ts";
 import type { RedisKeys } from "./scripts.ts";
 
 /** Channels that are read in one go. */
 const CHANNELS_AT_ONCE = 200;
 
+/** How much is kept, and what time it is. */
+export interface LoadOptions {
+  readonly historyCount: number;
+  readonly historyAgeS: number;
+  readonly clock: Pick<Clock, "now">;
+}
+
 /** Reads what Redis keeps of the log up to `position`. */
 export async function loadKept(
   connection: RedisConnection,
   keys: RedisKeys,
   position: Position,
+  { historyCount, historyAgeS, clock }: LoadOptions,
 ): Promise<Kept> {
   const names = texts(await connection.send("ZRANGE", keys.channels, 0, -1));
   const publications: Logged[] = [];
+  const lostOffsets: [channel: string, offset: number][] = [];
   for (let from = 0; from < names.length; from += CHANNELS_AT_ONCE) {
     const some = names.slice(from, from + CHANNELS_AT_ONCE);
     const replies = await Promise.all(
       some.map((name) => connection.send("XRANGE", keys.channelStart + name, "-", "+")),
     );
-    for (const reply of replies) publications.push(...readChannel(reply, position));
+    replies.map(readEntries).forEach((entries, index) => {
+      publications.push(...readChannel(entries, position));
+      // Each channel has one entry more than is kept: that one and what came before it is lost. What
+      // comes behind `position` may have taken the place of what was before it.
+      const isFull = entries.length > historyCount;
+      const lost = Math.min(entries[0]?.offset ?? 0, position.offset);
+      if (isFull) lostOffsets.push([some[index]!, lost]);
+    });
   }
   publications.sort((one, other) => one.publication.offset - other.publication.offset);
+  const oldestTime = clock.now() - historyAgeS * 1000;
+  const recent = publications.find(({ publication: { time } }) => time > oldestTime);
   return {
     position,
-    // Of a channel that is not there any more, all was older than what is.
-    forgottenOffset: (publications[0]?.publication.offset ?? position.offset + 1) - 1,
+    // A channel that is not there any more has expired: all of it was too old.
+    forgottenOffset: (recent?.publication.offset ?? position.offset + 1) - 1,
     publications,
-    // Each channel has one entry more than is kept, so that history finds what it has lost.
-    lostOffsets: [],
+    lostOffsets,
     gaps: texts(await connection.send("LRANGE", keys.gaps, 0, -1)).map(readKeptGap),
     keys: [],
   };
 }
 
-function readChannel(reply: Reply, { epoch, offset }: Position): Logged[] {
-  return readEntries(reply)
+function readChannel(entries: readonly StreamEntry[], { epoch, offset }: Position): Logged[] {
+  return entries
     .filter((entry) => entry.offset <= offset)
     .flatMap((entry) => readPublication(entry, epoch) ?? []);
 }

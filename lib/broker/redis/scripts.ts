@@ -4,6 +4,9 @@ import { type Reply, ReplyError } from "./resp.ts";
 /** The version of what is written: a node writes into no log of another one. */
 export const FORMAT_VERSION = 1;
 
+/** How long a node may be away before its connection has to open the log again. */
+const WRITER_AGE_S = 3600;
+
 /** By how much offsets jump where some that were given may be lost. */
 export const OFFSET_JUMP = 1_000_000_000;
 
@@ -14,11 +17,13 @@ export const OFFSET_JUMP = 1_000_000_000;
 //   gaps      list of "after until seen"
 //   channels  sorted set of channels by their last offset
 //   c:<name>  stream of each channel's newest publications
+//   w:<node>  number of the node's newest connection that appends
 
 /**
  * Opens the log: makes it if there is none, and takes it over from a server that may have lost its end.
- * Keys: meta, log, gaps. Arguments: epoch, highest offset seen, "1" if the epoch is that of a log that
- * was opened before. Returns `{epoch, run id, offset}`, or `{other epoch}`, or `{version}`.
+ * Keys: meta, log, gaps, channels, the beginning of a channel's key, the node's writer. Arguments: epoch,
+ * highest offset seen, "1" if the epoch is that of a log that was opened before, number of the node's
+ * connection. Returns `{epoch, run id, offset}`, or `{other epoch}`, or `{version}`.
  */
 const OPEN = `
 local function text(n) return string.format('%.0f', n) end
@@ -33,8 +38,14 @@ local function jump(offset, after, last)
   redis.call('HSET', KEYS[1], 'r', run, 'o', o)
   return o
 end
+if tonumber(redis.call('GET', KEYS[6]) or 0) < tonumber(ARGV[4]) then
+  redis.call('SET', KEYS[6], ARGV[4], 'EX', ${WRITER_AGE_S})
+end
 if not m[1] then
-  redis.call('DEL', KEYS[2], KEYS[3])
+  for _, channel in ipairs(redis.call('ZRANGE', KEYS[4], 0, -1)) do
+    redis.call('UNLINK', KEYS[5] .. channel)
+  end
+  redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
   redis.call('HSET', KEYS[1], 'e', ARGV[1], 'r', run, 'o', '0', 'v', '${FORMAT_VERSION}')
   if ARGV[3] ~= '1' then return {ARGV[1], run, '0'} end
   redis.call('HSET', KEYS[1], 'k', text(seen), 'h', text(seen + ${OFFSET_JUMP}), 's', '0')
@@ -57,11 +68,13 @@ return {m[1], run, m[3]}
 `;
 
 /**
- * Appends one batch, all or nothing, unless the log is not the one that was opened.
- * Keys: meta, log, channels, the beginning of a channel's key, and that of the idempotency key if there
- * is one. Arguments: epoch, run id, highest offset seen, publications a channel keeps, seconds that they
- * are kept, entries of the log, caller, the batch's reference, fingerprint and seconds of the
- * idempotency key, then of each draft channel, event, "1" for bytes, data, began by.
+ * Appends one batch, all or nothing, unless the log is not the one that was opened, or the node has
+ * opened it again since: what comes late by a connection that is given up may have been sent again.
+ * Keys: meta, log, channels, the beginning of a channel's key, the node's writer, and that of the
+ * idempotency key if there is one. Arguments: epoch, run id, highest offset seen, number of the node's
+ * connection, publications a channel keeps, seconds that they are kept, entries of the log, caller, the
+ * batch's reference, fingerprint and seconds of the idempotency key, then of each draft channel, event,
+ * "1" for bytes, data, began by.
  * Returns `{"ok", first offset, time}`, `{"again", epoch, first offset, count, time}` for a key that was
  * taken, `{"conflict"}` or `{"reopen"}`.
  */
@@ -69,46 +82,51 @@ const APPEND = `
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'o')
 if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] then return {'reopen'} end
 local o = tonumber(m[3])
-if o < tonumber(ARGV[3]) then return {'reopen'} end
-if KEYS[5] then
-  local kept = redis.call('HMGET', KEYS[5], 'f', 'e', 'o', 'n', 't')
-  if kept[1] == ARGV[9] then return {'again', kept[2], kept[3], kept[4], kept[5]} end
+if o < tonumber(ARGV[3]) or redis.call('GET', KEYS[5]) ~= ARGV[4] then return {'reopen'} end
+if KEYS[6] then
+  local kept = redis.call('HMGET', KEYS[6], 'f', 'e', 'o', 'n', 't')
+  if kept[1] == ARGV[10] then return {'again', kept[2], kept[3], kept[4], kept[5]} end
   if kept[1] then return {'conflict'} end
 end
 local now = redis.call('TIME')
 local time = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
 local first = string.format('%.0f', o + 1)
 local count = 0
-for i = 11, #ARGV, 5 do
+for i = 12, #ARGV, 5 do
   o = o + 1
   count = count + 1
   local channel, offset = ARGV[i], string.format('%.0f', o)
   local id = offset .. '-1'
   local fields = {'c', channel, 'e', ARGV[i + 1], 'd', ARGV[i + 3], 't', time}
   if ARGV[i + 2] ~= '' then fields[#fields + 1] = 'b' fields[#fields + 1] = '1' end
-  if ARGV[7] ~= '' then fields[#fields + 1] = 'k' fields[#fields + 1] = ARGV[7] end
+  if ARGV[8] ~= '' then fields[#fields + 1] = 'k' fields[#fields + 1] = ARGV[8] end
   if ARGV[i + 4] ~= '=' then fields[#fields + 1] = 'w' fields[#fields + 1] = ARGV[i + 4] end
   local key = KEYS[4] .. channel
-  redis.call('XADD', key, 'MAXLEN', ARGV[4], id, unpack(fields))
-  redis.call('EXPIRE', key, ARGV[5])
+  if type(redis.pcall('XADD', key, 'MAXLEN', ARGV[5], id, unpack(fields))) == 'table' then
+    redis.call('DEL', key)
+    redis.call('XADD', key, id, unpack(fields))
+  end
+  redis.call('EXPIRE', key, ARGV[6])
   redis.call('ZADD', KEYS[3], offset, channel)
   fields[#fields + 1] = 'r'
-  fields[#fields + 1] = ARGV[8]
-  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[6], id, unpack(fields))
+  fields[#fields + 1] = ARGV[9]
+  redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], id, unpack(fields))
 end
 redis.call('HSET', KEYS[1], 'o', string.format('%.0f', o))
-if KEYS[5] then
-  redis.call('HSET', KEYS[5], 'f', ARGV[9], 'e', ARGV[1], 'o', first, 'n', count, 't', time)
-  redis.call('EXPIRE', KEYS[5], ARGV[10])
+if KEYS[6] then
+  redis.call('HSET', KEYS[6], 'f', ARGV[10], 'e', ARGV[1], 'o', first, 'n', count, 't', time)
+  redis.call('EXPIRE', KEYS[6], ARGV[11])
 end
 return {'ok', first, time}
 `;
 
 /**
- * Removes channels of which nothing is kept any more, the least used first.
- * Keys: channels, the beginning of a channel's key. Argument: how many to look at.
+ * Removes channels of which nothing is kept any more, the least used first, and says that the node is
+ * still there. Keys: channels, the beginning of a channel's key, the node's writer. Argument: how many
+ * to look at.
  */
 const SWEEP = `
+redis.call('EXPIRE', KEYS[3], ${WRITER_AGE_S})
 for _, channel in ipairs(redis.call('ZRANGE', KEYS[1], 0, ARGV[1] - 1)) do
   if redis.call('EXISTS', KEYS[2] .. channel) == 0 then redis.call('ZREM', KEYS[1], channel) end
 end
@@ -169,6 +187,11 @@ export class RedisKeys {
     this.channels = `${start}channels`;
     this.peers = `${start}peers`;
     this.channelStart = `${start}c:`;
+  }
+
+  /** The number of a node's newest connection that appends. */
+  writer(node: string): string {
+    return `${this.#start}w:${node}`;
   }
 
   /** Of an idempotency key, by the hash of its caller and itself. */

@@ -1,0 +1,137 @@
+import { assertEquals, assertRejects } from "@std/assert";
+import { systemClock } from "../../../lib/core/clock.ts";
+import { Refusal } from "../../../lib/core/errors.ts";
+import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
+import { Appender } from "../../../lib/broker/redis/appender.ts";
+import { ConnectionLost } from "../../../lib/broker/redis/connection.ts";
+import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
+import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
+import { RedisLink } from "../../../lib/broker/redis/link.ts";
+import { loadKept } from "../../../lib/broker/redis/loading.ts";
+import { RedisKeys, SCRIPTS } from "../../../lib/broker/redis/scripts.ts";
+import { NO_REDIS, RedisServer } from "../../support/redis.ts";
+import { brokerOn, Deliveries, publishOn, readAfter } from "../helpers.ts";
+
+const NAME = "test";
+const keys = new RedisKeys(NAME);
+const clock = systemClock;
+
+function test(name: string, run: (redis: RedisServer) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: NO_REDIS,
+    async fn() {
+      await using redis = await RedisServer.start();
+      await run(redis);
+    },
+  });
+}
+
+function openLink({ url }: RedisServer, number: number, epoch = "e"): Promise<RedisLink> {
+  const progress = { epoch, seen: 0, isKnown: false, node: "n", number };
+  return RedisLink.open(parseRedisUrl(url), keys, progress, clock);
+}
+
+/** Appends one publication on a channel, as a node does. */
+async function append(link: RedisLink, channel: string, historyCount = 2): Promise<unknown> {
+  const { epoch, run, number, commands } = link;
+  return await SCRIPTS.append.run(
+    commands,
+    [keys.meta, keys.log, keys.channels, keys.channelStart, keys.writer("n")],
+    [epoch, run, 0, number, historyCount + 1, 3600, 100, "", "ref", "", 300]
+      .concat([channel, "message", "", "x", "="]),
+  );
+}
+
+function journalOn({ url }: RedisServer, historyCount = 100): RedisJournal {
+  const target = parseRedisUrl(url);
+  const limits = { historyCount, historyAgeS: 3600, idempotencyAgeS: 300 };
+  return new RedisJournal({ clock, target, name: NAME, ...limits });
+}
+
+test("an earlier connection of a node appends nothing once it has opened the log anew", async (redis) => {
+  const first = await openLink(redis, 1);
+  const second = await openLink(redis, 2);
+  assertEquals(await append(first, "a"), ["reopen"]);
+  assertEquals((await append(second, "a") as string[])[0], "ok");
+  // What opens the log late does not take the place of what has opened it since.
+  const late = await openLink(redis, 1);
+  assertEquals((await append(second, "a") as string[])[0], "ok");
+  for (const link of [first, second, late]) link.close();
+});
+
+test("a channel whose stream is of another log is begun anew", async (redis) => {
+  await using closing = new AsyncDisposableStack();
+  const broker = brokerOn(journalOn(redis), clock);
+  closing.defer(() => broker.close());
+  await broker.start(new Deliveries());
+  await redis.cli("XADD", `${keys.channelStart}a`, "999-1", "c", "a");
+  await redis.cli("SET", `${keys.channelStart}b`, "no stream");
+  assertEquals(await publishOn(broker, "a", "b", "a"), [1, 2, 3]);
+  assertEquals(await redis.cli("XLEN", `${keys.channelStart}a`), "2");
+});
+
+test("a log that is made anew keeps nothing of the channels of another", async (redis) => {
+  await using closing = new AsyncDisposableStack();
+  const first = brokerOn(journalOn(redis), clock);
+  await first.start(new Deliveries());
+  await publishOn(first, "a", "a", "b");
+  await first.close();
+  await redis.cli("DEL", keys.meta);
+  const second = brokerOn(journalOn(redis), clock);
+  closing.defer(() => second.close());
+  assertEquals((await second.start(new Deliveries())).offset, 0);
+  assertEquals(await publishOn(second, "b"), [1]);
+  const third = brokerOn(journalOn(redis), clock);
+  closing.defer(() => third.close());
+  await third.start(new Deliveries());
+  assertEquals((await readAfter(third, undefined)).publications.map(({ offset }) => offset), [1]);
+});
+
+test("a channel that changes while it is loaded has lost what is no longer there", async (redis) => {
+  const link = await openLink(redis, 1);
+  for (let count = 0; count < 3; count++) await append(link, "a");
+  const position = { epoch: "e", offset: 3 };
+  const load = () => loadKept(link.reader, keys, position, { ...LIMITS, clock });
+  assertEquals((await load()).lostOffsets, [["a", 1]]);
+  for (let count = 0; count < 2; count++) await append(link, "a");
+  const { publications, lostOffsets } = await load();
+  assertEquals(publications.map(({ publication: { offset } }) => offset), [3]);
+  assertEquals(lostOffsets, [["a", 3]]);
+  link.close();
+});
+
+const LIMITS = { historyCount: 2, historyAgeS: 3600 };
+
+test("whoever loads a log takes channels that have expired for lost", async (redis) => {
+  const link = await openLink(redis, 1);
+  await append(link, "old");
+  await append(link, "gone");
+  await redis.cli("DEL", `${keys.channelStart}gone`);
+  const position = { epoch: "e", offset: 2 };
+  const later = { now: () => clock.now() + 3_601_000 };
+  const load = (clock: Pick<typeof systemClock, "now">) =>
+    loadKept(link.reader, keys, position, { ...LIMITS, clock });
+  assertEquals((await load(later)).forgottenOffset, 2);
+  assertEquals((await load(clock)).forgottenOffset, 0);
+  link.close();
+});
+
+Deno.test("Appender sends no batch again whose outcome a new feed cannot show", async () => {
+  let sent = 0;
+  const commands = {
+    send() {
+      sent++;
+      // The broker opens the journal anew before the batch can be sent again.
+      appender.begin(5);
+      return Promise.reject(new ConnectionLost("cut"));
+    },
+  };
+  const link = { commands, epoch: "e", run: "r", offset: 5, number: 1 } as unknown as RedisLink;
+  const keeper = { link, drop() {} } as unknown as LinkKeeper;
+  const options = { historyCount: 1, historyAgeS: 1, idempotencyAgeS: 1, node: "n" };
+  const appender: Appender = new Appender({ clock, keeper, keys, ...options });
+  const batch = { drafts: [{ channel: "a", event: "message", data: "x" }] };
+  const refusal = await assertRejects(() => appender.append(batch), Refusal);
+  assertEquals([refusal.type, sent], ["unavailable", 1]);
+});
