@@ -1,4 +1,10 @@
-import { ConfigError, parseConfig } from "./lib/config/config.ts";
+import {
+  type Config,
+  ConfigError,
+  OPTIONS,
+  parseConfig,
+  type ParsedConfig,
+} from "./lib/config/config.ts";
 import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP, unknownCommand } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
@@ -8,10 +14,11 @@ import { helpText, problemsText } from "./lib/config/help.ts";
 import { type Log, print, printLine } from "./lib/observe/log.ts";
 import { ListenError } from "./lib/net/listener.ts";
 import { Server } from "./lib/server.ts";
+import { readSetup, WORKER, WorkersError } from "./lib/workers/command.ts";
 import { VERSION } from "./lib/version.ts";
 
 /** Why a server cannot start, each with a message that says it all. */
-const STARTING_ERRORS = [ConfigError, ListenError, StoreError];
+const STARTING_ERRORS = [ConfigError, ListenError, StoreError, WorkersError];
 
 /**
  * Within so many milliseconds a signal that comes again is the same one: a terminal gives Ctrl-C, and
@@ -24,6 +31,7 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   const command = COMMANDS.get(name);
   if (command === undefined) {
     if (name === "start") return await start(rest);
+    if (name === WORKER && rest.length > 0) return await work(rest);
     if (name === "" || name.startsWith("-")) return await start(Deno.args);
     print(unknownCommand(name), "stderr");
     Deno.exit(2);
@@ -38,10 +46,11 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   Deno.exit(code);
 }
 
+/** What has a port and stops: one server, or the parent of several. */
+type Running = Pick<Server, "renew" | "stop"> & { listen(): Promise<{ url: string }> };
+
 async function start(args: readonly string[]): Promise<void> {
-  // These two are the other commands'.
-  const { HARK_URL: _url, HARK_KEY: _key, ...env } = Deno.env.toObject();
-  const parsed = parseConfig(args, env);
+  const parsed = readOptions(args);
   if (parsed.kind === "help") {
     const parts = [helpText(parsed), COMMANDS_HELP, problemsText(parsed)];
     return print(parts.filter((part) => part !== "").join("\n\n"));
@@ -49,7 +58,7 @@ async function start(args: readonly string[]): Promise<void> {
   if (parsed.kind === "version") return print(`hark ${VERSION}`);
   const { config } = parsed;
   const log = openLog(config);
-  const server = new Server({ config, log });
+  const server = await create(config, log, args);
   const stop = stopper(server, log);
   // Before it listens, as an unexpected SIGHUP ends a process.
   renewOnSignal(server, stop);
@@ -60,8 +69,34 @@ async function start(args: readonly string[]): Promise<void> {
   log.info(`Hark is listening on ${url}`, { version: VERSION });
 }
 
+function readOptions(args: readonly string[]): ParsedConfig {
+  // These two are the other commands'.
+  const { HARK_URL: _url, HARK_KEY: _key, ...env } = Deno.env.toObject();
+  return parseConfig(args, env);
+}
+
+async function create(config: Config, log: Log, args: readonly string[]): Promise<Running> {
+  if (config.workers === OPTIONS.workers.default) return new Server({ config, log });
+  const { Parent, workersOf } = await import("./lib/workers/parent.ts");
+  // Where `auto` finds one core, there is nothing to share.
+  if (workersOf(config) === 1) return new Server({ config, log });
+  return new Parent({ config, log, program: { main: import.meta.url, args } });
+}
+
+/** Runs one process of several; the one that has started it says what it is to do. */
+async function work([setup, ...args]: readonly string[]): Promise<void> {
+  // A terminal gives its signals to every process.
+  for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
+    Deno.addSignalListener(signal, () => {});
+  }
+  const { runWorker } = await import("./lib/workers/worker.ts");
+  const parsed = readOptions(args);
+  if (parsed.kind !== "run") throw new TypeError("expected a server's options");
+  Deno.exit(await runWorker(readSetup(setup), parsed.config));
+}
+
 /** A store that is left open would look as after a crash, so one that cannot listen stops. */
-async function listen(server: Server): Promise<{ url: string }> {
+async function listen(server: Running): Promise<{ url: string }> {
   try {
     return await server.listen();
   } catch (error) {
@@ -71,7 +106,7 @@ async function listen(server: Server): Promise<{ url: string }> {
 }
 
 /** SIGHUP means to read files again, as from `systemctl reload`; or that the terminal was closed. */
-function renewOnSignal(server: Server, stop: (signal: Deno.Signal) => void): void {
+function renewOnSignal(server: Running, stop: (signal: Deno.Signal) => void): void {
   const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
   Deno.addSignalListener("SIGHUP", () => {
     if (terminals.some((stream) => !stream.isTerminal())) stop("SIGHUP");
@@ -80,7 +115,7 @@ function renewOnSignal(server: Server, stop: (signal: Deno.Signal) => void): voi
 }
 
 /** What stops the server and ends the process; at once if it is called again. */
-function stopper(server: Server, log: Log): (signal: Deno.Signal) => Promise<void> {
+function stopper(server: Running, log: Log): (signal: Deno.Signal) => Promise<void> {
   let first: { readonly signal: Deno.Signal; readonly at: number } | undefined;
   return async (signal) => {
     const at = systemClock.monotonic();

@@ -20,7 +20,7 @@ import { Batching } from "./hub/batching.ts";
 import { Access } from "./http/access.ts";
 import { ChannelsEndpoint } from "./api/channels.ts";
 import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
-import { type Protocol, readForwarded } from "./http/forwarded.ts";
+import { readForwarded } from "./http/forwarded.ts";
 import { Origins } from "./http/origin.ts";
 import { NodesEndpoint } from "./api/nodes.ts";
 import { StatusEndpoint, type Use } from "./api/status.ts";
@@ -32,10 +32,12 @@ import { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
 import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
 import { listen, type Listener } from "./net/listener.ts";
 import type { Log } from "./observe/log.ts";
+import { probeLoop } from "./observe/loop_probe.ts";
 import { readMemory } from "./observe/memory.ts";
 import { HarkMetrics } from "./observe/hark_metrics.ts";
 import { type Renewable, renewAll } from "./net/renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
+import type { Shared } from "./shared.ts";
 import { VERSION } from "./version.ts";
 import { Connections } from "./hub/connections.ts";
 import { Handshakes, isUpgrade } from "./protocols/websocket/transport.ts";
@@ -49,9 +51,10 @@ export interface ServerOptions {
   readonly clock?: Clock;
   /** By default `BOUNDS`; for tests. */
   readonly bounds?: Partial<Bounds>;
+  /** What it has in common with other processes; by default it is alone on its port. */
+  readonly shared?: Shared;
 }
 
-const LOOP_PROBE_MS = 1000;
 const EXPIRY_CHECK_MS = 1000;
 /** How long a client may take to answer that it leaves, or to read its last answer. */
 const LEAVE_MS = 2000;
@@ -75,6 +78,7 @@ export class Server {
   readonly #events: EventsEndpoint;
   readonly #socketio: SocketIoEndpoint;
   readonly #pipeline: Pipeline;
+  readonly #shared: Shared | undefined;
   readonly #loopProbe: Timer;
   readonly #expiryCheck: Timer | undefined;
   #listener: Listener | undefined;
@@ -82,12 +86,13 @@ export class Server {
 
   constructor(options: ServerOptions) {
     const { log = openLog(options.config), version = VERSION, clock = systemClock } = options;
+    const shared = this.#shared = options.shared;
     const config = this.#config = { ...options.config, ...BOUNDS, ...options.bounds };
     this.#log = log;
     this.#clock = clock;
     this.#name = config.node || randomId().slice(0, 8);
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
-    const journal = journalOf(config, clock);
+    const journal = shared?.journal ?? journalOf(config, clock);
     const broker = this.#broker = new LogBroker({ ...config, clock, journal });
     const connections = this.#connections = new Connections(clock, config, log, metrics);
     const hub = this.#hub = new Hub({
@@ -117,12 +122,13 @@ export class Server {
     const tokens = this.#tokens = takesTokens(config)
       ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
       : undefined;
+    const ownProtocol = config.tlsCert === "" ? undefined : "https";
     const origins = new Origins({
       isOpen: keys.isEmpty && tokens === undefined,
       isLocal: config.listen !== "" || isLoopback(config.host),
       origins: config.origins,
       publicHosts: config.publicHost,
-      protocolOf: (headers) => this.#protocolOf(headers),
+      protocolOf: (headers) => readForwarded(headers, config).protocol ?? ownProtocol,
     });
     const access = new Access({ ...config, keys, tokens, origins });
     const publisher = new Publisher({
@@ -140,7 +146,8 @@ export class Server {
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const batching = new Batching(clock);
     const sockets = { hub, view, connections, access, clock, handshakes };
-    this.#socketio = new SocketIoEndpoint({ ...config, ...sockets });
+    const sidPrefix = shared?.sidPrefix ?? "";
+    this.#socketio = new SocketIoEndpoint({ ...config, ...sockets, sidPrefix });
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, batching });
     const router = new Router(routesOf({
       publish: this.#publish,
@@ -173,7 +180,7 @@ export class Server {
       forwarding: config,
       pathOf: (path, request) => path === "/" && isUpgrade(request) ? WS_PATH : path,
     });
-    this.#loopProbe = this.#probeLoop();
+    this.#loopProbe = probeLoop(clock, (delayS) => metrics.eventLoopDelaySeconds.set(delayS));
     this.#expiryCheck = tokens && every(clock, EXPIRY_CHECK_MS, () => this.#hub.endExpired());
   }
 
@@ -189,7 +196,8 @@ export class Server {
     return this.#listener = await listen({
       config: this.#config,
       clock: this.#clock,
-      handle: (request, address) => this.#pipeline.handle(request, address),
+      reusePort: this.#shared !== undefined,
+      handle: (...came) => this.#shared?.relay(...came) ?? this.handle(...came),
       onError: ({ message }, address) => {
         this.#metrics.rejected.with("connection-failed").inc();
         this.#log.debug("connection failed", { address, error: message }, address);
@@ -200,6 +208,11 @@ export class Server {
       onFailure: (error) => this.#cannotListen(error),
       onMissing: (address, why) => this.#log.info("localhost lacks one", { address, why }),
     });
+  }
+
+  /** Answers a request of the client at `address` that has come by another way than the port. */
+  handle(request: Request, address: string): Promise<Response> {
+    return this.#pipeline.handle(request, address);
   }
 
   /**
@@ -266,12 +279,6 @@ export class Server {
     timer.cancel();
   }
 
-  /** How a request has reached the server; undefined if something before it may do its TLS. */
-  #protocolOf(headers: Headers): Protocol | undefined {
-    const { protocol } = readForwarded(headers, this.#config);
-    return protocol ?? (this.#config.tlsCert === "" ? undefined : "https");
-  }
-
   #state(version: string): NodeState {
     const { offset } = this.#broker.position;
     return { name: this.#name, version, address: "", sessions: this.#hub.size, offset };
@@ -286,15 +293,5 @@ export class Server {
       engineSessions,
       bodyBytes: this.#publish.bodyBytes + bodyBytes,
     };
-  }
-
-  /** Measures how late a timer is: what everything else waits too. */
-  #probeLoop(): Timer {
-    let dueAt = this.#clock.monotonic() + LOOP_PROBE_MS;
-    return every(this.#clock, LOOP_PROBE_MS, () => {
-      const now = this.#clock.monotonic();
-      this.#metrics.eventLoopDelaySeconds.set(Math.max(0, now - dueAt) / 1000);
-      dueAt = now + LOOP_PROBE_MS;
-    });
   }
 }

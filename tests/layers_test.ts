@@ -19,7 +19,8 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   net: MIDDLE,
   cli: ["protocols", "net", ...MIDDLE],
   server: ["api", "protocols", "net", ...MIDDLE],
-  main: ["cli", "server", "api", "protocols", "net", ...MIDDLE],
+  workers: ["server", "api", "protocols", "net", ...MIDDLE],
+  main: ["workers", "cli", "server", "api", "protocols", "net", ...MIDDLE],
 };
 
 /** Files that meet neither a socket nor the system. */

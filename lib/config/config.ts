@@ -131,6 +131,7 @@ function readOptions(args: readonly string[], env: Readonly<Record<string, strin
   checkTokens(config, sources, problems);
   checkListening(config, sources, problems);
   checkExposure(config, sources, problems);
+  checkWorkers(config, problems);
   return { config, sources, wrong, problems };
 }
 
@@ -254,6 +255,15 @@ function checkExposure(config: Config, sources: Sources, problems: string[]): vo
     `anyone who reaches ${config.host} could publish: set a key with --publish-key KEY, ` +
       "or mean it with --open",
   );
+}
+
+/** What workers cannot do is refused, whatever `auto` comes to on this machine. */
+function checkWorkers({ workers, listen, redis }: Config, problems: string[]): void {
+  if (workers === OPTIONS.workers.default) return;
+  if (listen !== "") problems.push("a Unix socket has one process: give --listen, or --workers");
+  if (redis !== "") {
+    problems.push("each process follows Redis by itself: give --redis, or --workers");
+  }
 }
 
 /** A text for an error: on one line, and not endless. */

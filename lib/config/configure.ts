@@ -15,6 +15,9 @@ export function configure(given: Partial<Config> = {}): Config {
   });
   const parsed = parseConfig(flags, {});
   if (parsed.kind !== "run") throw new TypeError("expected options, got a question");
+  if (parsed.config.workers !== OPTIONS.workers.default) {
+    throw new ConfigError(["a server that a program embeds is one process: leave out workers"]);
+  }
   return parsed.config;
 }
 

@@ -187,6 +187,13 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
     storeSync: choice("normal", ["normal", "full"], "MODE", "how hard the file is synced"),
   }),
   ...group("Cluster", {
+    workers: text(
+      "1",
+      "N",
+      "processes that share the port and the log; auto is one for each core",
+      "a number from 1 to 64, or auto",
+      (text) => text === "auto" || /^([1-9]|[1-5]\d|6[0-4])$/.test(text),
+    ),
     redis: {
       ...text(
         "",

@@ -44,6 +44,7 @@ export interface Config {
   readonly storeSync: "normal" | "full";
 
   // Cluster
+  readonly workers: string;
   readonly redis: string;
   readonly redisName: string;
   readonly node: string;

@@ -25,6 +25,8 @@ export interface Listener {
 export interface ListenerOptions {
   readonly config: Config & { readonly handshakeTimeoutMs: number };
   readonly clock: Clock;
+  /** Other processes listen there as well. */
+  readonly reusePort?: boolean;
   /** Answers a request that comes from an address, which is `unix` behind a Unix socket. */
   readonly handle: (request: Request, address: string) => Response | Promise<Response>;
   /** A connection failed before a request could be made of it. */
@@ -56,14 +58,38 @@ const onListen = () => {};
 
 /** Listens as configured. Throws a `ListenError`. */
 export async function listen(options: ListenerOptions): Promise<Listener> {
-  const { listen, tlsCert, host, port } = options.config;
+  const { listen, tlsCert } = options.config;
   try {
     if (listen !== "") return await listenUnix(listen.replace("unix:", ""), options);
     return tlsCert === "" ? await listenTcp(options) : await listenTls(options);
   } catch (error) {
-    if (error instanceof CertificateError) throw new ListenError(error.message);
-    const where = listen === "" ? `${host}, port ${port}` : listen;
-    throw new ListenError(`Cannot listen on ${where}: ${(error as Error).message}`);
+    throw listenError(options.config, error as Error);
+  }
+}
+
+function listenError({ listen, host, port }: Config, error: Error): ListenError {
+  if (error instanceof CertificateError) return new ListenError(error.message);
+  const where = listen === "" ? `${host}, port ${port}` : listen;
+  return new ListenError(`Cannot listen on ${where}: ${error.message}`);
+}
+
+/**
+ * The port that processes can listen on together, once it is seen that nobody else does: two programs
+ * that reuse a port would share its clients, and not know. Throws a `ListenError`.
+ */
+export async function reservePort(config: Config): Promise<number> {
+  const { host: hostname, port, tlsCert, tlsKey } = config;
+  try {
+    if (tlsCert !== "") (await import("./tls.ts")).readCredentials(tlsCert, tlsKey);
+    const open = (address: ListenAddress): Listening => {
+      const listener = Deno.listen(address);
+      return { port: listener.addr.port, close: () => listener.close() };
+    };
+    const listening = await listenOnAll({ hostname, port }, open, () => {});
+    for (const { close } of listening) await close();
+    return listening[0].port;
+  } catch (error) {
+    throw listenError(config, error as Error);
   }
 }
 
@@ -85,7 +111,7 @@ async function listenTcp(options: ListenerOptions): Promise<Listener> {
 /** Answers HTTP on a TCP port; once it has one of its own, it keeps that. */
 function serveTcp(
   { hostname, port }: ListenAddress,
-  { clock, onFailure }: ListenerOptions,
+  { clock, onFailure, reusePort = false }: ListenerOptions,
   handle: (request: Request, from: Deno.NetAddr) => Response | Promise<Response>,
 ): Listening {
   const server = new LastingServer<Deno.NetAddr>({
@@ -93,7 +119,7 @@ function serveTcp(
     onFailure,
     serve: (last) =>
       Deno.serve(
-        { hostname, port: last?.port ?? port, tcpBacklog: TCP_BACKLOG, onListen },
+        { hostname, port: last?.port ?? port, tcpBacklog: TCP_BACKLOG, reusePort, onListen },
         (request, { remoteAddr }) => handle(request, remoteAddr),
       ),
   });
@@ -105,7 +131,8 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
   const { readCredentials, TlsFront } = await import("./tls.ts");
   const { host, tlsCert, tlsKey } = options.config;
   const credentials = readCredentials(tlsCert, tlsKey);
-  const server = serveTcp({ hostname: LOOPBACK, port: 0 }, options, (request, from) => {
+  const inner = { ...options, reusePort: false };
+  const server = serveTcp({ hostname: LOOPBACK, port: 0 }, inner, (request, from) => {
     const address = front.addressOf(from);
     if (address !== undefined) return options.handle(request, address);
     return problem(421, "misdirected", "This port is the server's own: use the one it names");
@@ -120,7 +147,10 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
   let port: number;
   try {
     const address = { hostname: host, port: options.config.port };
-    const open = (address: ListenAddress) => front.listen({ ...address, tcpBacklog: TCP_BACKLOG });
+    const { reusePort = false } = options;
+    const open = (address: ListenAddress) => {
+      return front.listen({ ...address, tcpBacklog: TCP_BACKLOG, reusePort });
+    };
     [{ port }] = await listenOnAll(address, open, options.onMissing);
   } catch (error) {
     await server.close();

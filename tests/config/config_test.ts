@@ -136,6 +136,10 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
     wrong: ["h", "http://h", "redis://", "redis://h:0", "redis+sentinel://a,b"],
   },
   node: { right: { "": "", "a.B_1:c-d": "a.B_1:c-d" }, wrong: ["a b", "é", "a".repeat(65)] },
+  workers: {
+    right: { "1": "1", "9": "9", "64": "64", auto: "auto" },
+    wrong: ["", "0", "65", "100", "1.5", "-1", "all"],
+  },
   redisName: { right: { "shop-1": "shop-1" }, wrong: ["", "{a}", "a b", "a".repeat(65)] },
 };
 
@@ -483,4 +487,15 @@ Deno.test("parseConfig() reads every option for the help too, and what is wrong 
   assertEquals([wrong.config.drainS, wrong.sources.drainS, wrong.config.port], [5, "flag", 80]);
   assertEquals(wrong.problems.length, 3);
   assertEquals(help(["--version"]).problems, []);
+});
+
+Deno.test("what workers cannot do is refused, and why is said", () => {
+  for (const workers of ["2", "auto"]) {
+    const args = ["--workers", workers, "--listen", "unix:/run/a", "--redis", "redis://h"];
+    assertEquals(problems(args), [
+      "a Unix socket has one process: give --listen, or --workers",
+      "each process follows Redis by itself: give --redis, or --workers",
+    ]);
+  }
+  assertEquals(parseConfig(["--workers", "1", "--redis", "redis://h"], {}).kind, "run");
 });

@@ -28,6 +28,7 @@ Deno.test("configure() refuses what the command line does", () => {
     [{ port: 65_536 }, ['--port: expected an integer from 0 to 65535, got "65536"']],
     [{ port: NaN }, ['--port: expected an integer from 0 to 65535, got "NaN"']],
     [{ prot: 80 } as object, ['unknown option "prot"']],
+    [{ workers: "2" }, ["a server that a program embeds is one process: leave out workers"]],
     [{ toString: 1 } as object, ['unknown option "toString"']],
     [{ host: "0.0.0.0" }, [
       "anyone who reaches 0.0.0.0 could publish: set a key with --publish-key KEY, or mean it with --open",

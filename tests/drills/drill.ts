@@ -5,26 +5,40 @@ import { type Follower, type Kind, makeFollower, RESUMING } from "./followers.ts
 import { Ledger, readId } from "./ledger.ts";
 import { Flood } from "./publishers.ts";
 
+/** Where publishers and followers of a drill find its nodes. */
+export interface Place {
+  readonly ports: readonly number[];
+}
+
 /** What a drill came to, by name. */
 export type Figures = Readonly<Record<string, number>>;
 
-/** A drill: what runs, and what happens to it. */
-export interface DrillOptions {
-  readonly cluster: ClusterOptions;
+/** Who is in a drill, and what happens to them. */
+export interface CrowdOptions {
   /** How many of each kind there are. */
   readonly followers: Partial<Record<Kind, number>>;
   readonly publishers?: number;
   readonly pauseMs?: number;
   readonly answerMs?: number;
   /** What happens while all of them publish. */
-  readonly meanwhile: (scene: Scene) => Promise<void>;
+  readonly meanwhile: (crowd: Crowd) => Promise<void>;
   /** Nothing is disturbed: nobody may lose anything, whoever they are. */
   readonly isCalm?: boolean;
 }
 
+/** A drill on a cluster. */
+export interface DrillOptions extends Omit<CrowdOptions, "meanwhile"> {
+  readonly cluster: ClusterOptions;
+  readonly meanwhile: (scene: Scene) => Promise<void>;
+}
+
 /** What a drill can disturb. */
-export interface Scene {
+export interface Scene extends Crowd {
   readonly cluster: Cluster;
+}
+
+/** Who is in a drill. */
+export interface Crowd {
   readonly flood: Flood;
   readonly ledger: Ledger;
   readonly followers: readonly Follower[];
@@ -36,8 +50,16 @@ const ENDED_MS = 60_000;
 /** Runs a drill. Throws unless everybody got everything once and in one order, or was told of a gap. */
 export async function drill(options: DrillOptions): Promise<Figures> {
   await using cluster = await Cluster.start(options.cluster);
+  return await drillAt(cluster, {
+    ...options,
+    meanwhile: (crowd) => options.meanwhile({ ...crowd, cluster }),
+  });
+}
+
+/** Runs a drill as `drill()` does, at a place that is there. */
+export async function drillAt(place: Place, options: CrowdOptions): Promise<Figures> {
   const ledger = new Ledger();
-  const ports = () => cluster.ports;
+  const ports = () => place.ports;
   const followers = Object.entries(options.followers).flatMap(([kind, count]) =>
     Array.from({ length: count }, (_, at) => makeFollower(kind as Kind, ledger, ports, at))
   );
@@ -46,7 +68,7 @@ export async function drill(options: DrillOptions): Promise<Figures> {
   const { publishers = 8, pauseMs = 10, answerMs = 15_000 } = options;
   const flood = new Flood({ ledger, ports, publishers, pauseMs, answerMs });
   try {
-    await options.meanwhile({ cluster, flood, ledger, followers });
+    await options.meanwhile({ flood, ledger, followers });
     await flood.stop();
     await untilAllHave(followers, flood);
   } finally {

@@ -73,6 +73,7 @@ function engineServer(
 ): EngineServer {
   const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000, timeoutMs: 30_000 });
   return new EngineServer({
+    sidPrefix: "",
     clock: systemClock,
     pingIntervalMs: 300,
     pingTimeoutMs,

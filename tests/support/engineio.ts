@@ -78,6 +78,7 @@ export class EngineHost implements AsyncDisposable {
     const bodies = new BodyReader({ clock, bytesMax: 10_000_000, timeoutMs: 30_000 });
     this.server = new EngineServer({
       clock,
+      sidPrefix: "",
       pingIntervalMs: 25_000,
       pingTimeoutMs: 20_000,
       upgradeTimeoutMs: 10_000,

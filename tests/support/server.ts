@@ -180,6 +180,7 @@ export function command(args: readonly string[], env: Record<string, string> = {
     "--allow-env",
     "--allow-read",
     "--allow-write",
+    "--allow-run",
   ];
   return new Deno.Command(Deno.execPath(), {
     args: ["run", "--quiet", ...permissions, main, ...args],

@@ -1,4 +1,5 @@
 import type { EngineCodec } from "./codec.ts";
+import { randomId } from "../../core/random.ts";
 import { engineio2, engineio3 } from "./codec3.ts";
 import { engineio4 } from "./codec4.ts";
 import { because, DISCONNECTS } from "../../core/errors.ts";
@@ -29,6 +30,8 @@ export const HANDSHAKES_MAX = 2000;
 /** What an Engine.IO server needs, and the bounds it keeps. */
 export interface EngineServerOptions extends EngineLimits, NewcomerLimits {
   readonly handshakes: Handshakes;
+  /** What every sid begins with. */
+  readonly sidPrefix: string;
   /** Admits a connection, or throws a `Refusal`. */
   readonly admit: (address: string) => Connection;
   /** A session has begun; MUST set its `events` before it returns. */
@@ -174,6 +177,7 @@ export class EngineServer {
 
   #begin(handshake: EngineHandshake, carrier: Polls | Socket): EngineSession {
     const session = new EngineSession({
+      id: this.#options.sidPrefix + randomId(),
       codec: CODECS.get(handshake.query.get("EIO"))!,
       handshake,
       limits: this.#options,

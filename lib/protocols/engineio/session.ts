@@ -1,7 +1,6 @@
 import { type Bytes, type Decoded, type EngineCodec, failure, type Packet } from "./codec.ts";
 import { type Disconnect, DISCONNECTS, invitesBack, Refusal } from "../../core/errors.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
-import { randomId } from "../../core/random.ts";
 import type { Connection } from "../../hub/connections.ts";
 import type { Goodbye } from "./goodbyes.ts";
 import { closeHeard, type EngineHandshake, type EngineLimits, openPacket } from "./handshake.ts";
@@ -29,6 +28,7 @@ export interface EngineEvents {
 
 /** What a session is made of. */
 export interface EngineSessionParts {
+  readonly id: string;
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
   readonly limits: EngineLimits;
@@ -46,7 +46,7 @@ const NORMAL = { code: 1000, reason: "" };
 
 /** One Engine.IO session: on polling, on WebSocket, or on its way from one to the other. */
 export class EngineSession implements SocketHandler {
-  readonly id: string = randomId();
+  readonly id: string;
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
   /** MUST be set in `onConnection()`. */
@@ -65,7 +65,8 @@ export class EngineSession implements SocketHandler {
   #closing: Disconnect | undefined;
   #closed = false;
 
-  constructor({ codec, handshake, limits, heartbeats, carrier, onEnd }: EngineSessionParts) {
+  constructor({ id, codec, handshake, limits, heartbeats, carrier, onEnd }: EngineSessionParts) {
+    this.id = id;
     this.codec = codec;
     this.handshake = handshake;
     this.#limits = limits;

@@ -36,6 +36,8 @@ export interface SocketIoOptions extends EngineLimits {
   /** Seconds from ping to ping. */
   readonly heartbeatS: number;
   readonly connectTimeoutMs: number;
+  /** What every sid begins with. */
+  readonly sidPrefix: string;
   /** Milliseconds that the body of a post may take. */
   readonly bodyTimeoutMs: number;
   readonly namespacesMax: number;

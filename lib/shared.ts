@@ -1,0 +1,11 @@
+import type { Journal } from "./broker/journal.ts";
+
+/** What servers have that are several processes on one port. */
+export interface Shared {
+  /** The log of all. */
+  readonly journal: Journal;
+  /** What the sids of this one begin with, by which `relay` knows them. */
+  readonly sidPrefix: string;
+  /** Has another process answer what is not for this one; undefined if it is. */
+  readonly relay: (request: Request, address: string) => Promise<Response> | undefined;
+}

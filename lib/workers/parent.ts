@@ -1,0 +1,120 @@
+import { BOUNDS } from "../bounds.ts";
+import type { Sink } from "../broker/broker.ts";
+import { journalOf } from "../broker/journals.ts";
+import { LogKeeper } from "../broker/link/keeper.ts";
+import type { Config } from "../config/config.ts";
+import { systemClock } from "../core/clock.ts";
+import { reservePort } from "../net/listener.ts";
+import type { Log } from "../observe/log.ts";
+import {
+  checkPermissions,
+  logSocket,
+  type Program,
+  workerCommand,
+  WorkersError,
+  type WorkerSetup,
+} from "./command.ts";
+import { WorkerProcess } from "./worker_process.ts";
+
+/** What a server of several processes is made of. */
+export interface ParentOptions {
+  readonly config: Config;
+  readonly log: Log;
+  readonly program: Program;
+}
+
+/** How long a worker may take to stop, besides the time that its clients have to leave. */
+const STOP_MS = 10_000;
+
+/** Workers tell what becomes of the log. */
+const NOBODY: Sink = { deliver() {}, reset() {}, health() {} };
+
+/** How many workers `--workers` means on this machine. */
+export function workersOf({ workers }: Config): number {
+  // What the process may use of the machine: it knows of cgroups and of affinity.
+  return workers === "auto" ? navigator.hardwareConcurrency : Number(workers);
+}
+
+/**
+ * A server of several processes: this one keeps the log and starts the others, which share the port and
+ * serve the clients. To whoever runs it, it is as a `Server` is.
+ */
+export class Parent {
+  readonly #options: ParentOptions;
+  readonly #keeper: LogKeeper;
+  readonly #folder: string;
+  readonly #workers: WorkerProcess[] = [];
+  #url = "";
+  #isStopping = false;
+
+  /** Throws a `WorkersError` if it may not start processes. */
+  constructor(options: ParentOptions) {
+    const { config, log } = this.#options = options;
+    checkPermissions();
+    // Nobody but this user can look into it.
+    this.#folder = Deno.makeTempDirSync({ prefix: "hark-" });
+    this.#keeper = new LogKeeper({
+      ...BOUNDS,
+      ...config,
+      clock: systemClock,
+      journal: journalOf(config, systemClock),
+      path: logSocket({ folder: this.#folder }),
+      onError: (error) => log.error("keeping the log failed", { error: String(error) }),
+    });
+  }
+
+  /** Starts the workers, and returns where they listen. Throws as `Server.listen()` does. */
+  async listen(): Promise<{ url: string }> {
+    const { config, log } = this.#options;
+    const count = workersOf(config);
+    const port = await reservePort(config);
+    await this.#keeper.start(NOBODY);
+    this.#keeper.answer("ready", (_node, [index, url]) => this.#ready(Number(index), String(url)));
+    for (let index = 1; index <= count; index++) {
+      this.#workers.push(this.#worker({ index, folder: this.#folder, port }));
+    }
+    const [first, ...others] = this.#workers;
+    try {
+      // What is wrong is said once, not by each of them.
+      await first!.start();
+      await Promise.all(others.map((worker) => worker.start()));
+    } catch (error) {
+      throw new WorkersError(`Cannot start: ${(error as Error).message}`);
+    }
+    log.info("workers share the port", { workers: count });
+    return { url: this.#url };
+  }
+
+  /** Has every worker read again what may have changed in files. */
+  async renew(): Promise<void> {
+    await Promise.all(this.#workers.map((worker) => worker.tell("renew")));
+  }
+
+  /** Stops all workers, each as a `Server` stops, and closes the log. */
+  async stop(): Promise<void> {
+    if (this.#isStopping) return;
+    this.#isStopping = true;
+    const timeoutMs = this.#options.config.drainS * 1000 + STOP_MS;
+    await Promise.all(this.#workers.map((worker) => worker.stop(timeoutMs)));
+    await this.#keeper.close();
+    await Deno.remove(this.#folder, { recursive: true });
+  }
+
+  #worker(setup: WorkerSetup): WorkerProcess {
+    const { log, program } = this.#options;
+    return new WorkerProcess({
+      index: setup.index,
+      clock: systemClock,
+      log,
+      spawn: () => workerCommand(setup, program).spawn(),
+    });
+  }
+
+  #ready(index: number, url: string): null {
+    this.#url = url;
+    const worker = this.#workers[index - 1];
+    worker?.ready();
+    this.#options.log.info("worker started", { worker: index, pid: worker?.pid });
+    return null;
+  }
+}

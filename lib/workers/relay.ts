@@ -1,0 +1,100 @@
+import { handshakeFault, isUpgrade } from "../protocols/websocket/transport.ts";
+import { workerSocket } from "./command.ts";
+import { relaySocket } from "./relayed_socket.ts";
+
+/** Carries the client's address to the worker that answers; only the workers' own sockets read it. */
+const ADDRESS_HEADER = "hark-client-address";
+/** A request's own, which do not travel (RFC 9110 section 7.6.1), and what the next one makes anew. */
+const OWN_HEADERS = ["connection", "keep-alive", "upgrade", "transfer-encoding", "host"];
+const SOCKET_HEADERS = /^sec-websocket-/;
+
+/** What relaying needs. */
+export interface RelayOptions {
+  readonly index: number;
+  readonly folder: string;
+  /** Unsent bytes before the client of a relayed WebSocket is too slow. */
+  readonly outboundBytesMax: number;
+}
+
+/** What the sids of a worker begin with. */
+export function sidPrefix(index: number): string {
+  return `${index}~`;
+}
+
+/** The client's address as another worker has passed it on. */
+export function relayedAddress({ headers }: Request): string {
+  return headers.get(ADDRESS_HEADER) ?? "unix";
+}
+
+/** Hands requests whose sid is another worker's to that one. */
+export class Relay {
+  readonly #options: RelayOptions;
+  readonly #clients = new Map<number, Deno.HttpClient>();
+
+  constructor(options: RelayOptions) {
+    this.#options = options;
+  }
+
+  /** Has the worker answer whose sid the request has; undefined if it has none, or this one's. */
+  handle(request: Request, address: string): Promise<Response> | undefined {
+    const owner = ownerOf(request.url);
+    if (owner === undefined || owner === this.#options.index) return undefined;
+    return this.#relay(request, address, owner);
+  }
+
+  /** Lets go of connections to other workers. */
+  close(): void {
+    for (const client of this.#clients.values()) client.close();
+    this.#clients.clear();
+  }
+
+  async #relay(request: Request, address: string, owner: number): Promise<Response> {
+    const { method, body, signal } = request;
+    const url = new URL(request.url);
+    url.protocol = "http:";
+    const headers = new Headers(request.headers);
+    headers.set(ADDRESS_HEADER, address);
+    const client = this.#client(owner);
+    try {
+      if (isUpgrade(request) && handshakeFault(request) === undefined) {
+        for (const name of [...headers.keys()]) if (SOCKET_HEADERS.test(name)) headers.delete(name);
+        for (const name of OWN_HEADERS) headers.delete(name);
+        url.protocol = "ws:";
+        const { outboundBytesMax } = this.#options;
+        return await relaySocket(request, { url, client, headers, outboundBytesMax });
+      }
+      for (const name of OWN_HEADERS) headers.delete(name);
+      // The answer is passed on as it is, and encoded for the client only once.
+      headers.set("accept-encoding", "identity");
+      const init = { method, headers, body, signal, client, redirect: "manual" } as const;
+      const { status, headers: answered, body: answer } = await fetch(url, init);
+      return new Response(answer, { status, headers: answered });
+    } catch {
+      return unknownSid();
+    }
+  }
+
+  #client(owner: number): Deno.HttpClient {
+    let client = this.#clients.get(owner);
+    if (client === undefined) {
+      const path = workerSocket(this.#options, owner);
+      client = Deno.createHttpClient({
+        proxy: { transport: "unix", path },
+        poolIdleTimeout: 30_000,
+      });
+      this.#clients.set(owner, client);
+    }
+    return client;
+  }
+}
+
+/** The worker that a URL's sid names. */
+function ownerOf(url: string): number | undefined {
+  const [, index] = /[?&]sid=(\d{1,2})~/.exec(url) ?? [];
+  return index === undefined ? undefined : Number(index);
+}
+
+/** As Engine.IO says it: the worker is gone with its sessions, and the client begins anew. */
+function unknownSid(): Response {
+  return Response.json({ code: 1, message: "Session ID unknown" }, { status: 400 });
+}

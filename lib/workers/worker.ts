@@ -1,0 +1,70 @@
+import { LinkJournal } from "../broker/link/journal.ts";
+import type { Config } from "../config/config.ts";
+import { openLog } from "../config/configure.ts";
+import { systemClock } from "../core/clock.ts";
+import { LastingServer } from "../net/resilient_server.ts";
+import type { Log } from "../observe/log.ts";
+import { Server } from "../server.ts";
+import { logSocket, type WorkerSetup, workerSocket } from "./command.ts";
+import { Relay, relayedAddress, sidPrefix } from "./relay.ts";
+
+/** The process that has started this one is gone: its clients come back to others. */
+const ABANDONED = 1;
+
+/**
+ * Runs one of several processes on a port until the one that has started it says that it is to stop, or
+ * is gone. Resolves to the exit code. Throws what `Server.listen()` throws.
+ */
+export async function runWorker(setup: WorkerSetup, options: Config): Promise<number> {
+  const { index, port } = setup;
+  const node = options.node === "" ? `worker-${index}` : `${options.node}.${index}`;
+  const config = { ...options, node, port };
+  const log = openLog(config);
+  const journal = new LinkJournal(logSocket(setup));
+  const relay = new Relay({ ...config, ...setup });
+  const server = new Server({
+    config,
+    log,
+    shared: {
+      journal,
+      sidPrefix: sidPrefix(index),
+      relay: (request, address) => relay.handle(request, address),
+    },
+  });
+  const { url } = await server.listen();
+  const inner = await serveRelayed(server, workerSocket(setup, index), log);
+  await journal.call("ready", index, url);
+  const isToStop = await obey(server);
+  if (!isToStop) return ABANDONED;
+  await server.stop();
+  await inner.close();
+  relay.close();
+  return 0;
+}
+
+/** Answers what has come to other workers. */
+async function serveRelayed(server: Server, path: string, log: Log): Promise<{ close(): unknown }> {
+  await Deno.remove(path).catch((error) => {
+    if (!(error instanceof Deno.errors.NotFound)) throw error;
+  });
+  return new LastingServer<Deno.UnixAddr>({
+    clock: systemClock,
+    onFailure: ({ message }) => log.warn("cannot listen for a moment", { error: message }),
+    serve: () => {
+      return Deno.serve({ path, onListen: () => {} }, (request) => {
+        return server.handle(request, relayedAddress(request));
+      });
+    },
+  });
+}
+
+/** Does what stdin says. Resolves to true if that is to stop, to false if nobody is there any more. */
+async function obey(server: Server): Promise<boolean> {
+  for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
+    for (const line of text.split("\n")) {
+      if (line === "stop") return true;
+      if (line === "renew") await server.renew();
+    }
+  }
+  return false;
+}

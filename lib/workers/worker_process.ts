@@ -1,0 +1,102 @@
+import type { Clock, Timer } from "../core/clock.ts";
+import type { Log } from "../observe/log.ts";
+
+/** What running a worker needs. */
+export interface WorkerProcessOptions {
+  /** 1 or more. */
+  readonly index: number;
+  readonly clock: Clock;
+  readonly log: Log;
+  /** Starts the process. */
+  readonly spawn: () => Deno.ChildProcess;
+}
+
+/** How a worker has ended. */
+export type WorkerStatus = Pick<Deno.CommandStatus, "code" | "signal">;
+
+/** Pauses before a worker that has died is started again: each the double of the one before. */
+export const RESTART_MIN_MS = 100;
+export const RESTART_MAX_MS = 10_000;
+/** One that has run for so long has nothing to do with the one before it. */
+const STEADY_MS = 10_000;
+
+/** One worker, in one process after the other: it is started again when it dies, until it is to stop. */
+export class WorkerProcess {
+  readonly #options: WorkerProcessOptions;
+  readonly #first = Promise.withResolvers<void>();
+  #process: Deno.ChildProcess | undefined;
+  #stdin: WritableStreamDefaultWriter<Uint8Array> | undefined;
+  #startedAt = 0;
+  #pauseMs = RESTART_MIN_MS;
+  #restart: Timer | undefined;
+  #isReady = false;
+  #isStopping = false;
+
+  constructor(options: WorkerProcessOptions) {
+    this.#options = options;
+  }
+
+  /** The process's id, if there is a process. */
+  get pid(): number | undefined {
+    return this.#process?.pid;
+  }
+
+  /** Starts it. Resolves once it is ready, and rejects if it dies before that. */
+  start(): Promise<void> {
+    this.#spawn();
+    return this.#first.promise;
+  }
+
+  /** It takes clients. */
+  ready(): void {
+    this.#isReady = true;
+    this.#first.resolve();
+  }
+
+  /** Has it do something. */
+  async tell(line: "renew" | "stop"): Promise<void> {
+    try {
+      await this.#stdin?.write(new TextEncoder().encode(`${line}\n`));
+    } catch (error) {
+      // It has died meanwhile, which its status says.
+      if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
+    }
+  }
+
+  /** Stops it. Resolves once it is gone; after `timeoutMs` it is killed. */
+  async stop(timeoutMs: number): Promise<void> {
+    this.#isStopping = true;
+    this.#restart?.cancel();
+    const process = this.#process;
+    if (process === undefined) return;
+    const late = this.#options.clock.after(timeoutMs, () => process.kill("SIGKILL"));
+    await this.tell("stop");
+    await process.status;
+    late.cancel();
+  }
+
+  async #spawn(): Promise<void> {
+    const { clock, spawn } = this.#options;
+    const process = this.#process = spawn();
+    this.#stdin = process.stdin.getWriter();
+    this.#startedAt = clock.monotonic();
+    const status = await process.status;
+    this.#process = undefined;
+    this.#stdin.close().catch(() => {}); // Nobody reads it any more.
+    this.#ended(status);
+  }
+
+  #ended({ code, signal }: WorkerStatus): void {
+    if (this.#isStopping) return;
+    const { clock, log, index } = this.#options;
+    if (!this.#isReady) {
+      this.#first.reject(new Error(`worker ${index} ended with code ${code}`));
+      return;
+    }
+    if (clock.monotonic() - this.#startedAt >= STEADY_MS) this.#pauseMs = RESTART_MIN_MS;
+    const afterMs = this.#pauseMs;
+    log.error("worker died", { worker: index, code, signal: signal ?? undefined, afterMs });
+    this.#pauseMs = Math.min(RESTART_MAX_MS, 2 * afterMs);
+    this.#restart = clock.after(afterMs, () => this.#spawn());
+  }
+}

@@ -1,0 +1,38 @@
+import { deadline } from "./deadline.ts";
+import { ChildServer, command, readLines } from "./server.ts";
+
+/** A server of several processes. */
+export class WorkersServer extends ChildServer {
+  /** The id of the process of each worker, the first one's first. */
+  readonly pids: readonly number[];
+
+  constructor(pids: readonly number[], ...rest: ConstructorParameters<typeof ChildServer>) {
+    super(...rest);
+    this.pids = pids;
+  }
+
+  /** All workers are found at one port. */
+  get ports(): readonly number[] {
+    return [this.port];
+  }
+}
+
+/** Starts a server of `count` processes on a free port. */
+export async function startWorkers(
+  count: number,
+  args: readonly string[] = [],
+  env: Record<string, string> = {},
+): Promise<WorkersServer> {
+  const all = ["--port", "0", "--workers", String(count), ...args];
+  const process = command(all, env).spawn();
+  const stdout = readLines(process.stdout);
+  const stderr = readLines(process.stderr);
+  const pids: number[] = [];
+  for (;;) {
+    const line = await deadline(stdout.next(), 30_000);
+    const [, worker, pid] = /worker started worker=(\d+) pid=(\d+)/.exec(line) ?? [];
+    if (pid !== undefined) pids[Number(worker) - 1] = Number(pid);
+    const [, port] = /listening on https?:\/\/\S*:(\d+)/.exec(line) ?? [];
+    if (port !== undefined) return new WorkersServer(pids, process, Number(port), stdout, stderr);
+  }
+}

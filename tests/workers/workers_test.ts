@@ -1,0 +1,126 @@
+import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
+import { drillAt } from "../drills/drill.ts";
+import { pause } from "../drills/publishers.ts";
+import { TemporaryFolder } from "../support/certificates.ts";
+import { deadline, eventually } from "../support/deadline.ts";
+import { command } from "../support/server.ts";
+import { startWorkers } from "../support/workers.ts";
+
+const ALL = { hark: 4, sse: 4, plain: 2, socketio4: 2, socketio2: 2 };
+const WARM_UP_MS = 300;
+
+Deno.test("nobody loses or doubles anything: 3 workers, and publications over all of them", async () => {
+  await using server = await startWorkers(3);
+  await drillAt(server, {
+    followers: ALL,
+    publishers: 24,
+    pauseMs: 0,
+    isCalm: true,
+    meanwhile: ({ flood }) => flood.count(1000),
+  });
+});
+
+Deno.test("nobody loses or doubles anything: kill -9 of a worker, which is started again", async () => {
+  await using server = await startWorkers(3);
+  await drillAt(server, {
+    followers: ALL,
+    answerMs: 3000,
+    async meanwhile() {
+      await pause(WARM_UP_MS);
+      Deno.kill(server.pids[1]!, "SIGKILL");
+      const line = await server.stdout.find((line) => line.includes("worker started"));
+      assertMatch(line, / worker=2 pid=\d+$/);
+      assertNotEquals(Number(/pid=(\d+)/.exec(line)![1]), server.pids[1]);
+      await pause(WARM_UP_MS);
+    },
+  });
+  assertMatch(
+    await server.stderr.find((line) => line.includes("died")),
+    / error worker died worker=2 code=137 signal=SIGKILL afterMs=100$/,
+  );
+});
+
+Deno.test("a store outlives kill -9 of the parent, whose workers end", async () => {
+  await using folder = new TemporaryFolder();
+  const args = ["--store", `${folder.path}/log.db`];
+  const ids: string[] = [];
+  {
+    await using server = await startWorkers(2, args);
+    for (let n = 0; n < 50; n++) ids.push(await server.publish("a", `${n}`));
+    server.kill("SIGKILL");
+    await server.status;
+    await eventually(() => isListening(server.port), (listening) => !listening);
+  }
+  await using server = await startWorkers(2, args);
+  const { body } = await server.fetch("/channels/a?limit=1000");
+  const { publications } = JSON.parse(body) as { publications: { id: string }[] };
+  assertEquals(publications.map(({ id }) => id), ids);
+});
+
+Deno.test("a port in use is an error, also if workers share it", async () => {
+  await using server = await startWorkers(2);
+  for (const workers of ["2", "1"]) {
+    const args = ["--workers", workers, "--port", `${server.port}`];
+    const { code, stderr } = await deadline(command(args).output());
+    assertMatch(new TextDecoder().decode(stderr), /^Cannot listen on localhost, port \d+: /);
+    assertEquals(code, 1);
+  }
+});
+
+Deno.test("SIGTERM stops all workers once their clients have left", async () => {
+  await using server = await startWorkers(2, ["--drain-s", "1"]);
+  const sockets = await Promise.all(Array.from({ length: 8 }, async () => {
+    const socket = new WebSocket(server.socketUrl());
+    await new Promise((resolve) => socket.onopen = resolve);
+    return socket;
+  }));
+  const codes = sockets.map((socket) =>
+    new Promise((resolve) => socket.onclose = ({ code }) => resolve(code))
+  );
+  server.kill("SIGTERM");
+  assertEquals(await deadline(Promise.all(codes)), Array(8).fill(1001));
+  assertEquals((await deadline(server.status)).code, 0);
+  assertEquals(await isListening(server.port), false);
+  assertEquals(await server.stderr.rest(), []);
+});
+
+Deno.test("SIGHUP has every worker read its files again", async () => {
+  await using server = await startWorkers(2);
+  server.kill("SIGHUP");
+  const find = () => server.stdout.find((line) => line.includes("nothing to read again"));
+  const lines = [await find(), await find()];
+  const workers = lines.map((line) => /node=worker-(\d)/.exec(line)?.[1]).sort();
+  assertEquals(workers, ["1", "2"]);
+});
+
+Deno.test("all workers count and list the sessions of all", async () => {
+  await using server = await startWorkers(3);
+  const sockets = Array.from({ length: 12 }, () => new WebSocket(server.socketUrl()));
+  try {
+    await eventually(
+      async () => (await server.fetch("/count")).body,
+      (body) => body === '{"count":12}',
+    );
+    const { nodes } = JSON.parse((await server.fetch("/nodes")).body);
+    const names = (nodes as { name: string }[]).map(({ name }) => name).sort();
+    assertEquals(names, ["worker-1", "worker-2", "worker-3"]);
+    const { sessions } = JSON.parse((await server.fetch("/sessions")).body);
+    assertEquals(sessions.length, 12);
+  } finally {
+    await Promise.all(sockets.map((socket) => {
+      const closed = new Promise((resolve) => socket.onclose = resolve);
+      socket.close();
+      return closed;
+    }));
+  }
+});
+
+async function isListening(port: number): Promise<boolean> {
+  try {
+    (await Deno.connect({ hostname: "127.0.0.1", port })).close();
+    return true;
+  } catch (error) {
+    if (error instanceof Deno.errors.ConnectionRefused) return false;
+    throw error;
+  }
+}
