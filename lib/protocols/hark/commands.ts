@@ -8,6 +8,7 @@ import type { ClusterView } from "../../cluster/view.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Publisher } from "../../broker/publisher.ts";
 import type { Session } from "../../hub/session.ts";
+import { WaitingCommands } from "../../hub/waiting.ts";
 
 /** What a client's commands need. */
 export interface CommandsOptions {
@@ -18,7 +19,7 @@ export interface CommandsOptions {
   readonly view: Pick<ClusterView, "present">;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
-  /** Commands that wait at a time, such as those behind a replay that the client does not read. */
+  /** Commands that wait at a time. */
   readonly waitingMax: number;
   /** What the client may do to begin with. */
   readonly grant: Grant;
@@ -33,19 +34,20 @@ type Fields = Readonly<Record<string, unknown>>;
 /** Carries out the commands of one `hark.v1` client and replies to each. */
 export class Commands {
   readonly #options: CommandsOptions;
-  #waiting = 0;
+  readonly #waiting: WaitingCommands;
   #grant: Grant;
   /** Resolves when the last token is read: tokens count in the order in which they come. */
   #renewed: Promise<unknown> = Promise.resolve();
 
   constructor(options: CommandsOptions) {
     this.#options = options;
+    this.#waiting = new WaitingCommands(options.waitingMax);
     this.#grant = options.grant;
   }
 
   /** Takes one frame. The client gets an error for what is wrong with it, and stays connected. */
   receive(message: string | Uint8Array): void {
-    const { session, waitingMax } = this.#options;
+    const { session } = this.#options;
     if (typeof message !== "string") {
       session.end({ ...DISCONNECTS.protocol, reason: "protocol error: expected a text frame" });
       return;
@@ -58,18 +60,9 @@ export class Commands {
       this.#refuse(error.ref, "bad-request", error.message);
       return;
     }
-    if (this.#waiting >= waitingMax) {
-      const { type, message } = tooManyWaiting(waitingMax);
-      return this.#refuse(command.ref, type, message);
-    }
-    this.#waiting++;
-    this.#carryOut(command).then(
-      (fields) => {
-        this.#waiting--;
-        session.write(encodeOk(command.ref, fields));
-      },
+    this.#waiting.run(() => this.#carryOut(command)).then(
+      (fields) => session.write(encodeOk(command.ref, fields)),
       (error) => {
-        this.#waiting--;
         if (error instanceof Refusal) this.#refuse(command.ref, error.type, error.message);
         else session.fail(error);
       },
@@ -168,10 +161,4 @@ export class Commands {
     this.#grant = grant;
     session.expiresAt = grant.expiresAt;
   }
-}
-
-/** The refusal of a command while so many others of its client wait. */
-export function tooManyWaiting(waitingMax: number): Refusal {
-  const message = `Cannot take more than ${waitingMax} commands at a time: wait for the replies`;
-  return new Refusal("too-many-requests", message);
 }

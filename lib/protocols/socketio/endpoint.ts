@@ -7,10 +7,10 @@ import { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
+import { WaitingCommands } from "../../hub/waiting.ts";
 import type { Encoder, Frame } from "../../core/encoder.ts";
 import type { Transport } from "../../hub/transport.ts";
 import { type Ack, ConnectError, type ServerSocket, SocketServer } from "./server.ts";
-import { tooManyWaiting } from "../hark/commands.ts";
 import type { Connections } from "../../hub/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../engineio/server.ts";
 import type { Access } from "../../http/access.ts";
@@ -181,21 +181,17 @@ export class SocketIoEndpoint {
   }
 
   #serveCommands(socket: ServerSocket, session: Session, grant: Grant): void {
-    let waiting = 0;
+    const waiting = new WaitingCommands(this.#waitingMax);
     const serve = (event: string, carryOut: (channels: string[]) => Promise<unknown>) => {
       socket.on(event, async (channels: unknown, ack: unknown) => {
         const reply = typeof ack === "function" ? ack as Ack : () => {};
-        waiting++;
         try {
-          if (waiting > this.#waitingMax) throw tooManyWaiting(this.#waitingMax);
-          await carryOut(readChannels(channels, this.#channelsMax));
+          await waiting.run(() => carryOut(readChannels(channels, this.#channelsMax)));
           reply({ ok: true });
         } catch (error) {
           if (!(error instanceof Refusal)) throw error;
           this.#refused(error, socket);
           reply({ ok: false, error: { code: error.type, message: error.message } });
-        } finally {
-          waiting--;
         }
       });
     };
