@@ -13,6 +13,18 @@ export interface Place {
 /** What a drill came to, by name. */
 export type Figures = Readonly<Record<string, number>>;
 
+/** How large a drill is: `short` for the tests, `full` for figures. */
+export type Size = "short" | "full";
+
+/** One row of the table of drills. */
+export interface Drill {
+  readonly name: string;
+  readonly what: string;
+  /** What it needs is not installed. */
+  readonly isMissing?: boolean;
+  run(size: Size): Promise<Figures>;
+}
+
 /** Who is in a drill, and what happens to them. */
 export interface CrowdOptions {
   /** How many of each kind there are. */

@@ -1,17 +1,10 @@
 import { Proxy } from "../support/proxy.ts";
 import type { RedisServer } from "../support/redis.ts";
-import { drill, type Figures, untilUp } from "./drill.ts";
+import { behindNginx } from "./balancer.ts";
+import { herd } from "./herd.ts";
+import { failover } from "./failover.ts";
+import { type Drill, drill, type Scene, type Size, untilUp } from "./drill.ts";
 import { pause } from "./publishers.ts";
-
-/** How large a drill is: `short` for the tests, `full` for figures. */
-export type Size = "short" | "full";
-
-/** One row of the table of drills. */
-export interface Drill {
-  readonly name: string;
-  readonly what: string;
-  run(size: Size): Promise<Figures>;
-}
 
 const ALL = { hark: 3, sse: 3, plain: 1, socketio4: 1, socketio2: 1 };
 const WARM_UP_MS = 300;
@@ -22,7 +15,7 @@ function nodeDrill(
   what: string,
   happen: (
     size: Size,
-    scene: Parameters<Parameters<typeof drill>[0]["meanwhile"]>[0],
+    scene: Scene,
   ) => Promise<void>,
 ): Drill {
   return {
@@ -178,4 +171,39 @@ export const DRILLS: readonly Drill[] = [
     },
     {},
   ),
+  redisDrill(
+    "redis-older",
+    "Redis comes back from an older backup",
+    async (redis) => {
+      await redis.cli("SAVE");
+      await pause(500);
+      await redis.stop("SIGKILL");
+      await redis.start();
+    },
+    {},
+  ),
+  {
+    name: "keys",
+    what: "each Idempotency-Key on two nodes at once",
+    run: (size) =>
+      drill({
+        cluster: { nodes: 2 },
+        followers: ALL,
+        publishers: 0,
+        isCalm: true,
+        async meanwhile({ flood }) {
+          for (let round = 0; round < (size === "full" ? 2000 : 100); round++) {
+            await flood.insistEverywhere(`key:${round}`);
+          }
+        },
+      }),
+  },
+  nodeDrill("rolling", "nodes are restarted in turn", async (size, { cluster }) => {
+    for (let round = 0; round < (size === "full" ? 3 : 1); round++) {
+      for (const at of cluster.nodes.keys()) await cluster.restart(at);
+    }
+  }),
+  behindNginx,
+  failover,
+  herd,
 ];

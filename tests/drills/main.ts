@@ -8,7 +8,8 @@ const unknown = names.filter((name) => !DRILLS.some((drill) => drill.name === na
 if (unknown.length > 0) {
   throw new Error(`No drill ${unknown.join(", ")}: there are ${DRILLS.map(({ name }) => name)}`);
 }
-for (const { name, what, run } of DRILLS) {
+for (const { name, what, isMissing, run } of DRILLS) {
+  if (isMissing) throw new Error(`${name} needs a program that is not installed`);
   if (names.length > 0 && !names.includes(name)) continue;
   const figures = Object.entries(await run(size)).map(([name, value]) => `${name} ${value}`);
   // deno-lint-ignore no-console -- this is what it is for

@@ -42,6 +42,11 @@ export class Flood {
     for (let next = 0; !await this.#attempt(text, next, text); next++) await pause(100);
   }
 
+  /** Publishes one text with a key on all nodes at once. */
+  async insistEverywhere(text: string): Promise<void> {
+    await Promise.all(this.#options.ports().map((_, at) => this.#attempt(text, at, text)));
+  }
+
   async #publish(publisher: number): Promise<void> {
     const { pauseMs } = this.#options;
     for (let number = 0; !this.#isOver && this.#published < this.#countMax; number++) {
@@ -73,6 +78,7 @@ export class Flood {
       ledger.answered(startedAt);
       if (response.status === 200) ledger.accept(text, JSON.parse(body).id);
       else if (response.status === 503) ledger.refused++;
+      else if (response.status === 502) ledger.unanswered++; // By a proxy whose node is gone.
       else throw new Error(`${response.status}: ${body}`);
       return response.status === 200;
     } catch (error) {

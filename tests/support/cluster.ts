@@ -6,7 +6,7 @@ export interface ClusterOptions {
   readonly nodes: number;
   readonly redis?: RedisOptions;
   /** Where nodes find Redis, if not at the server itself. */
-  readonly urlOf?: (redis: RedisServer) => string;
+  readonly urlOf?: (redis: RedisServer) => string | Promise<string>;
   readonly args?: readonly string[];
 }
 
@@ -23,7 +23,7 @@ export class Cluster implements AsyncDisposable {
   static async start(options: ClusterOptions): Promise<Cluster> {
     const { nodes, redis: redisOptions, urlOf = ({ url }) => url, args = [] } = options;
     const redis = await RedisServer.start(redisOptions);
-    const cluster = new Cluster(redis, ["--redis", urlOf(redis), ...args]);
+    const cluster = new Cluster(redis, ["--redis", await urlOf(redis), ...args]);
     try {
       for (let count = 0; count < nodes; count++) await cluster.addNode();
       return cluster;
@@ -44,10 +44,17 @@ export class Cluster implements AsyncDisposable {
   }
 
   /** Starts one more node. */
-  async addNode(): Promise<ChildServer> {
-    const node = await startChild(this.#args);
-    this.nodes.push(node);
-    return node;
+  async addNode(): Promise<void> {
+    this.nodes.push(await startChild(this.#args));
+  }
+
+  /** Ends a node as a service manager does, and starts another on its port. */
+  async restart(at: number): Promise<void> {
+    const node = this.nodes[at]!;
+    node.kill("SIGTERM");
+    await node.status;
+    await node[Symbol.asyncDispose]();
+    this.nodes[at] = await startChild(["--port", String(node.port), ...this.#args]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

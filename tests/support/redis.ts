@@ -16,8 +16,13 @@ export interface RedisOptions {
 
 /** The installed programs that can play Redis. */
 export function redisPrograms(): string[] {
+  return PROGRAMS.filter(isInstalled);
+}
+
+/** Reports whether a program can be run by its name. */
+export function isInstalled(name: string): boolean {
   const folders = (Deno.env.get("PATH") ?? "").split(":");
-  return PROGRAMS.filter((name) => folders.some((folder) => isFile(`${folder}/${name}`)));
+  return folders.some((folder) => isFile(`${folder}/${name}`));
 }
 
 /** Whether a test that needs Redis has to be skipped. */

@@ -6,6 +6,10 @@ export interface Storm {
   readonly port: number;
   readonly clients: number;
   readonly messages: number;
+  /** Where they come back, if not where they were. */
+  readonly resumePort?: number;
+  /** Called when all is published, before they come back. */
+  readonly onCut?: () => Promise<void>;
 }
 
 interface HarkEvent {
@@ -24,7 +28,7 @@ const AT_A_TIME = 50;
  * and how long it took until the last had everything.
  */
 export async function reconnectStorm(
-  { port, clients, messages }: Storm,
+  { port, clients, messages, resumePort = port, onCut = () => Promise.resolve() }: Storm,
 ): Promise<{ got: unknown[][]; ms: number }> {
   const positions: string[] = [];
   for (let from = 0; from < clients; from += AT_A_TIME) {
@@ -32,8 +36,11 @@ export async function reconnectStorm(
     positions.push(...await Promise.all(group));
   }
   await publish(port, messages);
+  await onCut();
   const startedAt = performance.now();
-  const got = await Promise.all(positions.map((position) => resume(port, position, messages)));
+  const got = await Promise.all(
+    positions.map((position) => resume(resumePort, position, messages)),
+  );
   return { got, ms: performance.now() - startedAt };
 }
 
