@@ -39,6 +39,7 @@ import { type Renewable, renewAll } from "./net/renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
 import type { Shared } from "./shared.ts";
 import { VERSION } from "./version.ts";
+import { Admission } from "./hub/admission.ts";
 import { Connections } from "./hub/connections.ts";
 import { Handshakes, isUpgrade } from "./protocols/websocket/transport.ts";
 
@@ -94,7 +95,8 @@ export class Server {
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
     const journal = shared?.journal ?? journalOf(config, clock);
     const broker = this.#broker = new LogBroker({ ...config, clock, journal });
-    const connections = this.#connections = new Connections(clock, config, log, metrics);
+    const admit = shared?.admit ?? new Admission(clock, config).admit;
+    const connections = this.#connections = new Connections(clock, admit, log, metrics);
     const hub = this.#hub = new Hub({
       ...config,
       broker,

@@ -76,6 +76,8 @@ export interface Batch {
    * it all. Undefined has no quota of channels.
    */
   readonly caller?: string | undefined;
+  /** Whoever's rate it counts towards, where another process has the log and counts for all. */
+  readonly ratedBy?: string | undefined;
   /** Publishes once, however often the batch comes under its key. */
   readonly once?: KeyedRequest | undefined;
 }

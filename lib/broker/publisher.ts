@@ -3,7 +3,7 @@ import { type Broker, idsOf, type Receipt } from "./broker.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
-import { RateLimiter } from "../core/rate_limiter.ts";
+import { PublishRates } from "./publish_rates.ts";
 import type { Log } from "../observe/log.ts";
 import { checkDraft, dataBytes, type Draft } from "../core/publication.ts";
 
@@ -24,12 +24,11 @@ export type PublishedBy = Pick<Grant, "caller" | "mayManage">;
 /** The one way into the broker: checks names, sizes and rates, whoever publishes and by whatever way. */
 export class Publisher {
   readonly #options: PublisherOptions;
-  readonly #rates: RateLimiter;
+  readonly #rates: PublishRates;
 
   constructor(options: PublisherOptions) {
     this.#options = options;
-    const { clock, publishPerSecondMax: perSecond } = options;
-    this.#rates = new RateLimiter({ clock, perSecond });
+    this.#rates = new PublishRates(options.clock, options.publishPerSecondMax);
   }
 
   /**
@@ -54,11 +53,11 @@ export class Publisher {
     }
     let isNew = false;
     const admit = () => {
-      this.#takeRate(caller, drafts.length);
+      this.#rates.take(caller, drafts.length);
       isNew = true;
     };
     const startedAt = clock.monotonic();
-    const batch = { drafts, caller: mayManage ? undefined : caller, once };
+    const batch = { drafts, caller: mayManage ? undefined : caller, once, ratedBy: caller };
     const receipt = await broker.publish(batch, admit);
     if (!isNew) return receipt;
     onPublished((clock.monotonic() - startedAt) / 1000, receipt.count);
@@ -67,16 +66,6 @@ export class Publisher {
       this.#options.log.debug("published", { channel, event, bytes: sizes[index], id, caller });
     }
     return receipt;
-  }
-
-  #takeRate(caller: string, count: number): void {
-    if (this.#rates.take(caller, count)) return;
-    const { publishPerSecondMax } = this.#options;
-    throw new Refusal(
-      "too-many-requests",
-      `Cannot publish more than ${publishPerSecondMax} messages a second: retry in a second`,
-      1,
-    );
   }
 }
 

@@ -1,16 +1,13 @@
-import { type ConnectionLimits, ConnectionQuota } from "../core/address.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import type { Disconnect } from "../core/errors.ts";
 import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
-import { ConnectRates } from "./connect_rates.ts";
+import { type Admit, RETRY_AFTER_S } from "./admission.ts";
 import type { Session } from "./session.ts";
 import type { Log } from "../observe/log.ts";
 import type { HarkMetrics } from "../observe/hark_metrics.ts";
 import type { Gauge } from "../observe/metrics.ts";
 
-const RETRY_AFTER_S = 5;
 const GONE_POLL_MS = 20;
-const WHOSE = { all: "the server", owner: "your address" } as const;
 /** Refusals that somebody has to know of: a bound was hit, or a key or token does not count. */
 const WARNED: readonly string[] = [
   "connect-rate",
@@ -68,17 +65,17 @@ export class Connection {
 /** Admits connections, and reports what becomes of them and of their sessions in log and metrics. */
 export class Connections {
   readonly #clock: Clock;
-  readonly #slots: ConnectionQuota;
-  readonly #rates: ConnectRates;
+  readonly #take: Admit;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
   readonly #reports: ConnectionReports;
+  #taken = 0;
   #draining = false;
 
-  constructor(clock: Clock, limits: ConnectionLimits, log: Log, metrics: HarkMetrics) {
+  /** `take` gives connections their slots. */
+  constructor(clock: Clock, take: Admit, log: Log, metrics: HarkMetrics) {
     this.#clock = clock;
-    this.#slots = new ConnectionQuota(limits);
-    this.#rates = new ConnectRates(clock, limits);
+    this.#take = take;
     this.#log = log;
     this.#metrics = metrics;
     this.#reports = {
@@ -89,7 +86,7 @@ export class Connections {
 
   /** Connections that have a slot. */
   get taken(): number {
-    return this.#slots.total;
+    return this.#taken;
   }
 
   /** From now on every new connection is refused. */
@@ -101,26 +98,25 @@ export class Connections {
   async gone(ms: number): Promise<void> {
     const clock = this.#clock;
     const deadline = clock.monotonic() + ms;
-    while (this.#slots.total > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
+    while (this.#taken > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
   }
 
-  /** Admits a connection from `address`. Throws a `Refusal` that says when to retry. */
-  admit(address: string): Connection {
-    if (this.#draining) {
-      throw new Refusal("unavailable", "The server is stopping: retry", RETRY_AFTER_S);
+  /** Admits a connection from `address`. Rejects with a `Refusal` that says when to retry. */
+  async admit(address: string): Promise<Connection> {
+    this.#checkAdmitting();
+    const release = await this.#take(address);
+    this.#taken++;
+    const connection = new Connection(address, () => {
+      this.#taken--;
+      release();
+    }, this.#reports);
+    try {
+      this.#checkAdmitting();
+      return connection;
+    } catch (error) {
+      connection.gone();
+      throw error;
     }
-    const slot = this.#slots.take(address);
-    if (typeof slot !== "function") {
-      const message = `Cannot connect: ${WHOSE[slot]} has all it may have`;
-      throw new Refusal("over-limit", message, RETRY_AFTER_S);
-    }
-    const limit = this.#rates.take(address);
-    if (limit === undefined) return new Connection(address, slot, this.#reports);
-    slot();
-    const message = limit === "all"
-      ? "Cannot connect: too many clients connect at the same time"
-      : "Cannot connect: your address connects too often";
-    throw new Refusal("connect-rate", message, RETRY_AFTER_S);
   }
 
   /** Reports that a session has begun. */
@@ -149,6 +145,11 @@ export class Connections {
   /** Records that a handler failed whose connection goes on. */
   failed(error: unknown): void {
     this.#log.error("handler failed", { error: String(error) });
+  }
+
+  #checkAdmitting(): void {
+    if (!this.#draining) return;
+    throw new Refusal("unavailable", "The server is stopping: retry", RETRY_AFTER_S);
   }
 
   #fault(reason: Disconnect, address: string, error: unknown): void {

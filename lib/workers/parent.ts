@@ -2,8 +2,10 @@ import { BOUNDS } from "../bounds.ts";
 import type { Sink } from "../broker/broker.ts";
 import { journalOf } from "../broker/journals.ts";
 import { LogKeeper } from "../broker/link/keeper.ts";
+import { PublishRates } from "../broker/publish_rates.ts";
 import type { Config } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
+import { Admission } from "../hub/admission.ts";
 import { reservePort } from "../net/listener.ts";
 import type { Log } from "../observe/log.ts";
 import {
@@ -14,6 +16,7 @@ import {
   WorkersError,
   type WorkerSetup,
 } from "./command.ts";
+import { grantSlots } from "./slots.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 /** What a server of several processes is made of. */
@@ -53,14 +56,17 @@ export class Parent {
     checkPermissions();
     // Nobody but this user can look into it.
     this.#folder = Deno.makeTempDirSync({ prefix: "hark-" });
+    const rates = new PublishRates(systemClock, config.publishPerSecondMax);
     this.#keeper = new LogKeeper({
       ...BOUNDS,
       ...config,
       clock: systemClock,
       journal: journalOf(config, systemClock),
       path: logSocket({ folder: this.#folder }),
+      admit: (caller, count) => rates.take(caller, count),
       onError: (error) => log.error("keeping the log failed", { error: String(error) }),
     });
+    grantSlots(this.#keeper, new Admission(systemClock, config).admit);
   }
 
   /** Starts the workers, and returns where they listen. Throws as `Server.listen()` does. */

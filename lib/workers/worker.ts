@@ -7,6 +7,7 @@ import type { Log } from "../observe/log.ts";
 import { Server } from "../server.ts";
 import { logSocket, type WorkerSetup, workerSocket } from "./command.ts";
 import { Relay, relayedAddress, sidPrefix } from "./relay.ts";
+import { slotsOf } from "./slots.ts";
 
 /** The process that has started this one is gone: its clients come back to others. */
 const ABANDONED = 1;
@@ -27,6 +28,7 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
     log,
     shared: {
       journal,
+      admit: slotsOf(journal),
       sidPrefix: sidPrefix(index),
       relay: (request, address) => relay.handle(request, address),
     },

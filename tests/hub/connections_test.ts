@@ -1,9 +1,10 @@
-import { assertEquals, assertMatch, assertThrows } from "@std/assert";
+import { assertEquals, assertMatch, assertRejects } from "@std/assert";
 import type { ConnectionLimits } from "../../lib/core/address.ts";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
 import { createLog } from "../../lib/observe/log.ts";
 import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
 import { Gauge } from "../../lib/observe/metrics.ts";
+import { Admission } from "../../lib/hub/admission.ts";
 import { Connection, Connections } from "../../lib/hub/connections.ts";
 import {
   acceptSocket,
@@ -34,92 +35,103 @@ function setUp(limits: Partial<ConnectionLimits> = {}) {
     onLeave: (session, why) => connections.left(session, why),
   });
   const bounds = { connectionsMax: 10, connectionsPerAddressMax: 10, trustProxy: 0, ...limits };
-  const connections = new Connections(node.clock, bounds, log, metrics);
+  const connections = new Connections(
+    node.clock,
+    new Admission(node.clock, bounds).admit,
+    log,
+    metrics,
+  );
   return { connections, node, metrics, lines };
 }
 
-function refusal(connections: Connections, address: string): [string, string, number | undefined] {
-  const { type, message, retryAfterS } = assertThrows(() => connections.admit(address), Refusal);
+async function refusal(
+  connections: Connections,
+  address: string,
+): Promise<[string, string, number | undefined]> {
+  const admitting = connections.admit(address);
+  const { type, message, retryAfterS } = await assertRejects(() => admitting, Refusal);
   return [type, message, retryAfterS];
 }
 
-Deno.test("Connections.admit() lets all that may connect return at once, and refuses a churn", () => {
+Deno.test("Connections.admit() lets all that may connect return at once, and refuses a churn", async () => {
   const { connections, node } = setUp({ connectionsMax: 1000, connectionsPerAddressMax: 100 });
-  const crowd = () => Array.from({ length: 100 }, () => connections.admit("192.0.2.1"));
-  for (const connection of crowd()) connection.gone();
-  for (const connection of crowd()) connection.gone();
-  assertEquals(refusal(connections, "192.0.2.1"), [
+  const crowd = () => {
+    return Promise.all(Array.from({ length: 100 }, () => connections.admit("192.0.2.1")));
+  };
+  for (const connection of await crowd()) connection.gone();
+  for (const connection of await crowd()) connection.gone();
+  assertEquals(await refusal(connections, "192.0.2.1"), [
     "connect-rate",
     "Cannot connect: your address connects too often",
     5,
   ]);
   assertEquals(connections.taken, 0);
-  for (let count = 0; count < 1800; count++) connections.admit("127.0.0.1").gone();
-  assertEquals(refusal(connections, "127.0.0.1"), [
+  for (let count = 0; count < 1800; count++) (await connections.admit("127.0.0.1")).gone();
+  assertEquals(await refusal(connections, "127.0.0.1"), [
     "connect-rate",
     "Cannot connect: too many clients connect at the same time",
     5,
   ]);
   node.clock.advance(1000);
-  for (let count = 0; count < 10; count++) connections.admit("192.0.2.1").gone();
-  assertEquals(refusal(connections, "192.0.2.1")[0], "connect-rate");
+  for (let count = 0; count < 10; count++) (await connections.admit("192.0.2.1")).gone();
+  assertEquals((await refusal(connections, "192.0.2.1"))[0], "connect-rate");
 });
 
-Deno.test("Connections.admit() refuses one address more than it may have, and no other", () => {
+Deno.test("Connections.admit() refuses one address more than it may have, and no other", async () => {
   const { connections } = setUp({ connectionsPerAddressMax: 2 });
-  const first = connections.admit("192.0.2.1");
-  connections.admit("192.0.2.1");
-  assertEquals(refusal(connections, "192.0.2.1"), [
+  const first = await connections.admit("192.0.2.1");
+  await connections.admit("192.0.2.1");
+  assertEquals(await refusal(connections, "192.0.2.1"), [
     "over-limit",
     "Cannot connect: your address has all it may have",
     5,
   ]);
-  connections.admit("192.0.2.2");
-  connections.admit("2001:db8::1");
+  await connections.admit("192.0.2.2");
+  await connections.admit("2001:db8::1");
   first.gone();
   first.gone();
-  connections.admit("192.0.2.1");
-  assertEquals(refusal(connections, "192.0.2.1")[0], "over-limit");
+  await connections.admit("192.0.2.1");
+  assertEquals((await refusal(connections, "192.0.2.1"))[0], "over-limit");
 });
 
-Deno.test("Connections.admit() exempts this machine from the bound of an address", () => {
+Deno.test("Connections.admit() exempts this machine from the bound of an address", async () => {
   const { connections } = setUp({ connectionsMax: 50, connectionsPerAddressMax: 1 });
   for (const address of ["127.0.0.1", "127.8.9.10", "::1", "::ffff:127.0.0.1", "unix"]) {
-    for (let count = 0; count < 5; count++) connections.admit(address);
+    for (let count = 0; count < 5; count++) await connections.admit(address);
   }
   for (const address of ["128.0.0.1", "1.127.0.1", "::11", "::ffff:192.0.2.1", "fe80::1"]) {
-    connections.admit(address);
-    assertEquals(refusal(connections, address)[0], "over-limit", address);
+    await connections.admit(address);
+    assertEquals((await refusal(connections, address))[0], "over-limit", address);
   }
 });
 
-Deno.test("Connections.admit() exempts nobody behind a proxy, whoever it says they are", () => {
+Deno.test("Connections.admit() exempts nobody behind a proxy, whoever it says they are", async () => {
   const { connections } = setUp({ connectionsPerAddressMax: 1, trustProxy: 1 });
   for (const address of ["127.0.0.1", "::1", "unix", "192.0.2.1"]) {
-    connections.admit(address);
-    assertEquals(refusal(connections, address)[0], "over-limit", address);
+    await connections.admit(address);
+    assertEquals((await refusal(connections, address))[0], "over-limit", address);
   }
 });
 
-Deno.test("Connections.admit() refuses everybody once all slots are taken", () => {
+Deno.test("Connections.admit() refuses everybody once all slots are taken", async () => {
   const { connections } = setUp({ connectionsMax: 2 });
-  const first = connections.admit("127.0.0.1");
-  connections.admit("192.0.2.1");
+  const first = await connections.admit("127.0.0.1");
+  await connections.admit("192.0.2.1");
   for (const address of ["127.0.0.1", "192.0.2.1", "192.0.2.2"]) {
-    assertEquals(refusal(connections, address), [
+    assertEquals(await refusal(connections, address), [
       "over-limit",
       "Cannot connect: the server has all it may have",
       5,
     ]);
   }
   first.gone();
-  connections.admit("192.0.2.2");
+  await connections.admit("192.0.2.2");
 });
 
-Deno.test("Connections.admit() refuses everybody once it is told to", () => {
+Deno.test("Connections.admit() refuses everybody once it is told to", async () => {
   const { connections } = setUp();
   connections.stopAdmitting();
-  assertEquals(refusal(connections, "127.0.0.1"), [
+  assertEquals(await refusal(connections, "127.0.0.1"), [
     "unavailable",
     "The server is stopping: retry",
     5,
@@ -128,7 +140,7 @@ Deno.test("Connections.admit() refuses everybody once it is told to", () => {
 
 Deno.test("Connections.gone() waits until every slot is given back, or the time is over", async () => {
   const { connections, node } = setUp();
-  const admitted = [connections.admit("a"), connections.admit("b")];
+  const admitted = [await connections.admit("a"), await connections.admit("b")];
   let isGone = false;
   connections.gone(1000).then(() => isGone = true);
   admitted[0]!.gone();
@@ -138,7 +150,7 @@ Deno.test("Connections.gone() waits until every slot is given back, or the time 
   await node.clock.pass(20);
   assertEquals(isGone, true);
 
-  connections.admit("c");
+  await connections.admit("c");
   isGone = false;
   connections.gone(1000).then(() => isGone = true);
   await node.clock.pass(980);
@@ -147,7 +159,7 @@ Deno.test("Connections.gone() waits until every slot is given back, or the time 
   assertEquals(isGone, true);
 });
 
-Deno.test("Connections tells the story of a session in log and metrics", () => {
+Deno.test("Connections tells the story of a session in log and metrics", async () => {
   const { connections, node, metrics, lines } = setUp();
   const open = () => node.open([]).session;
   const first = open();
@@ -155,7 +167,7 @@ Deno.test("Connections tells the story of a session in log and metrics", () => {
   const third = open();
   node.clock.advance(1234);
   first.lost("client closed");
-  const [slow, cut] = [connections.admit("192.0.2.1"), connections.admit("192.0.2.1")];
+  const [slow, cut] = [await connections.admit("192.0.2.1"), await connections.admit("192.0.2.1")];
   second.end(DISCONNECTS.slow);
   slow.closing();
   third.end(DISCONNECTS.limit);

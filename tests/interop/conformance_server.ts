@@ -85,7 +85,9 @@ function engineServer(
     handshakesMax: 1000,
     isShared: () => true,
     readBody: (request, bytesMax) => bodies.read(request, bytesMax),
-    admit: (address) => new Connection(address, () => {}, { closing: new Gauge(), fault }),
+    admit: (address) => {
+      return Promise.resolve(new Connection(address, () => {}, { closing: new Gauge(), fault }));
+    },
     onConnection,
   });
 }

@@ -89,7 +89,7 @@ export class EngineHost implements AsyncDisposable {
       handshakesMax: 100,
       isShared: () => true,
       readBody: (request, bytesMax) => bodies.read(request, bytesMax),
-      admit: (address) => this.#admit(address, slots),
+      admit: (address) => Promise.try(() => this.#admit(address, slots)),
       onConnection: (socket) => this.sessions.push(new HostSession(socket)),
       ...changed,
     });

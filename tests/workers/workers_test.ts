@@ -121,6 +121,7 @@ async function isListening(port: number): Promise<boolean> {
     return true;
   } catch (error) {
     if (error instanceof Deno.errors.ConnectionRefused) return false;
+    if (error instanceof Deno.errors.ConnectionReset) return true;
     throw error;
   }
 }

@@ -63,8 +63,8 @@ export class LinkJournal implements Journal, Peers {
     if (early.length > 0) feed.onEntries(early);
   }
 
-  async append({ drafts, caller, once }: JournalBatch): Promise<Receipt> {
-    return await this.call("append", drafts.map(encodeDraft), caller, once) as Receipt;
+  async append({ drafts, ...batch }: JournalBatch): Promise<Receipt> {
+    return await this.call("append", drafts.map(encodeDraft), batch) as Receipt;
   }
 
   /**
@@ -73,7 +73,7 @@ export class LinkJournal implements Journal, Peers {
    */
   async call(name: string, ...args: readonly unknown[]): Promise<unknown> {
     const connection = this.#connection;
-    if (!connection?.isOpen) throw away("the process that keeps the log is away");
+    if (!connection?.isOpen) throw away("is away");
     return await this.#calls.call(connection, name, args);
   }
 
@@ -160,7 +160,7 @@ export class LinkJournal implements Journal, Peers {
 
   /** The connection is over. Whether what was appended is kept is not known. */
   #lose(why: LinkEnded): void {
-    this.#calls.fail(away("the process that keeps the log has not answered, and may have kept it"));
+    this.#calls.fail(away("has not answered, and may have kept it"));
     this.#loseFeed(why);
   }
 
@@ -175,5 +175,9 @@ export class LinkJournal implements Journal, Peers {
 }
 
 function away(why: string): Refusal {
-  return new Refusal("unavailable", `Cannot publish: ${why}; try again later`, RETRY_AFTER_S);
+  return new Refusal(
+    "unavailable",
+    `The process that keeps the log ${why}: retry later`,
+    RETRY_AFTER_S,
+  );
 }

@@ -1,7 +1,6 @@
-import type { Sink } from "../broker.ts";
-import type { Draft, Position } from "../../core/publication.ts";
+import type { Batch, Sink } from "../broker.ts";
+import type { Position } from "../../core/publication.ts";
 import { type BrokerOptions, LogBroker } from "../log_broker.ts";
-import type { KeyedRequest } from "../idempotency.ts";
 import { answerCall } from "./calls.ts";
 import { encodeMessage, type Message } from "./codec.ts";
 import { decodeDraft, encodeEntry, type WireDraft } from "./entries.ts";
@@ -12,6 +11,8 @@ import { TappedJournal } from "./tap.ts";
 export interface KeeperOptions extends BrokerOptions {
   /** The Unix socket to listen on; whoever can reach it is trusted. */
   readonly path: string;
+  /** Counts what `caller` publishes by whatever follower. Throws a `Refusal` if it is too much. */
+  readonly admit?: (caller: string, count: number) => void;
   /** Something failed that is no follower's fault. */
   readonly onError: (error: unknown) => void;
 }
@@ -24,6 +25,8 @@ export type FollowerAnswerer = (node: string, args: readonly unknown[]) => unkno
  * that a process that starts, or has missed something, finds all that is kept in memory.
  */
 export class LogKeeper {
+  /** Called with the id of a follower that is gone. */
+  onLeave: (node: string) => void = () => {};
   readonly #options: KeeperOptions;
   readonly #broker: LogBroker;
   readonly #followers = new Set<Follower>();
@@ -79,6 +82,7 @@ export class LogKeeper {
     this.#followers.add(follower);
     follower.connection.ended.then(() => {
       this.#followers.delete(follower);
+      this.onLeave(follower.node);
       // It need not have had the time to say so.
       this.#hand(follower, [{ type: "bye" }]);
     });
@@ -110,11 +114,11 @@ export class LogKeeper {
     answerCall(connection, id, () => answerer(node, args), this.#options.onError);
   }
 
-  async #append([drafts, caller, once]: readonly unknown[]): Promise<unknown> {
-    return await this.#broker.publish({
-      drafts: (drafts as readonly WireDraft[]).map(decodeDraft) as readonly Draft[],
-      caller: (caller ?? undefined) as string | undefined,
-      once: (once ?? undefined) as KeyedRequest | undefined,
+  async #append([wire, batch]: readonly unknown[]): Promise<unknown> {
+    const { ratedBy, caller, once } = batch as Omit<Batch, "drafts">;
+    const drafts = (wire as readonly WireDraft[]).map(decodeDraft);
+    return await this.#broker.publish({ drafts, caller, once }, () => {
+      if (ratedBy !== undefined) this.#options.admit?.(ratedBy, drafts.length);
     });
   }
 

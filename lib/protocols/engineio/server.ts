@@ -33,7 +33,7 @@ export interface EngineServerOptions extends EngineLimits, NewcomerLimits {
   /** What every sid begins with. */
   readonly sidPrefix: string;
   /** Admits a connection, or throws a `Refusal`. */
-  readonly admit: (address: string) => Connection;
+  readonly admit: (address: string) => Promise<Connection>;
   /** A session has begun; MUST set its `events` before it returns. */
   readonly onConnection: (session: EngineSession) => void;
 }
@@ -146,15 +146,16 @@ export class EngineServer {
 
   async #openPolling(exchange: EngineRequest): Promise<Response | undefined> {
     const handshake = readHandshake(exchange);
+    const connection = await this.#options.admit(exchange.address);
     const oldest = this.#newcomers.inTheWayOf(exchange.address);
     oldest?.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
-    const session = this.#begin(handshake, new Polls(this.#options.admit(exchange.address)));
+    const session = this.#begin(handshake, new Polls(connection));
     if (this.#sessions.has(session.id)) this.#newcomers.add(session);
     // The first answer is that of a poll: there is something to send already.
     return await session.poll(exchange.query, exchange.request.signal);
   }
 
-  #openSocket(exchange: EngineRequest): Response {
+  #openSocket(exchange: EngineRequest): Promise<Response> {
     const session = this.#sessions.get(exchange.query.get("sid") ?? "");
     if (session === undefined) {
       const handshake = readHandshake(exchange);
@@ -167,11 +168,11 @@ export class EngineServer {
     });
   }
 
-  #accept(
+  async #accept(
     { request, address }: EngineRequest,
     open: (socket: Socket) => EngineSession,
-  ): Response {
-    const connection = this.#options.admit(address);
+  ): Promise<Response> {
+    const connection = await this.#options.admit(address);
     return acceptSocket(request, { connection, open }, this.#socketOptions);
   }
 

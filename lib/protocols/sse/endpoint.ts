@@ -67,7 +67,7 @@ export class EventsEndpoint {
     const { channels, since } = subscription;
     hub.checkSubscriptions(channels, address);
     let session: Session | undefined = undefined;
-    const transport = new SseTransport(connections.admit(address), () => {
+    const transport = new SseTransport(await connections.admit(address), () => {
       if (session === undefined) return;
       session.lost("client closed");
       this.#sessions.delete(session);

@@ -66,7 +66,7 @@ export class SocketEndpoint {
     grant.checkReceive(subscription.channels);
     hub.checkSubscriptions(subscription.channels, address);
     const protocol = offeredProtocols(request.headers).includes(HARK_V1) ? HARK_V1 : undefined;
-    const connection = connections.admit(address);
+    const connection = await connections.admit(address);
     const open = (socket: Socket) => this.#open(socket, subscription, grant, protocol);
     return acceptSocket(request, { connection, protocol, open }, this.#socketOptions);
   }

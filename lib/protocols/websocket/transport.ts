@@ -92,6 +92,11 @@ export function acceptSocket(
   options: SocketOptions,
 ): Response {
   const { idleTimeoutS: idleTimeout } = options;
+  // A client that has left while its connection was admitted has no headers any more.
+  if (!isUpgrade(request)) {
+    connection.gone();
+    return new Response(null, { status: 400 });
+  }
   let upgrade: Deno.WebSocketUpgrade;
   try {
     upgrade = Deno.upgradeWebSocket(request, { idleTimeout });
