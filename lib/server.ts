@@ -147,9 +147,10 @@ export class Server {
     const late = metrics.rejected.with("handshake-timeout");
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const batching = new Batching(clock);
-    const sockets = { hub, view, connections, access, clock, handshakes };
+    const sockets = { hub, view, cluster, connections, access, clock, handshakes };
     const sidPrefix = shared?.sidPrefix ?? "";
-    this.#socketio = new SocketIoEndpoint({ ...config, ...sockets, sidPrefix });
+    const { records } = journal;
+    this.#socketio = new SocketIoEndpoint({ ...config, ...sockets, records, sidPrefix });
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, batching });
     const router = new Router(routesOf({
       publish: this.#publish,
@@ -194,6 +195,7 @@ export class Server {
   async listen(): Promise<Pick<Listener, "url" | "port">> {
     await this.#readTokenKeys();
     await this.#broker.start(this.#sink);
+    this.#socketio.start();
     this.#cluster.start();
     return this.#listener = await listen({
       config: this.#config,

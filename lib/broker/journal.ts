@@ -72,10 +72,23 @@ export interface Feed {
   onLost(why: string): void;
 }
 
+/**
+ * Small texts by key, kept beside the log for whoever needs them after a restart. What cannot be written
+ * is lost, and with it all that was written before, as that may be out of date.
+ */
+export interface StoredRecords {
+  /** All of them, the one that was put the longest ago first. The journal MUST be open. */
+  read(): readonly string[];
+  /** Puts texts, and deletes those that are undefined, all in one step. */
+  change(changes: ReadonlyMap<string, string | undefined>): void;
+}
+
 /** Where the log lives: memory, a file, a server, or another process of this machine. */
 export interface Journal {
   /** The way to the other nodes that share the log; undefined if there can be none. */
   readonly peers?: Peers;
+  /** Undefined if nothing outlives the process. */
+  readonly records?: StoredRecords;
   /**
    * Opens the log, and reads what it keeps. Called again after its feed was lost. Rejects if the log
    * is out of reach.

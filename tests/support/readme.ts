@@ -1,3 +1,6 @@
+import { NODES_MAX, SILENCE_MS } from "../../lib/cluster/membership.ts";
+import { ANSWER_TIMEOUT_MS } from "../../lib/cluster/questions.ts";
+import { REMOTE_ENTRIES_MAX } from "../../lib/cluster/remote_presence.ts";
 import { PATTERNS_MAX, USER_CHARS_MAX } from "../../lib/auth/claims.ts";
 import { KEYS_MAX } from "../../lib/auth/jwk.ts";
 import { JWKS_BYTES_MAX, JWKS_TIMEOUT_MS } from "../../lib/auth/jwks.ts";
@@ -167,6 +170,23 @@ function boundsTable(): string {
       "Idempotency-Keys remembered; a caller gets half of what others leave",
       BOUNDS.idempotencyKeysMax,
       rejected("over-limit"),
+    ],
+    [
+      "subscriptions remembered of Socket.IO clients that left; as many of other nodes' clients",
+      "`channels-max`",
+      "those gone for longest are not recovered",
+    ],
+    ["other nodes that are known", NODES_MAX, "later ones are not asked"],
+    [
+      "time for another node to answer",
+      seconds(ANSWER_TIMEOUT_MS),
+      "the answer names it as silent",
+    ],
+    ["time for another node to be silent", seconds(SILENCE_MS), "its clients leave; `hark_nodes`"],
+    [
+      "entries of one channel's presence kept of another node",
+      REMOTE_ENTRIES_MAX,
+      "joins and leaves of more are not sent",
     ],
     ["gaps in the log that are remembered", GAPS_MAX, "older positions are not recovered"],
     [

@@ -1,12 +1,12 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { eventually } from "./deadline.ts";
-import type { TestServer } from "./server.ts";
+import type { Reachable } from "./server.ts";
 import { Client } from "./socket.ts";
 
 export const PATH = "/socket.io/";
 
 /** Waits until the server knows of so many clients. */
-export async function untilCount(server: TestServer, count: number): Promise<void> {
+export async function untilCount(server: Reachable, count: number): Promise<void> {
   await eventually(
     async () => (await server.fetch("/count")).body,
     (body) => body === `{"count":${count}}`,
@@ -14,7 +14,7 @@ export async function untilCount(server: TestServer, count: number): Promise<voi
 }
 
 /** Opens a WebSocket and takes its open packet. */
-export async function open(server: TestServer, query = "EIO=4"): Promise<Client> {
+export async function open(server: Reachable, query = "EIO=4"): Promise<Client> {
   const client = await Client.open(server.socketUrl(`${PATH}?${query}&transport=websocket`));
   assertMatch(await client.text(), /^0\{/);
   return client;
@@ -36,7 +36,7 @@ export async function join(client: Client, namespace = "", auth = {}): Promise<J
 
 /** Opens a WebSocket and joins `/`; what came first is taken. */
 export async function connect(
-  server: TestServer,
+  server: Reachable,
   auth: Record<string, unknown> = {},
   query = "EIO=4",
 ): Promise<Client & Joined> {
@@ -53,7 +53,7 @@ export function parse(packet: string): unknown[] {
 
 /** Publishes, and returns the id. */
 export async function publish(
-  server: TestServer,
+  server: Reachable,
   channel: string,
   body: BodyInit,
   contentType = "text/plain",

@@ -4,6 +4,7 @@ import type { Position, Publication } from "../../core/publication.ts";
 import type { Receipt } from "../broker.ts";
 import type { KeyedRequest } from "../idempotency.ts";
 import { type Feed, type Journal, type JournalBatch, type Kept, order } from "../journal.ts";
+import { SqliteRecords } from "./records.ts";
 import { Removal } from "./removal.ts";
 import { type Appended, Store, type StoreSync } from "./store.ts";
 
@@ -32,6 +33,7 @@ export class SqliteJournal implements Journal {
   readonly #file: string;
   readonly #clock: Clock;
   readonly #sync: StoreSync;
+  readonly records: SqliteRecords;
   #store: Store | undefined;
   #position: Position = { epoch: "", offset: 0 };
   #feed: Feed | undefined;
@@ -45,6 +47,7 @@ export class SqliteJournal implements Journal {
     this.#file = file;
     this.#clock = clock;
     this.#sync = sync;
+    this.records = new SqliteRecords(() => this.#store);
   }
 
   /**

@@ -46,6 +46,10 @@ export const ADDED_SCHEMA = `
     fields TEXT NOT NULL CHECK (json_valid(fields)),
     PRIMARY KEY (caller, key)
   ) STRICT, WITHOUT ROWID;
+  CREATE TABLE IF NOT EXISTS record (
+    key TEXT NOT NULL UNIQUE,
+    text TEXT NOT NULL
+  ) STRICT;
   DELETE FROM publication_fields WHERE offset NOT IN (SELECT offset FROM publication);
 `;
 

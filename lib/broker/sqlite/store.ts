@@ -48,6 +48,8 @@ export class Store {
   readonly #setLost: StatementSync;
   readonly #dropLost: StatementSync;
   readonly #setForgotten: StatementSync;
+  readonly #putRecord: StatementSync;
+  readonly #deleteRecord: StatementSync;
   /** Whether any publication may have optional fields. */
   #hasFields: boolean;
 
@@ -82,6 +84,8 @@ export class Store {
     this.#setLost = db.prepare("INSERT OR REPLACE INTO channel VALUES (?, ?)");
     this.#dropLost = db.prepare("DELETE FROM channel WHERE name = ?");
     this.#setForgotten = db.prepare("UPDATE log SET forgotten_offset = max(forgotten_offset, ?)");
+    this.#putRecord = db.prepare("INSERT OR REPLACE INTO record VALUES (?, ?)");
+    this.#deleteRecord = db.prepare("DELETE FROM record WHERE key = ?");
     this.#hasFields = readNumber(db, "SELECT count(*) FROM publication_fields") > 0;
   }
 
@@ -116,6 +120,26 @@ export class Store {
       }
       for (const { caller, key } of keys) this.#deleteKey.run(caller, key);
       this.#setForgotten.run(forgottenOffset);
+    });
+  }
+
+  /** All records, the one that was put the longest ago first. */
+  readRecords(): string[] {
+    const rows = this.#db.prepare("SELECT text FROM record ORDER BY rowid").all();
+    return rows.map(({ text }) => String(text));
+  }
+
+  /**
+   * Commits changes of records: texts by key, undefined to delete one. If `isAnew` nothing that was there
+   * before stays. Throws SQLite's error, with nothing changed, if it cannot.
+   */
+  changeRecords(changes: ReadonlyMap<string, string | undefined>, isAnew: boolean): void {
+    inTransaction(this.#db, () => {
+      if (isAnew) this.#db.exec("DELETE FROM record");
+      for (const [key, text] of changes) {
+        if (text === undefined) this.#deleteRecord.run(key);
+        else this.#putRecord.run(key, text);
+      }
     });
   }
 

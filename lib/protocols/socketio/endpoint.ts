@@ -1,23 +1,24 @@
-import { socketioEncoder } from "./encoder.ts";
+import type { Cluster } from "../../cluster/cluster.ts";
+import type { StoredRecords } from "../../broker/journal.ts";
 import { isShared } from "../../core/address.ts";
 import { checkSubscription, isChannel } from "../../core/channel.ts";
 import type { Clock } from "../../core/clock.ts";
-import { type Disconnect, invitesBack, readInput, Refusal } from "../../core/errors.ts";
+import { readInput, Refusal } from "../../core/errors.ts";
 import { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import { WaitingCommands } from "../../hub/waiting.ts";
-import type { Encoder, Frame } from "../../core/encoder.ts";
-import type { Transport } from "../../hub/transport.ts";
 import { type Ack, ConnectError, type ServerSocket, SocketServer } from "./server.ts";
 import type { Connections } from "../../hub/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../engineio/server.ts";
 import type { Access } from "../../http/access.ts";
 import { BodyReader } from "../../http/body.ts";
 import { HandshakeGrants } from "./handshakes.ts";
+import { PeerCopies, StoredCopies } from "./copies.ts";
 import { newPid, Recoveries } from "./recoveries.ts";
 import { recovers } from "./recovers.ts";
+import { Encoders, SocketIoTransport } from "./transport.ts";
 import type { Handler } from "../../http/router.ts";
 import { readSubscription } from "../../http/subscription.ts";
 
@@ -31,6 +32,9 @@ export interface SocketIoOptions extends EngineLimits {
   readonly hub: Hub;
   readonly connections: Connections;
   readonly access: Access;
+  readonly cluster: Cluster;
+  /** Outlives this process; undefined where nothing does. */
+  readonly records: StoredRecords | undefined;
   /** Proxies that pass on the clients' addresses. */
   readonly trustProxy: number;
   /** Seconds from ping to ping. */
@@ -57,6 +61,7 @@ export class SocketIoEndpoint {
   readonly #bodies: BodyReader;
   readonly #encoders = new Encoders();
   readonly #recoveries: Recoveries;
+  readonly #copies: readonly (PeerCopies | StoredCopies)[];
   readonly #clock: Clock;
   readonly #grants: HandshakeGrants;
   /** Commands of one client that wait at a time. */
@@ -77,7 +82,10 @@ export class SocketIoEndpoint {
     this.#connections = connections;
     this.#clock = clock;
     this.#grants = new HandshakeGrants(options.access, clock);
-    this.#recoveries = new Recoveries(options.channelsMax);
+    const { channelsMax: subscriptionsMax, cluster, records } = options;
+    const stored = records === undefined ? [] : [new StoredCopies(records)];
+    const copies = this.#copies = [new PeerCopies(cluster), ...stored];
+    this.#recoveries = new Recoveries({ clock, subscriptionsMax, copies });
     const io = new SocketServer({
       clock,
       connectTimeoutMs: options.connectTimeoutMs,
@@ -96,6 +104,11 @@ export class SocketIoEndpoint {
       admit: (address) => connections.admit(address),
       onConnection: (session) => io.attach(session),
     });
+  }
+
+  /** Remembers the clients of an earlier run, and of other nodes. Called once the log is open. */
+  start(): void {
+    for (const copies of this.#copies) copies.start(this.#recoveries);
   }
 
   /** What clients take up now. */
@@ -145,12 +158,13 @@ export class SocketIoEndpoint {
   #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
     const { namespace, handshake } = socket;
     const withIds = socket.protocol === 5 && recovers(handshake);
-    const recovery = withIds ? this.#recoveries.read(handshake) : undefined;
+    const recovery = withIds ? this.#recoveries.read(handshake, grant.user) : undefined;
     const asked = namespace === "/"
       ? readSubscription(handshake.query, this.#clock.now())
       : { channels: [namespace.slice(1)], since: undefined };
     grant.checkReceive(asked.channels);
-    const recovered = recovery?.channels?.filter((channel) => grant.mayReceive(channel)) ?? [];
+    const recovered = recovery?.record?.channels.filter((channel) => grant.mayReceive(channel)) ??
+      [];
     const channels = [...new Set([...asked.channels, ...recovered])];
     const since = recovery?.since ?? asked.since;
     this.#hub.checkSubscriptions(channels, handshake.address);
@@ -163,10 +177,11 @@ export class SocketIoEndpoint {
     const session = this.#hub.open(transport, peerOf(handshake.address, grant), channels, {
       since,
       onWelcome: ({ position, recovered }, { subscriptions }) => {
-        const isRecovered = recovered === true && recovery?.channels !== undefined;
-        if (isRecovered) socket.id = recovery.id;
-        pid = isRecovered ? recovery.pid : newPid(position, socket.id);
-        if (withIds) this.#recoveries.remember(pid, subscriptions);
+        const record = recovered === true ? recovery?.record : undefined;
+        if (record !== undefined) socket.id = record.id;
+        pid = record?.pid ?? newPid(position);
+        const { id } = socket;
+        if (withIds) this.#recoveries.remember({ pid, id, user: grant.user, subscriptions });
         socket.connect(withIds ? { pid } : {});
         resolve();
       },
@@ -176,17 +191,25 @@ export class SocketIoEndpoint {
       this.#recoveries.left(pid, session.subscriptions);
       this.#encoders.giveBack(socket, withIds);
     });
-    this.#serveCommands(socket, session, grant);
+    this.#serveCommands(socket, session, grant, () => this.#recoveries.changed(pid));
     return since === undefined ? undefined : promise;
   }
 
-  #serveCommands(socket: ServerSocket, session: Session, grant: Grant): void {
+  #serveCommands(
+    socket: ServerSocket,
+    session: Session,
+    grant: Grant,
+    onChanged: () => Promise<void> | undefined,
+  ): void {
     const waiting = new WaitingCommands(this.#waitingMax);
     const serve = (event: string, carryOut: (channels: string[]) => Promise<unknown>) => {
       socket.on(event, async (channels: unknown, ack: unknown) => {
         const reply = typeof ack === "function" ? ack as Ack : () => {};
         try {
-          await waiting.run(() => carryOut(readChannels(channels, this.#channelsMax)));
+          await waiting.run(async () => {
+            await carryOut(readChannels(channels, this.#channelsMax));
+            await onChanged();
+          });
           reply({ ok: true });
         } catch (error) {
           if (!(error instanceof Refusal)) throw error;
@@ -221,56 +244,4 @@ function readChannels(given: unknown, channelsMax: number): string[] {
     if (names.size > channelsMax + 1) break;
   }
   return [...names];
-}
-
-/** A session's frames as Socket.IO packets of one namespace. */
-class SocketIoTransport implements Transport {
-  readonly name = "socketio";
-  readonly encoder: Encoder;
-  readonly #socket: ServerSocket;
-
-  constructor(socket: ServerSocket, encoder: Encoder) {
-    this.#socket = socket;
-    this.encoder = encoder;
-  }
-
-  get bufferedBytes(): number {
-    return this.#socket.bufferedBytes;
-  }
-
-  write(frame: Frame): void {
-    if (typeof frame === "string" || frame instanceof Uint8Array) this.#socket.write(frame);
-    else for (const part of frame) this.#socket.write(part);
-  }
-
-  // A client that gets a disconnect packet stays away; one whose connection closes comes back.
-  close(reason: Disconnect): void {
-    if (!invitesBack(reason)) this.#socket.disconnect();
-    this.#socket.drop(reason);
-  }
-}
-
-/** One encoder for each namespace, protocol and use of ids, so that all its clients share the bytes. */
-class Encoders {
-  readonly #encoders = new Map<string, { readonly encoder: Encoder; users: number }>();
-
-  take(socket: ServerSocket, withIds: boolean): Encoder {
-    const { namespace, protocol } = socket;
-    let shared = this.#encoders.get(key(socket, withIds));
-    if (shared === undefined) {
-      shared = { encoder: socketioEncoder(namespace, protocol, withIds), users: 0 };
-      this.#encoders.set(key(socket, withIds), shared);
-    }
-    shared.users++;
-    return shared.encoder;
-  }
-
-  giveBack(socket: ServerSocket, withIds: boolean): void {
-    const shared = this.#encoders.get(key(socket, withIds));
-    if (shared !== undefined && --shared.users === 0) this.#encoders.delete(key(socket, withIds));
-  }
-}
-
-function key({ namespace, protocol }: ServerSocket, withIds: boolean): string {
-  return `${protocol}${withIds}${namespace}`;
 }

@@ -1,0 +1,59 @@
+import type { Encoder, Frame } from "../../core/encoder.ts";
+import { type Disconnect, invitesBack } from "../../core/errors.ts";
+import type { Transport } from "../../hub/transport.ts";
+import { socketioEncoder } from "./encoder.ts";
+import type { ServerSocket } from "./server.ts";
+
+/** A session's frames as Socket.IO packets of one namespace. */
+export class SocketIoTransport implements Transport {
+  readonly name = "socketio";
+  readonly encoder: Encoder;
+  readonly #socket: ServerSocket;
+
+  constructor(socket: ServerSocket, encoder: Encoder) {
+    this.#socket = socket;
+    this.encoder = encoder;
+  }
+
+  get bufferedBytes(): number {
+    return this.#socket.bufferedBytes;
+  }
+
+  write(frame: Frame): void {
+    if (typeof frame === "string" || frame instanceof Uint8Array) this.#socket.write(frame);
+    else for (const part of frame) this.#socket.write(part);
+  }
+
+  // A client that gets a disconnect packet stays away; one whose connection closes comes back.
+  close(reason: Disconnect): void {
+    if (!invitesBack(reason)) this.#socket.disconnect();
+    this.#socket.drop(reason);
+  }
+}
+
+/** One encoder for each namespace, protocol and use of ids, so that all its clients share the bytes. */
+export class Encoders {
+  readonly #encoders = new Map<string, { readonly encoder: Encoder; users: number }>();
+
+  /** The encoder for a socket, which MUST be given back. */
+  take(socket: ServerSocket, withIds: boolean): Encoder {
+    const { namespace, protocol } = socket;
+    let shared = this.#encoders.get(key(socket, withIds));
+    if (shared === undefined) {
+      shared = { encoder: socketioEncoder(namespace, protocol, withIds), users: 0 };
+      this.#encoders.set(key(socket, withIds), shared);
+    }
+    shared.users++;
+    return shared.encoder;
+  }
+
+  /** The socket does not need it any more. */
+  giveBack(socket: ServerSocket, withIds: boolean): void {
+    const shared = this.#encoders.get(key(socket, withIds));
+    if (shared !== undefined && --shared.users === 0) this.#encoders.delete(key(socket, withIds));
+  }
+}
+
+function key({ namespace, protocol }: ServerSocket, withIds: boolean): string {
+  return `${protocol}${withIds}${namespace}`;
+}

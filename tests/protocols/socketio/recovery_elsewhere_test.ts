@@ -1,0 +1,149 @@
+import { assertEquals, assertNotEquals } from "@std/assert";
+import { eventually } from "../../support/deadline.ts";
+import { NO_REDIS, RedisServer } from "../../support/redis.ts";
+import { type ChildServer, type Reachable, startChild, startServer } from "../../support/server.ts";
+import type { Client } from "../../support/socket.ts";
+import { connect, type Joined, parse } from "../../support/socketio_client.ts";
+
+type Connected = Client & Joined;
+
+/** A client on `later`, which it subscribed to by a command, and then left `gone`. */
+async function subscriber(server: Reachable): Promise<Connected> {
+  const client = await connect(server);
+  client.send('420["subscribe",["later","gone"]]');
+  client.send('421["unsubscribe","gone"]');
+  assertEquals(await client.frames.take(2), ['430[{"ok":true}]', '431[{"ok":true}]']);
+  return client;
+}
+
+/** Asserts that a client that comes back to `server` is recovered, with what it has missed. */
+async function assertRecovers(server: Reachable, { pid, sid }: Joined): Promise<void> {
+  for (const channel of ["gone", "later"]) await server.publish(channel, `on ${channel}`);
+  await using client = await connect(server, { pid });
+  assertEquals([client.pid, client.sid], [pid, sid]);
+  assertEquals(parse(await client.text())[1], { message: "on later" });
+}
+
+async function withStore(run: (store: string) => Promise<void>): Promise<void> {
+  const folder = await Deno.makeTempDir({ prefix: "hark-" });
+  try {
+    await run(`${folder}/hark.db`);
+  } finally {
+    await Deno.remove(folder, { recursive: true });
+  }
+}
+
+Deno.test("with a store a client is recovered after a restart, connected or gone before", async () => {
+  await withStore(async (store) => {
+    const options = { store, welcome: "" };
+    const server = await startServer(options);
+    const [gone, present] = [await subscriber(server), await subscriber(server)];
+    await gone.close();
+    await server.stop();
+    await present.closed();
+    await using again = await startServer(options);
+    await assertRecovers(again, present);
+    await assertRecovers(again, gone);
+  });
+});
+
+Deno.test("with a store a client is recovered after its server was killed", async () => {
+  await withStore(async (store) => {
+    const args = ["--store", store, "--welcome", ""];
+    let client: Connected;
+    {
+      await using server = await startChild(args);
+      client = await subscriber(server);
+      server.kill("SIGKILL");
+      await client.closed();
+    }
+    await using again = await startChild(args);
+    await assertRecovers(again, client);
+  });
+});
+
+Deno.test("with a store no more clients are remembered after a restart than there is room for", async () => {
+  await withStore(async (store) => {
+    const server = await startServer({ store, welcome: "", channelsMax: 2 });
+    const clients: Connected[] = [];
+    for (let count = 0; count < 3; count++) clients.push(await connect(server));
+    await server.stop();
+    for (const client of clients) await client.closed();
+    await using again = await startServer({ store, welcome: "", channelsMax: 2 });
+    const back: Connected[] = [];
+    for (const { pid } of clients) back.push(await connect(again, { pid }));
+    const kept = back.filter(({ pid }, at) => pid === clients[at]!.pid);
+    assertEquals(kept.length, 2);
+    for (const client of back) await client.close();
+  });
+});
+
+/** Waits until a node knows of so many nodes. */
+async function untilNodes(server: Reachable, count: number): Promise<void> {
+  await eventually(() => server.metrics(), (metrics) => metrics.get("hark_nodes") === count);
+}
+
+function nodesTest(
+  name: string,
+  run: (redis: RedisServer, nodes: [ChildServer, ChildServer]) => Promise<void>,
+): void {
+  Deno.test({
+    name,
+    ignore: NO_REDIS,
+    async fn() {
+      await using redis = await RedisServer.start();
+      await using a = await startNode(redis);
+      await using b = await startNode(redis);
+      await untilNodes(a, 2);
+      await untilNodes(b, 2);
+      await run(redis, [a, b]);
+    },
+  });
+}
+
+function startNode(redis: RedisServer): Promise<ChildServer> {
+  return startChild(["--redis", redis.url, "--welcome", "", "--drain-s", "0"]);
+}
+
+nodesTest("a client of a node that was killed is recovered on another", async (_, [a, b]) => {
+  const client = await subscriber(a);
+  // What the other node has heard of before a publication that comes after it.
+  await a.publish("any", "thing");
+  a.kill("SIGKILL");
+  await client.closed();
+  await assertRecovers(b, client);
+});
+
+nodesTest(
+  "a client is recovered wherever it comes next, as often as it moves",
+  async (redis, [a, b]) => {
+    const client = await subscriber(a);
+    await client.close();
+    await a.publish("any", "thing");
+    await assertRecovers(b, client);
+    // A node that comes later gets the records of clients that are here, and of those that have left.
+    await using c = await startNode(redis);
+    await untilNodes(c, 3);
+    const present = await subscriber(b);
+    await b.publish("any", "thing");
+    await assertRecovers(c, client);
+    b.kill("SIGTERM");
+    await present.closed();
+    await assertRecovers(c, present);
+    await assertRecovers(a, present);
+  },
+);
+
+nodesTest("a pid that no node gave out recovers nothing, whatever it says", async (_, [a, b]) => {
+  const client = await subscriber(a);
+  const [, position] = client.pid.split("~");
+  await a.publish("later", "not yours");
+  await a.broadcast("everybody's");
+  for (const pid of [`${"A".repeat(22)}~${position}`, `${client.pid}~${client.sid}`]) {
+    await using forger = await connect(b, { pid });
+    assertNotEquals(forger.pid, pid);
+    assertNotEquals(forger.sid, client.sid);
+    assertEquals(parse(await forger.text())[1], { message: "everybody's" });
+  }
+  await client.close();
+});
