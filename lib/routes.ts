@@ -7,6 +7,7 @@ import type { Handler, Route } from "./http/router.ts";
 import type { SessionsEndpoint } from "./api/sessions.ts";
 import type { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
 import type { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
+import type { Pusher } from "./protocols/pusher/pusher.ts";
 import { CORS } from "./http/cors.ts";
 
 /** What answers. */
@@ -19,6 +20,7 @@ export interface Endpoints {
   readonly socketio: SocketIoEndpoint;
   /** Where Socket.IO is, with a slash at its end; undefined for nowhere. */
   readonly socketioPath: string | undefined;
+  readonly pusher: Pusher;
   readonly nodes: NodesEndpoint;
   readonly status: StatusEndpoint;
 }
@@ -53,6 +55,7 @@ export function routesOf(endpoints: Endpoints): Route[] {
     { path: "/sessions", methods: { GET: sessions.list, DELETE: sessions.end }, cors: allowed },
     { path: "/nodes", methods: { GET: nodes.list }, cors: allowed },
     ...socketioRoutes(endpoints),
+    ...endpoints.pusher.routes,
     { path: "/healthz", methods: { GET: status.health }, cors: allowed },
     { path: "/readyz", methods: { GET: status.readiness }, cors: allowed },
     { path: "/metrics", methods: { GET: status.metrics }, cors: allowed },

@@ -1,9 +1,10 @@
 import { BOUNDS, type Bounds } from "./bounds.ts";
-import { Keys } from "./auth/keys.ts";
-import { takesTokens, Tokens } from "./auth/tokens.ts";
-import { isLoopback, isShared } from "./core/address.ts";
+import type { Tokens } from "./auth/tokens.ts";
+import { isShared } from "./core/address.ts";
 import { type Config, ConfigError } from "./config/config.ts";
 import { openLog } from "./config/configure.ts";
+import { pusherAppsOf } from "./config/pusher_app.ts";
+import { guardOf } from "./core/channel.ts";
 import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
 import type { Broker } from "./broker/broker.ts";
 import { journalOf } from "./broker/journals.ts";
@@ -13,15 +14,13 @@ import type { NodeState } from "./cluster/membership.ts";
 import { ClusterView } from "./cluster/view.ts";
 import { randomId } from "./core/random.ts";
 import { formatPosition } from "./core/publication.ts";
+import { makeGate } from "./gate.ts";
 import { Hub } from "./hub/hub.ts";
 import { HubSink } from "./hub/sink.ts";
 import { Publisher } from "./broker/publisher.ts";
 import { Batching } from "./hub/batching.ts";
-import { Access } from "./http/access.ts";
 import { ChannelsEndpoint } from "./api/channels.ts";
 import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
-import { readForwarded } from "./http/forwarded.ts";
-import { Origins } from "./http/origin.ts";
 import { NodesEndpoint } from "./api/nodes.ts";
 import { StatusEndpoint, type Use } from "./api/status.ts";
 import { PublishEndpoint } from "./api/publish.ts";
@@ -29,6 +28,7 @@ import { Pipeline } from "./http/pipeline.ts";
 import { Router } from "./http/router.ts";
 import { SessionsEndpoint } from "./api/sessions.ts";
 import { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
+import { Pusher } from "./protocols/pusher/pusher.ts";
 import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
 import { listen, type Listener } from "./net/listener.ts";
 import type { Log } from "./observe/log.ts";
@@ -78,6 +78,7 @@ export class Server {
   readonly #publish: PublishEndpoint;
   readonly #events: EventsEndpoint;
   readonly #socketio: SocketIoEndpoint;
+  readonly #pusher: Pusher;
   readonly #pipeline: Pipeline;
   readonly #shared: Shared | undefined;
   readonly #loopProbe: Timer;
@@ -96,12 +97,15 @@ export class Server {
     const journal = shared?.journal ?? journalOf(config, clock);
     const broker = this.#broker = new LogBroker({ ...config, clock, journal });
     const admit = shared?.admit ?? new Admission(clock, config).admit;
+    const apps = pusherAppsOf(config.pusherApp);
+    const isGuarded = guardOf(apps.map(({ prefix }) => prefix));
     const connections = this.#connections = new Connections(clock, admit, log, metrics);
     const hub = this.#hub = new Hub({
       ...config,
       broker,
       clock,
       greeting: config.welcome,
+      isGuarded,
       isShared: (address) => isShared(address, config.trustProxy),
       deliveries: metrics.deliveries,
       deliveredBytes: metrics.deliveredBytes,
@@ -120,19 +124,8 @@ export class Server {
       onError: (error) => log.error("message of another node failed", { error: String(error) }),
     });
     const view = new ClusterView(cluster, hub);
-    const keys = new Keys(config.publishKey);
-    const tokens = this.#tokens = takesTokens(config)
-      ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
-      : undefined;
-    const ownProtocol = config.tlsCert === "" ? undefined : "https";
-    const origins = new Origins({
-      isOpen: keys.isEmpty && tokens === undefined,
-      isLocal: config.listen !== "" || isLoopback(config.host),
-      origins: config.origins,
-      publicHosts: config.publicHost,
-      protocolOf: (headers) => readForwarded(headers, config).protocol ?? ownProtocol,
-    });
-    const access = new Access({ ...config, keys, tokens, origins });
+    const { tokens, origins, access } = makeGate(config, clock, log, isGuarded);
+    this.#tokens = tokens;
     const publisher = new Publisher({
       ...config,
       broker,
@@ -152,6 +145,7 @@ export class Server {
     const { records } = journal;
     this.#socketio = new SocketIoEndpoint({ ...config, ...sockets, records, sidPrefix });
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, batching });
+    this.#pusher = new Pusher({ ...config, ...sockets, apps, publisher, broker });
     const router = new Router(routesOf({
       publish: this.#publish,
       channels: new ChannelsEndpoint({ ...config, broker, clock, view, access }),
@@ -159,6 +153,7 @@ export class Server {
       socket: new SocketEndpoint({ ...config, ...sockets, publisher, batching }),
       events: this.#events,
       socketio: this.#socketio,
+      pusher: this.#pusher,
       socketioPath: config.socketio ? config.socketioPath : undefined,
       nodes: new NodesEndpoint({
         cluster,
@@ -250,11 +245,11 @@ export class Server {
     await this.#hub.drain(this.#config.drainS * 1000);
     this.#events.close();
     this.#socketio.endAll();
+    this.#pusher.endAll();
     await this.#connections.gone(LEAVE_MS);
     this.#socketio.close();
     for (const timer of [this.#loopProbe, this.#expiryCheck]) timer?.cancel();
-    this.#tokens?.close();
-    this.#publish.close();
+    for (const each of [this.#tokens, this.#publish, this.#pusher]) each?.close();
     await this.#shutdown();
     this.#cluster.stop(); // Only now: until here the others count its sessions.
     await this.#broker.close();
@@ -295,7 +290,7 @@ export class Server {
       connections: this.#connections.taken,
       handshakes,
       engineSessions,
-      bodyBytes: this.#publish.bodyBytes + bodyBytes,
+      bodyBytes: this.#publish.bodyBytes + this.#pusher.bodyBytes + bodyBytes,
     };
   }
 }

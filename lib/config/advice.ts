@@ -18,12 +18,13 @@ const CERTIFICATE_DAYS_MIN = 14;
 
 /** What each kind of client may do with a server that is set up like this: a row each. */
 export function whoMayDoWhat({ config }: Setup): [subject: string, what: string][] {
-  const { publishKey, origins, socketio, listen, trustProxy, forwardedHeader } = config;
+  const { publishKey, pusherApp, origins, socketio, listen, trustProxy, forwardedHeader } = config;
   const keys = publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
   const hasKeys = publishKey.length > 0;
   const publishers = [
     ...hasKeys ? [`whoever shows ${keys}`] : [],
     ...takesTokens(config) ? ["whoever shows a token, to the channels that it names"] : [],
+    ...pusherApp.length > 0 ? ["whoever signs with the secret of an app of Pusher"] : [],
   ];
   const isOpen = publishers.length === 0;
   return [
@@ -42,6 +43,7 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
     ["watch it", "anyone who reaches it: /metrics, /count, /healthz, /readyz"],
     ["be a trusted page", ["those of its own", ...origins].join(", ")],
     ["use Socket.IO", socketio ? "anyone who may receive" : "nobody"],
+    ["use Pusher", pusherApp.length > 0 ? "whoever has an app's key, which is public" : "nobody"],
     [
       "say who a client is",
       trustProxy === 0 ? "nobody" : `the last ${trustProxy} before it in ${forwardedHeader}`,
@@ -60,9 +62,13 @@ function whoReaches({ listen, host, port, tlsCert }: Config): string {
 function whoReceives(config: Config): string {
   const { public: channels } = config;
   const named = channels.length === 0 ? undefined : `anyone: ${channels.join(", ")}`;
-  if (!takesTokens(config)) return named ?? "anyone: every channel";
+  if (!takesTokens(config)) return (named ?? "anyone: every channel") + exceptGuarded(config);
   const bearers = "whoever shows a token: the channels that it names";
   return named === undefined ? bearers : `${named}; ${bearers}`;
+}
+
+function exceptGuarded({ pusherApp }: Config): string {
+  return pusherApp.length === 0 ? "" : " that does not begin with private-, presence- or #";
 }
 
 /** What is unwise about it: a sentence each, that says what to do. Holds no secret. */
@@ -78,7 +84,8 @@ export function whatIsUnwise(setup: Setup): string[] {
 function unwiseExposure({ config }: Setup): string[] {
   const { listen, host, trustProxy, publicHost, origins } = config;
   const found: string[] = [];
-  const isOpen = config.publishKey.length === 0 && !takesTokens(config);
+  const { publishKey, pusherApp } = config;
+  const isOpen = publishKey.length === 0 && !takesTokens(config) && pusherApp.length === 0;
   const isBehindProxy = listen !== "" || trustProxy > 0 || publicHost.length > 0;
   if (isOpen && !isLoopback(host)) {
     found.push(`anyone with a way to ${host} may publish: set a key with HARK_PUBLISH_KEYS`);
@@ -123,6 +130,9 @@ function unwiseSecrets({ config, sources }: Setup): string[] {
   }
   if (sources.tokenSecret === "flag") {
     found.push("--token-secret is seen by all users of this machine: use HARK_TOKEN_SECRET");
+  }
+  if (sources.pusherApp === "flag") {
+    found.push("--pusher-app is seen by all users of this machine: use HARK_PUSHER_APPS");
   }
   if (takesTokens(config) && config.public.includes("*")) {
     found.push("tokens guard no channel as long as anyone may receive all: narrow --public");

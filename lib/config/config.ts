@@ -7,6 +7,7 @@ import { isLoopback } from "../core/address.ts";
 import { withoutSecrets } from "../core/redact.ts";
 import { suggest } from "../core/suggest.ts";
 import type { Option } from "./option.ts";
+import { pusherAppProblems, pusherAppsOf } from "./pusher_app.ts";
 import { removalOf } from "./removed.ts";
 import {
   type Config,
@@ -130,6 +131,7 @@ function readOptions(args: readonly string[], env: Readonly<Record<string, strin
   const sources = found as Sources;
   checkTokens(config, sources, problems);
   checkListening(config, sources, problems);
+  problems.push(...pusherAppProblems(pusherAppsOf(config.pusherApp)));
   checkExposure(config, sources, problems);
   checkWorkers(config, problems);
   return { config, sources, wrong, problems };
@@ -248,7 +250,7 @@ function checkListening(config: Config, { host, port }: Sources, problems: strin
 
 /** Listening to the network without a check of publishers is a mistake, or has to be meant. */
 function checkExposure(config: Config, sources: Sources, problems: string[]): void {
-  const keyed = ["publishKey", "tokenSecret", "tokenJwks"] as const;
+  const keyed = ["publishKey", "tokenSecret", "tokenJwks", "pusherApp"] as const;
   const isKeyed = keyed.some((key) => sources[key] !== "default");
   if (config.open || isKeyed || isLoopback(config.host)) return;
   problems.push(

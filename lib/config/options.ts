@@ -4,6 +4,7 @@ import { isSubscription } from "../core/channel.ts";
 import { isOriginPattern } from "../core/origin.ts";
 import { isRedisUrl } from "../core/redis_url.ts";
 import { boolean, choice, integer, list, type Option, text } from "./option.ts";
+import { parsePusherApp } from "./pusher_app.ts";
 import type { Config, OptionKey } from "./values.ts";
 
 export type { Config, OptionKey };
@@ -140,7 +141,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
     public: list(
       "CHANNEL",
       "what anyone may receive; if not given, all where no token is needed",
-      'channels (1 to 128 of A-Z a-z 0-9 _ . : @ -), "*" or patterns ending in ".*" or ":*"',
+      'channels (1 to 200 of A-Z a-z 0-9 _ . : @ = , ; # -), "*" or patterns ending in ".*" or ":*"',
       isSubscription,
     ),
   }),
@@ -158,6 +159,18 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "a path that begins and ends with /, such as /socket.io/",
       isMountPath,
     ),
+  }),
+  ...group("Pusher", {
+    pusherApp: {
+      ...list(
+        "APP",
+        "app of the Pusher protocol; without one it is off",
+        "ID:KEY:SECRET, or that with settings: ID:KEY:SECRET?client-events&subscription-counts",
+        (text) => parsePusherApp(text) !== undefined,
+      ),
+      env: "HARK_PUSHER_APPS",
+      secret: true,
+    },
   }),
   ...group("Channels and history", {
     channelsPerSessionMax: integer(128, 1, 100_000, "channels that one client is on"),

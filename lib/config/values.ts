@@ -32,6 +32,9 @@ export interface Config {
   readonly socketio: boolean;
   readonly socketioPath: string;
 
+  // Pusher
+  readonly pusherApp: readonly string[];
+
   // Channels and history
   readonly channelsPerSessionMax: number;
   readonly channelsMax: number;

@@ -1,11 +1,11 @@
 /** The channel that every client is on. */
 export const BROADCAST = "broadcast";
 
-const NAME = /^[A-Za-z0-9_.:@-]{1,128}$/;
+const NAME = /^[A-Za-z0-9_.:@=,;#-]{1,200}$/;
 const DOT = ".".charCodeAt(0);
 const COLON = ":".charCodeAt(0);
 
-/** Reports whether `name` can be a channel's: 1–128 of `A-Z a-z 0-9 _ . : @ -`. */
+/** Reports whether `name` can be a channel's: 1–200 of `A-Z a-z 0-9 _ . : @ = , ; # -`. */
 export function isChannel(name: string): boolean {
   return NAME.test(name);
 }
@@ -14,7 +14,7 @@ export function isChannel(name: string): boolean {
 export function isSubscription(text: string): boolean {
   if (text === "*") return true;
   if (!isPattern(text)) return isChannel(text);
-  return text.length <= 128 && isChannel(text.slice(0, -1));
+  return text.length <= 200 && isChannel(text.slice(0, -1));
 }
 
 /** Reports whether a valid subscription stands for many channels. */
@@ -26,7 +26,9 @@ export function isPattern(subscription: string): boolean {
 export function checkChannel(name: string): string {
   if (isChannel(name)) return name;
   throw new TypeError(
-    `Cannot use this as a channel: expected 1 to 128 of A-Z a-z 0-9 _ . : @ -, got ${show(name)}`,
+    `Cannot use this as a channel: expected 1 to 200 of A-Z a-z 0-9 _ . : @ = , ; # -, got ${
+      show(name)
+    }`,
   );
 }
 
@@ -34,7 +36,7 @@ export function checkChannel(name: string): string {
 export function checkSubscription(text: string): string {
   if (isSubscription(text)) return text;
   throw new TypeError(
-    "Cannot subscribe: expected a channel (1 to 128 of A-Z a-z 0-9 _ . : @ -), " +
+    "Cannot subscribe: expected a channel (1 to 200 of A-Z a-z 0-9 _ . : @ = , ; # -), " +
       `"*" or a pattern ending in ".*" or ":*", got ${show(text)}`,
   );
 }
@@ -76,6 +78,18 @@ export function withoutCovered(subscriptions: readonly string[]): string[] {
   const isCovered = (name: string) =>
     subscriptionsOf(name).some((other) => other !== name && all.has(other));
   return [...all].filter((name) => !isCovered(name));
+}
+
+/** What the names of channels begin with on which Pusher clients need a signature. */
+const GUARDED = ["private-", "presence-", "#"];
+
+/** Reports whether a channel, or all that a pattern takes in, is for those alone that it names. */
+export type Guard = (subscription: string) => boolean;
+
+/** The guard of names that begin as Pusher's guarded ones do, behind any of these prefixes. */
+export function guardOf(prefixes: readonly string[]): Guard {
+  const beginnings = prefixes.flatMap((prefix) => GUARDED.map((name) => prefix + name));
+  return (subscription) => beginnings.some((beginning) => subscription.startsWith(beginning));
 }
 
 function isSeparator(code: number): boolean {

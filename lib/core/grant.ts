@@ -1,4 +1,4 @@
-import { BROADCAST, checkChannel, covers } from "./channel.ts";
+import { BROADCAST, checkChannel, covers, type Guard } from "./channel.ts";
 import { readInput, Refusal } from "./errors.ts";
 
 /** Channels and patterns, or why there is none. */
@@ -14,6 +14,10 @@ export interface GrantRules {
   readonly expiresAt?: number | undefined;
   /** What it may receive beside `broadcast`, which everyone may receive who may connect. */
   readonly receive: Allowance;
+  /** Which names are guarded; undefined for none. */
+  readonly isGuarded?: Guard | undefined;
+  /** What it may receive of guarded names, by its own key or token. */
+  readonly receiveGuarded?: readonly string[] | undefined;
   /** Of whose users it may know; of `receive` only what its own key or token allows. */
   readonly watch: readonly string[];
   readonly publish: Allowance;
@@ -62,14 +66,18 @@ export class Grant {
 
   /** Reports whether a channel, or all that a pattern takes in, may be received. */
   mayReceive(subscription: string): boolean {
-    const { receive } = this.#rules;
+    const { receive, receiveGuarded = [], isGuarded } = this.#rules;
     if (receive instanceof Refusal) return false;
-    return subscription === BROADCAST || receive.some((allowed) => covers(allowed, subscription));
+    if (subscription === BROADCAST) return true;
+    const allowed = isGuarded?.(subscription) ? receiveGuarded : receive;
+    return allowed.some((each) => covers(each, subscription));
   }
 
   /** Reports whether it may know who is on a channel, or on all that a pattern takes in. */
   mayWatch(subscription: string): boolean {
-    return this.#rules.watch.some((allowed) => covers(allowed, subscription));
+    const { watch, isGuarded } = this.#rules;
+    if (isGuarded?.(subscription) && !this.mayReceive(subscription)) return false;
+    return watch.some((allowed) => covers(allowed, subscription));
   }
 
   /** Throws a `Refusal` unless all of these channels and patterns may be received. */

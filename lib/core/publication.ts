@@ -11,6 +11,10 @@ export interface Draft {
   readonly channel: string;
   readonly event: string;
   readonly data: Data;
+  /** `data` is the JSON of a text that itself was no JSON: those who take texts get it as it was. */
+  readonly isText?: boolean | undefined;
+  /** The socket id of the one Pusher connection that does not get it. */
+  readonly except?: string | undefined;
 }
 
 /** A place in the log. */
@@ -44,7 +48,7 @@ export const MESSAGE = "message";
 const OVERHEAD_BYTES = 200;
 
 const POSITION = /^([a-z0-9]{1,32})-(\d{1,15})$/;
-const EVENT = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,128}$/u;
+const EVENT = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,200}$/u;
 
 // Names that a client library keeps for itself: Socket.IO's clients end the connection when they
 // get one of the first six, and the others would be taken for EventSource's own or for ours.
@@ -59,6 +63,8 @@ const EVENTS_RESERVED = new Set([
   "open",
   "gap",
 ]);
+/** What only the server itself says to Pusher clients. */
+const PUSHER_RESERVED = /^pusher(_internal)?:/;
 
 /** One message in the log; immutable but for what it remembers of its bytes. */
 export class Publication implements Draft, Position {
@@ -67,6 +73,8 @@ export class Publication implements Draft, Position {
   readonly channel: string;
   readonly event: string;
   readonly data: Data;
+  readonly isText: boolean | undefined;
+  readonly except: string | undefined;
   /** When it was ordered, in milliseconds since 1970. */
   readonly time: number;
   #memo: Map<MessageEncoder, Encoded> | undefined;
@@ -78,6 +86,8 @@ export class Publication implements Draft, Position {
     this.channel = draft.channel;
     this.event = draft.event;
     this.data = draft.data;
+    this.isText = draft.isText;
+    this.except = draft.except;
     this.time = time;
   }
 
@@ -146,9 +156,9 @@ export function parsePosition(text: string): Position {
 export function checkDraft(draft: Draft): Draft {
   checkChannel(draft.channel);
   if (!EVENT.test(draft.event)) {
-    throw new TypeError("Cannot use this event name: expected 1 to 128 printable characters");
+    throw new TypeError("Cannot use this event name: expected 1 to 200 printable characters");
   }
-  if (EVENTS_RESERVED.has(draft.event)) {
+  if (EVENTS_RESERVED.has(draft.event) || PUSHER_RESERVED.test(draft.event)) {
     throw new TypeError(
       `Cannot use the event name "${draft.event}": clients keep it for themselves`,
     );

@@ -3,6 +3,7 @@ import type { Claims } from "../auth/claims.ts";
 import { looksLikeToken } from "../auth/jwt.ts";
 import type { Tokens } from "../auth/tokens.ts";
 import { isLoopback, networkOf } from "../core/address.ts";
+import type { Guard } from "../core/channel.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Allowance, Grant } from "../core/grant.ts";
 import { isForwarded } from "./forwarded.ts";
@@ -16,6 +17,10 @@ export interface AccessOptions {
   /** Undefined if the server takes no tokens. */
   readonly tokens: Tokens | undefined;
   readonly origins: Origins;
+  /** Nobody needs a credential for anything. */
+  readonly isOpen: boolean;
+  /** Which names are guarded: only a key or token gives these. Undefined for none. */
+  readonly isGuarded: Guard | undefined;
   /** Channels and patterns that anyone may receive; empty for all where no tokens are taken. */
   readonly public: readonly string[];
   /** How many proxies in front are trusted. */
@@ -50,15 +55,13 @@ const WRONG_KEY = "it is not one of the server's";
 /** Identifies the sender of a request, and what it may do. */
 export class Access {
   readonly #options: AccessOptions;
-  readonly #isOpen: boolean;
   readonly #public: Allowance;
   /** Only tokens name users: where none are taken there is nobody to hide. */
   readonly #watchedByAnyone: readonly string[];
 
   constructor(options: AccessOptions) {
-    const { keys, tokens, public: channels } = options;
+    const { tokens, public: channels } = options;
     this.#options = options;
-    this.#isOpen = keys.isEmpty && tokens === undefined;
     this.#watchedByAnyone = tokens !== undefined ? [] : channels.length > 0 ? channels : EVERYTHING;
     if (channels.length > 0) this.#public = channels;
     else if (tokens === undefined) this.#public = EVERYTHING;
@@ -75,7 +78,7 @@ export class Access {
    * with, a `Refusal` if a token does not count.
    */
   identify(caller: Caller): Grant | Promise<Grant> {
-    if (this.#isOpen) return this.#open(caller);
+    if (this.#options.isOpen) return this.#open(caller);
     const credential = this.#findCredential(caller);
     if (credential === undefined) return this.#anonymous(caller);
     return this.#check(credential, caller);
@@ -93,7 +96,7 @@ export class Access {
    * takes a key or, where nobody needs one, a program of this machine that comes past no proxy.
    */
   async checkSessions(exchange: Exchange): Promise<void> {
-    if (this.#isOpen && !this.#isDirectAndLocal(exchange)) throw LOCAL_ONLY;
+    if (this.#options.isOpen && !this.#isDirectAndLocal(exchange)) throw LOCAL_ONLY;
     (await this.identify(callerOf(exchange))).checkManage();
   }
 
@@ -162,13 +165,22 @@ export class Access {
     });
   }
 
-  #anonymous({ headers, address }: Caller, wrong?: Refusal): Grant {
+  /** What anyone at `address` may do who shows nothing. */
+  anonymous(address: string): Grant {
+    return this.#anonymous({ headers: new Headers(), address });
+  }
+
+  #anonymous(
+    { headers, address }: Pick<Caller, "headers" | "address">,
+    wrong?: Refusal,
+  ): Grant {
     const cookie = this.#ignoredCookie(headers);
     const receive = this.#public;
     const isRefused = receive instanceof Refusal;
     return new Grant({
       caller: networkOf(address),
       receive: isRefused ? new Refusal(receive.type, receive.message + cookie) : receive,
+      isGuarded: this.#options.isGuarded,
       watch: this.#watchedByAnyone,
       publish: wrong ?? new Refusal("unauthorized", this.#howToPublish() + cookie),
       manage: this.#options.keys.isEmpty ? NO_KEYS : wrong ?? SEND_KEY,
@@ -184,6 +196,7 @@ export class Access {
 
   #howToPublish(): string {
     const { keys, tokens } = this.#options;
+    if (tokens === undefined && keys.isEmpty) return ONLY_SIGNED;
     if (tokens === undefined) {
       return "Cannot publish without a key: send it as Authorization: Bearer KEY or as ?key=KEY";
     }
@@ -198,6 +211,8 @@ export class Access {
       user,
       expiresAt,
       receive: [...subscribe, ...anyone],
+      isGuarded: this.#options.isGuarded,
+      receiveGuarded: subscribe,
       watch: subscribe,
       publish,
       manage: this.#options.keys.isEmpty ? NO_KEYS : NEEDS_KEY,
@@ -223,6 +238,10 @@ const NO_KEYS = new Refusal(
   "forbidden",
   "This takes a publish key: start the server with --publish-key KEY to have one",
 );
+
+const ONLY_SIGNED =
+  "Cannot publish here: sign it with the secret of an app of Pusher, or start the " +
+  "server with --publish-key KEY";
 
 function cookieOf(headers: Headers): string | null {
   return COOKIE.exec(headers.get("cookie") ?? "")?.[1]?.trim() ?? null;

@@ -20,8 +20,8 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-cache",
 };
 
-/** The module that pages of every site may import. */
-const CLIENT = "/client.js";
+/** The modules that pages of every site may import. */
+const MODULES = ["/client.js", "/hark-pusher.js"];
 const TYPESCRIPT = "application/typescript; charset=UTF-8";
 const ALLOW = "GET, HEAD, OPTIONS";
 /** The folder of the documentation, whose README lists the pages. */
@@ -42,7 +42,7 @@ export async function serveStatic(request: Request, path: string): Promise<Respo
   if (method !== "GET" && method !== "HEAD") return refuseMethod(request);
   for (const [name, value] of Object.entries(HEADERS)) response.headers.set(name, value);
   if (path.endsWith(".d.ts")) response.headers.set("content-type", TYPESCRIPT);
-  if (path === CLIENT) response.headers.set("access-control-allow-origin", "*");
+  if (MODULES.includes(path)) response.headers.set("access-control-allow-origin", "*");
   return response;
 }
 

@@ -6,10 +6,12 @@ import { isRefreshOver } from "../core/grant.ts";
 import { formatPosition, type Position, type Publication } from "../core/publication.ts";
 import type { PresenceEntry } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
+import { gets } from "./delivery.ts";
 import type { Peer } from "./peer.ts";
 import { Presence } from "./presence.ts";
 import type { ReplayOptions } from "./replay.ts";
-import { Session, type SessionContext, type SubscribeOptions } from "./session.ts";
+import { Session, type SubscribeOptions } from "./session.ts";
+import type { SessionContext } from "./session_context.ts";
 import { type SubscriberLimits, Subscribers } from "./subscribers.ts";
 
 /** What a hub needs, and the bounds it keeps. */
@@ -17,7 +19,7 @@ export interface HubOptions
   extends
     SubscriberLimits,
     Omit<ReplayOptions, "broker" | "position">,
-    Pick<SessionContext, "greeting" | "onError"> {
+    Pick<SessionContext<Session>, "greeting" | "onError"> {
   readonly broker: Pick<Broker, "history" | "reached" | "isUp">;
   /** Called when a channel gets its first watcher of presence, and when it has lost its last. */
   readonly onWatch?: (channel: string, isWatched: boolean) => void;
@@ -33,7 +35,7 @@ const DRAIN_STEP_MS = 100;
 /** This process's sessions by channel, and the fan-out to them. */
 export class Hub {
   readonly #options: HubOptions;
-  readonly #context: SessionContext;
+  readonly #context: SessionContext<Session>;
   readonly #sessions = new Map<string, Session>();
   readonly #subscribers: Subscribers<Session>;
   /** Joins and leaves, for their watchers. */
@@ -120,10 +122,12 @@ export class Hub {
     this.#offset = publication.offset;
     let deliveries = 0;
     let bytes = 0;
+    const { isGuarded } = this.#options;
     for (const subscription of subscriptionsOf(publication.channel)) {
       const subscribers = this.#subscribers.of(subscription);
       if (subscribers === undefined) continue;
       for (const session of subscribers) {
+        if (!gets(publication, subscription, session.peer, isGuarded)) continue;
         const sent = session.send(publication);
         if (sent === 0) continue;
         deliveries++;

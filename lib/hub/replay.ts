@@ -1,11 +1,13 @@
 import type { Broker, HistoryPage } from "../broker/broker.ts";
-import { subscriptionsOf } from "../core/channel.ts";
+import type { Guard } from "../core/channel.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { frameBytes, type Position, type Publication } from "../core/publication.ts";
 import { isMoment, type Since } from "../core/since.ts";
 import type { Frame } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
+import { takesIn } from "./delivery.ts";
+import type { Peer } from "./peer.ts";
 
 /** Anything that counts; a metrics counter is one. */
 export interface Tally {
@@ -14,6 +16,8 @@ export interface Tally {
 
 /** What a replay needs, and the bounds it keeps. */
 export interface ReplayOptions {
+  /** Which names are guarded; undefined for none. */
+  readonly isGuarded?: Guard | undefined;
   readonly broker: Pick<Broker, "history" | "reached" | "isUp">;
   /** The last publication that was broadcast. */
   readonly position: () => Position;
@@ -26,6 +30,7 @@ export interface ReplayOptions {
 /** The session that is caught up. */
 export interface Follower {
   readonly ended: boolean;
+  readonly peer: Peer;
   readonly transport: Pick<Transport, "encoder" | "bufferedBytes">;
   /** Channels and patterns, each with the offset after which this session has had all of it. */
   readonly subscriptions: ReadonlyMap<string, number>;
@@ -152,7 +157,7 @@ export class Replay {
     const held = this.#held;
     for (let next = 0; next < held.length; next++) {
       const publication = held[next]!;
-      if (takesIn(this.#follower.subscriptions, publication)) await this.#sendPaced(publication);
+      if (this.#isDue(publication)) await this.#sendPaced(publication);
       if (this.#follower.ended) return;
       this.#offset = publication.offset;
       if (this.#overflowed) return;
@@ -162,12 +167,16 @@ export class Replay {
   }
 
   async #readAgain(): Promise<void> {
-    const { subscriptions } = this.#follower;
     const since = { ...this.#options.position(), offset: this.#offset };
     this.#hold();
-    await this.#sendHistory([...subscriptions.keys()], since, (publication) => {
-      return takesIn(subscriptions, publication);
-    });
+    const names = [...this.#follower.subscriptions.keys()];
+    await this.#sendHistory(names, since, (publication) => this.#isDue(publication));
+  }
+
+  #isDue(publication: Publication): boolean {
+    const { subscriptions, peer } = this.#follower;
+    const { isGuarded } = this.#options;
+    return takesIn(subscriptions, publication, peer, isGuarded);
   }
 
   #hold(): void {
@@ -198,15 +207,4 @@ export class Replay {
     deliveries.add(1);
     deliveredBytes.add(frameBytes(frame));
   }
-}
-
-/** Reports whether one of the subscriptions takes in `publication`, and began before it. */
-export function takesIn(
-  subscriptions: ReadonlyMap<string, number>,
-  publication: Publication,
-): boolean {
-  return subscriptionsOf(publication.channel).some((name) => {
-    const offset = subscriptions.get(name);
-    return offset !== undefined && offset < publication.offset;
-  });
 }

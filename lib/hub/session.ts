@@ -6,9 +6,9 @@ import type { Frame, PresenceEntry, Welcome } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
 import type { Peer } from "./peer.ts";
 import { isMoment, type Since } from "../core/since.ts";
-import type { Presence } from "./presence.ts";
-import { Replay, type Replayed, type ReplayOptions, takesIn } from "./replay.ts";
-import type { Subscribers } from "./subscribers.ts";
+import { takesIn } from "./delivery.ts";
+import { Replay, type Replayed } from "./replay.ts";
+import type { SessionContext } from "./session_context.ts";
 
 /** How to begin on channels. */
 export interface SubscribeOptions {
@@ -16,20 +16,13 @@ export interface SubscribeOptions {
   readonly since?: Since | undefined;
   /** Those of the channels whose joins and leaves this session is sent. */
   readonly presence?: readonly string[] | undefined;
+  /**
+   * Called once the channels of `subscribe()` are subscribed to, before anything of them is written;
+   * with what a replay found if there is one.
+   */
+  readonly onSubscribed?: (replayed: Replayed | undefined) => void;
   /** Called when a session begins, right before its welcome is written. */
   readonly onWelcome?: (welcome: Welcome, session: Session) => void;
-}
-
-/** What sessions share. */
-export interface SessionContext extends ReplayOptions {
-  readonly subscribers: Subscribers<Session>;
-  readonly presence: Presence;
-  /** The first thing that a client gets; empty for nothing. */
-  readonly greeting: string;
-  /** Called once, when the session is over. */
-  readonly onEnd: (session: Session, why: string) => void;
-  /** Called when a session is about to be ended because of `error`, which is ours. */
-  readonly onError: (error: unknown) => void;
 }
 
 /**
@@ -44,7 +37,7 @@ export class Session {
   readonly openedAt: number;
   /** When its token expires, in milliseconds since 1970; a new token puts it off. */
   expiresAt: number | undefined;
-  readonly #context: SessionContext;
+  readonly #context: SessionContext<Session>;
   readonly #subscriptions = new Map<string, number>();
   readonly #beganAt: number;
   /** Everything up to here is sent, or was never due. */
@@ -57,7 +50,7 @@ export class Session {
   #queued: Promise<void> = Promise.resolve();
   #ended = false;
 
-  constructor(context: SessionContext, transport: Transport, peer: Peer) {
+  constructor(context: SessionContext<Session>, transport: Transport, peer: Peer) {
     this.#context = context;
     this.transport = transport;
     this.peer = peer;
@@ -124,7 +117,7 @@ export class Session {
    */
   async subscribe(
     subscriptions: readonly string[],
-    { since, presence }: SubscribeOptions = {},
+    { since, presence, onSubscribed }: SubscribeOptions = {},
   ): Promise<Replayed | undefined> {
     let found: Replayed | undefined;
     await this.#queue(async () => {
@@ -132,12 +125,15 @@ export class Session {
       this.#context.subscribers.check(added, this.peer.address, this.#subscriptions);
       if (since === undefined) {
         this.#register(subscriptions, presence);
-        return;
+        return onSubscribed?.(undefined);
       }
       const before = new Map(this.#subscriptions);
       this.#replay = new Replay(this.#context, this);
       this.#register(subscriptions, presence);
-      await this.#catchUp(subscriptions, since, before, (replayed) => found = replayed);
+      await this.#catchUp(subscriptions, since, before, (replayed) => {
+        found = replayed;
+        onSubscribed?.(replayed);
+      });
     });
     const position = { ...this.#context.position(), offset: this.#offset };
     return found && { ...found, position: formatPosition(position) };
@@ -178,9 +174,7 @@ export class Session {
       return 0;
     }
     if (publication.offset <= this.#offset) return 0;
-    if (publication.offset <= this.#sinceOffset && !takesIn(this.#subscriptions, publication)) {
-      return 0;
-    }
+    if (publication.offset <= this.#sinceOffset && !this.#gets(publication)) return 0;
     this.#offset = publication.offset;
     const { frame, bytes } = publication.encoded(this.transport.encoder);
     return this.write(frame) ? bytes : 0;
@@ -217,6 +211,10 @@ export class Session {
     this.#replay = undefined;
     for (const name of this.#subscriptions.keys()) this.#part(name);
     this.#context.onEnd(this, why);
+  }
+
+  #gets(publication: Publication, subscriptions = this.subscriptions): boolean {
+    return takesIn(subscriptions, publication, this.peer, this.#context.isGuarded);
   }
 
   #welcome({ since, onWelcome }: SubscribeOptions, position: string, recovered?: boolean): void {
@@ -285,8 +283,7 @@ export class Session {
       const position = formatPosition({ epoch, offset: from });
       announce({ recovered: page.complete, position });
     };
-    const isDue = (missed: Publication) =>
-      takesIn(this.#subscriptions, missed) && !takesIn(before, missed);
+    const isDue = (missed: Publication) => this.#gets(missed) && !this.#gets(missed, before);
     const onLive = (offset: number) => {
       this.#offset = offset;
       this.#replay = undefined;

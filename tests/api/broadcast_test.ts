@@ -125,8 +125,8 @@ Deno.test("/broadcast refuses what is no channel or event", async () => {
   await using server = await startServer();
   const queries = [
     ...["channel=", "channel=a%20b", "channel=a/b", "channel=*", "channel=%FF", "channel=ü"],
-    ...[`channel=${"a".repeat(129)}`, "event=", "event=disconnect", "event=a%0Ab", "event=%00"],
-    ...[`event=${"a".repeat(129)}`],
+    ...[`channel=${"a".repeat(201)}`, "event=", "event=disconnect", "event=a%0Ab", "event=%00"],
+    ...[`event=${"a".repeat(201)}`],
   ];
   for (const query of queries) {
     const { status, body } = await server.fetch(`/broadcast/hi?${query}`);

@@ -301,7 +301,8 @@ Deno.test("on an open server sessions are for its own machine, past no proxy and
 Deno.test("on an open server nobody of another machine looks after sessions", async () => {
   const origins = new Origins({ isOpen: true, isLocal: true, origins: [], publicHosts: [] });
   const keys = new Keys([]);
-  const access = new Access({ keys, tokens: undefined, origins, public: [], trustProxy: 0 });
+  const rules = { isOpen: true, isGuarded: undefined, public: [], trustProxy: 0 };
+  const access = new Access({ keys, tokens: undefined, origins, ...rules });
   const check = (address: string) => {
     const asked = new Request("http://localhost/sessions", { headers: { host: "localhost" } });
     const query = new URLSearchParams();

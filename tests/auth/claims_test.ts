@@ -119,7 +119,7 @@ Deno.test("readClaims() bounds what a token allows", () => {
     const wrong = [null, "news", {}, 7, many(101), [""], ["a*"], ["a.*.b"], ["**"], ["a b"], [7], [[
       "a",
     ]]];
-    for (const list of [...wrong, ["x".repeat(129)], ["ü"], ["news", null], { length: 0 }]) {
+    for (const list of [...wrong, ["x".repeat(201)], ["ü"], ["news", null], { length: 0 }]) {
       assertEquals(whyNot({ exp, hark: { [name]: list } }), why, JSON.stringify(list));
     }
   }

@@ -5,7 +5,7 @@ import { Refusal } from "../../lib/core/errors.ts";
 import { feedContract } from "./feed_contract.ts";
 import { keysContract } from "./keys_contract.ts";
 import type { Journal } from "../../lib/broker/journal.ts";
-import type { Data } from "../../lib/core/publication.ts";
+import type { Data, Draft } from "../../lib/core/publication.ts";
 import {
   brokerOn,
   Deliveries,
@@ -95,7 +95,11 @@ export function brokerContract(
       Uint8Array.from({ length: 256 }, (_, byte) => byte),
       JSON.stringify("x".repeat(100_000)),
     ];
-    const drafts = datas.map((data, index) => draft(`a.${index}`, data, `event é ${index}`));
+    const drafts: Draft[] = datas.map((data, index) => {
+      return draft(`a.${index}`, data, `event é ${index}`);
+    });
+    drafts.push({ ...draft("a", '"text"'), isText: true, except: "1.2" });
+    drafts.push({ ...draft("a"), except: "3.4" });
     const receipt = await broker.publish({ drafts });
     const { epoch } = broker.position;
     const time = hasOwnTime ? receipt.time : clock.now();

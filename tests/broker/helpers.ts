@@ -1,5 +1,6 @@
 import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import type { Broker, HistoryPage, HistoryQuery, Sink } from "../../lib/broker/broker.ts";
+import { draftFieldsOf } from "../../lib/broker/draft_fields.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Journal } from "../../lib/broker/journal.ts";
 import { LogBroker } from "../../lib/broker/log_broker.ts";
@@ -141,5 +142,5 @@ export function summary(page: HistoryPage): Summary {
 /** A publication without its memo. */
 export function fields(publication: Publication): Draft & Position & { id: string; time: number } {
   const { id, epoch, offset, channel, event, data, time } = publication;
-  return { id, epoch, offset, channel, event, data, time };
+  return { id, epoch, offset, channel, event, data, time, ...draftFieldsOf(publication) };
 }

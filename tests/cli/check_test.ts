@@ -34,6 +34,7 @@ Deno.test("hark check finds nothing unwise in no options at all", async () => {
     "watch it             anyone who reaches it: /metrics, /count, /healthz, /readyz",
     "be a trusted page    those of its own",
     "use Socket.IO        anyone who may receive",
+    "use Pusher           nobody",
     "say who a client is  nobody",
   ]);
 });
@@ -100,6 +101,7 @@ const UNWISE: readonly [string[], Env, string[]][] = [
   [[], { HARK_PUBLISH_KEYS: "k".repeat(15) }, ["a key with fewer than 16 characters"]],
   [[], { HARK_PUBLISH_KEYS: `${KEY},short` }, ["a key with fewer than 16 characters"]],
   [["--token-secret", SECRET], {}, ["--token-secret is seen"]],
+  [["--pusher-app", "1:key:secret"], {}, ["--pusher-app is seen"]],
   [["--public", "a,*"], { HARK_TOKEN_SECRET: SECRET }, ["tokens guard no channel"]],
   [["--public", "*"], KEYED, []],
   [["--token-jwks", "FOLDER/keys.json"], {}, ["tokens that were issued for other services"]],
@@ -146,6 +148,11 @@ Deno.test("hark check tells who may publish, receive and look after the server",
       "whoever shows the one key; whoever shows a token, to the channels that it names",
       "anyone: news.*; whoever shows a token: the channels that it names",
       "whoever shows the one key: /channels, /sessions",
+    ]],
+    [[], { HARK_PUSHER_APPS: "1:key:secret" }, [
+      "whoever signs with the secret of an app of Pusher",
+      "anyone: every channel that does not begin with private-, presence- or #",
+      "nobody: /channels and /sessions take a key",
     ]],
   ];
   for (const [args, env, expected] of cases) {

@@ -29,7 +29,7 @@ interface Values {
 }
 
 const SECRET = "x".repeat(32);
-const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret"];
+const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret", "pusherApp"];
 
 /** Of the options that are text or a list of it. */
 const TEXTS: Partial<Record<OptionKey, Values>> = {
@@ -117,7 +117,7 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
   },
   public: {
     right: { "news.*": ["news.*"], "*": ["*"], "a, b:*": ["a", "b:*"] },
-    wrong: ["", "a,", "a*", "*.a", "a b", "x".repeat(129)],
+    wrong: ["", "a,", "a*", "*.a", "a b", "x".repeat(201)],
   },
   welcome: {
     right: { "": "", 'Hello, "you" = 👋\n': 'Hello, "you" = 👋\n' },
@@ -139,6 +139,31 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
   workers: {
     right: { "1": "1", "9": "9", "64": "64", auto: "auto" },
     wrong: ["", "0", "65", "100", "1.5", "-1", "all"],
+  },
+  pusherApp: {
+    right: {
+      "1:k:s": ["1:k:s"],
+      "4711:app-key:a:s!,a_b:k2:s?client-events&subscription-counts": [
+        "4711:app-key:a:s!",
+        "a_b:k2:s?client-events&subscription-counts",
+      ],
+    },
+    wrong: [
+      ...[
+        "",
+        "1",
+        "1:k",
+        "1:k:",
+        ":k:s",
+        "1::s",
+        "1:k:s,",
+        "a b:k:s",
+        "1:k/:s",
+        "1:k:s s",
+        "1:k:é",
+      ],
+      ...["1:k:s?", "1:k:s?client-event", "1:k:s?client-events=1", "1:k:s?client-events&"],
+    ],
   },
   redisName: { right: { "shop-1": "shop-1" }, wrong: ["", "{a}", "a b", "a".repeat(65)] },
 };
@@ -185,6 +210,14 @@ Deno.test("an option's flag and variable are its name", () => {
     "HARK_OUTBOUND_BYTES_MAX",
   ]);
   assertEquals(variableName("publishKey"), "HARK_PUBLISH_KEYS");
+});
+
+Deno.test("parseConfig() takes no two apps of Pusher with the same id or key", () => {
+  assertEquals(problems(["--pusher-app=1:k:s3cret,2:k:t,1:l:u"]), [
+    "--pusher-app: two apps have the id 1",
+    "--pusher-app: two apps have the key k",
+  ]);
+  assertEquals(run(["--host=0.0.0.0", "--pusher-app=1:k:s"]).config.pusherApp, ["1:k:s"]);
 });
 
 Deno.test("parseConfig() takes the default of every option", () => {

@@ -31,8 +31,15 @@ Deno.test("helpText() has a line for every option, under its group", () => {
     assertEquals(lines.filter((line) => line.startsWith(start)).length, 1, key);
   }
   assertEquals(lines.filter((line) => line.endsWith(":") && !line.startsWith(" ")), [
-    ...["Listening:", "Tokens:", "Messages:", "Socket.IO:", "Channels and history:", "Cluster:"],
-    ...["Bounds of a session:", "Connections:", "Log:", "Other:"],
+    ...["Listening:", "Tokens:", "Messages:", "Socket.IO:", "Pusher:"],
+    ...[
+      "Channels and history:",
+      "Cluster:",
+      "Bounds of a session:",
+      "Connections:",
+      "Log:",
+      "Other:",
+    ],
   ]);
   assertEquals(lines.filter((line) => line.length > 120 || line !== line.trimEnd()), []);
 });

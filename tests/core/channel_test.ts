@@ -3,6 +3,7 @@ import {
   checkChannel,
   checkSubscription,
   covers,
+  guardOf,
   isChannel,
   isPattern,
   isSubscription,
@@ -12,11 +13,11 @@ import {
 } from "../../lib/core/channel.ts";
 import { random, randomInteger, randomText } from "../support/random.ts";
 
-const LONGEST = "c".repeat(128);
+const LONGEST = "c".repeat(200);
 
-const CHANNELS = ["a", "broadcast", "A-z_0.9:@", ".", ":", "-", "..", "a.", ":b", LONGEST];
+const CHANNELS = ["a", "broadcast", "A-z_0.9:@=,;#", ".", ":", "-", "..", "a.", ":b", LONGEST];
 
-const PATTERNS = ["*", "a.*", "a:*", "a.b:*", ".*", ":*", "..*", "c".repeat(126) + ".*"];
+const PATTERNS = ["*", "a.*", "a:*", "a.b:*", ".*", ":*", "..*", "c".repeat(198) + ".*"];
 
 const NEITHER = [
   "",
@@ -35,25 +36,25 @@ const NEITHER = [
   "a.*.b",
   "a.**",
   "*.*",
-  "a,b",
+  "a?b",
   "a%20",
   LONGEST + "c",
-  "c".repeat(127) + ".*",
+  "c".repeat(199) + ".*",
   "c".repeat(1_000_000),
 ];
 
-Deno.test("isChannel() takes 1 to 128 characters of its alphabet and nothing else", () => {
+Deno.test("isChannel() takes 1 to 200 characters of its alphabet and nothing else", () => {
   for (const name of CHANNELS) assertEquals(isChannel(name), true, name);
   for (const name of [...PATTERNS, ...NEITHER]) assertEquals(isChannel(name), false, name);
 });
 
-Deno.test("isChannel() takes exactly 67 of the characters below U+0100", () => {
+Deno.test("isChannel() takes exactly 71 of the characters below U+0100", () => {
   const taken = Array.from({ length: 256 }, (_, code) => String.fromCharCode(code)).filter(
     isChannel,
   );
   assertEquals(
     taken.join(""),
-    "-.0123456789:@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz",
+    "#,-.0123456789:;=@ABCDEFGHIJKLMNOPQRSTUVWXYZ_abcdefghijklmnopqrstuvwxyz",
   );
 });
 
@@ -70,7 +71,7 @@ Deno.test("isPattern() tells patterns from channels", () => {
 Deno.test("checkChannel() returns a channel, and says what is wrong with anything else", () => {
   for (const name of CHANNELS) assertEquals(checkChannel(name), name);
   for (const name of [...PATTERNS, ...NEITHER]) {
-    assertThrows(() => checkChannel(name), TypeError, "expected 1 to 128 of A-Z a-z 0-9 _ . : @ -");
+    assertThrows(() => checkChannel(name), TypeError, "1 to 200 of A-Z a-z 0-9 _ . : @ = , ; # -");
   }
 });
 
@@ -101,6 +102,15 @@ Deno.test("subscriptionsOf() lists the name, * and a pattern for each separator 
     ["a-b@c_d", ["a-b@c_d", "*"]],
   ];
   for (const [channel, expected] of table) assertEquals(subscriptionsOf(channel), expected);
+});
+
+Deno.test("guardOf() guards what begins as Pusher's private names do, behind a prefix too", () => {
+  const names = ["private-a", "private-a.*", "presence-", "#a", "2:private-a", "2:#"];
+  const others = ["*", "a", "privately", "private", "Private-a", "a#", "2:a", "a.private-", "2:*"];
+  const guarded = (prefixes: string[]) => [...names, ...others].filter(guardOf(prefixes));
+  assertEquals(guarded([]), []);
+  assertEquals(guarded([""]), ["private-a", "private-a.*", "presence-", "#a"]);
+  assertEquals(guarded(["", "2:"]), names);
 });
 
 Deno.test("covers() tells whether a subscription takes in a channel", () => {
@@ -141,6 +151,15 @@ Deno.test("subscriptionsOf() lists exactly the subscriptions that cover() a chan
       assertEquals(listed.includes(other), covers(other, channel), `${other} ${channel}`);
     }
   }
+});
+
+Deno.test("guardOf() guards what begins as Pusher's private names do, behind a prefix too", () => {
+  const names = ["private-a", "private-a.*", "presence-", "#a", "2:private-a", "2:#"];
+  const others = ["*", "a", "privately", "private", "Private-a", "a#", "2:a", "a.private-", "2:*"];
+  const guarded = (prefixes: string[]) => [...names, ...others].filter(guardOf(prefixes));
+  assertEquals(guarded([]), []);
+  assertEquals(guarded([""]), ["private-a", "private-a.*", "presence-", "#a"]);
+  assertEquals(guarded(["", "2:"]), names);
 });
 
 Deno.test("covers() tells whether a pattern takes in all that another does", () => {

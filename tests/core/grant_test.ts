@@ -35,6 +35,22 @@ Deno.test("Grant.mayReceive() takes in what one of its patterns takes in, all of
   }
 });
 
+Deno.test("Grant.mayReceive() takes guarded names from what its own key or token has alone", () => {
+  const isGuarded = (name: string) => name.startsWith("private-");
+  const names = ["broadcast", "a", "*", "private-a", "private-a.b", "private-a.*"];
+  const cases: readonly [receiveGuarded: string[] | undefined, right: string[]][] = [
+    [undefined, ["broadcast", "a", "*"]],
+    [["private-a"], ["broadcast", "a", "*", "private-a"]],
+    [["private-a.*"], ["broadcast", "a", "*", "private-a.b", "private-a.*"]],
+    [["*"], names],
+  ];
+  for (const [receiveGuarded, right] of cases) {
+    const allowed = grant({ receive: ["*"], watch: ["*"], isGuarded, receiveGuarded });
+    assertEquals(names.filter((name) => allowed.mayReceive(name)), right);
+    assertEquals(names.filter((name) => allowed.mayWatch(name)), right);
+  }
+});
+
 Deno.test("Grant.mayWatch() takes in what is its own, not all that it may receive", () => {
   const allowed = grant({ receive: ["*"], watch: ["a", "b.*"] });
   const names = ["broadcast", "a", "b.c", "b.*", "c", "*"];
@@ -63,7 +79,7 @@ Deno.test("Grant.checkPublish() wants a channel, and one that is allowed", () =>
     "Not allowed on channel b: it takes a key, or a token whose hark.publish has it",
   ]);
   assertThrows(() => grant({}).checkPublish("broadcast"), Refusal, "Not allowed on channel");
-  for (const channel of ["", "*", "b.*", "a\nb", "x".repeat(129)]) {
+  for (const channel of ["", "*", "b.*", "a\nb", "x".repeat(201)]) {
     for (const publish of [["*"], ["b.*"], []]) {
       const refusal = assertThrows(() => grant({ publish }).checkPublish(channel), Refusal);
       assertEquals(refusal.type, "bad-request", channel);

@@ -8,6 +8,7 @@ import type { Fuzzer } from "./fuzzer.ts";
 import { HARK_FUZZERS } from "./hark_fuzzer.ts";
 import { HTTP_FUZZERS } from "./http_fuzzer.ts";
 import { NAMES_FUZZERS } from "./names_fuzzer.ts";
+import { PUSHER_FUZZERS } from "./pusher_fuzzer.ts";
 import { socketioFuzzer } from "./socketio_fuzzer.ts";
 import { sseFuzzer } from "./sse_fuzzer.ts";
 import { storeFuzzer } from "./store_fuzzer.ts";
@@ -18,6 +19,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   ...ENGINEIO_FUZZERS,
   socketioFuzzer,
   ...HARK_FUZZERS,
+  ...PUSHER_FUZZERS,
   sseFuzzer,
   ...CONTENT_FUZZERS,
   ...NAMES_FUZZERS,

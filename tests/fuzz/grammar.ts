@@ -75,7 +75,7 @@ export function nested(dice: Dice, text: string, levels: number): string {
 export function someChannel(dice: Dice): string {
   const parts = [dice.pick(["a", "news", "broadcast", "x".repeat(100), "Z_9", "a@b", "-"])];
   parts.push(...several(dice, 2, () => dice.pick([".", ":"]) + dice.pick(["a", "ci", "42", "_"])));
-  return parts.join("").slice(0, 128);
+  return parts.join("").slice(0, 200);
 }
 
 /** A channel's name or a pattern. */

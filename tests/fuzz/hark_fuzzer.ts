@@ -26,7 +26,7 @@ import { isMoment, type Since } from "../../lib/core/since.ts";
 import { attempt, checkPrototypes } from "./properties.ts";
 
 const NOW_MS = Date.UTC(2026, 0, 31);
-const EVENTS = ["message", "a", "é \u{1f600}", "__proto__", '"', "\\", "x".repeat(128)];
+const EVENTS = ["message", "a", "é \u{1f600}", "__proto__", '"', "\\", "x".repeat(200)];
 
 /** Commands of `hark.v1`. */
 const commandFuzzer: Fuzzer = {

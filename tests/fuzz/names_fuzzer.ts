@@ -33,7 +33,7 @@ const namesFuzzer: Fuzzer = {
     const subscription = dice.chance(0.5) ? other : part + dice.pick(["*", ".*", ":*"]);
     show([...names, subscription]);
     assertEquals("value" in attempt(() => checkChannel(name), [TypeError]), isChannel(name));
-    assertEquals(isChannel(name), /^[\w.:@-]{1,128}$/.test(name) && !name.endsWith("\n"));
+    assertEquals(isChannel(name), /^[\w.:@=,;#-]{1,200}$/.test(name) && !name.endsWith("\n"));
     const isTaken = "value" in attempt(() => checkSubscription(subscription), [TypeError]);
     assertEquals(isTaken, isSubscription(subscription));
     assert(!isTaken || isPattern(subscription) !== isChannel(subscription));

@@ -19,6 +19,23 @@ import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/connect_ra
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import { SILENT_BEATS_MAX } from "../../lib/protocols/websocket/endpoint.ts";
 import { STALLED_MS } from "../../lib/hub/replay.ts";
+import { BODIES_BYTES_MAX, BODY_BYTES_MAX } from "../../lib/protocols/pusher/api.ts";
+import {
+  USER_ID_CHARS_MAX,
+  USER_INFO_BYTES_MAX,
+} from "../../lib/protocols/pusher/authorization.ts";
+import {
+  ACTIVITY_TIMEOUT_S,
+  CLIENT_EVENTS_PER_SECOND_MAX,
+  DATA_BYTES_MAX,
+} from "../../lib/protocols/pusher/client.ts";
+import { PONG_TIMEOUT_MS, REFUSED_MAX } from "../../lib/protocols/pusher/endpoint.ts";
+import { MEMBERS_MAX } from "../../lib/protocols/pusher/members.ts";
+import {
+  BATCH_MAX,
+  CHANNELS_MAX,
+  SIGNATURE_AGE_MAX_S,
+} from "../../lib/protocols/pusher/requests.ts";
 import { usage } from "../../lib/config/help.ts";
 import { LIMIT_MAX } from "../../lib/api/channels.ts";
 import { LARGEST_BATCHES, LARGEST_PER_BATCH, LARGEST_PER_FORM } from "../../lib/api/publish.ts";
@@ -127,6 +144,35 @@ function boundsTable(): string {
       BOUNDS.handshakesMax,
       rejected("limit"),
     ],
+    ["bytes of the data of one Pusher event", DATA_BYTES_MAX, rejected("too-large")],
+    ["channels of one Pusher trigger", CHANNELS_MAX, rejected("bad-request")],
+    ["events of one Pusher batch", BATCH_MAX, rejected("bad-request")],
+    ["bytes of one request to Pusher's HTTP API", BODY_BYTES_MAX, rejected("too-large")],
+    ["bytes of all such requests at a time", BODIES_BYTES_MAX, rejected("over-limit")],
+    [
+      "age of the signature of such a request",
+      `${SIGNATURE_AGE_MAX_S} s`,
+      rejected("unauthorized"),
+    ],
+    [
+      "frames a second from one Pusher client",
+      "`inbound-per-second-max` + `channels-per-session-max`",
+      rejected("limit"),
+    ],
+    ["users on a presence channel of Pusher", MEMBERS_MAX, "`pusher:subscription_error`"],
+    ["characters of such a user's id", USER_ID_CHARS_MAX, "`pusher:subscription_error`"],
+    ["bytes of such a user's `user_info`", USER_INFO_BYTES_MAX, "`pusher:subscription_error`"],
+    [
+      "events a second that one Pusher client sends to others",
+      CLIENT_EVENTS_PER_SECOND_MAX,
+      "`pusher:error` 4301",
+    ],
+    [
+      "time for a Pusher client to be silent, and to answer a ping",
+      `${ACTIVITY_TIMEOUT_S} s + ${seconds(PONG_TIMEOUT_MS)}`,
+      disconnected("idle"),
+    ],
+    ["Pusher connections that are told why they are refused", REFUSED_MAX, "503"],
     ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
     ["channels in one page of `/sessions`", NAMES_MAX, "`more` is true"],
     [

@@ -1,4 +1,5 @@
 import { type Data, type Draft, Publication } from "../../core/publication.ts";
+import { type DraftFields, draftFieldsOf, readDraftFields } from "../draft_fields.ts";
 import { type Entry, type Gap, isGap } from "../journal.ts";
 
 /** A text as it is; bytes as the one item of an array, in base64. */
@@ -14,17 +15,26 @@ export type WireEntry =
     data: WireData,
     caller?: string | null,
     beganBy?: string | null,
+    fields?: DraftFields,
   ]
   | Gap;
 
 /** A draft. */
-export type WireDraft = readonly [channel: string, event: string, data: WireData];
+export type WireDraft = readonly [
+  channel: string,
+  event: string,
+  data: WireData,
+  fields?: DraftFields,
+];
 
 /** An entry of the log as a message has it. */
 export function encodeEntry(entry: Entry): WireEntry {
   if (isGap(entry)) return entry;
-  const { publication: { offset, time, channel, event, data }, caller, beganBy } = entry;
+  const { publication, caller, beganBy } = entry;
+  const { offset, time, channel, event, data } = publication;
   const wire = [offset, time, channel, event, encodeData(data)] as const;
+  const fields = fieldsOf(publication);
+  if (fields !== undefined) return [...wire, caller ?? null, beganBy ?? null, fields];
   if (beganBy !== undefined) return [...wire, caller ?? null, beganBy];
   return caller === undefined ? wire : [...wire, caller];
 }
@@ -32,7 +42,7 @@ export function encodeEntry(entry: Entry): WireEntry {
 /** The entry of a log that a message has. Throws a `TypeError` if it is none. */
 export function decodeEntry(wire: WireEntry, epoch: string): Entry {
   if (!Array.isArray(wire)) return readGap(wire as Gap);
-  const [offset, time, channel, event, data, caller, beganBy] = wire;
+  const [offset, time, channel, event, data, caller, beganBy, fields = {}] = wire;
   if (!isNumber(offset) || !isNumber(time) || !isText(channel) || !isText(event)) {
     throw new TypeError("Cannot read an entry: expected offset, time, channel and event");
   }
@@ -40,21 +50,31 @@ export function decodeEntry(wire: WireEntry, epoch: string): Entry {
     channel,
     event,
     data: decodeData(data),
+    ...readDraftFields(fields),
   }, time);
   return { publication, caller: caller ?? undefined, beganBy: beganBy ?? undefined };
 }
 
 /** A draft as a message has it. */
-export function encodeDraft({ channel, event, data }: Draft): WireDraft {
-  return [channel, event, encodeData(data)];
+export function encodeDraft(draft: Draft): WireDraft {
+  const { channel, event, data } = draft;
+  const fields = fieldsOf(draft);
+  const wire = [channel, event, encodeData(data)] as const;
+  return fields === undefined ? wire : [...wire, fields];
 }
 
 /** The draft that a message has. Throws a `TypeError` if it is none. */
-export function decodeDraft([channel, event, data]: WireDraft): Draft {
+export function decodeDraft([channel, event, data, fields = {}]: WireDraft): Draft {
   if (!isText(channel) || !isText(event)) {
     throw new TypeError("Cannot read a draft: expected channel, event and data");
   }
-  return { channel, event, data: decodeData(data) };
+  return { channel, event, data: decodeData(data), ...readDraftFields(fields) };
+}
+
+/** The optional fields of a draft; undefined if it has none. */
+function fieldsOf(draft: DraftFields): DraftFields | undefined {
+  const { isText, except } = draft;
+  return isText === undefined && except === undefined ? undefined : draftFieldsOf(draft);
 }
 
 function readGap({ after, until, seen }: Gap): Gap {

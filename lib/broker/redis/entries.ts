@@ -1,4 +1,5 @@
-import { type Data, type Position, Publication } from "../../core/publication.ts";
+import { type Data, type Draft, type Position, Publication } from "../../core/publication.ts";
+import { type DraftFields, draftFieldsOf, readDraftFields } from "../draft_fields.ts";
 import type { Gap, JournalBatch, Logged } from "../journal.ts";
 import type { Reply } from "./resp.ts";
 
@@ -40,8 +41,9 @@ export function readPublication(
   const time = Number(fields.get("t"));
   if (channel === undefined || event === undefined || text === undefined || !time) return undefined;
   const data: Data = fields.has("b") ? Uint8Array.fromBase64(text) : text;
+  const draft = { channel, event, data, ...readExtra(fields.get("x")) };
   return {
-    publication: new Publication({ epoch, offset }, { channel, event, data }, time),
+    publication: new Publication({ epoch, offset }, draft, time),
     caller: fields.get("k"),
     beganBy: fields.get("w"),
   };
@@ -61,13 +63,30 @@ export function readKeptGap(text: string): Gap {
 
 /** The arguments of each draft, as the script that appends takes them. */
 export function draftArguments({ drafts, beganBy }: JournalBatch): string[] {
-  return drafts.flatMap(({ channel, event, data }, index) => [
-    channel,
-    event,
-    typeof data === "string" ? "" : "1",
-    typeof data === "string" ? data : data.toBase64(),
-    beganBy?.[index] ?? SAME_CALLER,
-  ]);
+  return drafts.flatMap((draft, index) => {
+    const { channel, event, data } = draft;
+    const isBytes = typeof data !== "string";
+    return [
+      channel,
+      event,
+      isBytes ? "1" : "",
+      isBytes ? data.toBase64() : data,
+      beganBy?.[index] ?? SAME_CALLER,
+      writeExtra(draft),
+    ];
+  });
+}
+
+/** The optional fields of a draft as JSON; empty if it has none. */
+function writeExtra(draft: Draft): string {
+  const fields = JSON.stringify(draftFieldsOf(draft));
+  return fields === "{}" ? "" : fields;
+}
+
+function readExtra(text: string | undefined): DraftFields {
+  if (text === undefined) return {};
+  const fields: unknown = JSON.parse(text);
+  return readDraftFields(typeof fields === "object" && fields !== null ? { ...fields } : {});
 }
 
 /** A position as it stands in a stream. */

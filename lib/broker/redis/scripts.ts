@@ -74,7 +74,7 @@ return {m[1], run, m[3]}
  * idempotency key if there is one. Arguments: epoch, run id, highest offset seen, number of the node's
  * connection, publications a channel keeps, seconds that they are kept, entries of the log, caller, the
  * batch's reference, fingerprint and seconds of the idempotency key, then of each draft channel, event,
- * "1" for bytes, data, began by.
+ * "1" for bytes, data, began by, optional fields.
  * Returns `{"ok", first offset, time}`, `{"again", epoch, first offset, count, time}` for a key that was
  * taken, `{"conflict"}` or `{"reopen"}`.
  */
@@ -92,7 +92,7 @@ local now = redis.call('TIME')
 local time = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
 local first = string.format('%.0f', o + 1)
 local count = 0
-for i = 12, #ARGV, 5 do
+for i = 12, #ARGV, 6 do
   o = o + 1
   count = count + 1
   local channel, offset = ARGV[i], string.format('%.0f', o)
@@ -101,6 +101,7 @@ for i = 12, #ARGV, 5 do
   if ARGV[i + 2] ~= '' then fields[#fields + 1] = 'b' fields[#fields + 1] = '1' end
   if ARGV[8] ~= '' then fields[#fields + 1] = 'k' fields[#fields + 1] = ARGV[8] end
   if ARGV[i + 4] ~= '=' then fields[#fields + 1] = 'w' fields[#fields + 1] = ARGV[i + 4] end
+  if ARGV[i + 5] ~= '' then fields[#fields + 1] = 'x' fields[#fields + 1] = ARGV[i + 5] end
   local key = KEYS[4] .. channel
   if type(redis.pcall('XADD', key, 'MAXLEN', ARGV[5], id, unpack(fields))) == 'table' then
     redis.call('DEL', key)

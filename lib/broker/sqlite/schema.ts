@@ -1,4 +1,5 @@
 import type { Data } from "../../core/publication.ts";
+import { type DraftFields, draftFieldsOf, readDraftFields } from "../draft_fields.ts";
 import type { KeptKey, Logged } from "../journal.ts";
 
 /** "Hark" in ASCII: marks a store among SQLite files. */
@@ -83,19 +84,23 @@ export interface KeyRow {
 }
 
 /** The optional fields of a publication; undefined if it has none. */
-export function encodeFields({ caller, beganBy }: Logged): string | undefined {
-  if (caller === undefined && beganBy === undefined) return undefined;
-  return JSON.stringify({ caller, beganBy });
+export function encodeFields({ caller, beganBy, publication }: Logged): string | undefined {
+  const fields = JSON.stringify({ caller, beganBy, ...draftFieldsOf(publication) });
+  return fields === "{}" ? undefined : fields;
 }
 
 /** Reads the optional fields of a publication; one that is not as expected is ignored. */
-export function decodeFields(text: string | null): Pick<Logged, "caller" | "beganBy"> {
-  if (text === null) return {};
-  const { caller, beganBy } = decodeObject(text);
-  return {
+export function decodeFields(
+  text: string | null,
+): { logged: Pick<Logged, "caller" | "beganBy">; draft: DraftFields } {
+  if (text === null) return { logged: {}, draft: {} };
+  const fields = decodeObject(text);
+  const { caller, beganBy } = fields;
+  const logged = {
     ...(typeof caller === "string" ? { caller } : {}),
     ...(typeof beganBy === "string" ? { beganBy } : {}),
   };
+  return { logged, draft: readDraftFields(fields) };
 }
 
 /** The fields of a key. */

@@ -222,10 +222,11 @@ function readKept(db: DatabaseSync, epoch: string): Omit<Kept, "position" | "for
     "SELECT publication.*, fields FROM publication LEFT JOIN publication_fields USING (offset) " +
       "ORDER BY offset",
   ).iterate();
-  const publications = Array.from(rows as Iterable<PublicationRow>, (row) => ({
-    publication: new Publication({ epoch, offset: row.offset }, row, row.time),
-    ...decodeFields(row.fields),
-  }));
+  const publications = Array.from(rows as Iterable<PublicationRow>, (row) => {
+    const { logged, draft } = decodeFields(row.fields);
+    const position = { epoch, offset: row.offset };
+    return { publication: new Publication(position, { ...row, ...draft }, row.time), ...logged };
+  });
   const channels = db.prepare("SELECT name, lost_offset FROM channel").all();
   const lostOffsets = Array.from(
     channels as unknown as ChannelRow[],

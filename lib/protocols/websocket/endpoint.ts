@@ -128,7 +128,8 @@ class SocketSession implements SocketHandler {
   }
 }
 
-function refuseHandshake(request: Request): Response | undefined {
+/** Why a request can become no WebSocket, as an answer; undefined if it can. */
+export function refuseHandshake(request: Request): Response | undefined {
   if (!isUpgrade(request)) {
     return problem(426, "upgrade-required", "This is a WebSocket endpoint: connect with one", {
       upgrade: "websocket",

@@ -39,7 +39,7 @@ async function append(link: RedisLink, channel: string, historyCount = 2): Promi
     commands,
     [keys.meta, keys.log, keys.channels, keys.channelStart, keys.writer("n")],
     [epoch, run, 0, number, historyCount + 1, 3600, 100, "", "ref", "", 300]
-      .concat([channel, "message", "", "x", "="]),
+      .concat([channel, "message", "", "x", "=", ""]),
   );
 }
 

@@ -1,0 +1,52 @@
+/** An app of the Pusher protocol: who may publish by signatures, and which clients may connect. */
+export interface PusherApp {
+  /** In the path of its HTTP API. */
+  readonly id: string;
+  /** Public: what clients connect with. */
+  readonly key: string;
+  /** What requests and subscriptions are signed with. */
+  readonly secret: string;
+  /** What its channels begin with in Hark's names: nothing for the first app, `ID:` for others. */
+  readonly prefix: string;
+  /** Clients may send events to each other. */
+  readonly clientEvents: boolean;
+  /** Clients are sent how many are on their channels. */
+  readonly subscriptionCounts: boolean;
+}
+
+// An id and a key stand in paths. A secret is printable, and is no list and no setting.
+const APP = /^([\w-]{1,64}):([\w-]{1,128}):([\x21-\x2b\x2d-\x3e\x40-\x7e]{1,128})(?:\?(.+))?$/;
+const SETTINGS: ReadonlySet<string> = new Set(["client-events", "subscription-counts"]);
+
+/**
+ * Reads `ID:KEY:SECRET`, or that with settings: `ID:KEY:SECRET?client-events&subscription-counts`.
+ * Undefined if the text is no app.
+ */
+export function parsePusherApp(text: string): Omit<PusherApp, "prefix"> | undefined {
+  const [, id, key, secret, list] = APP.exec(text) ?? [];
+  if (id === undefined || key === undefined || secret === undefined) return undefined;
+  const settings = new Set(list?.split("&"));
+  if (settings.difference(SETTINGS).size > 0) return undefined;
+  return {
+    id,
+    key,
+    secret,
+    clientEvents: settings.has("client-events"),
+    subscriptionCounts: settings.has("subscription-counts"),
+  };
+}
+
+/** The apps of valid texts. */
+export function pusherAppsOf(texts: readonly string[]): PusherApp[] {
+  return texts.map(parsePusherApp).filter((app) => app !== undefined)
+    .map((app, index) => ({ ...app, prefix: index === 0 ? "" : `${app.id}:` }));
+}
+
+/** What is wrong with apps that are each valid: a sentence each, which holds no secret. */
+export function pusherAppProblems(apps: readonly PusherApp[]): string[] {
+  return (["id", "key"] as const).flatMap((name) => {
+    const values = apps.map((app) => app[name]);
+    const twice = new Set(values.filter((value, at) => values.indexOf(value) !== at));
+    return [...twice].map((value) => `--pusher-app: two apps have the ${name} ${value}`);
+  });
+}

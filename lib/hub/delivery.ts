@@ -1,0 +1,32 @@
+import { type Guard, subscriptionsOf } from "../core/channel.ts";
+import type { Publication } from "../core/publication.ts";
+import type { Peer } from "./peer.ts";
+
+/**
+ * Reports whether a peer gets `publication` by a subscription that takes it in. A pattern that is not
+ * guarded itself gives no channel that is, but to a peer that may receive it.
+ */
+export function gets(
+  { channel, except }: Publication,
+  subscription: string,
+  peer: Peer,
+  isGuarded: Guard | undefined,
+): boolean {
+  if (except !== undefined && peer.socketIds?.has(except)) return false;
+  if (subscription === channel || !isGuarded?.(channel) || isGuarded(subscription)) return true;
+  return peer.mayReceive?.(channel) === true;
+}
+
+/** Reports whether a peer gets `publication` by one of the subscriptions, which began before it. */
+export function takesIn(
+  subscriptions: ReadonlyMap<string, number>,
+  publication: Publication,
+  peer: Peer,
+  isGuarded: Guard | undefined,
+): boolean {
+  return subscriptionsOf(publication.channel).some((name) => {
+    const offset = subscriptions.get(name);
+    if (offset === undefined || offset >= publication.offset) return false;
+    return gets(publication, name, peer, isGuarded);
+  });
+}

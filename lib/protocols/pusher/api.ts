@@ -1,0 +1,190 @@
+import type { Broker } from "../../broker/broker.ts";
+import type { Publisher } from "../../broker/publisher.ts";
+import type { Clock } from "../../core/clock.ts";
+import { DISCONNECTS, readInput, Refusal } from "../../core/errors.ts";
+import { BodyReader } from "../../http/body.ts";
+import { json } from "../../http/problem.ts";
+import type { Exchange, Handler } from "../../http/router.ts";
+import type { Hub } from "../../hub/hub.ts";
+import type { App } from "./app.ts";
+import { triggeredText } from "./codec.ts";
+import { kindOf } from "./names.ts";
+import {
+  type Attributes,
+  checkBody,
+  checkSignature,
+  readAttributes,
+  readBatch,
+  readTrigger,
+  type Trigger,
+} from "./requests.ts";
+
+/** What the HTTP API needs. */
+export interface PusherApiOptions {
+  readonly apps: readonly App[];
+  readonly hub: Hub;
+  readonly broker: Pick<Broker, "history">;
+  readonly publisher: Publisher;
+  readonly clock: Clock;
+  /** Seconds that a publication is kept. */
+  readonly historyAgeS: number;
+  /** Milliseconds that a body may take. */
+  readonly bodyTimeoutMs: number;
+}
+
+/** Bytes of the body of one request. */
+export const BODY_BYTES_MAX = 1024 ** 2;
+/** Bytes of all the bodies that are being read. */
+export const BODIES_BYTES_MAX = 64 * BODY_BYTES_MAX;
+
+/** A request that its app has signed. */
+interface Call extends Exchange {
+  readonly app: App;
+  readonly body: Uint8Array<ArrayBuffer>;
+}
+
+/** The last event of a cache channel, and for how many seconds it is kept. */
+interface Cached {
+  readonly data: string;
+  readonly ttl: number;
+}
+
+/** What is known of a channel. */
+interface Info {
+  user_count?: number;
+  subscription_count?: number;
+  cache?: Cached | null;
+}
+
+/** Answers `/apps/:app/…`, what backends ask: to trigger events, and who is there. */
+export class PusherApi {
+  readonly #options: PusherApiOptions;
+  readonly #bodies: BodyReader;
+
+  constructor(options: PusherApiOptions) {
+    this.#options = options;
+    const { clock, bodyTimeoutMs: timeoutMs } = options;
+    this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax: BODIES_BYTES_MAX });
+  }
+
+  /** Bytes of the bodies that are being read. */
+  get bodyBytes(): number {
+    return this.#bodies.heldBytes;
+  }
+
+  /** Gives up the requests whose bodies have not come whole, so that stopping waits for none. */
+  close(): void {
+    this.#bodies.close();
+  }
+
+  /** `POST /apps/:app/events`: publishes to each channel, all or none. */
+  readonly events: Handler = this.#signed(async ({ app, body }) => {
+    const trigger = readInput(() => readTrigger(body, app));
+    await this.#publish(app, [trigger]);
+    const { channels, info } = trigger;
+    if (info.size === 0) return answer({});
+    const entries = channels.map((channel) => [channel, this.#info(app, channel, info)] as const);
+    return answer({ channels: Object.fromEntries(entries) });
+  });
+
+  /** `POST /apps/:app/batch_events`: publishes all or none, in their order. */
+  readonly batch: Handler = this.#signed(async ({ app, body }) => {
+    const triggers = readInput(() => readBatch(body, app));
+    await this.#publish(app, triggers);
+    if (triggers.every(({ info }) => info.size === 0)) return answer({});
+    const batch = triggers.map(({ channels: [channel = ""], info }) => {
+      return this.#info(app, channel, info);
+    });
+    return answer({ batch });
+  });
+
+  /** `GET /apps/:app/channels?filter_by_prefix=&info=`: the channels with somebody on them. */
+  readonly channels: Handler = this.#signed(({ app, query }) => {
+    const prefix = query.get("filter_by_prefix") ?? "";
+    const info = readAttributes(query.get("info"));
+    if (info.has("user_count") && !kindOf(prefix).isPresence) throw NOT_PRESENCE;
+    const found: [string, Info][] = [];
+    for (const name of this.#options.hub.channelNames()) {
+      const channel = app.names.toWire(name);
+      if (channel?.startsWith(prefix)) found.push([channel, this.#info(app, channel, info)]);
+    }
+    return answer({ channels: Object.fromEntries(found) });
+  });
+
+  /** `GET /apps/:app/channels/:channel?info=`: what is known of a channel. */
+  readonly channel: Handler = this.#signed(async ({ app, params, query }) => {
+    const channel = params.channel!;
+    const name = readInput(() => app.names.toHark(channel));
+    const wanted = readAttributes(query.get("info"));
+    const { isPresence, isCache } = kindOf(channel);
+    if (wanted.has("user_count") && !isPresence) throw NOT_PRESENCE;
+    const info = this.#info(app, channel, wanted);
+    if (wanted.has("cache") && isCache) info.cache = await this.#cache(name);
+    return answer({ occupied: this.#options.hub.count(name) > 0, ...info });
+  });
+
+  /** `GET /apps/:app/channels/:channel/users`: who is on a presence channel. */
+  readonly users: Handler = this.#signed(({ app, params }) => {
+    const channel = params.channel!;
+    const name = readInput(() => app.names.toHark(channel));
+    if (!kindOf(channel).isPresence) throw NOT_PRESENCE;
+    return answer({ users: app.members.of(name).map(({ userId: id }) => ({ id })) });
+  });
+
+  /** `POST /apps/:app/users/:user/terminate_connections`: ends what a user has signed in with. */
+  readonly terminate: Handler = this.#signed(({ app, params }) => {
+    for (const session of app.sessionsOf(params.user!)) session.end(DISCONNECTS.revoked);
+    return answer({});
+  });
+
+  /** Calls `handler` if a request is signed by its app. */
+  #signed(handler: (call: Call) => Response | Promise<Response>): Handler {
+    return async (exchange) => {
+      const { apps, clock } = this.#options;
+      const { request, params, path, query } = exchange;
+      const app = apps.find(({ settings }) => settings.id === params.app);
+      if (app === undefined) throw new Refusal("not-found", "There is no app with this id");
+      // Before the body, of which nobody but the app may send a byte.
+      checkSignature(app, { method: request.method, path, query }, clock.now());
+      const body = request.method === "POST"
+        ? await this.#bodies.read(request, BODY_BYTES_MAX)
+        : NO_BYTES;
+      checkBody(body, exchange);
+      return await handler({ ...exchange, app, body });
+    };
+  }
+
+  async #publish({ settings }: App, triggers: readonly Trigger[]): Promise<void> {
+    const drafts = triggers.flatMap(({ drafts }) => drafts);
+    const caller = { caller: `app ${settings.id}`, mayManage: true };
+    if (drafts.length > 0) await this.#options.publisher.publish(drafts, caller);
+  }
+
+  #info(app: App, channel: string, wanted: Attributes): Info {
+    const info: Info = {};
+    const name = app.names.toHark(channel);
+    const { isPresence } = kindOf(channel);
+    if (wanted.has("user_count") && isPresence) info.user_count = app.members.count(name);
+    if (wanted.has("subscription_count")) info.subscription_count = this.#options.hub.count(name);
+    return info;
+  }
+
+  async #cache(name: string): Promise<Cached | null> {
+    const { broker, clock, historyAgeS } = this.#options;
+    const query = { channels: [name], since: undefined, limit: 1, newestFirst: true };
+    const [newest] = (await broker.history(query)).publications;
+    if (newest === undefined) return null;
+    const ageS = (clock.now() - newest.time) / 1000;
+    return { data: triggeredText(newest), ttl: Math.max(0, Math.round(historyAgeS - ageS)) };
+  }
+}
+
+const NOT_PRESENCE = new Refusal(
+  "bad-request",
+  "Only presence channels have users: use a name, or filter_by_prefix, that begins with presence-",
+);
+const NO_BYTES = new Uint8Array(0);
+
+function answer(body: unknown): Response {
+  return json(JSON.stringify(body));
+}

@@ -1,0 +1,87 @@
+import type { Grant } from "../../core/grant.ts";
+import { parseJson } from "../../core/json.ts";
+import { frameBytes } from "../../core/publication.ts";
+import type { App } from "./app.ts";
+import type { Command, Member } from "./codec.ts";
+import { kindOf, USER_CHANNEL } from "./names.ts";
+
+/** Characters of a user's id. */
+export const USER_ID_CHARS_MAX = 128;
+/** Bytes of what a presence channel says of a user. */
+export const USER_INFO_BYTES_MAX = 1024;
+
+/** A subscription that is refused, as its client is told. */
+export class SubscriptionError extends Error {
+  override readonly name = "SubscriptionError";
+  readonly type: string;
+  /** Like that of HTTP. */
+  readonly status: number;
+
+  constructor(type: string, status: number, message: string) {
+    super(message);
+    this.type = type;
+    this.status = status;
+  }
+}
+
+/** Whoever asks for a subscription. */
+export interface Subscriber {
+  readonly app: App;
+  readonly socketId: string;
+  /** What anyone may do. */
+  readonly grant: Grant;
+  /** As whom it has signed in. */
+  readonly user: Member | undefined;
+}
+
+/**
+ * Whom a presence channel gets as its member; undefined on other channels. `name` is Hark's name of the
+ * channel. Throws a `SubscriptionError` if the subscription is not allowed.
+ */
+export function authorize(
+  command: Command & { type: "subscribe" },
+  name: string,
+  { app, socketId, grant, user }: Subscriber,
+): Member | undefined {
+  const { channel, auth, channelData } = command;
+  if (channel.startsWith(USER_CHANNEL)) {
+    if (channel === USER_CHANNEL + user?.userId) return undefined;
+    throw denied("it takes the user whose channel it is, signed in");
+  }
+  const { isSigned, isPresence } = kindOf(channel);
+  if (!isSigned) {
+    if (grant.mayReceive(name)) return undefined;
+    throw denied("it is not public");
+  }
+  const data = isPresence ? channelData : undefined;
+  const text = `${socketId}:${channel}${data === undefined ? "" : `:${data}`}`;
+  if (!app.isSigned(auth, text)) throw denied("its auth is not KEY:SIGNATURE of this app");
+  if (!isPresence) return undefined;
+  const member = data === undefined ? user : readMember(data, "user_id");
+  if (member !== undefined) return member;
+  throw denied(
+    `its channel_data has no user_id of 1 to ${USER_ID_CHARS_MAX} characters, or more than ` +
+      `${USER_INFO_BYTES_MAX} bytes of user_info`,
+  );
+}
+
+/** Reads who somebody is from signed JSON; undefined if it does not say so. 7 and "7" are one user. */
+export function readMember(text: string, idName: "user_id" | "id"): Member | undefined {
+  let value: unknown;
+  try {
+    value = parseJson(text);
+  } catch {
+    return undefined; // What is no JSON says nothing.
+  }
+  if (typeof value !== "object" || value === null) return undefined;
+  const { [idName]: id, user_info: info = {} } = value as Record<string, unknown>;
+  const isId = typeof id === "string" || Number.isSafeInteger(id);
+  const userId = String(id);
+  const userInfo = JSON.stringify(info);
+  if (!isId || userId === "" || userId.length > USER_ID_CHARS_MAX) return undefined;
+  return frameBytes(userInfo) > USER_INFO_BYTES_MAX ? undefined : { userId, userInfo };
+}
+
+function denied(why: string): SubscriptionError {
+  return new SubscriptionError("AuthError", 401, `Cannot subscribe to this channel: ${why}`);
+}

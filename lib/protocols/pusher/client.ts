@@ -1,0 +1,260 @@
+import type { Broker } from "../../broker/broker.ts";
+import type { Clock } from "../../core/clock.ts";
+import { because, DISCONNECTS, Refusal } from "../../core/errors.ts";
+import type { Grant } from "../../core/grant.ts";
+import { dataBytes, formatPosition, type Position } from "../../core/publication.ts";
+import { TokenBucket } from "../../core/rate_limiter.ts";
+import type { Hub } from "../../hub/hub.ts";
+import type { Replayed } from "../../hub/replay.ts";
+import type { Session } from "../../hub/session.ts";
+import type { Transport } from "../../hub/transport.ts";
+import type { App } from "./app.ts";
+import { authorize, readMember, SubscriptionError } from "./authorization.ts";
+import * as codec from "./codec.ts";
+import { type Command, CommandError, type Member } from "./codec.ts";
+import { kindOf } from "./names.ts";
+
+/** What a client needs, and its bounds. */
+export interface ClientOptions {
+  readonly app: App;
+  readonly hub: Hub;
+  readonly broker: Pick<Broker, "history">;
+  readonly clock: Clock;
+  readonly address: string;
+  /** What anyone may do. */
+  readonly grant: Grant;
+  /** Commands that wait at a time, such as those behind a replay that the client does not read. */
+  readonly waitingMax: number;
+}
+
+/** After so many seconds of silence, either side asks whether the other is there. */
+export const ACTIVITY_TIMEOUT_S = 120;
+/** Events a second that one client may send to others. */
+export const CLIENT_EVENTS_PER_SECOND_MAX = 10;
+/** Bytes of the data of one event. */
+export const DATA_BYTES_MAX = 10 * 1024;
+
+type Subscribe = Command & { type: "subscribe" };
+type ClientEvent = Command & { type: "client" };
+
+/** A Pusher client that is connected: its subscriptions, and as whom it has signed in. */
+export class PusherClient {
+  readonly session: Session;
+  readonly #options: ClientOptions;
+  readonly #socketId = makeSocketId();
+  /** Its own socket id, and those that it had before. */
+  readonly #socketIds: Set<string> = new Set([this.#socketId]);
+  /** By Pusher's names, with whom it is on a presence channel. */
+  readonly #channels = new Map<string, Member | undefined>();
+  readonly #clientEvents: TokenBucket;
+  #user: Member | undefined;
+  #waiting = 0;
+  /** Resolves when the last command is carried out: they count in their order. */
+  #done: Promise<void> = Promise.resolve();
+
+  /** Opens a session, and says hello. */
+  constructor(options: ClientOptions, transport: Transport) {
+    this.#options = options;
+    const { hub, address, clock } = options;
+    this.#clientEvents = new TokenBucket(CLIENT_EVENTS_PER_SECOND_MAX, clock.monotonic());
+    this.session = hub.open(transport, { address, socketIds: this.#socketIds }, []);
+    this.session.write(codec.encodeEstablished(this.#socketId, ACTIVITY_TIMEOUT_S));
+  }
+
+  /** Takes one frame. What is wrong with it is told to the client, which stays connected. */
+  receive(message: string | Uint8Array): void {
+    if (typeof message !== "string") {
+      return this.session.end(because(DISCONNECTS.protocol, "expected a text frame"));
+    }
+    let command: Command;
+    try {
+      command = codec.decodeCommand(message);
+    } catch (error) {
+      if (!(error instanceof CommandError)) throw error;
+      return this.#tell(null, error.message);
+    }
+    if (command.type !== "pong") this.#queue(command);
+  }
+
+  /** Leaves everything behind what was asked for before; called once the session is over. */
+  leave(): void {
+    this.#done = this.#done.then(() => {
+      for (const channel of [...this.#channels.keys()]) this.#left(channel);
+      if (this.#user !== undefined) this.#options.app.signOut(this.#user.userId, this.session);
+      this.#user = undefined;
+    });
+  }
+
+  #queue(command: Command): void {
+    const { waitingMax } = this.#options;
+    if (this.#waiting >= waitingMax) {
+      return this.#tell(null, `Cannot take more than ${waitingMax} messages at a time`);
+    }
+    this.#waiting++;
+    this.#done = this.#done.then(async () => {
+      if (!this.session.ended) await this.#carryOut(command);
+    }).catch((error) => this.session.fail(error)).finally(() => this.#waiting--);
+  }
+
+  async #carryOut(command: Command): Promise<void> {
+    switch (command.type) {
+      case "subscribe":
+        return await this.#subscribe(command);
+      case "unsubscribe":
+        return await this.#unsubscribe(command.channel);
+      case "signin":
+        return this.#signIn(command.auth, command.userData);
+      case "client":
+        return this.#sendToOthers(command);
+      case "ping":
+        return void this.session.write(codec.PONG);
+    }
+  }
+
+  async #subscribe(command: Subscribe): Promise<void> {
+    const { channel } = command;
+    if (this.#channels.has(channel)) {
+      return this.#tell(null, `Cannot subscribe to ${channel}: it is subscribed to already`);
+    }
+    try {
+      const name = readName(this.#options.app, channel);
+      const member = this.#authorize(command, name);
+      const since = command.since ?? await this.#beforeNewest(command, name);
+      command.socketIds.forEach((id) => this.#addSocketId(id));
+      await this.session.subscribe([name], {
+        since,
+        onSubscribed: (replayed) => {
+          this.#subscribed(command, name, member, replayed);
+        },
+      });
+    } catch (error) {
+      const { type, status, message } = asSubscriptionError(error);
+      this.session.write(codec.encodeSubscriptionError(channel, type, message, status));
+    }
+  }
+
+  #authorize(command: Subscribe, name: string): Member | undefined {
+    const { app } = this.#options;
+    const member = authorize(command, name, {
+      ...this.#options,
+      socketId: this.#socketId,
+      user: this.#user,
+    });
+    if (member === undefined || !app.members.isFull(name, member.userId)) return member;
+    throw new SubscriptionError("LimitReached", 4004, "Cannot subscribe: the channel is full");
+  }
+
+  /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
+  async #beforeNewest({ channel }: Subscribe, name: string): Promise<Position | undefined> {
+    if (!kindOf(channel).isCache) return undefined;
+    const query = { channels: [name], since: undefined, limit: 1, newestFirst: true };
+    const [newest] = (await this.#options.broker.history(query)).publications;
+    return newest && { epoch: newest.epoch, offset: newest.offset - 1 };
+  }
+
+  #addSocketId(id: string): void {
+    if (this.#socketIds.size <= codec.SOCKET_IDS_MAX) this.#socketIds.add(id);
+  }
+
+  /** Answers in the same turn, before anything of the channel is written. */
+  #subscribed(
+    { channel, since }: Subscribe,
+    name: string,
+    member: Member | undefined,
+    replayed: Replayed | undefined,
+  ): void {
+    const { app, hub } = this.#options;
+    const { session } = this;
+    this.#channels.set(channel, member);
+    const isFirst = member !== undefined && app.members.join(name, member);
+    const members = member && app.members.of(name);
+    session.write(codec.encodeSubscribed(channel, replayed?.position ?? hub.positionId, members));
+    if (isFirst) app.send(name, codec.encodeMemberAdded(channel, member), session);
+    if (since !== undefined && replayed?.recovered === false) {
+      session.write(codec.encodeGap(channel, formatPosition(since)));
+    }
+    if (replayed === undefined && kindOf(channel).isCache) {
+      session.write(codec.encodeCacheMiss(channel));
+    }
+    app.sendCount(name, channel);
+  }
+
+  async #unsubscribe(channel: string): Promise<void> {
+    if (!this.#channels.has(channel)) return;
+    await this.session.unsubscribe([this.#options.app.names.toHark(channel)]);
+    this.#left(channel);
+  }
+
+  /** The session is not on a channel any more. */
+  #left(channel: string): void {
+    const { app } = this.#options;
+    const name = app.names.toHark(channel);
+    const member = this.#channels.get(channel);
+    if (!this.#channels.delete(channel)) return;
+    app.sendCount(name, channel);
+    if (member === undefined || !app.members.leave(name, member.userId)) return;
+    app.send(name, codec.encodeMemberRemoved(channel, member.userId), this.session);
+  }
+
+  #signIn(auth: string, userData: string): void {
+    const { app } = this.#options;
+    const isRight = app.isSigned(auth, `${this.#socketId}::user::${userData}`);
+    const user = isRight ? readMember(userData, "id") : undefined;
+    if (user === undefined) {
+      this.#tell(
+        4009,
+        "Cannot sign in: expected user_data with an id, and auth of this app for it",
+      );
+      return this.session.end(DISCONNECTS.forbidden);
+    }
+    if (this.#user !== undefined && this.#user.userId !== user.userId) {
+      return this.#tell(null, "Cannot sign in as another user: connect anew");
+    }
+    this.#user = user;
+    app.signIn(user.userId, this.session);
+    this.session.write(codec.encodeSignedIn(userData));
+  }
+
+  #sendToOthers(command: ClientEvent): void {
+    const { app, clock } = this.#options;
+    const { channel, data = "" } = command;
+    const { isSigned, isEncrypted } = kindOf(channel);
+    const fault = !app.settings.clientEvents
+      ? "the app does not allow it"
+      : !isSigned || isEncrypted || !this.#channels.has(channel)
+      ? "it takes a private or presence channel that you are on"
+      : dataBytes(data) > DATA_BYTES_MAX
+      ? `data has at most ${DATA_BYTES_MAX} bytes`
+      : !this.#clientEvents.take(clock.monotonic())
+      ? `at most ${CLIENT_EVENTS_PER_SECOND_MAX} a second`
+      : undefined;
+    if (fault !== undefined) return this.#tell(4301, `Cannot send this to other clients: ${fault}`);
+    const frame = codec.encodeClientEvent(command, this.#channels.get(channel)?.userId);
+    app.send(app.names.toHark(channel), frame, this.session);
+  }
+
+  #tell(code: number | null, message: string): void {
+    this.session.write(codec.encodeError(code, message));
+  }
+}
+
+/** Unique, and not to be guessed: `auth` of another connection never counts here. */
+function makeSocketId(): string {
+  const [first, second] = crypto.getRandomValues(new BigUint64Array(2));
+  return `${first}.${second}`;
+}
+
+/** Hark's name of a channel. Throws a `SubscriptionError` if it can be none. */
+function readName(app: App, channel: string): string {
+  try {
+    return app.names.toHark(channel);
+  } catch (error) {
+    throw new SubscriptionError("InvalidChannel", 400, (error as Error).message);
+  }
+}
+
+function asSubscriptionError(error: unknown): SubscriptionError {
+  if (error instanceof SubscriptionError) return error;
+  if (!(error instanceof Refusal)) throw error;
+  return new SubscriptionError("LimitReached", 4004, error.message);
+}

@@ -1,0 +1,284 @@
+import { DEPTH_MAX, parseJson } from "../../core/json.ts";
+import { isPosition, parsePosition, type Position } from "../../core/publication.ts";
+import type { Draft } from "../../core/publication.ts";
+import type { Encoder } from "../../core/encoder.ts";
+
+/** A client's message as it was read. Texts are as they were received, byte for byte. */
+export type Command =
+  | {
+    readonly type: "subscribe";
+    readonly channel: string;
+    /** `KEY:SIGNATURE`; empty if there is none. */
+    readonly auth: string;
+    /** JSON that the signature covers; undefined if there is none. */
+    readonly channelData: string | undefined;
+    /** What the client had of the channel before, where it resumes. */
+    readonly since: Position | undefined;
+    /** The socket ids that it had before. */
+    readonly socketIds: readonly string[];
+  }
+  | { readonly type: "unsubscribe"; readonly channel: string }
+  | { readonly type: "signin"; readonly auth: string; readonly userData: string }
+  | { readonly type: "ping" }
+  | { readonly type: "pong" }
+  /** What clients send to each other; `data` is JSON, undefined if there is none. */
+  | {
+    readonly type: "client";
+    readonly event: string;
+    readonly channel: string;
+    readonly data: string | undefined;
+  };
+
+/** A client's message that cannot be read. */
+export class CommandError extends SyntaxError {
+  override readonly name = "CommandError";
+}
+
+/** Someone on a presence channel. */
+export interface Member {
+  readonly userId: string;
+  /** JSON. */
+  readonly userInfo: string;
+}
+
+/** Former socket ids that a client may name. */
+export const SOCKET_IDS_MAX = 10;
+/** Characters of the name of an event. */
+export const EVENT_CHARS_MAX = 200;
+const SOCKET_ID = /^\d{1,20}\.\d{1,20}$/;
+const CLIENT_EVENT = "client-";
+
+/** Reports whether a text has the form of a socket id. */
+export function isSocketId(text: string): boolean {
+  return SOCKET_ID.test(text);
+}
+
+/** Reads a client's frame. Throws a `CommandError` that says what is wrong. */
+export function decodeCommand(text: string): Command {
+  const { event, channel, data } = readObject(text);
+  if (typeof event !== "string") throw wrong("expected event to be a string");
+  switch (event) {
+    case "pusher:ping":
+      return { type: "ping" };
+    case "pusher:pong":
+      return { type: "pong" };
+    case "pusher:subscribe":
+      return readSubscribe(readData(data));
+    case "pusher:unsubscribe":
+      return { type: "unsubscribe", channel: readText(readData(data), "channel") };
+    case "pusher:signin": {
+      const fields = readData(data);
+      const userData = readText(fields, "user_data");
+      return { type: "signin", auth: readText(fields, "auth"), userData };
+    }
+  }
+  if (!event.startsWith(CLIENT_EVENT)) {
+    throw wrong("expected event to be one of pusher:… that a client sends, or client-…");
+  }
+  if (event.length > EVENT_CHARS_MAX) {
+    throw wrong(`expected event to have at most ${EVENT_CHARS_MAX} characters`);
+  }
+  if (typeof channel !== "string") throw wrong("expected channel to be a string");
+  return { type: "client", event, channel, data: JSON.stringify(data) };
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function readSubscribe(fields: Fields): Command {
+  const { auth, channel_data: channelData, since, socket_ids: socketIds = [] } = fields;
+  const isResume = typeof since === "string" && isPosition(since);
+  if (since !== undefined && !isResume) throw wrong("expected since to be the id of a message");
+  const areIds = Array.isArray(socketIds) && socketIds.length <= SOCKET_IDS_MAX &&
+    socketIds.every((id) => typeof id === "string" && isSocketId(id));
+  if (!areIds) throw wrong(`expected socket_ids to be at most ${SOCKET_IDS_MAX} socket ids`);
+  return {
+    type: "subscribe",
+    channel: readText(fields, "channel"),
+    auth: typeof auth === "string" ? auth : "",
+    channelData: typeof channelData === "string" ? channelData : undefined,
+    since: isResume ? parsePosition(since) : undefined,
+    socketIds,
+  };
+}
+
+function readObject(text: string): Fields {
+  let value: unknown;
+  try {
+    // The message itself is one level, so that data may be as deep as over HTTP.
+    value = parseJson(text, DEPTH_MAX + 1);
+  } catch (error) {
+    throw wrong(error instanceof RangeError ? error.message : "expected JSON");
+  }
+  return asObject(value) ?? fail("expected a JSON object");
+}
+
+/** Some clients send `data` as the text of an object. */
+function readData(data: unknown): Fields {
+  if (typeof data === "string") return readObject(data);
+  return asObject(data) ?? fail("expected data to be an object");
+}
+
+function readText(fields: Fields, name: string): string {
+  const value = fields[name];
+  if (typeof value === "string") return value;
+  throw wrong(`expected ${name} to be a string`);
+}
+
+function asObject(value: unknown): Fields | undefined {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  return isObject ? value as Fields : undefined;
+}
+
+function wrong(expected: string): CommandError {
+  return new CommandError(`Cannot read the message: ${expected}`);
+}
+
+function fail(expected: string): never {
+  throw wrong(expected);
+}
+
+/** Whatever is given of a server's message; `data` is JSON. */
+interface Message {
+  readonly event: string;
+  readonly channel?: string;
+  readonly data?: string | undefined;
+  readonly id?: string | undefined;
+  readonly userId?: string | undefined;
+}
+
+function encode({ event, channel, data, id, userId }: Message): string {
+  let text = `{"event":${JSON.stringify(event)}`;
+  if (channel !== undefined) text += `,"channel":${JSON.stringify(channel)}`;
+  if (data !== undefined) text += `,"data":${data}`;
+  if (userId !== undefined) text += `,"user_id":${JSON.stringify(userId)}`;
+  if (id !== undefined) text += `,"id":${JSON.stringify(id)}`;
+  return `${text}}`;
+}
+
+/** JSON as most clients want it in `data`: as a text. */
+function asText(value: unknown): string {
+  return JSON.stringify(JSON.stringify(value));
+}
+
+/**
+ * Publications as frames of version 7 of the protocol. `toWire` gives the name by which clients know a
+ * channel. `data` is a text: what was triggered, byte for byte, or the JSON that was published; bytes
+ * travel as `{"base64":"…"}`.
+ */
+export function pusherEncoder(toWire: (channel: string) => string | undefined): Encoder {
+  return {
+    message(publication) {
+      const { id, event } = publication;
+      const channel = toWire(publication.channel) ?? publication.channel;
+      return encode({ event, channel, data: dataOf(publication), id });
+    },
+    welcome: () => undefined,
+    presence: () => undefined,
+  };
+}
+
+function dataOf({ data, isText }: Pick<Draft, "data" | "isText">): string {
+  if (typeof data !== "string") return asText({ base64: data.toBase64() });
+  return isText ? data : JSON.stringify(data);
+}
+
+/** What was triggered, from the data that is published. */
+export function triggeredText(publication: Pick<Draft, "data" | "isText">): string {
+  return JSON.parse(dataOf(publication));
+}
+
+/** The data to publish for what is triggered: its own JSON, or a text that is none. */
+export function triggeredData(text: string): { data: string; isText?: true } {
+  try {
+    parseJson(text);
+    return { data: text };
+  } catch {
+    return { data: JSON.stringify(text), isText: true };
+  }
+}
+
+/** The first frame of a connection. */
+export function encodeEstablished(socketId: string, activityTimeoutS: number): string {
+  const data = asText({ socket_id: socketId, activity_timeout: activityTimeoutS });
+  return encode({ event: "pusher:connection_established", data });
+}
+
+/** What is wrong with a connection or a message; no code if the connection goes on. */
+export function encodeError(code: number | null, message: string): string {
+  return encode({ event: "pusher:error", data: JSON.stringify({ code, message }) });
+}
+
+/** A subscription that was refused; `status` is like that of HTTP. */
+export function encodeSubscriptionError(
+  channel: string,
+  type: string,
+  error: string,
+  status: number,
+): string {
+  const data = JSON.stringify({ type, error, status });
+  return encode({ event: "pusher:subscription_error", channel, data });
+}
+
+/** A subscription that was taken, with the members of a presence channel and the id to resume from. */
+export function encodeSubscribed(
+  channel: string,
+  id: string,
+  members: readonly Member[] | undefined,
+): string {
+  const event = "pusher_internal:subscription_succeeded";
+  const data = JSON.stringify(members === undefined ? "{}" : presenceOf(members));
+  return encode({ event, channel, data, id });
+}
+
+// By hand: as a key of an object, "__proto__" would be lost and "10" would come before "9".
+function presenceOf(members: readonly Member[]): string {
+  const ids = members.map(({ userId }) => JSON.stringify(userId));
+  const hash = members.map(({ userInfo }, index) => `${ids[index]}:${userInfo}`);
+  return `{"presence":{"ids":[${ids}],"hash":{${hash}},"count":${members.length}}}`;
+}
+
+/** A user has come to a presence channel. */
+export function encodeMemberAdded(channel: string, { userId, userInfo }: Member): string {
+  const data = JSON.stringify(`{"user_id":${JSON.stringify(userId)},"user_info":${userInfo}}`);
+  return encode({ event: "pusher_internal:member_added", channel, data });
+}
+
+/** A user has left a presence channel. */
+export function encodeMemberRemoved(channel: string, userId: string): string {
+  const data = asText({ user_id: userId });
+  return encode({ event: "pusher_internal:member_removed", channel, data });
+}
+
+/** How many connections are on a channel. */
+export function encodeSubscriptionCount(channel: string, count: number): string {
+  const data = asText({ subscription_count: count });
+  return encode({ event: "pusher_internal:subscription_count", channel, data });
+}
+
+/** A cache channel has nothing to begin with. */
+export function encodeCacheMiss(channel: string): string {
+  return encode({ event: "pusher:cache_miss", channel });
+}
+
+/** Not all that came after `since` is left. */
+export function encodeGap(channel: string, since: string): string {
+  return encode({ event: "hark:gap", channel, data: asText({ since }) });
+}
+
+/** What one client sends to the others. */
+export function encodeClientEvent(
+  { event, channel, data }: Command & { type: "client" },
+  userId: string | undefined,
+): string {
+  return encode({ event, channel, data, userId });
+}
+
+/** A connection has a user now. */
+export function encodeSignedIn(userData: string): string {
+  return encode({ event: "pusher:signin_success", data: asText({ user_data: userData }) });
+}
+
+/** Asks a client whether it is there. */
+export const PING: string = encode({ event: "pusher:ping", data: '"{}"' });
+/** The answer to a client that asks. */
+export const PONG: string = encode({ event: "pusher:pong", data: '"{}"' });

@@ -1,0 +1,179 @@
+import type { Broker } from "../../broker/broker.ts";
+import type { PusherApp } from "../../config/pusher_app.ts";
+import { networkOf } from "../../core/address.ts";
+import { Deadlines } from "../../core/deadlines.ts";
+import { Refusal } from "../../core/errors.ts";
+import { Quota } from "../../core/quota.ts";
+import type { Access } from "../../http/access.ts";
+import type { Exchange, Handler } from "../../http/router.ts";
+import { Connection, type ConnectionReports, type Connections } from "../../hub/connections.ts";
+import type { Hub } from "../../hub/hub.ts";
+import { refuseHandshake, SILENT_BEATS_MAX } from "../websocket/endpoint.ts";
+import {
+  acceptSocket,
+  type Socket,
+  type SocketHandler,
+  type SocketOptions,
+} from "../websocket/transport.ts";
+import { App } from "./app.ts";
+import { ACTIVITY_TIMEOUT_S, PusherClient } from "./client.ts";
+import { encodeError, PING } from "./codec.ts";
+import { PusherTransport } from "./transport.ts";
+
+/** What the Pusher endpoint needs. */
+export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
+  readonly apps: readonly PusherApp[];
+  readonly hub: Hub;
+  readonly broker: Pick<Broker, "history">;
+  readonly connections: Connections;
+  readonly access: Access;
+  readonly heartbeatS: number;
+  readonly channelsPerSessionMax: number;
+}
+
+/** How long a client may take to answer a ping. */
+export const PONG_TIMEOUT_MS = 30_000;
+/** Connections at a time that are there to be told why they are refused. */
+export const REFUSED_MAX = 1000;
+
+/** Versions of the protocol that are served: they differ in what Hark sends or takes in nothing. */
+const PROTOCOLS = ["5", "6", "7"];
+
+/** A close code of Pusher's, and a sentence. */
+interface Fault {
+  readonly code: number;
+  readonly reason: string;
+}
+
+const NO_APP: Fault = { code: 4001, reason: "There is no app with this key" };
+const NO_PROTOCOL: Fault = { code: 4008, reason: "No protocol is given: connect with ?protocol=7" };
+const OTHER_PROTOCOL: Fault = { code: 4007, reason: "This protocol is not served: use 5, 6 or 7" };
+const NO_PONG = { name: "idle", code: 4201, reason: "no answer to a ping" };
+
+/** Answers `/app/:key`: WebSocket for the clients of Pusher's protocol. */
+export class PusherEndpoint {
+  readonly apps: readonly App[];
+  readonly #options: PusherEndpointOptions;
+  readonly #socketOptions: SocketOptions;
+  readonly #refused: Quota = new Quota(REFUSED_MAX);
+  /** Clients that came while the server is stopping. */
+  readonly #held = new Map<Socket, Fault>();
+  readonly #silent: Deadlines<PusherClient>;
+  readonly #asked: Deadlines<PusherClient>;
+
+  constructor(options: PusherEndpointOptions) {
+    const { apps, hub, clock, heartbeatS, channelsPerSessionMax } = this.#options = options;
+    const prefixes = apps.map(({ prefix }) => prefix);
+    this.apps = apps.map((settings) => new App(settings, prefixes, hub));
+    this.#socketOptions = {
+      ...options,
+      idleTimeoutS: SILENT_BEATS_MAX * heartbeatS,
+      // A client that comes back subscribes to all its channels at once, with a frame for each.
+      inboundPerSecondMax: options.inboundPerSecondMax + channelsPerSessionMax,
+    };
+    this.#silent = new Deadlines(clock, ACTIVITY_TIMEOUT_S * 1000, (client) => {
+      this.#asked.start(client);
+      client.session.write(PING);
+    });
+    this.#asked = new Deadlines(clock, PONG_TIMEOUT_MS, (client) => client.session.end(NO_PONG));
+  }
+
+  /**
+   * Makes a session of a request. Whoever is refused is told so by a frame and a close code: an answer of
+   * HTTP makes clients try for ever.
+   */
+  readonly accept: Handler = async (exchange) => {
+    const { request, params, address } = exchange;
+    const fault = refuseHandshake(request);
+    if (fault !== undefined) return fault;
+    const app = this.apps.find(({ settings }) => settings.key === params.key);
+    if (app === undefined) return this.#refuse(exchange, NO_APP);
+    const protocol = exchange.query.get("protocol");
+    if (protocol === null) return this.#refuse(exchange, NO_PROTOCOL);
+    if (!PROTOCOLS.includes(protocol)) return this.#refuse(exchange, OTHER_PROTOCOL);
+    let connection: Connection;
+    try {
+      connection = await this.#options.connections.admit(address);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      return this.#refuse(exchange, { code: 4100, reason: error.message }, error);
+    }
+    const open = (socket: Socket) => this.#open(socket, app);
+    return acceptSocket(request, { connection, open }, this.#socketOptions);
+  };
+
+  /** Sends away those that came while the server is stopping: now another one may listen soon. */
+  endAll(): void {
+    for (const [socket, fault] of this.#held) tell(socket, fault);
+  }
+
+  /** Makes a client of a socket whose handshake is done. */
+  #open(socket: Socket, app: App): SocketHandler {
+    const { access, inboundPerSecondMax, channelsPerSessionMax } = this.#options;
+    const { address } = socket.connection;
+    const transport = new PusherTransport(socket, app.encoder, () => this.#left(client));
+    const client = new PusherClient({
+      ...this.#options,
+      app,
+      address,
+      grant: access.anonymous(address),
+      waitingMax: inboundPerSecondMax + channelsPerSessionMax,
+    }, transport);
+    this.#silent.start(client);
+    return {
+      receiveFrame: (_socket, frame) => {
+        this.#asked.cancel(client);
+        this.#silent.start(client);
+        client.receive(frame);
+      },
+      socketFault: (_socket, reason) => client.session.end(reason),
+      socketClosed: (_socket, why) => {
+        client.session.lost(why);
+        this.#left(client);
+      },
+    };
+  }
+
+  /** A client is over; called once or twice. */
+  #left(client: PusherClient): void {
+    this.#asked.cancel(client);
+    this.#silent.cancel(client);
+    client.leave();
+  }
+
+  /** Accepts a connection to refuse it. */
+  #refuse(
+    { request, address }: Exchange,
+    fault: Fault,
+    refusal = new Refusal("forbidden", fault.reason),
+  ): Response {
+    const { connections } = this.#options;
+    const release = this.#refused.take(networkOf(address));
+    if (typeof release !== "function") throw refusal;
+    connections.refused(refusal.type, refusal.message, address);
+    const connection = new Connection(address, release, NO_REPORTS);
+    const open = (socket: Socket): SocketHandler => {
+      if (refusal.type !== "unavailable") tell(socket, fault);
+      else this.#held.set(socket, fault);
+      return { ...REFUSED, socketClosed: () => void this.#held.delete(socket) };
+    };
+    return acceptSocket(request, { connection, open }, this.#socketOptions);
+  }
+}
+
+/** A WebSocket that is there to be told why it is refused. */
+const REFUSED: SocketHandler = {
+  receiveFrame: () => {},
+  socketFault: () => {},
+  socketClosed: () => {},
+};
+/** A refused connection is counted as refused, and that is all. */
+const NO_REPORTS: ConnectionReports = {
+  closing: { inc: () => {}, dec: () => {} },
+  fault: () => {},
+};
+
+function tell(socket: Socket, fault: Fault): void {
+  socket.send(encodeError(fault.code, fault.reason));
+  socket.close(fault);
+}

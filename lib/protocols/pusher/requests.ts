@@ -1,0 +1,150 @@
+import { Refusal } from "../../core/errors.ts";
+import { type Data, dataBytes, type Draft } from "../../core/publication.ts";
+import type { App } from "./app.ts";
+import { DATA_BYTES_MAX } from "./client.ts";
+import { isSocketId, triggeredData } from "./codec.ts";
+import { isSame, md5Of, signatureOf } from "./signatures.ts";
+
+/** Channels of one trigger. */
+export const CHANNELS_MAX = 100;
+/** Events of one batch. */
+export const BATCH_MAX = 10;
+/** By how much the clock of whoever signs may differ from this one. */
+export const SIGNATURE_AGE_MAX_S = 600;
+
+/** What of a request is signed, beside its body. */
+export interface SignedRequest {
+  readonly method: string;
+  /** As it was sent, still percent-encoded. */
+  readonly path: string;
+  readonly query: URLSearchParams;
+}
+
+/** What is asked for with a trigger or of a channel. */
+export type Attributes = ReadonlySet<string>;
+
+/** One event for one or more channels. */
+export interface Trigger {
+  /** Pusher's names, once each. */
+  readonly channels: readonly string[];
+  readonly drafts: readonly Draft[];
+  readonly info: Attributes;
+}
+
+/**
+ * Throws a `Refusal` unless a request is signed by the app, and of now. The signature covers the hash
+ * of the body, which is to be checked once that is read.
+ */
+export function checkSignature({ settings }: App, request: SignedRequest, nowMs: number): void {
+  const { method, path, query } = request;
+  if (query.get("auth_key") !== settings.key) throw unsigned("auth_key is not that of the app");
+  if (query.get("auth_version") !== "1.0") throw unsigned("expected auth_version=1.0");
+  const ageS = nowMs / 1000 - Number(query.get("auth_timestamp") ?? NaN);
+  if (!(Math.abs(ageS) <= SIGNATURE_AGE_MAX_S)) {
+    throw unsigned(
+      `auth_timestamp is not within ${SIGNATURE_AGE_MAX_S} s of the server's clock, which is at ` +
+        Math.floor(nowMs / 1000),
+    );
+  }
+  const parameters = [...query].filter(([name]) => name !== "auth_signature")
+    .map(([name, value]) => [name.toLowerCase(), value] as const)
+    .sort(([a], [b]) => a < b ? -1 : a > b ? 1 : 0)
+    .map(([name, value]) => `${name}=${value}`);
+  const right = signatureOf(settings.secret, `${method}\n${path}\n${parameters.join("&")}`);
+  if (!isSame(query.get("auth_signature") ?? "", right)) {
+    throw unsigned("auth_signature is not that of this method, path and query");
+  }
+}
+
+/** Throws a `Refusal` unless the body is the one that was signed. */
+export function checkBody(body: Uint8Array, { query }: Pick<SignedRequest, "query">): void {
+  const given = query.get("body_md5");
+  if (given === null && body.length === 0) return;
+  if (given === null || !isSame(given, md5Of(body))) throw unsigned("body_md5 is not the body's");
+}
+
+/** Reads the body of `/events`. Throws a `Refusal` or `TypeError` that says what is wrong. */
+export function readTrigger(body: Uint8Array, app: App): Trigger {
+  return triggerOf(readObject(body), app);
+}
+
+/** Reads the body of `/batch_events`. Throws a `Refusal` or `TypeError` that says what is wrong. */
+export function readBatch(body: Uint8Array, app: App): Trigger[] {
+  const { batch } = readObject(body);
+  if (!Array.isArray(batch) || batch.length > BATCH_MAX) {
+    throw new TypeError(`Cannot trigger: expected batch to be a list of at most ${BATCH_MAX}`);
+  }
+  return batch.map((item) => triggerOf(asFields(item), app));
+}
+
+/** Reads a list of attributes such as `user_count,subscription_count`. */
+export function readAttributes(text: unknown): Attributes {
+  return new Set(typeof text === "string" ? text.split(",").map((name) => name.trim()) : []);
+}
+
+type Fields = Readonly<Record<string, unknown>>;
+
+function triggerOf(fields: Fields, app: App): Trigger {
+  const { name: event, data: text } = fields;
+  if (typeof event !== "string") {
+    throw new TypeError("Cannot trigger: expected name to be a string");
+  }
+  if (typeof text !== "string") throw new TypeError("Cannot trigger: expected data to be a string");
+  checkSize(text);
+  const except = readSocketId(fields.socket_id);
+  const channels = readChannels(fields);
+  const drafts = channels.map((channel) => {
+    return { channel: app.names.toHark(channel), event, ...triggeredData(text), except };
+  });
+  return { channels, drafts, info: readAttributes(fields.info) };
+}
+
+function checkSize(text: Data): void {
+  if (dataBytes(text) <= DATA_BYTES_MAX) return;
+  throw new Refusal("too-large", `Cannot trigger more than ${DATA_BYTES_MAX} bytes of data`);
+}
+
+function readChannels({ channels, channel }: Fields): string[] {
+  const names = channels ?? (channel === undefined ? undefined : [channel]);
+  const areNames = Array.isArray(names) && names.length > 0 && names.length <= CHANNELS_MAX &&
+    names.every((name) => typeof name === "string");
+  if (areNames) return [...new Set<string>(names)];
+  throw new TypeError(
+    `Cannot trigger: expected channel, or channels to be a list of 1 to ${CHANNELS_MAX} names`,
+  );
+}
+
+/** SDKs send null for none. */
+function readSocketId(id: unknown): string | undefined {
+  if (id === undefined || id === null || id === "") return undefined;
+  if (typeof id === "string" && isSocketId(id)) return id;
+  throw new TypeError("Cannot trigger: expected socket_id to be like 123.456");
+}
+
+function readObject(body: Uint8Array): Fields {
+  let text: string;
+  try {
+    text = decoder.decode(body);
+  } catch {
+    throw new TypeError("Cannot read the body: it is not UTF-8");
+  }
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch (error) {
+    throw new TypeError(`Cannot read the body as JSON: ${(error as Error).message}`);
+  }
+  return asFields(value);
+}
+
+function asFields(value: unknown): Fields {
+  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
+  if (isObject) return value as Fields;
+  throw new TypeError("Cannot trigger: expected a JSON object");
+}
+
+function unsigned(why: string): Refusal {
+  return new Refusal("unauthorized", `Cannot take this request: ${why}`);
+}
+
+const decoder = new TextDecoder("utf-8", { fatal: true });
