@@ -31,7 +31,7 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   const command = COMMANDS.get(name);
   if (command === undefined) {
     if (name === "start") return await start(rest);
-    if (name === WORKER && rest.length > 0) return await work(rest);
+    if (name === WORKER && rest[0]?.startsWith("{")) return await work(rest);
     if (name === "" || name.startsWith("-")) return await start(Deno.args);
     print(unknownCommand(name), "stderr");
     Deno.exit(2);

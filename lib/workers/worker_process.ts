@@ -17,6 +17,8 @@ export type WorkerStatus = Pick<Deno.CommandStatus, "code" | "signal">;
 /** Pauses before a worker that has died is started again: each the double of the one before. */
 export const RESTART_MIN_MS = 100;
 export const RESTART_MAX_MS = 10_000;
+/** As a shell says it of a command that cannot be run. */
+const NOT_STARTED = 126;
 /** One that has run for so long has nothing to do with the one before it. */
 const STEADY_MS = 10_000;
 
@@ -76,13 +78,21 @@ export class WorkerProcess {
   }
 
   async #spawn(): Promise<void> {
-    const { clock, spawn } = this.#options;
-    const process = this.#process = spawn();
-    this.#stdin = process.stdin.getWriter();
+    const { clock, log, index, spawn } = this.#options;
     this.#startedAt = clock.monotonic();
+    let process: Deno.ChildProcess;
+    try {
+      process = this.#process = spawn();
+    } catch (error) {
+      // No memory, or no process more: that may pass.
+      log.error("worker not started", { worker: index, error: String(error) });
+      return this.#ended({ code: NOT_STARTED, signal: null });
+    }
+    const stdin = this.#stdin = process.stdin.getWriter();
     const status = await process.status;
     this.#process = undefined;
-    this.#stdin.close().catch(() => {}); // Nobody reads it any more.
+    this.#stdin = undefined;
+    stdin.close().catch(() => {}); // Nobody reads it any more.
     this.#ended(status);
   }
 
