@@ -165,6 +165,8 @@ export class Server {
         hub,
         view,
         metrics,
+        cluster,
+        isShared: shared !== undefined,
         isReady: () => this.isReady,
         obstacle: () => sink.obstacle,
         use: () => this.#use(),
@@ -286,7 +288,6 @@ export class Server {
   #use(): Use {
     const { sessions: engineSessions, handshakes, bodyBytes } = this.#socketio.stats;
     return {
-      nodes: this.#cluster.nodes.length,
       connections: this.#connections.taken,
       handshakes,
       engineSessions,

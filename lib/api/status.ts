@@ -1,4 +1,5 @@
 import type { Broker } from "../broker/broker.ts";
+import type { Cluster } from "../cluster/cluster.ts";
 import type { ClusterView } from "../cluster/view.ts";
 import type { Hub } from "../hub/hub.ts";
 import { json, problem } from "../http/problem.ts";
@@ -7,8 +8,6 @@ import type { HarkMetrics } from "../observe/hark_metrics.ts";
 
 /** How much of its bounds a server uses, besides what broker and hub know. */
 export interface Use {
-  /** Nodes that share the log. */
-  readonly nodes: number;
   readonly connections: number;
   readonly handshakes: number;
   /** Sessions of Engine.IO. */
@@ -23,11 +22,16 @@ export interface StatusOptions {
   readonly hub: Hub;
   readonly view: ClusterView;
   readonly metrics: HarkMetrics;
+  readonly cluster: Cluster;
+  /** The other nodes are processes on the same port, and are one server with this one. */
+  readonly isShared: boolean;
   readonly isReady: () => boolean;
   /** Why nothing can be published now; undefined if it can. */
   readonly obstacle: () => string | undefined;
   readonly use: () => Use;
 }
+
+const NO_ANSWERS = { answers: new Map<string, unknown>() };
 
 /** Reports how a server is. */
 export class StatusEndpoint {
@@ -35,6 +39,10 @@ export class StatusEndpoint {
 
   constructor(options: StatusOptions) {
     this.#options = options;
+    options.cluster.answer("metrics", () => {
+      this.#measure();
+      return options.metrics.render();
+    });
   }
 
   /** `GET /count`: how many sessions there are. */
@@ -55,22 +63,24 @@ export class StatusEndpoint {
   };
 
   /** `GET /metrics`: in the text format of Prometheus. */
-  readonly metrics: Handler = () => {
+  readonly metrics: Handler = async () => {
+    const { metrics, cluster, isShared } = this.#options;
+    const { answers } = isShared ? await cluster.ask("metrics") : NO_ANSWERS;
     this.#measure();
-    const { metrics } = this.#options;
-    return new Response(metrics.render(), { headers: { "content-type": metrics.contentType } });
+    const text = metrics.renderWith([...answers.values()].map(String));
+    return new Response(text, { headers: { "content-type": metrics.contentType } });
   };
 
   #measure(): void {
-    const { broker, hub, metrics, use, obstacle } = this.#options;
+    const { broker, hub, metrics, cluster, use, obstacle } = this.#options;
     const { channels, publications, bytes, idempotencyKeys } = broker.stats();
     metrics.channels.set(Math.max(channels, hub.channels));
     metrics.historyPublications.set(publications);
     metrics.historyBytes.set(bytes);
     metrics.watchedChannels.set(hub.watched);
     metrics.journalUp.set(obstacle() === undefined ? 1 : 0);
-    const { nodes, connections, handshakes, engineSessions, bodyBytes } = use();
-    metrics.nodes.set(nodes);
+    const { connections, handshakes, engineSessions, bodyBytes } = use();
+    metrics.nodes.set(cluster.nodes.length);
     metrics.inUse.with("connections_max").set(connections);
     metrics.inUse.with("handshakes_max").set(handshakes);
     metrics.inUse.with("idempotency_keys_max").set(idempotencyKeys);

@@ -1,3 +1,4 @@
+import { mergeMetrics, type MergeRule } from "./merge.ts";
 import { Registry } from "./metrics.ts";
 
 /** 50 µs to 5 s. */
@@ -5,6 +6,18 @@ const SECONDS_BOUNDS = [
   ...[0.000_05, 0.000_1, 0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05],
   ...[0.1, 0.25, 0.5, 1, 2.5, 5],
 ];
+
+/** Gauges that are no sums over processes: what each of them has whole, the worst, and the weakest. */
+const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
+  hark_build_info: "max",
+  hark_channels: "max",
+  hark_event_loop_delay_seconds: "max",
+  hark_history_bytes: "max",
+  hark_history_publications: "max",
+  hark_journal_up: "min",
+  hark_nodes: "max",
+  hark_watched_channels: "max",
+};
 
 /** What the server measures of itself from outside this module. */
 export interface ProcessFacts {
@@ -72,5 +85,11 @@ export class HarkMetrics extends Registry {
     this.measured("process_memory_bytes", "Memory in use.", "kind", () => ({ ...memory() }));
     this.gauge("build_info", "Always 1; the label is the version.", "version")
       .with(version).set(1);
+  }
+  /** All metrics as text, made one with what other processes say of theirs. */
+  renderWith(others: readonly string[]): string {
+    return others.length === 0
+      ? this.render()
+      : mergeMetrics([this.render(), ...others], MERGE_RULES);
   }
 }

@@ -217,7 +217,8 @@ function renderLabelled(
     .sort();
 }
 
-function formatNumber(value: number): string {
+/** A number as the format has it. */
+export function formatNumber(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   return String(value).replace("Infinity", value > 0 ? "+Inf" : "Inf");
 }

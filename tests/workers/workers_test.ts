@@ -106,6 +106,13 @@ Deno.test("all workers count and list the sessions of all", async () => {
     assertEquals(names, ["worker-1", "worker-2", "worker-3"]);
     const { sessions } = JSON.parse((await server.fetch("/sessions")).body);
     assertEquals(sessions.length, 12);
+    for (let round = 0; round < 6; round++) await server.publish("a", "x");
+    const metrics = await server.metrics();
+    assertEquals(metrics.get('hark_sessions{transport="websocket"}'), 12);
+    assertEquals(metrics.get("hark_publications_total"), 6);
+    assertEquals(metrics.get("hark_history_publications"), 6);
+    assertEquals(metrics.get("hark_nodes"), 3);
+    assertEquals(metrics.get('hark_in_use{bound="connections_max"}'), 12);
   } finally {
     await Promise.all(sockets.map((socket) => {
       const closed = new Promise((resolve) => socket.onclose = resolve);

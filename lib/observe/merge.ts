@@ -1,0 +1,57 @@
+import { formatNumber } from "./metrics.ts";
+
+/** How one number is made of those of several processes. */
+export type MergeRule = "sum" | "max" | "min";
+
+const RULES: Readonly<Record<MergeRule, (a: number, b: number) => number>> = {
+  sum: (a, b) => a + b,
+  max: Math.max,
+  min: Math.min,
+};
+
+/**
+ * Makes one of what several processes say of the same metrics, each in Prometheus' text format: numbers
+ * of one name and the same labels become one. Counters and histograms are sums; so are gauges that
+ * `rules` does not name.
+ */
+export function mergeMetrics(
+  texts: readonly string[],
+  rules: Readonly<Record<string, MergeRule>>,
+): string {
+  const merged = new Map<string, Map<string, number>>();
+  for (const text of texts) {
+    for (const [head, samples] of blocksOf(text)) {
+      const numbers = merged.get(head) ?? new Map<string, number>();
+      merged.set(head, numbers);
+      const merge = RULES[rules[nameOf(head)] ?? "sum"];
+      for (const [series, value] of samples) {
+        const known = numbers.get(series);
+        numbers.set(series, known === undefined ? value : merge(known, value));
+      }
+    }
+  }
+  return Array.from(merged, ([head, numbers]) => {
+    const lines = Array.from(numbers, ([series, value]) => `${series} ${formatNumber(value)}\n`);
+    return head + lines.join("");
+  }).join("");
+}
+
+/** The lines with help and type of each metric, and its numbers by name and labels. */
+function* blocksOf(text: string): Iterable<[head: string, samples: [string, number][]]> {
+  for (const block of text.split(/^(?=# HELP )/m)) {
+    const [help = "", type = "", ...lines] = block.split("\n");
+    const samples = lines.filter((line) => line !== "").map((line): [string, number] => {
+      const space = line.lastIndexOf(" ");
+      return [line.slice(0, space), readNumber(line.slice(space + 1))];
+    });
+    if (type !== "") yield [`${help}\n${type}\n`, samples];
+  }
+}
+
+function nameOf(head: string): string {
+  return head.split(" ")[2]!;
+}
+
+function readNumber(text: string): number {
+  return Number(text.replace("Inf", "Infinity"));
+}

@@ -1,0 +1,65 @@
+import { assertEquals } from "@std/assert";
+import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
+import { mergeMetrics } from "../../lib/observe/merge.ts";
+
+Deno.test("numbers of one name and the same labels become one, by the rule of their metric", () => {
+  const text = (...lines: string[]) => lines.map((line) => `${line}\n`).join("");
+  const one = text(
+    ...["# HELP a_total A.", "# TYPE a_total counter", 'a_total{r="x y"} 1', 'a_total{r="z"} 5'],
+    ...["# HELP g G.", "# TYPE g gauge", "g 3"],
+    ...["# HELP m M.", "# TYPE m gauge", "m 3"],
+    ...["# HELP n N.", "# TYPE n gauge", "n 1"],
+    ...["# HELP h H.", "# TYPE h histogram", 'h_bucket{le="1"} 1', 'h_bucket{le="+Inf"} 2'],
+    ...["h_sum 2.5", "h_count 2"],
+  );
+  const other = text(
+    ...["# HELP a_total A.", "# TYPE a_total counter", 'a_total{r="new"} 7', 'a_total{r="x y"} 2'],
+    ...["# HELP g G.", "# TYPE g gauge", "g 4"],
+    ...["# HELP m M.", "# TYPE m gauge", "m 4"],
+    ...["# HELP n N.", "# TYPE n gauge", "n 0"],
+    ...["# HELP h H.", "# TYPE h histogram", 'h_bucket{le="1"} 0', 'h_bucket{le="+Inf"} 1'],
+    ...["h_sum +Inf", "h_count 1"],
+  );
+  assertEquals(
+    mergeMetrics([one, other], { m: "max", n: "min" }),
+    text(
+      ...["# HELP a_total A.", "# TYPE a_total counter", 'a_total{r="x y"} 3', 'a_total{r="z"} 5'],
+      ...['a_total{r="new"} 7', "# HELP g G.", "# TYPE g gauge", "g 7"],
+      ...["# HELP m M.", "# TYPE m gauge", "m 4"],
+      ...["# HELP n N.", "# TYPE n gauge", "n 0"],
+      ...["# HELP h H.", "# TYPE h histogram", 'h_bucket{le="1"} 1', 'h_bucket{le="+Inf"} 3'],
+      ...["h_sum +Inf", "h_count 3"],
+    ),
+  );
+});
+
+Deno.test("what one process says alone stays as it is, whatever it says", () => {
+  const metrics = new HarkMetrics({ version: '1 "x"\\\n', memory: () => ({ rss: 1, heap: 2 }) });
+  metrics.rejected.with("a b# HELP c").inc();
+  metrics.publishSeconds.observe(0.3);
+  metrics.eventLoopDelaySeconds.set(-Infinity);
+  const text = metrics.render();
+  assertEquals(mergeMetrics([text], {}), text);
+});
+
+Deno.test("two servers' metrics are one server's", () => {
+  const [one, other] = [1, 2].map((count) => {
+    const metrics = new HarkMetrics({ version: "1", memory: () => ({ rss: 10, heap: 5 }) });
+    metrics.sessions.with("sse").set(count);
+    metrics.publications.add(count);
+    metrics.historyPublications.set(7);
+    metrics.journalUp.set(count - 1);
+    return metrics;
+  });
+  const lines = one!.renderWith([other!.render()]).split("\n");
+  const expected = [
+    'hark_sessions{transport="sse"} 3',
+    "hark_publications_total 3",
+    "hark_history_publications 7",
+    "hark_journal_up 0",
+    'hark_build_info{version="1"} 1',
+    'hark_process_memory_bytes{kind="rss"} 20',
+  ];
+  assertEquals(expected.filter((line) => !lines.includes(line)), []);
+  assertEquals(one!.renderWith([]), one!.render());
+});
