@@ -1,248 +1,174 @@
 // @ts-check
 /// <reference lib="dom" />
 /// <reference lib="dom.iterable" />
-import { connect } from "./client.js";
-import { count, hueOf, MessageList } from "./messages.js";
-import { byId, startForm } from "./send.js";
+import { Access } from "./access.js";
+import { ChannelList } from "./channels.js";
+import { byId, digits } from "./dom.js";
+import { Feed } from "./feed.js";
+import { Figures } from "./figures.js";
+import { Filter } from "./filter.js";
+import { MessageList } from "./list.js";
+import { Nodes } from "./nodes.js";
+import { Presence } from "./presence.js";
+import { startForm } from "./send.js";
+import { Sessions } from "./sessions.js";
+import { Status } from "./status.js";
+import { Store } from "./store.js";
 
-const BROADCAST = "broadcast";
-/** The close code of a connection that ended without a word (RFC 6455 section 7.4.1). */
-const UNSAID = 1006;
-const COUNT_MS = 2000;
-const SECOND_MS = 1000;
-const CHART = { seconds: 60, width: 300, height: 48, gap: 1.6, scaleMin: 5 };
+/** @typedef {import("./store.js").Item} Item */
 
-/** @param {string} tag @param {Record<string, unknown>} properties @param {Node[]} children */
-function make(tag, properties, ...children) {
-  const element = Object.assign(document.createElement(tag), properties);
-  element.append(...children);
-  return element;
-}
+const LIST_MS = 10_000;
+const TYPED_MS = 150;
 
-const template = /** @type {HTMLTemplateElement} */ (/** @type {unknown} */ (byId("message")));
-const list = new MessageList(byId("messages"), template, byId("messages-announced"));
-const hark = connect({
-  channels: new URLSearchParams(location.search).getAll("channel"),
-  token: new URLSearchParams(location.hash.slice(1)).get("token") ?? "",
-  presence: true,
+const access = new Access();
+const filter = new Filter();
+const store = new Store();
+const feed = new Feed(access, filter);
+const figures = new Figures(access);
+const channels = new ChannelList(filter);
+const sessions = new Sessions(access);
+const nodes = new Nodes(access);
+const list = new MessageList({
+  list: byId("messages"),
+  scroller: byId("scroller"),
+  announced: byId("messages-announced"),
+  store,
+  filter,
 });
+const form = startForm(access);
+new Presence(access, filter);
+new Status(feed);
 
-// The connection
+// Messages
 
-const STATE_TEXTS = {
-  connecting: "Connecting",
-  connected: "Connected",
-  waiting: "Reconnecting",
-  stopped: "Stopped",
-  closed: "Closed",
+feed.onMessage = (/** @type {Item} */ item) => {
+  if (!store.add(item)) return;
+  figures.heard();
+  channels.heard(item);
+  list.add(item);
 };
-let shownState = "";
-let greeted = "";
+feed.onNotice = (/** @type {Item} */ item) => {
+  store.add(item);
+  list.add(item);
+};
+feed.onPast = (/** @type {Item[]} */ past) => {
+  for (const item of past) channels.heard(item, true);
+  if (store.merge(past) > 0) list.redraw();
+};
+list.onDrawn = (/** @type {number} */ held, /** @type {number} */ shown) => {
+  const more = held > 0 ? ` (${digits(held)} new)` : "";
+  byId("pause").textContent = list.paused ? `Continue${more}` : "Pause";
+  byId("pause").setAttribute("aria-pressed", String(list.paused));
+  byId("empty").hidden = shown > 0;
+  byId("empty").textContent = emptyText();
+};
 
-function showState({ state = hark.state, code = 0, reason = "" } = {}) {
-  const seconds = Math.ceil(((hark.retryAtMs ?? 0) - Date.now()) / SECOND_MS);
-  const countdown = state === "waiting" && seconds > 0 ? ` in ${seconds} s` : "";
-  const how = state === "connected" && hark.transport === "sse" ? " without WebSocket" : "";
-  byId("state").dataset.state = state;
-  byId("state-text").textContent = STATE_TEXTS[state] + countdown + how;
-  document.title = state === "connected" ? "Hark" : `${STATE_TEXTS[state]} · Hark`;
-  if (state === shownState) return;
-  byId("state-announced").textContent = STATE_TEXTS[state] + how;
-  if (state === "stopped") list.note(`The server ended the connection: ${reason}`, "bad");
-  else if (state === "waiting" && shownState === "connected") {
-    const said = code > 0 && code !== UNSAID ? `: ${reason} (${code})` : "";
-    list.note(`Connection lost${said}`, "bad");
-    present.clear();
-    showChannels();
-  }
-  // The attempts in between are the same loss.
-  if (state !== "connecting") shownState = state;
+function emptyText() {
+  const { state } = feed.standing;
+  if (state === "refused") return "The server shows messages to holders of a key or token.";
+  if (state !== "connected") return "Not connected: no messages come.";
+  if (list.paused) return "Paused. What comes is held back.";
+  if (filter.isActive) return "No message here matches. What comes and matches appears by itself.";
+  return "Listening. Messages appear here as they come.";
 }
 
-hark.on("state", showState);
-hark.on("welcome", ({ greeting = "" }) => {
-  if (greeting && greeting !== greeted) list.note(greeting);
-  greeted = greeting;
-  for (const channel of watched()) askPresence(channel);
-  showClients();
-});
-/** From the news of a gap until all that the server still had has come. */
-let hasGap = false;
-hark.on("gap", () => {
-  hasGap = true;
-  list.note("Some messages are gone: the server no longer keeps them", "bad");
-});
-hark.on("resumed", ({ count: recovered }) => {
-  const found = `${count(recovered, "missed message")} recovered`;
-  if (recovered > 0) list.note(`Connected again. ${found}`, "good");
-  else if (!hasGap) list.note("Connected again. Nothing was missed", "good");
-  hasGap = false;
+byId("pause").addEventListener("click", () => list.paused = !list.paused);
+byId("clear").addEventListener("click", () => {
+  store.clear();
+  list.redraw();
 });
 
-// Figures
+// What is looked at
 
-let received = 0;
-let second = 0;
-/** @type {number[]} */ const seconds = Array(CHART.seconds).fill(0);
-
-hark.on("message", (message) => {
-  received++;
-  second++;
-  list.add(message);
-});
-
-function tick() {
-  seconds.shift();
-  seconds.push(second);
-  second = 0;
-  showState();
-  if (document.hidden) return;
-  byId("received").textContent = received.toLocaleString("en");
-  byId("rate").textContent = (seconds.at(-1) ?? 0).toLocaleString("en");
-  drawChart();
-}
-
-function drawChart() {
-  const { width, height, gap, scaleMin } = CHART;
-  const most = Math.max(...seconds);
-  const step = width / seconds.length;
-  const bars = seconds.map((amount, index) => {
-    const barHeight = height * amount / Math.max(most, scaleMin);
-    const [x, y] = [index * step + gap / 2, height - barHeight];
-    return `M${x.toFixed(1)} ${y.toFixed(1)}h${step - gap}v${barHeight.toFixed(1)}h${gap - step}z`;
-  });
-  byId("chart").setAttribute("d", bars.join(""));
-  byId("peak").textContent = most > 0 ? `at most ${most.toLocaleString("en")} a second` : "";
-}
-
-async function showClients() {
-  if (document.hidden) return;
-  let clients = "–";
+channels.onSelect = async (/** @type {string} */ name) => {
+  byId("find-answer").textContent = "";
   try {
-    const response = await fetch("count", { cache: "no-store" });
-    if (response.ok) clients = (await response.json()).count.toLocaleString("en");
-  } catch {
-    // The state of the connection tells already that the server is away.
-  }
-  byId("clients").textContent = clients;
-}
-
-setInterval(tick, SECOND_MS);
-setInterval(showClients, COUNT_MS);
-document.addEventListener("visibilitychange", showClients);
-drawChart();
-
-// Channels, and who is on them
-
-/** Who is on a channel, and how many more the server did not name. */
-/** @type {Map<string, { clients: Set<string>, more: number }>} */
-const present = new Map();
-
-const names = () => [...new Set([BROADCAST, ...hark.channels])];
-const isPattern = (/** @type {string} */ name) => name.endsWith("*");
-const watched = () => names().filter((name) => !isPattern(name));
-
-function covers(/** @type {string} */ name, /** @type {string} */ channel) {
-  return isPattern(name) ? channel.startsWith(name.slice(0, -1)) : name === channel;
-}
-
-async function askPresence(/** @type {string} */ channel) {
-  try {
-    const { count, entries } = await hark.presence(channel);
-    const clients = new Set(entries.map(({ client }) => client));
-    // Whoever may not know them is not told who comes and goes: the count would soon be wrong.
-    if (clients.size === 0) present.delete(channel);
-    else present.set(channel, { clients, more: count - clients.size });
-  } catch {
-    present.delete(channel); // Shown as unknown; the next connection asks again.
-  }
-  showChannels();
-}
-
-hark.on("presence", ({ channel, joined, left }) => {
-  const here = present.get(channel);
-  if (here === undefined) return;
-  for (const { client } of joined) here.clients.add(client);
-  for (const { client } of left) if (!here.clients.delete(client)) here.more--;
-  showChannels();
-});
-
-function showChannels() {
-  const names = [...new Set([BROADCAST, ...hark.channels])];
-  byId("channels").replaceChildren(...names.map(makeChip));
-  const options = names.filter((name) => !isPattern(name)).map((value) =>
-    make("option", { value })
-  );
-  byId("form-channels").replaceChildren(...options);
-  const url = new URL(location.href);
-  url.searchParams.delete("channel");
-  for (const name of hark.channels) url.searchParams.append("channel", name);
-  history.replaceState(null, "", url);
-}
-
-function makeChip(/** @type {string} */ name) {
-  const chip = make("li", { className: `hue-${hueOf(name)}` }, make("span", { textContent: name }));
-  const here = present.get(name);
-  if (here !== undefined) {
-    const amount = here.clients.size + here.more;
-    chip.append(
-      make("span", { className: "here", textContent: `${amount.toLocaleString("en")} here` }),
-    );
-  }
-  if (name !== BROADCAST) {
-    const remove = make("button", { type: "button", textContent: "×", title: `Leave ${name}` });
-    remove.setAttribute("aria-label", `Leave ${name}`);
-    remove.addEventListener("click", () => leave(name));
-    chip.append(remove);
-  }
-  return chip;
-}
-
-async function leave(/** @type {string} */ name) {
-  present.delete(name);
-  const done = hark.unsubscribe(name);
-  showChannels();
-  byId("add-channel").focus();
-  await done;
-}
-
-async function listen(/** @type {string} */ name) {
-  if (hark.channels.includes(name) || name === BROADCAST) return;
-  const done = hark.subscribe(name);
-  showChannels();
-  try {
-    await done;
-    byId("add-answer").textContent = "";
-    if (!isPattern(name)) await askPresence(name);
+    if (name) await feed.lookAt(name);
   } catch (error) {
-    byId("add-answer").textContent = /** @type {Error} */ (error).message;
-    showChannels();
+    const { message } = /** @type {Error} */ (error);
+    if (access.isWanting(error)) access.ask(message, () => channels.onSelect(name));
+    else byId("find-answer").textContent = message;
+    return;
   }
-}
-
-byId("add").addEventListener("submit", (event) => {
-  event.preventDefault();
-  const field = byId("add-channel");
-  listen(field.value.trim());
-  field.value = "";
-});
-
-// Reading
-
-list.onWaiting = (/** @type {number} */ waiting) => {
-  const button = byId("pause");
-  const held = waiting > 0 ? ` (${waiting.toLocaleString("en")} new)` : "";
-  button.textContent = list.paused ? `Continue${held}` : "Pause";
-  byId("empty").hidden = received > 0;
+  const view = filter.view === "channels" ? "messages" : filter.view;
+  filter.set({ channels: name ? [name] : [], view });
 };
 
-byId("pause").addEventListener("click", () => {
-  list.paused = !list.paused;
+/** @type {ReturnType<typeof setTimeout> | undefined} */ let typing;
+for (const name of /** @type {const} */ (["text", "event"])) {
+  const input = byId(`filter-${name}`);
+  input.value = filter[name];
+  input.addEventListener("input", () => {
+    clearTimeout(typing);
+    typing = setTimeout(() => filter.set({ [name]: input.value.trim() }), TYPED_MS);
+  });
+}
+byId("show-all").addEventListener("click", () => {
+  filter.set({ channels: [], event: "", text: "" });
 });
 
-byId("clear").addEventListener("click", () => list.clear());
+let seen = "";
+function showFilter() {
+  for (const name of /** @type {const} */ (["text", "event"])) {
+    const input = byId(`filter-${name}`);
+    if (document.activeElement !== input) input.value = filter[name];
+  }
+  byId("messages-title").textContent = filter.channels.join(", ") || "All channels";
+  byId("show-all").hidden = !filter.isActive;
+  if (filter.channel && byId("form-channel") !== document.activeElement) {
+    byId("form-channel").value = filter.channel;
+    form.showCurl();
+  }
+  const { channels, event, text } = filter;
+  const now = JSON.stringify([channels, event, text]);
+  if (now !== seen) list.redraw();
+  seen = now;
+  for (const name of channels) feed.lookAt(name).catch(() => {});
+  showView();
+}
 
+// Views
+
+function showView() {
+  const { view } = filter;
+  document.body.dataset.view = view;
+  for (const button of document.querySelectorAll("nav button")) {
+    const isCurrent = /** @type {HTMLElement} */ (button).dataset.view === view;
+    button.setAttribute("aria-current", isCurrent ? "page" : "false");
+  }
+  sessions.shown = view === "sessions";
+  nodes.shown = view === "nodes";
+}
+
+for (const button of document.querySelectorAll("nav button")) {
+  button.addEventListener("click", () => {
+    filter.set({ view: /** @type {HTMLElement} */ (button).dataset.view ?? "messages" });
+  });
+}
+
+// All of it
+
+let knowsNodes = false;
+async function listChannels() {
+  if (document.hidden) return;
+  const isHolder = await channels.list(access).catch(() => false);
+  if (!isHolder || knowsNodes) return;
+  knowsNodes = true;
+  byId("nodes-tab").hidden = !await nodes.read();
+}
+
+access.onChange = () => {
+  store.clear();
+  list.redraw();
+  form.showCurl();
+  feed.start();
+  knowsNodes = false;
+  listChannels();
+  sessions.read();
+};
 byId("host").textContent = location.host;
-showState();
-showChannels();
-startForm((channel) => names().some((name) => covers(name, channel)));
+filter.onChange(showFilter);
+showFilter();
+feed.start();
+listChannels();
+setInterval(listChannels, LIST_MS);

@@ -15,7 +15,7 @@ export type Entry = PresenceEntry;
 
 /** How to connect. */
 export interface Options {
-  /** By default where the module came from. */
+  /** By default where the module came from. What its query has goes with each connection. */
   readonly url?: string | URL;
   readonly channels?: Iterable<string>;
   /**
@@ -90,6 +90,8 @@ export class Hark {
   presence(channel: string): Promise<{ count: number; entries: Entry[] }>;
   /** Gives the server a new token. Channels that it does not allow are given up, each with an `error`. */
   refresh(): Promise<void>;
+  /** Connects at once, if it waits to connect again. */
+  retry(): void;
   close(): void;
   /** Every message until `close()`. Throws if the server ends it, or too many wait. */
   [Symbol.asyncIterator](): AsyncGenerator<Message, void, void>;

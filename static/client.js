@@ -176,9 +176,12 @@ export class Hark {
     }
   }
 
-  #wake = () => {
-    if (this.state === "waiting" && !document?.hidden) this.#open();
-  };
+  #wake = () => document?.hidden || this.retry();
+
+  /** Connects at once where it waits to. */
+  retry() {
+    if (this.state === "waiting") this.#open();
+  }
 
   async #open() {
     const attempt = this.#attempt = {};
@@ -210,7 +213,8 @@ export class Hark {
   }
 
   #address() {
-    const url = new URL(this.transport === "sse" ? "events" : "ws", this.#url);
+    const { search } = this.#url;
+    const url = new URL((this.transport === "sse" ? "events" : "ws") + search, this.#url);
     for (const channel of this.#joined) url.searchParams.append("channel", channel);
     if (this.position) url.searchParams.set("since", this.position);
     if (this.#options.presence) url.searchParams.set("presence", "1");

@@ -1,55 +1,63 @@
 // @ts-check
 /// <reference lib="dom" />
+import { Refused } from "./access.js";
+import { byId, copy } from "./dom.js";
 
-/** @typedef {(channel: string) => boolean} Hears whether the page listens to a channel */
+/** @typedef {import("./access.js").Access} Access */
 
-const COPIED_MS = 1500;
-
-/** The element of this id, which stands in index.html. @param {string} id */
-export function byId(id) {
-  const element = document.getElementById(id);
-  if (element === null) throw new TypeError(`Cannot find the element ${id}`);
-  return /** @type {HTMLInputElement} */ (element);
-}
+const field = (/** @type {string} */ name) => byId(`form-${name}`);
+const isJson = () => field("json").checked;
 
 function readForm() {
-  const channel = byId("form-channel").value.trim();
-  const event = byId("form-event").value.trim();
-  const text = byId("form-text").value;
+  const channel = field("channel").value.trim();
+  const event = field("event").value.trim();
+  const text = field("text").value;
   const url = new URL(`channels/${encodeURIComponent(channel)}`, document.baseURI);
   url.hash = url.search = "";
   if (event) url.searchParams.set("event", event);
-  return { channel, url, text, isJson: isJson(text) };
+  return { channel, url, text };
 }
 
-/** Tells whether it can only be meant as JSON: an object or a list. */
-function isJson(/** @type {string} */ text) {
-  if (!/^\s*[[{]/.test(text)) return false;
+/** What is wrong with the JSON; "" if nothing is. @param {string} text */
+function jsonFault(text) {
   try {
     JSON.parse(text);
-    return true;
-  } catch {
-    return false;
+    return "";
+  } catch (error) {
+    return text.trim() === "" ? "" : `Not JSON yet: ${/** @type {Error} */ (error).message}`;
   }
 }
 
-const contentType = (/** @type {boolean} */ json) => json ? "application/json" : "text/plain";
+function check() {
+  const fault = isJson() ? jsonFault(field("text").value) : "";
+  say(fault, fault !== "");
+  field("text").setAttribute("aria-invalid", String(fault !== ""));
+  field("text").spellcheck = !isJson();
+  return fault === "";
+}
 
-async function send(/** @type {Hears} */ hears) {
-  const { channel, url, text, isJson } = readForm();
-  const key = byId("form-key").value;
-  const headers = new Headers({ "content-type": contentType(isJson) });
-  if (key) headers.set("authorization", `Bearer ${key}`);
-  const response = await fetch(url, { method: "POST", headers, body: text });
-  const answer = await response.json();
-  if (response.status === 401) {
-    byId("key-field").hidden = false;
-    byId("form-key").focus();
+function say(/** @type {string} */ text, isBad = false) {
+  const answer = byId("form-answer");
+  answer.textContent = text;
+  answer.classList.toggle("bad", isBad);
+}
+
+async function send(/** @type {Access} */ access) {
+  if (!check()) return field("text").focus();
+  const { url, text } = readForm();
+  const headers = { "content-type": isJson() ? "application/json" : "text/plain" };
+  try {
+    const again = () => send(access);
+    const answer = await access.fetch(url.href, { method: "POST", headers, body: text }, again);
+    say(`Sent as ${answer.id}`);
+    field("text").value = "";
+    showCurl(access);
+  } catch (error) {
+    // Where a key could help, it is asked for in place of an error.
+    if (access.isWanting(error)) return say("");
+    const why = error instanceof Refused ? error.message : "the server cannot be reached";
+    say(`Not sent: ${why}`, true);
   }
-  if (!response.ok) throw new Error(answer.detail);
-  byId("form-text").value = "";
-  showCurl();
-  return hears(channel) ? `Sent as ${answer.id}` : `Sent; this page does not listen to ${channel}`;
 }
 
 /** A word of a POSIX shell. */
@@ -57,10 +65,10 @@ function quote(/** @type {string} */ text) {
   return /^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", `'\\''`)}'`;
 }
 
-function showCurl() {
-  const { url, text, isJson } = readForm();
-  const key = byId("key-field").hidden ? "" : "-H 'Authorization: Bearer KEY' ";
-  const type = isJson ? "-H 'Content-Type: application/json' " : "";
+function showCurl(/** @type {Access} */ access) {
+  const { url, text } = readForm();
+  const key = access.secret ? "-H 'Authorization: Bearer KEY' " : "";
+  const type = isJson() ? "-H 'Content-Type: application/json' " : "";
   // An @ would make curl read a file.
   const option = text.startsWith("@") ? "--data-raw" : "-d";
   const line = `curl ${key}${type}${option} ${quote(text || "hello")} ${quote(url.href)}`;
@@ -68,40 +76,23 @@ function showCurl() {
   byId("curl").replaceChildren(...parts);
 }
 
-/** The clipboard's API is only there on HTTPS and on localhost. @param {string} text */
-async function copy(text) {
-  if (navigator.clipboard) return await navigator.clipboard.writeText(text);
-  getSelection()?.selectAllChildren(byId("curl"));
-  document.execCommand("copy");
-}
-
-/** Sends what the form says, and shows how to do so from a terminal. @param {Hears} hears */
-export function startForm(hears) {
-  byId("form").addEventListener("submit", async (event) => {
+/** Sends what the form says, and shows how to do so from a terminal. @param {Access} access */
+export function startForm(access) {
+  const form = /** @type {HTMLFormElement} */ (/** @type {unknown} */ (byId("form")));
+  form.addEventListener("submit", (event) => {
     event.preventDefault();
-    const answer = byId("form-answer");
-    try {
-      answer.textContent = await send(hears);
-      answer.classList.remove("bad");
-    } catch (error) {
-      answer.textContent = `Not sent: ${/** @type {Error} */ (error).message}`;
-      answer.classList.add("bad");
-    }
+    send(access);
   });
-
-  byId("form-text").addEventListener("keydown", (event) => {
+  field("text").addEventListener("keydown", (event) => {
     if (event.key !== "Enter" || event.shiftKey || event.isComposing) return;
     event.preventDefault();
-    /** @type {HTMLFormElement} */ (/** @type {unknown} */ (byId("form"))).requestSubmit();
+    form.requestSubmit();
   });
-
-  byId("form").addEventListener("input", showCurl);
-
-  byId("copy").addEventListener("click", async () => {
-    const button = byId("copy");
-    await copy(byId("curl").textContent ?? "");
-    button.textContent = "Copied";
-    setTimeout(() => button.textContent = "Copy", COPIED_MS);
+  form.addEventListener("input", () => {
+    check();
+    showCurl(access);
   });
-  showCurl();
+  byId("copy").addEventListener("click", () => copy(byId("curl").textContent ?? "", byId("copy")));
+  showCurl(access);
+  return { showCurl: () => showCurl(access) };
 }

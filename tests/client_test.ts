@@ -24,6 +24,7 @@ async function withScript(
   scripts: Script[],
   options: Omit<Options, "url">,
   run: (client: Hark, peers: Peer[], timers: ClientTimers) => Promise<void>,
+  query = "",
 ): Promise<void> {
   using timers = new ClientTimers();
   const peers: Peer[] = [];
@@ -33,7 +34,7 @@ async function withScript(
     socket.onopen = () => scripts[Math.min(peers.push(peer), scripts.length) - 1]!(peer);
     return response;
   });
-  const client = connect({ url: `http://localhost:${server.addr.port}/`, ...options });
+  const client = connect({ url: `http://localhost:${server.addr.port}/${query}`, ...options });
   try {
     await run(client, peers, timers);
   } finally {
@@ -86,6 +87,20 @@ class Peer {
     this.#socket.close(code, reason);
   }
 }
+
+Deno.test("the query of the url goes with each connection, and retry() makes one at once", () =>
+  withScript(
+    [(peer) => peer.close(1011, ""), (peer) => peer.welcome()],
+    { channels: ["ci"] },
+    async (client, peers) => {
+      await toState(client, "waiting");
+      client.retry();
+      await next(client, "welcome");
+      client.retry();
+      assertEquals(peers.map(({ query }) => query), ["key=k&channel=ci", "key=k&channel=ci"]);
+    },
+    "?key=k",
+  ));
 
 Deno.test("connect() refuses a url that is not of http", () => {
   assertThrows(() => connect({ url: "ftp://localhost/" }), TypeError, "expected an http url");

@@ -24,6 +24,8 @@ export interface SessionInfo {
   readonly channels: readonly string[];
   readonly connected: number;
   readonly expires?: number | undefined;
+  /** Bytes that its client has not taken yet. */
+  readonly unsent: number;
 }
 
 /** Whoever is on a channel: their number, and some of them. */
@@ -151,6 +153,7 @@ function describe({ id, peer, transport, subscriptions, openedAt, expiresAt }: S
     channels: [...subscriptions.keys()],
     connected: openedAt,
     expires: expiresAt,
+    unsent: transport.bufferedBytes,
   };
 }
 

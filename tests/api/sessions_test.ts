@@ -66,6 +66,7 @@ Deno.test("GET /sessions tells who is connected, how, and to what", async () => 
     transport: "websocket",
     channels: ["broadcast", "b.*", "a"],
     expires: exp * 1000,
+    unsent: 0,
   });
   assert(connected >= before && connected <= Date.now());
   assertEquals(page, { next: String(id), more: false });

@@ -174,7 +174,12 @@ export class Page {
 
   /** Presses Enter in the element that has the focus. */
   async pressEnter(): Promise<void> {
-    const key = { key: "Enter", code: "Enter", windowsVirtualKeyCode: 13, text: "\r" };
+    await this.press("Enter", { windowsVirtualKeyCode: 13, text: "\r" });
+  }
+
+  /** Presses a key whose name is its code too. */
+  async press(name: string, more: Fields = {}): Promise<void> {
+    const key = { key: name, code: name, ...more };
     await this.#send("Input.dispatchKeyEvent", { type: "keyDown", ...key });
     await this.#send("Input.dispatchKeyEvent", { type: "keyUp", ...key });
   }

@@ -41,13 +41,16 @@ export class HarkProcess {
   }
 
   /** Publishes over HTTP, a text or anything else as JSON, and returns the message's id. */
-  async publish(channel: string, data: unknown, event = "message"): Promise<string> {
+  async publish(channel: string, data: unknown, event = "message", key = ""): Promise<string> {
     const isText = typeof data === "string";
     const response = await fetch(
       `${this.url}/channels/${channel}?event=${encodeURIComponent(event)}`,
       {
         method: "POST",
-        headers: { "content-type": isText ? "text/plain" : "application/json" },
+        headers: {
+          "content-type": isText ? "text/plain" : "application/json",
+          ...(key && { authorization: `Bearer ${key}` }),
+        },
         body: isText ? data : JSON.stringify(data),
       },
     );

@@ -1,12 +1,15 @@
 import { assertEquals } from "@std/assert";
+import { issue, SECRET } from "../support/tokens.ts";
 import { Browser, findBrowser } from "./browser.ts";
 import { HarkProcess, Wire } from "./hark.ts";
 
 const FOLDER = new URL("screenshots/", import.meta.url);
-const ROUNDS = 62;
+const ROUNDS = 40;
+const KEY = "key-of-the-screenshots";
 const PORT = 3000;
 const ROUND_MS = 900;
-const CLIENTS = 23;
+const USERS = ["Ana", "Jürgen", "Mei", "Sam", "Noor"];
+const CHANNELS = ["ci", "chat:lobby", "sensor.kitchen"];
 
 type Said = readonly [channel: string, data: unknown, event?: string];
 
@@ -35,22 +38,28 @@ Deno.test({
   name: "page looks as it does in the README (HARK_SCREENSHOTS=1)",
   ignore: findBrowser() === undefined || Deno.env.get("HARK_SCREENSHOTS") !== "1",
   async fn() {
-    const hark = await HarkProcess.start("--port", "0");
+    const hark = await HarkProcess.start(
+      ...["--port", "0", "--token-secret", SECRET, "--publish-key", KEY],
+    );
     const wire = new Wire(hark.port, PORT);
     const browser = await Browser.launch(findBrowser()!);
-    const others = await Promise.all(Array.from({ length: CLIENTS }, (_, index) => {
-      const channel = ["ci", "chat:lobby", "sensor.kitchen"][index % 3];
-      return opened(new WebSocket(`${hark.url.replace("http", "ws")}/ws?channel=${channel}`));
-    }));
+    const others = await Promise.all(USERS.flatMap((sub) =>
+      CHANNELS.map(async (channel) => {
+        const token = await issue({ sub, hark: { subscribe: CHANNELS } });
+        const query = `channel=${channel}&token=${token}`;
+        return await opened(new WebSocket(`${hark.url.replace("http", "ws")}/ws?${query}`));
+      })
+    ));
     try {
       const page = await browser.open(
-        `${wire.url}/?channel=ci&channel=chat:lobby&channel=sensor.*`,
+        `${wire.url}/#key=${KEY}`,
       );
+      await page.look({ width: 1280, height: 800, scheme: "light" });
       let said = 0;
       const say = async (messages: readonly Said[]) => {
         for (const [channel, data, event] of messages) {
           said++;
-          await hark.publish(channel, data, event);
+          await hark.publish(channel, data, event, KEY);
           await pause(40);
         }
       };
@@ -71,15 +80,20 @@ Deno.test({
       await Deno.mkdir(FOLDER, { recursive: true });
       await say(LAST);
       await page.waitFor(`document.querySelector("#received").textContent === "${said}"`);
+      await page.evaluate(`document.querySelector("#messages > li:nth-child(6) summary")?.click()`);
       for (const scheme of ["light", "dark"] as const) {
         for (const [name, width, height] of [["wide", 1280, 800], ["phone", 390, 844]] as const) {
           await page.look({ width, height, scheme, scale: 2 });
           await pause(500);
           const file = new URL(`${scheme}-${name}.png`, FOLDER);
-          await Deno.writeFile(file, await page.screenshot(name === "phone"));
+          await Deno.writeFile(file, await page.screenshot());
         }
       }
       assertEquals(await page.evaluate("document.documentElement.scrollWidth"), 390);
+      await page.look({ width: 1280, height: 800, scheme: "light", scale: 2 });
+      await page.evaluate(`document.querySelector("nav [data-view=sessions]").click()`);
+      await page.waitFor(`document.querySelectorAll("#sessions-rows tr").length > 10`);
+      await Deno.writeFile(new URL("sessions.png", FOLDER), await page.screenshot());
     } finally {
       for (const other of others) await closed(other);
       await browser.close();
