@@ -44,7 +44,7 @@ async function drain(name: Deno.Signal): Promise<void> {
   }
   const events = await server.fetch("/events");
   assertEquals([events.status, events.headers.get("content-type")], [200, "text/event-stream"]);
-  assertMatch(events.body, /^: The server is stopping: try again\nretry: [5-7]\d{3}\n\n$/);
+  assertMatch(events.body, /^: The server is stopping: retry\nretry: [5-7]\d{3}\n\n$/);
 
   await Promise.any(clients.map((client) => client.closed()));
   const staying = clients.filter(isOpen);
