@@ -8,6 +8,7 @@ import {
 import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP, unknownCommand } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
+import { RedisError } from "./lib/broker/redis/errors.ts";
 import { StoreError } from "./lib/broker/sqlite/store_file.ts";
 import { openLog } from "./lib/config/configure.ts";
 import { helpText, problemsText } from "./lib/config/help.ts";
@@ -18,7 +19,7 @@ import { readSetup, WORKER, WorkersError } from "./lib/workers/command.ts";
 import { VERSION } from "./lib/version.ts";
 
 /** Why a server cannot start, each with a message that says it all. */
-const STARTING_ERRORS = [ConfigError, ListenError, StoreError, WorkersError];
+const STARTING_ERRORS = [ConfigError, ListenError, RedisError, StoreError, WorkersError];
 
 /**
  * Within so many milliseconds a signal that comes again is the same one: a terminal gives Ctrl-C, and

@@ -94,7 +94,7 @@ export class Server {
     this.#clock = clock;
     this.#name = config.node || randomId().slice(0, 8);
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
-    const journal = shared?.journal ?? journalOf(config, clock);
+    const journal = shared?.journal ?? journalOf(config, clock, (why) => log.warn(why));
     const broker = this.#broker = new LogBroker({ ...config, clock, journal });
     const admit = shared?.admit ?? new Admission(clock, config).admit;
     const apps = pusherAppsOf(config.pusherApp);

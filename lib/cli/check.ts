@@ -14,8 +14,8 @@ export const checkCommand: Command = {
   help: `Usage: hark check [flags of the server]
 
 Shows what a server with these flags and variables allows, and to whom; what is unwise about it; and
-every option with where its value comes from. Secrets are not shown. Certificate, token keys, store
-and Unix socket are tried as far as nothing is changed by it; whether address and store are free, and
+every option with where its value comes from. Secrets are not shown. Certificate, token keys, store,
+Redis and Unix socket are tried as far as nothing is changed by it; whether address and store are free, and
 what a URL answers, is not.
 Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not start.
 

@@ -3,6 +3,8 @@ import { isRemote, Jwks } from "../auth/jwks.ts";
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
+import { RedisError } from "../broker/redis/errors.ts";
+import { tryRedis } from "../broker/redis/open.ts";
 import { checkStoreFile, isWritableFolder, StoreError } from "../broker/sqlite/store_file.ts";
 import { UsageError } from "./arguments.ts";
 
@@ -10,6 +12,8 @@ import { UsageError } from "./arguments.ts";
 export interface Trial {
   /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
   readonly certificateEndsAt: number | undefined;
+  /** What is unwise about the Redis that is named: a sentence each. */
+  readonly unwiseOfRedis: readonly string[];
 }
 
 /**
@@ -31,12 +35,20 @@ export async function tryStart(config: Config, clock: Clock): Promise<Trial> {
   await attempt(() => tryTokenKeys(config, clock));
   await attempt(() => tryStore(config));
   await attempt(() => trySocket(config));
+  const unwiseOfRedis = config.redis === "" ? [] : await attempt(() => tryRedis(config, clock));
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
-  return { certificateEndsAt };
+  return { certificateEndsAt, unwiseOfRedis: unwiseOfRedis ?? [] };
 }
 
 function isProblem(error: unknown): error is Error {
-  const known = [CertificateError, StoreError, SyntaxError, UsageError, Deno.errors.NotCapable];
+  const known = [
+    CertificateError,
+    RedisError,
+    StoreError,
+    SyntaxError,
+    UsageError,
+    Deno.errors.NotCapable,
+  ];
   return known.some((type) => error instanceof type);
 }
 

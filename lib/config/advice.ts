@@ -8,6 +8,8 @@ export interface Setup {
   readonly sources: Sources;
   /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
   readonly certificateEndsAt?: number | undefined;
+  /** What is unwise about the Redis that is named: a sentence each. */
+  readonly unwiseOfRedis?: readonly string[];
   /** Milliseconds since 1970. */
   readonly now: number;
 }
@@ -78,6 +80,7 @@ export function whatIsUnwise(setup: Setup): string[] {
     ...unwiseSecrets(setup),
     ...unwiseTls(setup),
     ...unwiseBounds(setup),
+    ...unwiseRedis(setup),
   ];
 }
 
@@ -166,6 +169,14 @@ function unwiseBounds({ config }: Setup): string[] {
   const isReached = listen !== "" || !isLoopback(host) || config.trustProxy > 0;
   if (!isReached || connectionsPerAddressMax < connectionsMax) return [];
   return ["one address may take every connection: lower --connections-per-address-max"];
+}
+
+function unwiseRedis({ config, sources, unwiseOfRedis = [] }: Setup): string[] {
+  const found = [...unwiseOfRedis];
+  if (sources.redis === "flag" && /:[^/@]+@/.test(config.redis)) {
+    found.push("the password in --redis is seen by all users of this machine: use HARK_REDIS");
+  }
+  return found;
 }
 
 function takesTokens({ tokenSecret, tokenJwks }: Config): boolean {

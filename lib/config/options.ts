@@ -217,6 +217,13 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       ),
       mayHoldSecret: true,
     },
+    redisCa: text(
+      "",
+      "FILE",
+      "certificates (PEM) to trust in rediss://, beside those of the system",
+      "a file name",
+      isFileName,
+    ),
     node: text(
       "",
       "NAME",

@@ -49,6 +49,7 @@ export interface Config {
   // Cluster
   readonly workers: string;
   readonly redis: string;
+  readonly redisCa: string;
   readonly redisName: string;
   readonly node: string;
 

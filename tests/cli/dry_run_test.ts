@@ -50,6 +50,11 @@ const TRIED: readonly [args: string, problem: RegExp | undefined][] = [
   ["--store FOLDER/text", /^Cannot open the store FOLDER\/text: it is not an SQLite database/],
   ["--store FOLDER/other.db", /^Cannot open the store .*: it is a database of another program/],
   ["--store FOLDER/later.db", /^Cannot open the store .*: expected a store of version 1, got 2/],
+  ["--redis redis://:s3cret@127.0.0.1:1", /^Cannot use Redis at 127.0.0.1:1: .* refused/],
+  [
+    "--redis rediss://localhost --redis-ca FOLDER/text",
+    /^Cannot read the certificates of FOLDER\/text: expected -----BEGIN CERTIFICATE-----$/,
+  ],
   ["--listen unix:FOLDER/new.sock", undefined],
   [
     "--listen unix:FOLDER/text",

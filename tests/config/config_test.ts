@@ -165,6 +165,7 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
       ...["1:k:s?", "1:k:s?client-event", "1:k:s?client-events=1", "1:k:s?client-events&"],
     ],
   },
+  redisCa: { right: { "": "", "ca.pem": "ca.pem" }, wrong: ["a\0b"] },
   redisName: { right: { "shop-1": "shop-1" }, wrong: ["", "{a}", "a b", "a".repeat(65)] },
 };
 

@@ -9,6 +9,7 @@ import { HARK_FUZZERS } from "./hark_fuzzer.ts";
 import { HTTP_FUZZERS } from "./http_fuzzer.ts";
 import { NAMES_FUZZERS } from "./names_fuzzer.ts";
 import { PUSHER_FUZZERS } from "./pusher_fuzzer.ts";
+import { respFuzzer } from "./resp_fuzzer.ts";
 import { socketioFuzzer } from "./socketio_fuzzer.ts";
 import { sseFuzzer } from "./sse_fuzzer.ts";
 import { storeFuzzer } from "./store_fuzzer.ts";
@@ -27,6 +28,7 @@ export const FUZZERS: readonly Fuzzer[] = [
   ...TOKEN_FUZZERS,
   configFuzzer,
   storeFuzzer,
+  respFuzzer,
   ...CLI_FUZZERS,
   ...CLIENT_FUZZERS,
   ...HTTP_FUZZERS,

@@ -6,6 +6,11 @@ const RETRY_AFTER_S = 1;
 /** What Redis answers while it is no primary, or not ready: another attempt may find one that is. */
 const PASSING_CODES = ["LOADING", "MASTERDOWN", "READONLY", "UNBLOCKED"];
 
+/** A node cannot use the Redis that its options name; the message says all there is to say. */
+export class RedisError extends Error {
+  override readonly name = "RedisError";
+}
+
 /** The log in Redis is not the one that was opened: it was taken over, or replaced. */
 export class StaleLogError extends Error {
   override readonly name = "StaleLogError";

@@ -19,6 +19,8 @@ import { isPassing } from "./errors.ts";
 import { LinkKeeper } from "./keeper.ts";
 import { OtherLogError, RedisLink } from "./link.ts";
 import { loadKept } from "./loading.ts";
+import { cannotUse } from "./open.ts";
+import { readReport, whatIsUnwiseOf } from "./report.ts";
 import { RedisPeers } from "./peers.ts";
 import { RedisKeys, SCRIPTS } from "./scripts.ts";
 
@@ -26,6 +28,8 @@ import { RedisKeys, SCRIPTS } from "./scripts.ts";
 export interface RedisJournalOptions {
   readonly clock: Clock;
   readonly target: RedisTarget;
+  /** Called with each thing that is unwise about the server, when it is opened first. */
+  readonly warn?: (why: string) => void;
   /** Separates the logs of several clusters on one Redis. */
   readonly name: string;
   readonly historyCount: number;
@@ -75,9 +79,19 @@ export class RedisJournal implements Journal {
     return this.#peers;
   }
 
+  /** Opens as `Journal.open()` does. Rejects with a `RedisError`. */
   async open(): Promise<Kept> {
     this.#feed = undefined;
+    try {
+      return await this.#open();
+    } catch (error) {
+      throw cannotUse(this.#options.target, error);
+    }
+  }
+
+  async #open(): Promise<Kept> {
     const link = await this.#openAny();
+    if (this.#epoch === undefined) await this.#lookAt(link);
     this.#epoch = link.epoch;
     this.#sweep ??= every(this.#options.clock, SWEEP_INTERVAL_MS, () => this.#removeOld());
     this.#appender.begin(link.offset);
@@ -105,6 +119,13 @@ export class RedisJournal implements Journal {
     this.#feed = undefined;
     this.#sweep?.cancel();
     this.#keeper.close();
+  }
+
+  /** Warns of what is unwise about the server. */
+  async #lookAt({ commands }: RedisLink): Promise<void> {
+    const { clock, warn } = this.#options;
+    if (warn === undefined) return;
+    whatIsUnwiseOf(await readReport(commands, () => clock.now())).forEach((why) => warn(why));
   }
 
   async #openAny(): Promise<RedisLink> {

@@ -1,0 +1,71 @@
+import type { RedisConnection } from "./connection.ts";
+
+/** What a Redis server says of itself, as far as it matters to a log. */
+export interface RedisReport {
+  /** `redis 7.0.15` or `valkey 8.0.1`. */
+  readonly version: string;
+  /** The first number of the version of Redis that it is compatible with. */
+  readonly major: number;
+  readonly evictionPolicy: string;
+  /** Whether all that is written goes to a file before it is answered. */
+  readonly hasAppendOnlyFile: boolean;
+  readonly replicas: number;
+  /** Whether it refuses to write while no replica follows closely. */
+  readonly needsReplicas: boolean;
+  /** By how much its clock is ahead of this machine's, in milliseconds. */
+  readonly skewMs: number;
+}
+
+const MAJOR_MIN = 7;
+const SKEW_MS_MAX = 2000;
+
+/** Asks a server about itself. `now` is in milliseconds since 1970. */
+export async function readReport(
+  connection: RedisConnection,
+  now: () => number,
+): Promise<RedisReport> {
+  const [info, time] = await Promise.all([connection.send("INFO"), connection.send("TIME")]);
+  const [seconds, micros] = (time as readonly string[]).map(Number);
+  return parseReport(String(info), seconds! * 1000 + micros! / 1000 - now());
+}
+
+/** What is unwise about a server that keeps a log: a sentence each, that says what to do. */
+export function whatIsUnwiseOf(report: RedisReport): string[] {
+  const { version, major, evictionPolicy, hasAppendOnlyFile, replicas, needsReplicas } = report;
+  const found: string[] = [];
+  if (major < MAJOR_MIN) found.push(`${version} is too old for the log: take Redis 7 or Valkey`);
+  if (evictionPolicy !== "noeviction") {
+    found.push(
+      `Redis may drop what belongs to the log (${evictionPolicy}): set maxmemory-policy noeviction`,
+    );
+  }
+  if (!hasAppendOnlyFile) {
+    found.push("Redis forgets acknowledged messages when it ends: set appendonly yes");
+  }
+  if (replicas > 0 && !needsReplicas) {
+    found.push("a failover may lose acknowledged messages: set min-replicas-to-write 1");
+  }
+  if (Math.abs(report.skewMs) > SKEW_MS_MAX) {
+    const seconds = Math.round(Math.abs(report.skewMs) / 1000);
+    const which = report.skewMs > 0 ? "behind" : "ahead of";
+    found.push(`this clock is ${seconds} s ${which} that of Redis: synchronize both (NTP)`);
+  }
+  return found;
+}
+
+function parseReport(info: string, skewMs: number): RedisReport {
+  const fields = new Map(Array.from(info.matchAll(/^(\w+):(.*?)\r?$/gm), ([, name, value]) => {
+    return [name!, value!] as const;
+  }));
+  const field = (name: string) => fields.get(name) ?? "";
+  const valkey = field("valkey_version");
+  return {
+    version: valkey === "" ? `redis ${field("redis_version")}` : `valkey ${valkey}`,
+    major: Number.parseInt(field("redis_version"), 10) || 0,
+    evictionPolicy: field("maxmemory_policy") || "noeviction",
+    hasAppendOnlyFile: field("aof_enabled") === "1",
+    replicas: Number(field("connected_slaves")) || 0,
+    needsReplicas: fields.has("min_slaves_good_slaves"),
+    skewMs,
+  };
+}
