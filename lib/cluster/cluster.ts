@@ -38,6 +38,7 @@ export class Cluster implements PeerListener {
   readonly #presence: RemotePresence;
   readonly #handlers = new Map<string, MessageHandler>();
   readonly #syncers: ((node: string) => void)[] = [];
+  readonly #leavers: ((node: string) => void)[] = [];
   /** The number of the last message of each other node. */
   readonly #numbers = new Map<string, number>();
   #told = 0;
@@ -116,6 +117,11 @@ export class Cluster implements PeerListener {
     this.#syncers.push(syncer);
   }
 
+  /** Calls `leaver` with each node that has left, or of which nothing was heard for too long. */
+  onLeft(leaver: (node: string) => void): void {
+    this.#leavers.push(leaver);
+  }
+
   /** The first session of this node watches a channel, or the last one has stopped to. */
   watched(channel: string, isWatched: boolean): void {
     if (isWatched) this.#presence.watch(channel);
@@ -159,5 +165,6 @@ export class Cluster implements PeerListener {
     this.#numbers.delete(id);
     this.#questions.left(id);
     this.#presence.left(id);
+    for (const leaver of this.#leavers) leaver(id);
   }
 }

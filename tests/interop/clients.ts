@@ -10,10 +10,17 @@ export const PACKAGES = {
   "3.1.3": "npm:socket.io-client@3.1.3",
   "4.8.4": "npm:socket.io-client@4.8.4",
   "eventsource": "npm:eventsource@4.0.0",
+  "pusher-js-4": "npm:pusher-js@4.4.0",
+  "pusher-js-5": "npm:pusher-js@5.1.1",
+  "pusher-js-7": "npm:pusher-js@7.6.0",
+  "pusher-js-8": "npm:pusher-js@8.4.3",
+  "pusher-js": "npm:pusher-js@8.6.0",
+  "laravel-echo": "npm:laravel-echo@2.5.0",
+  "pusher": "npm:pusher@5.3.4",
 } as const;
 
 /** A version of socket.io-client. */
-export type Version = Exclude<keyof typeof PACKAGES, "eventsource">;
+export type Version = Extract<keyof typeof PACKAGES, `${number}.${string}`>;
 
 /** Every version that is tried. */
 export const VERSIONS = Object.keys(PACKAGES).filter((name) => /^\d/.test(name)) as Version[];

@@ -1,5 +1,5 @@
 /**
- * A client of pusher-js, bare or below laravel-echo: `node pusher.mjs <settings as JSON>`. Reads lines
+ * A client of pusher-js: `node pusher.mjs <settings as JSON>`. Reads lines
  * of `{"subscribe": name}`, `{"unsubscribe": name}`, `{"trigger": [channel, event, data]}`,
  * `{"signin": true}`; tells the states of its connection, its socket id, and every event.
  */
@@ -9,9 +9,8 @@ import { createRequire } from "node:module";
 import process from "node:process";
 import { createInterface } from "node:readline";
 
-const { folder, name, key, secret, port, user, plugin } = JSON.parse(process.argv[2]);
-const require = createRequire(`${folder}/`);
-const loaded = require(`${folder}/node_modules/${name}`);
+const { folder, key, secret, port, user, plugin, callsBack } = JSON.parse(process.argv[2]);
+const loaded = createRequire(import.meta.url)(folder);
 const Pusher = loaded.Pusher ?? loaded.default ?? loaded;
 
 function tell(event, ...args) {
@@ -39,8 +38,7 @@ const pusher = new Pusher(key, {
   authorizer: (channel) => ({
     authorize: (socketId, done) => {
       const auth = authOf(socketId, channel.name);
-      // Until 5, whether it failed came first as a boolean.
-      done(name.endsWith("44") || name.endsWith("51") ? false : null, auth);
+      done(callsBack === "boolean" ? false : null, auth);
     },
   }),
   userAuthentication: {

@@ -1,7 +1,8 @@
 import type { Broker } from "../../broker/broker.ts";
 import type { Publisher } from "../../broker/publisher.ts";
+import type { Cluster } from "../../cluster/cluster.ts";
 import type { Clock } from "../../core/clock.ts";
-import { DISCONNECTS, readInput, Refusal } from "../../core/errors.ts";
+import { readInput, Refusal } from "../../core/errors.ts";
 import { BodyReader } from "../../http/body.ts";
 import { json } from "../../http/problem.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
@@ -9,6 +10,7 @@ import type { Hub } from "../../hub/hub.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
 import { kindOf } from "./names.ts";
+import { type Counts, Occupancy } from "./occupancy.ts";
 import {
   type Attributes,
   checkBody,
@@ -23,6 +25,7 @@ import {
 export interface PusherApiOptions {
   readonly apps: readonly App[];
   readonly hub: Hub;
+  readonly cluster: Cluster;
   readonly broker: Pick<Broker, "history">;
   readonly publisher: Publisher;
   readonly clock: Clock;
@@ -60,10 +63,12 @@ interface Info {
 export class PusherApi {
   readonly #options: PusherApiOptions;
   readonly #bodies: BodyReader;
+  readonly #occupancy: Occupancy;
 
   constructor(options: PusherApiOptions) {
     this.#options = options;
     const { clock, bodyTimeoutMs: timeoutMs } = options;
+    this.#occupancy = new Occupancy(options.hub, options.cluster);
     this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax: BODIES_BYTES_MAX });
   }
 
@@ -83,7 +88,8 @@ export class PusherApi {
     await this.#publish(app, [trigger]);
     const { channels, info } = trigger;
     if (info.size === 0) return answer({});
-    const entries = channels.map((channel) => [channel, this.#info(app, channel, info)] as const);
+    const infos = await this.#infos([trigger], app);
+    const entries = channels.map((channel) => [channel, infos(channel, info)] as const);
     return answer({ channels: Object.fromEntries(entries) });
   });
 
@@ -92,21 +98,22 @@ export class PusherApi {
     const triggers = readInput(() => readBatch(body, app));
     await this.#publish(app, triggers);
     if (triggers.every(({ info }) => info.size === 0)) return answer({});
-    const batch = triggers.map(({ channels: [channel = ""], info }) => {
-      return this.#info(app, channel, info);
+    const infos = await this.#infos(triggers, app);
+    return answer({
+      batch: triggers.map(({ channels: [channel = ""], info }) => infos(channel, info)),
     });
-    return answer({ batch });
   });
 
   /** `GET /apps/:app/channels?filter_by_prefix=&info=`: the channels with somebody on them. */
-  readonly channels: Handler = this.#signed(({ app, query }) => {
+  readonly channels: Handler = this.#signed(async ({ app, query }) => {
     const prefix = query.get("filter_by_prefix") ?? "";
     const info = readAttributes(query.get("info"));
     if (info.has("user_count") && !kindOf(prefix).isPresence) throw NOT_PRESENCE;
     const found: [string, Info][] = [];
-    for (const name of this.#options.hub.channelNames()) {
+    const counts = await this.#occupancy.starting(app.settings.prefix + prefix);
+    for (const name of counts.keys()) {
       const channel = app.names.toWire(name);
-      if (channel?.startsWith(prefix)) found.push([channel, this.#info(app, channel, info)]);
+      if (channel !== undefined) found.push([channel, infoOf(app, channel, info, counts)]);
     }
     return answer({ channels: Object.fromEntries(found) });
   });
@@ -118,9 +125,10 @@ export class PusherApi {
     const wanted = readAttributes(query.get("info"));
     const { isPresence, isCache } = kindOf(channel);
     if (wanted.has("user_count") && !isPresence) throw NOT_PRESENCE;
-    const info = this.#info(app, channel, wanted);
+    const counts = await this.#occupancy.named([name]);
+    const info = infoOf(app, channel, wanted, counts);
     if (wanted.has("cache") && isCache) info.cache = await this.#cache(name);
-    return answer({ occupied: this.#options.hub.count(name) > 0, ...info });
+    return answer({ occupied: counts.has(name), ...info });
   });
 
   /** `GET /apps/:app/channels/:channel/users`: who is on a presence channel. */
@@ -133,7 +141,7 @@ export class PusherApi {
 
   /** `POST /apps/:app/users/:user/terminate_connections`: ends what a user has signed in with. */
   readonly terminate: Handler = this.#signed(({ app, params }) => {
-    for (const session of app.sessionsOf(params.user!)) session.end(DISCONNECTS.revoked);
+    app.terminate(params.user!);
     return answer({});
   });
 
@@ -160,13 +168,12 @@ export class PusherApi {
     if (drafts.length > 0) await this.#options.publisher.publish(drafts, caller);
   }
 
-  #info(app: App, channel: string, wanted: Attributes): Info {
-    const info: Info = {};
-    const name = app.names.toHark(channel);
-    const { isPresence } = kindOf(channel);
-    if (wanted.has("user_count") && isPresence) info.user_count = app.members.count(name);
-    if (wanted.has("subscription_count")) info.subscription_count = this.#options.hub.count(name);
-    return info;
+  /** What tells the attributes of the channels of triggers. */
+  async #infos(triggers: readonly Trigger[], app: App) {
+    const names = triggers.filter(({ info }) => info.has("subscription_count"))
+      .flatMap(({ drafts }) => drafts.map(({ channel }) => channel));
+    const counts = await this.#occupancy.named(names);
+    return (channel: string, wanted: Attributes) => infoOf(app, channel, wanted, counts);
   }
 
   async #cache(name: string): Promise<Cached | null> {
@@ -184,6 +191,15 @@ const NOT_PRESENCE = new Refusal(
   "Only presence channels have users: use a name, or filter_by_prefix, that begins with presence-",
 );
 const NO_BYTES = new Uint8Array(0);
+
+function infoOf(app: App, channel: string, wanted: Attributes, counts: Counts): Info {
+  const info: Info = {};
+  const name = app.names.toHark(channel);
+  const { isPresence } = kindOf(channel);
+  if (wanted.has("user_count") && isPresence) info.user_count = app.members.count(name);
+  if (wanted.has("subscription_count")) info.subscription_count = counts.get(name) ?? 0;
+  return info;
+}
 
 function answer(body: unknown): Response {
   return json(JSON.stringify(body));

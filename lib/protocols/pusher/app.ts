@@ -1,28 +1,55 @@
 import type { PusherApp } from "../../config/pusher_app.ts";
+import type { PeerMessage } from "../../broker/peers.ts";
+import type { Cluster } from "../../cluster/cluster.ts";
 import type { Encoder } from "../../core/encoder.ts";
+import { DISCONNECTS } from "../../core/errors.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Session } from "../../hub/session.ts";
-import { encodeSubscriptionCount, pusherEncoder } from "./codec.ts";
-import { Members } from "./members.ts";
+import {
+  encodeMemberAdded,
+  encodeMemberRemoved,
+  encodeSubscriptionCount,
+  pusherEncoder,
+} from "./codec.ts";
+import { HERE, Members, type Presence } from "./members.ts";
 import { kindOf, Names } from "./names.ts";
 import { isSame, signatureOf } from "./signatures.ts";
 
-/** One app: what its connections share. */
+/** What an app needs. */
+export interface AppOptions {
+  readonly settings: PusherApp;
+  /** Those of all apps. */
+  readonly prefixes: readonly string[];
+  readonly hub: Hub;
+  readonly cluster: Pick<Cluster, "tell" | "handle" | "onSync" | "onLeft">;
+}
+
+/** One app: what its connections share, on this node and with the others. */
 export class App {
   readonly settings: PusherApp;
   readonly names: Names;
   readonly encoder: Encoder;
   readonly members: Members = new Members();
   readonly #hub: Hub;
+  readonly #cluster: AppOptions["cluster"];
   /** The sessions of each user that has signed in. */
   readonly #users = new Map<string, Set<Session>>();
 
-  /** `prefixes` are those of all apps. */
-  constructor(settings: PusherApp, prefixes: readonly string[], hub: Hub) {
+  constructor({ settings, prefixes, hub, cluster }: AppOptions) {
     this.settings = settings;
     this.#hub = hub;
+    this.#cluster = cluster;
     const names = this.names = new Names(settings.prefix, prefixes);
     this.encoder = pusherEncoder((channel) => names.toWire(channel));
+    this.#handle("join", (node, { presence }) => this.#joined(presence as Presence, node));
+    this.#handle("leave", (node, { presence }) => this.#left(presence as Presence, node));
+    this.#handle("members", (node, { members }) => this.#replace(node, members as Presence[]));
+    this.#handle("frame", (_node, { channel, frame }) => {
+      this.#send(String(channel), String(frame));
+    });
+    this.#handle("end", (_node, { userId }) => this.#end(String(userId)));
+    cluster.onSync(() => this.#tell("members", { members: this.members.at(HERE) }));
+    cluster.onLeft((node) => this.#replace(node, []));
   }
 
   /** Reports whether `auth` is this app's key and its signature of `text`. */
@@ -31,17 +58,27 @@ export class App {
     return isSame(auth, `${key}:${signatureOf(secret, text)}`);
   }
 
-  /** Writes a frame to every Pusher session on one of Hark's channels but `except`. */
-  send(channel: string, frame: string, except?: Session): void {
-    for (const session of this.#hub.subscribers(channel)) {
-      if (session !== except && session.transport.encoder === this.encoder) session.write(frame);
-    }
+  /** Sends a frame to all clients on one of Hark's channels but `except`, those of other nodes too. */
+  relay(channel: string, frame: string, except: Session): void {
+    this.#send(channel, frame, except);
+    this.#tell("frame", { channel, frame });
   }
 
-  /** Tells a channel, of Pusher's name, how many are on it, if the app wants that. */
-  sendCount(name: string, channel: string): void {
+  /** A session has come to a presence channel. */
+  join(presence: Presence, session: Session): void {
+    if (this.#joined(presence, HERE, session) !== "nothing") this.#tell("join", { presence });
+  }
+
+  /** A session has left a presence channel. */
+  leave(presence: Presence, session: Session): void {
+    if (this.#left(presence, HERE, session) !== "nothing") this.#tell("leave", { presence });
+  }
+
+  /** Tells a channel, of Hark's name, how many of this node are on it, if the app wants that. */
+  sendCount(name: string): void {
+    const channel = this.names.toWire(name) ?? name;
     if (!this.settings.subscriptionCounts || kindOf(channel).isPresence) return;
-    this.send(name, encodeSubscriptionCount(channel, this.#hub.count(name)));
+    this.#send(name, encodeSubscriptionCount(channel, this.#hub.count(name)));
   }
 
   /** A session has signed in as a user. */
@@ -56,8 +93,60 @@ export class App {
     if (sessions?.delete(session) && sessions.size === 0) this.#users.delete(userId);
   }
 
-  /** The sessions that have signed in as a user. */
-  sessionsOf(userId: string): Session[] {
-    return [...this.#users.get(userId) ?? []];
+  /** Ends what a user has signed in with, on all nodes. */
+  terminate(userId: string): void {
+    this.#end(userId);
+    this.#tell("end", { userId });
+  }
+
+  #end(userId: string): void {
+    for (const session of [...this.#users.get(userId) ?? []]) session.end(DISCONNECTS.revoked);
+  }
+
+  #send(channel: string, frame: string, except?: Session): void {
+    for (const session of this.#hub.subscribers(channel)) {
+      if (session !== except && session.transport.encoder === this.encoder) session.write(frame);
+    }
+  }
+
+  #joined(presence: Presence, node: string, session?: Session) {
+    const { channel, member } = presence;
+    const change = this.members.join(presence, node);
+    const wire = this.names.toWire(channel);
+    if (change === "all" && wire !== undefined) {
+      this.#send(channel, encodeMemberAdded(wire, member), session);
+    }
+    return change;
+  }
+
+  #left({ channel, member: { userId } }: Presence, node: string, session?: Session) {
+    const change = this.members.leave(channel, userId, node);
+    const wire = this.names.toWire(channel);
+    if (change === "all" && wire !== undefined) {
+      this.#send(channel, encodeMemberRemoved(wire, userId), session);
+    }
+    return change;
+  }
+
+  /** What another node has is this, whatever was known of it. */
+  #replace(node: string, all: readonly Presence[]): void {
+    const keyOf = ({ channel, member }: Presence) => `${channel}\n${member.userId}`;
+    const kept = new Set(all.map(keyOf));
+    for (const presence of this.members.at(node)) {
+      if (!kept.has(keyOf(presence))) this.#left(presence, node);
+    }
+    for (const presence of all) this.#joined(presence, node);
+  }
+
+  #tell(what: string, fields: Readonly<Record<string, unknown>>): void {
+    this.#cluster.tell({ type: this.#typeOf(what), ...fields });
+  }
+
+  #handle(what: string, handler: (node: string, message: PeerMessage) => void): void {
+    this.#cluster.handle(this.#typeOf(what), handler);
+  }
+
+  #typeOf(what: string): string {
+    return `pusher ${this.settings.id} ${what}`;
   }
 }

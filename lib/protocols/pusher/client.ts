@@ -166,17 +166,16 @@ export class PusherClient {
     const { app, hub } = this.#options;
     const { session } = this;
     this.#channels.set(channel, member);
-    const isFirst = member !== undefined && app.members.join(name, member);
+    if (member !== undefined) app.join({ channel: name, member }, session);
     const members = member && app.members.of(name);
     session.write(codec.encodeSubscribed(channel, replayed?.position ?? hub.positionId, members));
-    if (isFirst) app.send(name, codec.encodeMemberAdded(channel, member), session);
     if (since !== undefined && replayed?.recovered === false) {
       session.write(codec.encodeGap(channel, formatPosition(since)));
     }
     if (replayed === undefined && kindOf(channel).isCache) {
       session.write(codec.encodeCacheMiss(channel));
     }
-    app.sendCount(name, channel);
+    app.sendCount(name);
   }
 
   async #unsubscribe(channel: string): Promise<void> {
@@ -191,9 +190,8 @@ export class PusherClient {
     const name = app.names.toHark(channel);
     const member = this.#channels.get(channel);
     if (!this.#channels.delete(channel)) return;
-    app.sendCount(name, channel);
-    if (member === undefined || !app.members.leave(name, member.userId)) return;
-    app.send(name, codec.encodeMemberRemoved(channel, member.userId), this.session);
+    app.sendCount(name);
+    if (member !== undefined) app.leave({ channel: name, member }, this.session);
   }
 
   #signIn(auth: string, userData: string): void {
@@ -230,7 +228,7 @@ export class PusherClient {
       : undefined;
     if (fault !== undefined) return this.#tell(4301, `Cannot send this to other clients: ${fault}`);
     const frame = codec.encodeClientEvent(command, this.#channels.get(channel)?.userId);
-    app.send(app.names.toHark(channel), frame, this.session);
+    app.relay(app.names.toHark(channel), frame, this.session);
   }
 
   #tell(code: number | null, message: string): void {

@@ -1,5 +1,6 @@
 import type { Broker } from "../../broker/broker.ts";
 import type { PusherApp } from "../../config/pusher_app.ts";
+import type { Cluster } from "../../cluster/cluster.ts";
 import { networkOf } from "../../core/address.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import { Refusal } from "../../core/errors.ts";
@@ -24,6 +25,7 @@ import { PusherTransport } from "./transport.ts";
 export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
   readonly apps: readonly PusherApp[];
   readonly hub: Hub;
+  readonly cluster: Cluster;
   readonly broker: Pick<Broker, "history">;
   readonly connections: Connections;
   readonly access: Access;
@@ -62,9 +64,10 @@ export class PusherEndpoint {
   readonly #asked: Deadlines<PusherClient>;
 
   constructor(options: PusherEndpointOptions) {
-    const { apps, hub, clock, heartbeatS, channelsPerSessionMax } = this.#options = options;
+    const { apps, hub, cluster, clock, heartbeatS, channelsPerSessionMax } = this.#options =
+      options;
     const prefixes = apps.map(({ prefix }) => prefix);
-    this.apps = apps.map((settings) => new App(settings, prefixes, hub));
+    this.apps = apps.map((settings) => new App({ settings, prefixes, hub, cluster }));
     this.#socketOptions = {
       ...options,
       idleTimeoutS: SILENT_BEATS_MAX * heartbeatS,

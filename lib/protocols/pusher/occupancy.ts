@@ -1,0 +1,54 @@
+import type { Cluster } from "../../cluster/cluster.ts";
+import type { Hub } from "../../hub/hub.ts";
+
+/** How many subscribers channels have, by Hark's names; without those that have none. */
+export type Counts = ReadonlyMap<string, number>;
+
+const QUESTION = "pusher counts";
+
+/** Which channels have subscribers, of whatever protocol, on all nodes. */
+export class Occupancy {
+  readonly #hub: Hub;
+  readonly #cluster: Pick<Cluster, "ask" | "answer">;
+
+  constructor(hub: Hub, cluster: Pick<Cluster, "ask" | "answer">) {
+    this.#hub = hub;
+    this.#cluster = cluster;
+    cluster.answer(QUESTION, ({ names, prefix }) => {
+      return Array.isArray(names) ? this.#named(names) : this.#starting(String(prefix));
+    });
+  }
+
+  /** Those of these channels. */
+  named(names: readonly string[]): Promise<Counts> {
+    if (names.length === 0) return Promise.resolve(new Map());
+    return this.#sum(this.#named(names), { names });
+  }
+
+  /** Those whose names begin with `prefix`. */
+  starting(prefix: string): Promise<Counts> {
+    return this.#sum(this.#starting(prefix), { prefix });
+  }
+
+  #named(names: readonly string[]): [string, number][] {
+    const counts = names.map((name): [string, number] => [name, this.#hub.count(name)]);
+    return counts.filter(([, count]) => count > 0);
+  }
+
+  #starting(prefix: string): [string, number][] {
+    return this.#named(
+      Array.from(this.#hub.channelNames()).filter((name) => name.startsWith(prefix)),
+    );
+  }
+
+  async #sum(own: [string, number][], question: Record<string, unknown>): Promise<Counts> {
+    const counts = new Map(own);
+    const { answers } = await this.#cluster.ask(QUESTION, question);
+    for (const answer of answers.values()) {
+      for (const [name, count] of answer as [string, number][]) {
+        counts.set(name, (counts.get(name) ?? 0) + count);
+      }
+    }
+    return counts;
+  }
+}
