@@ -11,6 +11,7 @@ export class Proxy implements AsyncDisposable {
   #targetPort: number;
   readonly #open = new Set<Deno.TcpConn>();
   readonly #accepting: Promise<void>;
+  readonly #carrying = new Set<Promise<void>>();
 
   constructor(targetPort: number) {
     this.#targetPort = targetPort;
@@ -34,6 +35,12 @@ export class Proxy implements AsyncDisposable {
     this.#listener.close();
     this.cut();
     await this.#accepting;
+    await Promise.all(this.#carrying);
+  }
+
+  #keep(carrying: Promise<void>): void {
+    this.#carrying.add(carrying);
+    carrying.finally(() => this.#carrying.delete(carrying));
   }
 
   async #accept(): Promise<void> {
@@ -44,8 +51,8 @@ export class Proxy implements AsyncDisposable {
         continue;
       }
       this.#open.add(client).add(server);
-      this.#carry(client, server, () => false);
-      this.#carry(server, client, () => this.isMute);
+      this.#keep(this.#carry(client, server, () => false));
+      this.#keep(this.#carry(server, client, () => this.isMute));
     }
   }
 

@@ -146,6 +146,10 @@ export class ChildServer extends Reachable implements AsyncDisposable {
     this.stderr = err;
   }
 
+  get pid(): number {
+    return this.#process.pid;
+  }
+
   get status(): Promise<Deno.CommandStatus> {
     return this.#process.status;
   }

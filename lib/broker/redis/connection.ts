@@ -13,6 +13,8 @@ export interface RedisConnectionOptions {
   readonly clock: Clock;
   /** How long connecting, and each command, may take. */
   readonly timeoutMs: number;
+  /** The time of a command counts from the last bytes that came: long replies may take longer. */
+  readonly mayTrickle?: boolean;
 }
 
 /** Commands that wait for their replies, and bytes that wait to be written. */
@@ -35,6 +37,9 @@ const encoder = new TextEncoder();
  */
 export class RedisConnection {
   readonly #conn: Deno.Conn;
+  readonly #clock: Clock;
+  /** When the last bytes came. */
+  #readAt = -Infinity;
   readonly #decoder = new RespDecoder();
   readonly #deadlines: Deadlines<Pending>;
   #pending: Pending[] = [];
@@ -63,9 +68,13 @@ export class RedisConnection {
     }
   }
 
-  private constructor(conn: Deno.Conn, { clock, timeoutMs }: RedisConnectionOptions) {
+  private constructor(conn: Deno.Conn, options: RedisConnectionOptions) {
+    const { clock, timeoutMs, mayTrickle = false } = options;
     this.#conn = conn;
-    this.#deadlines = new Deadlines(clock, timeoutMs, () => {
+    this.#clock = clock;
+    this.#deadlines = new Deadlines(clock, timeoutMs, (pending) => {
+      const isTrickling = mayTrickle && clock.monotonic() - this.#readAt < timeoutMs;
+      if (isTrickling) return this.#deadlines.start(pending);
       this.#end(new ConnectionLost(`Redis gave no reply within ${timeoutMs} ms`));
     });
     this.#read();
@@ -133,6 +142,7 @@ export class RedisConnection {
       for (;;) {
         const length = await this.#conn.read(buffer);
         if (length === null) throw new ConnectionLost("Redis closed the connection");
+        this.#readAt = this.#clock.monotonic();
         for (const reply of this.#decoder.push(buffer.subarray(0, length))) this.#answer(reply);
       }
     } catch (error) {

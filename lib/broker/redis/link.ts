@@ -28,7 +28,7 @@ export interface Progress {
 
 /** A publisher is answered within about this time, whatever becomes of Redis. */
 const COMMAND_TIMEOUT_MS = 1000;
-/** Longer than Redis waits for an entry, and than a page of history takes. */
+/** Longer than Redis waits for an entry. */
 const READ_TIMEOUT_MS = 5000;
 
 /** Two connections to the server that has the log: one for commands, one that waits for entries. */
@@ -56,7 +56,11 @@ export class RedisLink {
     const commands = await connectTo(target, { clock, timeoutMs: COMMAND_TIMEOUT_MS });
     try {
       const [epoch, run, offset] = await openLog(commands, keys, progress);
-      const reader = await connectTo(target, { clock, timeoutMs: READ_TIMEOUT_MS });
+      const reader = await connectTo(target, {
+        clock,
+        timeoutMs: READ_TIMEOUT_MS,
+        mayTrickle: true,
+      });
       return new RedisLink(commands, reader, epoch, run, offset, progress.number);
     } catch (error) {
       commands.close();

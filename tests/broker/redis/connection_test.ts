@@ -6,6 +6,7 @@ import { systemClock } from "../../../lib/core/clock.ts";
 import { makeCertificate } from "../../support/certificates.ts";
 import { deadline } from "../../support/deadline.ts";
 import { freePort } from "../../support/free_port.ts";
+import { Proxy } from "../../support/proxy.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 
 function open(url: string, caCerts: string[] = [], timeoutMs = 5000): Promise<RedisConnection> {
@@ -104,4 +105,20 @@ test("RedisConnection ends when a reply does not come in time", async () => {
   assertEquals(lost.message, "Redis gave no reply within 100 ms");
   for (const each of await Promise.allSettled(waiting)) assertEquals(each.status, "rejected");
   server.signal("SIGCONT");
+});
+
+test("RedisConnection waits for a long reply as long as bytes of it come, if it may", async () => {
+  await using server = await RedisServer.start();
+  await using proxy = new Proxy(server.port);
+  const [address] = parseRedisUrl(`redis://127.0.0.1:${proxy.port}`).addresses;
+  const options = { clock: systemClock, timeoutMs: 500 };
+  const patient = await RedisConnection.open(address!, { ...options, mayTrickle: true });
+  const strict = await RedisConnection.open(address!, options);
+  await server.cli("SETRANGE", "long", "200000", "x");
+  // Chunks that fit the time, of a reply that does not.
+  proxy.bytesPerSecondMax = 200_000;
+  const late = assertRejects(() => strict.send("GET", "long"), ConnectionLost, "within 500 ms");
+  assertEquals(String(await patient.send("GET", "long")).length, 200_001);
+  await late;
+  patient.close();
 });
