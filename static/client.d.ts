@@ -15,7 +15,7 @@ export type Entry = PresenceEntry;
 
 /** How to connect. */
 export interface Options {
-  /** By default where the module came from. What its query has goes with each connection. */
+  /** By default where the module came from; if that is no Hark server, an error is thrown. What its query has goes with each connection. */
   readonly url?: string | URL;
   readonly channels?: Iterable<string>;
   /**

@@ -22,6 +22,9 @@ const REFRESH_EARLY_MS = 30_000;
 const REFRESH_PAUSE_MS = 2000;
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 const REFUSED = 4500;
+// Inline, Vite takes it for a file.
+const OWN_URL = import.meta.url;
+const NO_URL = "Cannot connect: not a Hark server's module; give connect() its url";
 const STATUSES_REFUSED = [400, 401, 403];
 
 /** @type {{ document?: EventTarget & { hidden: boolean } } & typeof globalThis} */
@@ -68,15 +71,18 @@ export class Hark {
   /** @param {Options} [options] */
   constructor(options = {}) {
     this.#options = options;
-    this.#url = new URL(options.url ?? new URL(".", import.meta.url));
+    this.#url = new URL(options.url ?? new URL(".", OWN_URL));
     if (!/^https?:$/.test(this.#url.protocol)) {
-      throw new TypeError(`Cannot connect: expected an http url, got ${this.#url}`);
+      throw new TypeError(
+        options.url ? `Cannot connect: expected an http url, got ${this.#url}` : NO_URL,
+      );
     }
     this.#channels = new Set(options.channels);
     this.position = options.since;
     document?.addEventListener("visibilitychange", this.#wake);
     globalThis.addEventListener?.("online", this.#wake);
     this.#open();
+    if (!options.url) this.#checkOrigin();
   }
 
   get channels() {
@@ -176,9 +182,17 @@ export class Hark {
     }
   }
 
+  async #checkOrigin() {
+    const answer = await fetch(new URL("count", this.#url), { method: "HEAD" }).catch(() => {});
+    if (!answer || answer.status > 499 || /json/.test(`${answer.headers.get("content-type")}`)) {
+      return;
+    }
+    this.#ended(REFUSED, NO_URL);
+    throw new TypeError(NO_URL);
+  }
+
   #wake = () => document?.hidden || this.retry();
 
-  /** Connects at once where it waits to. */
   retry() {
     if (this.state === "waiting") this.#open();
   }
