@@ -1,6 +1,6 @@
 import { Keys } from "./auth/keys.ts";
 import { takesTokens, Tokens } from "./auth/tokens.ts";
-import type { Config } from "./config/config.ts";
+import { type Config, ConfigError } from "./config/config.ts";
 import { isLoopback } from "./core/address.ts";
 import type { Guard } from "./core/channel.ts";
 import type { Clock } from "./core/clock.ts";
@@ -34,4 +34,14 @@ export function makeGate(config: Config, clock: Clock, log: Log, isGuarded: Guar
   });
   const access = new Access({ ...config, keys, tokens, origins, isOpen, isGuarded });
   return { tokens, origins, access };
+}
+
+/** Reads the keys of tokens. Throws a `ConfigError` if their file is not as it should be. */
+export async function startTokens(tokens: Tokens | undefined): Promise<void> {
+  try {
+    await tokens?.start();
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new ConfigError([error.message]);
+    throw error;
+  }
 }

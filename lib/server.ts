@@ -1,7 +1,7 @@
 import { BOUNDS, type Bounds } from "./bounds.ts";
 import type { Tokens } from "./auth/tokens.ts";
 import { isShared } from "./core/address.ts";
-import { type Config, ConfigError } from "./config/config.ts";
+import type { Config } from "./config/config.ts";
 import { openLog } from "./config/configure.ts";
 import { pusherAppsOf } from "./config/pusher_app.ts";
 import { guardOf } from "./core/channel.ts";
@@ -14,7 +14,7 @@ import type { NodeState } from "./cluster/membership.ts";
 import { ClusterView } from "./cluster/view.ts";
 import { randomId } from "./core/random.ts";
 import { formatPosition } from "./core/publication.ts";
-import { makeGate } from "./gate.ts";
+import { makeGate, startTokens } from "./gate.ts";
 import { Hub } from "./hub/hub.ts";
 import { HubSink } from "./hub/sink.ts";
 import { Publisher } from "./broker/publisher.ts";
@@ -37,6 +37,8 @@ import { readMemory } from "./observe/memory.ts";
 import { HarkMetrics } from "./observe/hark_metrics.ts";
 import { type Renewable, renewAll } from "./net/renewal.ts";
 import { routesOf, WS_PATH } from "./routes.ts";
+import { makeForwarding } from "./forwarding.ts";
+import type { Forwarding } from "./net/forwarding.ts";
 import type { Shared } from "./shared.ts";
 import { VERSION } from "./version.ts";
 import { Admission } from "./hub/admission.ts";
@@ -81,6 +83,7 @@ export class Server {
   readonly #pusher: Pusher;
   readonly #pipeline: Pipeline;
   readonly #shared: Shared | undefined;
+  readonly #forwarding: Forwarding | undefined;
   readonly #loopProbe: Timer;
   readonly #expiryCheck: Timer | undefined;
   #listener: Listener | undefined;
@@ -141,7 +144,11 @@ export class Server {
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const batching = new Batching(clock);
     const sockets = { hub, view, cluster, connections, access, clock, handshakes };
-    const sidPrefix = shared?.sidPrefix ?? "";
+    const forwarding = this.#forwarding = makeForwarding(config, {
+      ...{ clock, cluster, log, metrics },
+      handle: (request, address) => this.#pipeline.handle(request, address, true),
+    });
+    const sidPrefix = shared?.sidPrefix ?? forwarding?.sidPrefix ?? "";
     const { records } = journal;
     this.#socketio = new SocketIoEndpoint({ ...config, ...sockets, records, sidPrefix });
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, batching });
@@ -190,15 +197,17 @@ export class Server {
    * is not as it should be.
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
-    await this.#readTokenKeys();
+    await startTokens(this.#tokens);
     await this.#broker.start(this.#sink);
     this.#socketio.start();
+    this.#forwarding?.listen();
     this.#cluster.start();
     return this.#listener = await listen({
       config: this.#config,
       clock: this.#clock,
       reusePort: this.#shared !== undefined,
-      handle: (...came) => this.#shared?.relay(...came) ?? this.handle(...came),
+      handle: (...came) =>
+        (this.#shared ?? this.#forwarding)?.relay(...came) ?? this.handle(...came),
       onError: ({ message }, address) => {
         this.#metrics.rejected.with("connection-failed").inc();
         this.#log.debug("connection failed", { address, error: message }, address);
@@ -263,26 +272,19 @@ export class Server {
     this.#log.warn("cannot listen for a moment", { error: message }, this.#config.host);
   }
 
-  async #readTokenKeys(): Promise<void> {
-    try {
-      await this.#tokens?.start();
-    } catch (error) {
-      if (error instanceof SyntaxError) throw new ConfigError([error.message]);
-      throw error;
-    }
-  }
-
   /** Stops listening. A client that does not read its answer is not waited for long. */
   async #shutdown(): Promise<void> {
     const { promise: late, resolve } = Promise.withResolvers<void>();
     const timer = this.#clock.after(LEAVE_MS, resolve);
-    await Promise.race([this.#listener?.close(), late]);
+    const closed = Promise.all([this.#listener?.close(), this.#forwarding?.close()]);
+    await Promise.race([closed, late]);
     timer.cancel();
   }
 
   #state(version: string): NodeState {
     const { offset } = this.#broker.position;
-    return { name: this.#name, version, address: "", sessions: this.#hub.size, offset };
+    const address = this.#forwarding?.address ?? "";
+    return { name: this.#name, version, address, sessions: this.#hub.size, offset };
   }
 
   #use(): Use {

@@ -134,6 +134,7 @@ function readOptions(args: readonly string[], env: Readonly<Record<string, strin
   problems.push(...pusherAppProblems(pusherAppsOf(config.pusherApp)));
   checkExposure(config, sources, problems);
   checkWorkers(config, problems);
+  checkCluster(config, problems);
   return { config, sources, wrong, problems };
 }
 
@@ -265,6 +266,15 @@ function checkWorkers({ workers, listen, redis }: Config, problems: string[]): v
   if (listen !== "") problems.push("a Unix socket has one process: give --listen, or --workers");
   if (redis !== "") {
     problems.push("each process follows Redis by itself: give --redis, or --workers");
+  }
+}
+
+/** Nodes forward to each other only what they have signed. */
+function checkCluster({ redis, advertise, clusterSecret }: Config, problems: string[]): void {
+  if (advertise === "") return;
+  if (redis === "") problems.push("--advertise is for nodes that share a log: give --redis too");
+  if (clusterSecret === "") {
+    problems.push("--advertise needs a secret that all nodes have: give HARK_CLUSTER_SECRET");
   }
 }
 

@@ -2,6 +2,7 @@
 
 import { isSubscription } from "../core/channel.ts";
 import { isOriginPattern } from "../core/origin.ts";
+import { isNodeUrl } from "../core/node_url.ts";
 import { isRedisUrl } from "../core/redis_url.ts";
 import { boolean, choice, integer, list, type Option, text } from "./option.ts";
 import { parsePusherApp } from "./pusher_app.ts";
@@ -231,6 +232,23 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "1 to 64 of A-Z a-z 0-9 _ . : -",
       (text) => text === "" || isNodeName(text),
     ),
+    advertise: text(
+      "",
+      "URL",
+      "where other nodes reach this one, to hand on polling",
+      "a URL such as http://10.0.0.7:3001",
+      (text) => text === "" || isNodeUrl(text),
+    ),
+    clusterSecret: {
+      ...text(
+        "",
+        "SECRET",
+        "secret that nodes know each other by",
+        "32 bytes or more",
+        isSecret,
+      ),
+      secret: true,
+    },
     redisName: text(
       "hark",
       "NAME",

@@ -52,6 +52,8 @@ export interface Config {
   readonly redisCa: string;
   readonly redisName: string;
   readonly node: string;
+  readonly advertise: string;
+  readonly clusterSecret: string;
 
   // Bounds of a session
   readonly heartbeatS: number;

@@ -28,13 +28,13 @@ export class Pipeline {
     this.#options = options;
   }
 
-  /** Answers a request that came from `peer`. */
-  async handle(request: Request, peer: string): Promise<Response> {
+  /** Answers a request that came from `peer`, whatever host it asks if another node has sent it on. */
+  async handle(request: Request, peer: string, isSentOn = false): Promise<Response> {
     const { forwarding, origins, pathOf } = this.#options;
     const address = readForwarded(request.headers, forwarding).address ?? peer;
     try {
       const { host, path, search } = readTarget(request);
-      if (!origins.isOwnHost(host)) return this.#misdirected(address);
+      if (!isSentOn && !origins.isOwnHost(host)) return this.#misdirected(address);
       return await this.#answer(pathOf(path, request), request, address, search);
     } catch (error) {
       return this.#refuse(error, address);

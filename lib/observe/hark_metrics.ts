@@ -71,6 +71,10 @@ export class HarkMetrics extends Registry {
   readonly historyBytes = this.gauge("history_bytes", "Bytes of publications kept.");
   readonly journalUp = this.gauge("journal_up", "1 if publishing works, 0 if not.");
   readonly nodes = this.gauge("nodes", "Nodes that share the log, this one included.");
+  readonly forwarded = this.counter(
+    "forwarded_total",
+    "Requests handed to the node that has the session.",
+  );
   readonly watchedChannels = this.gauge(
     "watched_channels",
     "Channels whose joins and leaves somebody watches.",

@@ -1,6 +1,6 @@
 import { handshakeFault, isUpgrade } from "../protocols/websocket/transport.ts";
 import { workerSocket } from "./command.ts";
-import { relaySocket } from "./relayed_socket.ts";
+import { relaySocket } from "../net/relayed_socket.ts";
 
 /** Carries the client's address to the worker that answers; only the workers' own sockets read it. */
 const ADDRESS_HEADER = "hark-client-address";

@@ -29,7 +29,7 @@ interface Values {
 }
 
 const SECRET = "x".repeat(32);
-const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret", "pusherApp"];
+const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret", "clusterSecret", "pusherApp"];
 
 /** Of the options that are text or a list of it. */
 const TEXTS: Partial<Record<OptionKey, Values>> = {
@@ -166,6 +166,22 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
     ],
   },
   redisCa: { right: { "": "", "ca.pem": "ca.pem" }, wrong: ["a\0b"] },
+  advertise: {
+    right: { "": "" },
+    wrong: [
+      ...[
+        "10.0.0.7:3001",
+        "https://10.0.0.7:3001",
+        "http://",
+        "http://a/b",
+      ],
+      "http://a b",
+    ],
+  },
+  clusterSecret: {
+    right: { [SECRET]: SECRET },
+    wrong: ["", "x".repeat(31)],
+  },
   redisName: { right: { "shop-1": "shop-1" }, wrong: ["", "{a}", "a b", "a".repeat(65)] },
 };
 
@@ -211,6 +227,16 @@ Deno.test("an option's flag and variable are its name", () => {
     "HARK_OUTBOUND_BYTES_MAX",
   ]);
   assertEquals(variableName("publishKey"), "HARK_PUBLISH_KEYS");
+});
+
+Deno.test("parseConfig() takes an address for other nodes with a log to share and a secret alone", () => {
+  const advertise = "--advertise=http://[::1]:3001";
+  const log = "--advertise is for nodes that share a log: give --redis too";
+  const secret = "--advertise needs a secret that all nodes have: give HARK_CLUSTER_SECRET";
+  assertEquals(problems([advertise]), [log, secret]);
+  assertEquals(problems([advertise, "--redis=redis://localhost"]), [secret]);
+  const args = [advertise, "--redis=redis://localhost", `--cluster-secret=${SECRET}`];
+  assertEquals(run(args).config.advertise, "http://[::1]:3001");
 });
 
 Deno.test("parseConfig() takes no two apps of Pusher with the same id or key", () => {

@@ -206,6 +206,7 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_history_bytes gauge",
     "hark_journal_up gauge",
     "hark_nodes gauge",
+    "hark_forwarded_total counter",
     "hark_watched_channels gauge",
     "hark_event_loop_delay_seconds gauge",
     "hark_process_memory_bytes gauge",
@@ -233,6 +234,7 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.historyBytes.set(14);
   metrics.journalUp.set(1);
   metrics.nodes.set(3);
+  metrics.forwarded.add(5);
   metrics.watchedChannels.set(15);
   metrics.eventLoopDelaySeconds.set(0.016);
   const samples = metrics.render().split("\n")
@@ -260,6 +262,7 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     "hark_history_bytes 14",
     "hark_journal_up 1",
     "hark_nodes 3",
+    "hark_forwarded_total 5",
     "hark_watched_channels 15",
     "hark_event_loop_delay_seconds 0.016",
     'hark_process_memory_bytes{kind="heap"} 100',

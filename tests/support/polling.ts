@@ -23,6 +23,11 @@ export class Polling {
     this.#packets = packets;
   }
 
+  /** The same session by way of another server. */
+  at(server: TestServer): Polling {
+    return new Polling(server, this.#query, this.sid, []);
+  }
+
   /** The path and query that the session is reached by. */
   path(transport = "polling"): string {
     return `/socket.io/?${this.#query}&transport=${transport}&sid=${this.sid}`;

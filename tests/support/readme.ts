@@ -1,3 +1,4 @@
+import { FORWARDED_MAX, SIGNATURE_AGE_MS } from "../../lib/net/forwarding.ts";
 import { NODES_MAX, SILENCE_MS } from "../../lib/cluster/membership.ts";
 import { ANSWER_TIMEOUT_MS } from "../../lib/cluster/questions.ts";
 import { REMOTE_ENTRIES_MAX } from "../../lib/cluster/remote_presence.ts";
@@ -221,6 +222,16 @@ function boundsTable(): string {
       "subscriptions remembered of Socket.IO clients that left; as many of other nodes' clients",
       "`channels-max`",
       "those gone for longest are not recovered",
+    ],
+    [
+      "requests forwarded to other nodes at a time",
+      FORWARDED_MAX,
+      "400, and the client begins anew",
+    ],
+    [
+      "age of a forwarded request's signature",
+      seconds(SIGNATURE_AGE_MS),
+      rejected("unauthorized"),
     ],
     ["other nodes that are known", NODES_MAX, "later ones are not asked"],
     [

@@ -1,0 +1,44 @@
+import type { Bounds } from "./bounds.ts";
+import type { Cluster } from "./cluster/cluster.ts";
+import { RequestSigner } from "./cluster/signature.ts";
+import type { Config } from "./config/config.ts";
+import type { Clock } from "./core/clock.ts";
+import { BodyReader } from "./http/body.ts";
+import { Forwarding } from "./net/forwarding.ts";
+import type { HarkMetrics } from "./observe/hark_metrics.ts";
+import type { Log } from "./observe/log.ts";
+import { LARGEST_POSTS } from "./protocols/socketio/endpoint.ts";
+
+/** What a server gives to forwarding. */
+export interface ForwardingParts {
+  readonly clock: Clock;
+  readonly cluster: Cluster;
+  readonly log: Log;
+  readonly metrics: HarkMetrics;
+  readonly handle: (request: Request, address: string) => Promise<Response>;
+}
+
+/** Forwarding between nodes as the options say; undefined if they do not want it. */
+export function makeForwarding(
+  config: Config & Bounds,
+  { clock, cluster, log, metrics, handle }: ForwardingParts,
+): Forwarding | undefined {
+  if (config.advertise === "") return undefined;
+  const { pollingBytesMax, bodyTimeoutMs: timeoutMs } = config;
+  return new Forwarding({
+    ...config,
+    clock,
+    cluster,
+    signer: new RequestSigner(config.clusterSecret),
+    bodies: new BodyReader({ clock, timeoutMs, bytesMax: LARGEST_POSTS * pollingBytesMax }),
+    handle,
+    onForwarded: () => metrics.forwarded.inc(),
+    onRefused(why, address) {
+      metrics.rejected.with("unauthorized").inc();
+      log.warn("forwarded request refused", { why, address }, address);
+    },
+    onFailure: ({ message }) => {
+      log.warn("cannot listen for a moment", { error: message }, config.advertise);
+    },
+  });
+}

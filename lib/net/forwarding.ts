@@ -1,0 +1,242 @@
+import type { Cluster } from "../cluster/cluster.ts";
+import type { RequestSigner } from "../cluster/signature.ts";
+import { type Clock, systemClock } from "../core/clock.ts";
+import { Refusal } from "../core/errors.ts";
+import type { BodyReader } from "../http/body.ts";
+import { refusalProblem } from "../http/problem.ts";
+import { LastingServer } from "./resilient_server.ts";
+import { relaySocket } from "./relayed_socket.ts";
+
+/** What nodes need to forward requests to each other. */
+export interface ForwardingOptions {
+  /** Where this node listens for other nodes: an http URL of a host and a port. */
+  readonly advertise: string;
+  /** With a slash at its end, which requests may leave out. */
+  readonly socketioPath: string;
+  readonly pollingBytesMax: number;
+  /** Unsent bytes before one end of a WebSocket is too slow. */
+  readonly outboundBytesMax: number;
+  /** Seconds from ping to ping: a poll lasts no longer. */
+  readonly heartbeatS: number;
+  readonly clock: Clock;
+  readonly cluster: Pick<Cluster, "node" | "find">;
+  readonly signer: RequestSigner;
+  /** Reads the bodies of both directions. */
+  readonly bodies: BodyReader;
+  /** Answers a request of another node's client. */
+  readonly handle: (request: Request, address: string) => Promise<Response>;
+  /** A request was forwarded. */
+  readonly onForwarded: () => void;
+  /** A request to this node's own listener was refused. */
+  readonly onRefused: (why: string, address: string) => void;
+  readonly onFailure: (error: Error) => void;
+}
+
+/** How far a signature's time may be from this node's. */
+export const SIGNATURE_AGE_MS = 30_000;
+/** Requests that are forwarded at a time. */
+export const FORWARDED_MAX = 10_000;
+/** An answer takes no longer than a poll, and this. */
+const ANSWER_EXTRA_MS = 10_000;
+
+const ADDRESS = "hark-client-address";
+const TIME = "hark-time";
+const SIGNATURE = "hark-signature";
+/** A request's own, which do not travel (RFC 9110 section 7.6.1). */
+const OWN_HEADERS = ["connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"];
+const SOCKET_HEADERS = /^sec-websocket-/;
+const NOTHING = new Uint8Array();
+
+/**
+ * Forwards Socket.IO's requests to the node that has the session, which the sid names, and answers those
+ * of other nodes on a listener of its own. That never forwards: a request is forwarded once at most.
+ */
+export class Forwarding {
+  readonly #options: ForwardingOptions;
+  readonly #client = Deno.createHttpClient({ poolIdleTimeout: 30_000 });
+  #listener: LastingServer<Deno.NetAddr> | undefined;
+  #forwarded = 0;
+
+  constructor(options: ForwardingOptions) {
+    this.#options = options;
+  }
+
+  /** What the sids of this node begin with. */
+  get sidPrefix(): string {
+    return `${this.#options.cluster.node}~`;
+  }
+
+  /** Where other nodes reach this one; empty until it listens. */
+  get address(): string {
+    const port = this.#listener?.address.port;
+    if (port === undefined) return "";
+    const url = new URL(this.#options.advertise);
+    url.port = String(port);
+    return url.origin;
+  }
+
+  /** Begins to listen for other nodes. */
+  listen(): void {
+    const { clock, advertise, onFailure } = this.#options;
+    const { hostname, port } = new URL(advertise);
+    this.#listener = new LastingServer<Deno.NetAddr>({
+      clock,
+      onFailure,
+      serve: (last) => {
+        const at = { hostname: hostname.replace(/^\[|\]$/g, ""), port: last?.port ?? Number(port) };
+        return Deno.serve(
+          { ...at, onListen: () => {} },
+          (request, { remoteAddr }) => this.#answer(request, remoteAddr.hostname),
+        );
+      },
+    });
+  }
+
+  /** Has the node answer that has the session; undefined if that is this one, or none that is known. */
+  relay(request: Request, address: string): Promise<Response> | undefined {
+    const { cluster } = this.#options;
+    const { pathname, search } = new URL(request.url);
+    if (!this.#isSocketIo(pathname)) return undefined;
+    const [, id] = /[?&]sid=([\w-]{22})~/.exec(search) ?? [];
+    if (id === undefined || id === cluster.node) return undefined;
+    // The address comes from the table of nodes, never from the client.
+    const { address: to = "" } = cluster.find(id) ?? {};
+    if (to === "" || this.#forwarded >= FORWARDED_MAX) return undefined;
+    return this.#forward(request, address, new URL(pathname + search, to));
+  }
+
+  /** Listens no more. */
+  async close(): Promise<void> {
+    this.#client.close();
+    await this.#listener?.close();
+  }
+
+  #isSocketIo(pathname: string): boolean {
+    return `${pathname}/`.startsWith(this.#options.socketioPath);
+  }
+
+  async #forward(request: Request, address: string, url: URL): Promise<Response> {
+    const { bodies, pollingBytesMax, onForwarded } = this.#options;
+    this.#forwarded++;
+    onForwarded();
+    try {
+      const body = await bodies.read(request, pollingBytesMax);
+      const headers = await this.#sign(request, address, url, body);
+      if (isSocket(request)) return await this.#forwardSocket(request, url, headers);
+      return await this.#fetch(request, url, headers, body);
+    } catch (error) {
+      if (error instanceof Refusal) return refusalProblem(error);
+      return unknownSid();
+    } finally {
+      this.#forwarded--;
+    }
+  }
+
+  async #sign(
+    { method, headers: given }: Request,
+    address: string,
+    { pathname, search }: URL,
+    body: Uint8Array<ArrayBuffer>,
+  ): Promise<Headers> {
+    const { signer, clock } = this.#options;
+    const headers = new Headers(given);
+    for (const name of OWN_HEADERS) headers.delete(name);
+    const time = clock.now();
+    const target = pathname + search;
+    headers.set(ADDRESS, address);
+    headers.set(TIME, String(time));
+    headers.set(SIGNATURE, await signer.sign({ method, target, address, time, body }));
+    return headers;
+  }
+
+  async #forwardSocket(request: Request, url: URL, headers: Headers): Promise<Response> {
+    for (const name of [...headers.keys()]) if (SOCKET_HEADERS.test(name)) headers.delete(name);
+    url.protocol = "ws:";
+    const { outboundBytesMax } = this.#options;
+    return await relaySocket(request, { url, client: this.#client, headers, outboundBytesMax });
+  }
+
+  async #fetch(
+    { method, signal }: Request,
+    url: URL,
+    headers: Headers,
+    bytes: Uint8Array<ArrayBuffer>,
+  ): Promise<Response> {
+    // The answer is passed on as it is, and encoded for the client only once.
+    headers.set("accept-encoding", "identity");
+    const late = new AbortController();
+    const timeoutMs = this.#options.heartbeatS * 1000 + ANSWER_EXTRA_MS;
+    const timer = systemClock.after(timeoutMs, () => late.abort());
+    try {
+      const { status, headers: answered, body } = await fetch(url, {
+        method,
+        headers,
+        body: bytes.length === 0 ? null : bytes,
+        signal: AbortSignal.any([signal, late.signal]),
+        client: this.#client,
+        redirect: "manual",
+      });
+      return new Response(body, { status, headers: answered });
+    } finally {
+      timer.cancel();
+    }
+  }
+
+  /** Answers a request of another node. */
+  async #answer(request: Request, peer: string): Promise<Response> {
+    const { bodies, pollingBytesMax, handle, onRefused } = this.#options;
+    try {
+      const body = isSocket(request) ? NOTHING : await bodies.read(request, pollingBytesMax);
+      const address = await this.#verify(request, body);
+      if (isSocket(request)) return await handle(request, address);
+      const { url, method, headers, signal } = request;
+      const init = { method, headers, signal, body: method === "POST" ? body : null };
+      return await handle(new Request(url, init), address);
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      onRefused(error.message, peer);
+      return refusalProblem(error);
+    }
+  }
+
+  /** The client's address. Throws a `Refusal` if no other node has signed the request just now. */
+  async #verify({ method, url, headers }: Request, body: Uint8Array<ArrayBuffer>): Promise<string> {
+    const { signer, clock } = this.#options;
+    const { pathname, search } = new URL(url);
+    const [address, time, signature] = [ADDRESS, TIME, SIGNATURE].map((name) =>
+      headers.get(name) ?? ""
+    );
+    const request = {
+      method,
+      target: pathname + search,
+      address: address!,
+      time: Number(time),
+      body,
+    };
+    if (!await signer.verify(request, signature!)) {
+      throw new Refusal(
+        "unauthorized",
+        "Cannot take a request that no node of this cluster signed",
+      );
+    }
+    if (!(Math.abs(clock.now() - request.time) <= SIGNATURE_AGE_MS)) {
+      throw new Refusal(
+        "unauthorized",
+        "Cannot take a request that was signed at another time: set the clocks",
+      );
+    }
+    if (!this.#isSocketIo(pathname)) {
+      throw new Refusal("not-found", "Cannot forward anything but Socket.IO");
+    }
+    return address!;
+  }
+}
+
+function isSocket({ headers }: Request): boolean {
+  return headers.get("upgrade")?.toLowerCase() === "websocket";
+}
+
+/** As Engine.IO says it: the node is gone with its sessions, and the client begins anew. */
+function unknownSid(): Response {
+  return Response.json({ code: 1, message: "Session ID unknown" }, { status: 400 });
+}
