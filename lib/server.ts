@@ -152,7 +152,7 @@ export class Server {
     const { records } = journal;
     this.#socketio = new SocketIoEndpoint({ ...config, ...sockets, records, sidPrefix });
     this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, batching });
-    this.#pusher = new Pusher({ ...config, ...sockets, apps, publisher, broker });
+    this.#pusher = new Pusher({ ...config, ...sockets, apps, log, publisher, broker });
     const router = new Router(routesOf({
       publish: this.#publish,
       channels: new ChannelsEndpoint({ ...config, broker, clock, view, access }),

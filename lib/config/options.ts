@@ -166,7 +166,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       ...list(
         "APP",
         "app of the Pusher protocol; without one it is off",
-        "ID:KEY:SECRET, or that with settings: ID:KEY:SECRET?client-events&subscription-counts",
+        "ID:KEY:SECRET, or that with settings: ID:KEY:SECRET?client-events&webhook=https://a.example",
         (text) => parsePusherApp(text) !== undefined,
       ),
       env: "HARK_PUSHER_APPS",

@@ -1,3 +1,5 @@
+import { isLoopback } from "../core/address.ts";
+
 /** An app of the Pusher protocol: who may publish by signatures, and which clients may connect. */
 export interface PusherApp {
   /** In the path of its HTTP API. */
@@ -12,28 +14,44 @@ export interface PusherApp {
   readonly clientEvents: boolean;
   /** Clients are sent how many are on their channels. */
   readonly subscriptionCounts: boolean;
+  /** Where webhooks go; undefined for nowhere. */
+  readonly webhook: string | undefined;
 }
 
 // An id and a key stand in paths. A secret is printable, and is no list and no setting.
 const APP = /^([\w-]{1,64}):([\w-]{1,128}):([\x21-\x2b\x2d-\x3e\x40-\x7e]{1,128})(?:\?(.+))?$/;
-const SETTINGS: ReadonlySet<string> = new Set(["client-events", "subscription-counts"]);
+const SWITCHES = ["client-events", "subscription-counts"];
 
 /**
- * Reads `ID:KEY:SECRET`, or that with settings: `ID:KEY:SECRET?client-events&subscription-counts`.
+ * Reads `ID:KEY:SECRET`, or that with settings: `ID:KEY:SECRET?client-events&webhook=https://…`.
  * Undefined if the text is no app.
  */
 export function parsePusherApp(text: string): Omit<PusherApp, "prefix"> | undefined {
   const [, id, key, secret, list] = APP.exec(text) ?? [];
   if (id === undefined || key === undefined || secret === undefined) return undefined;
-  const settings = new Set(list?.split("&"));
-  if (settings.difference(SETTINGS).size > 0) return undefined;
+  const settings = new URLSearchParams(list);
+  if (![...settings].every(([name, value]) => isSetting(name, value))) return undefined;
   return {
     id,
     key,
     secret,
     clientEvents: settings.has("client-events"),
     subscriptionCounts: settings.has("subscription-counts"),
+    webhook: settings.get("webhook") ?? undefined,
   };
+}
+
+function isSetting(name: string, value: string): boolean {
+  return name === "webhook" ? isWebhook(value) : SWITCHES.includes(name) && value === "";
+}
+
+/** https, or http to this machine. */
+function isWebhook(text: string): boolean {
+  const url = URL.parse(text);
+  if (url === null) return false;
+  const { protocol, hostname } = url;
+  const isLocal = hostname === "localhost" || isLoopback(hostname.replace(/^\[(.*)\]$/, "$1"));
+  return protocol === "https:" || (protocol === "http:" && isLocal);
 }
 
 /** The apps of valid texts. */

@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { eventually } from "../support/deadline.ts";
+import { Inbox } from "../support/inbox.ts";
 import { APP, ask, PusherPeer, trigger } from "../support/pusher.ts";
 import { NO_REDIS, RedisServer } from "../support/redis.ts";
 import { type Reachable, type ServerOptions, startServer } from "../support/server.ts";
@@ -86,6 +87,42 @@ test("the members of a node that stops leave the others", async () => {
     channel: ROOM,
     data: { user_id: "2" },
   });
+});
+
+test("of two nodes one sends webhooks, and the other once that one is gone", async () => {
+  await using redis = await RedisServer.start();
+  const posted = new Inbox<{ name: string; channel: string }>();
+  const onListen = () => {};
+  await using receiver = Deno.serve(
+    { hostname: "127.0.0.1", port: 0, onListen },
+    async (request) => {
+      for (const event of (await request.json()).events) posted.push(event);
+      return new Response();
+    },
+  );
+  const url = `http://127.0.0.1:${receiver.addr.port}/`;
+  const options: ServerOptions = { redis: redis.url, pusherApp: [`${APP}?webhook=${url}`] };
+  await using a = await startServer(options);
+  await using one = await PusherPeer.open(a);
+  await one.subscribe("ci");
+  assertEquals(await posted.next(), { name: "channel_occupied", channel: "ci" });
+  {
+    await using b = await startServer(options);
+    await using two = await PusherPeer.open(b);
+    await two.join(ROOM, "2");
+    await one.subscribe("other");
+    const told = new Set([await posted.next(), await posted.next(), await posted.next()]
+      .map(({ name, channel }) => `${name} ${channel}`));
+    assertEquals([...told].sort(), [
+      "channel_occupied other",
+      `channel_occupied ${ROOM}`,
+      `member_added ${ROOM}`,
+    ]);
+    await two.subscribe("ci");
+  }
+  const told = [await posted.next(), await posted.next()].map(({ name }) => name);
+  assertEquals(told.sort(), ["channel_vacated", "member_removed"]);
+  assertEquals(posted.takeAll(), []);
 });
 
 Deno.test("two workers have the same members, and each ends the users of both", async () => {

@@ -143,6 +143,8 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
   pusherApp: {
     right: {
       "1:k:s": ["1:k:s"],
+      "1:k:s?webhook=https://a.b/?c": ["1:k:s?webhook=https://a.b/?c"],
+      "1:k:s?webhook=http://[::1]:8/": ["1:k:s?webhook=http://[::1]:8/"],
       "4711:app-key:a:s!,a_b:k2:s?client-events&subscription-counts": [
         "4711:app-key:a:s!",
         "a_b:k2:s?client-events&subscription-counts",
@@ -162,7 +164,13 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
         "1:k:s s",
         "1:k:é",
       ],
-      ...["1:k:s?", "1:k:s?client-event", "1:k:s?client-events=1", "1:k:s?client-events&"],
+      ...[
+        "1:k:s?",
+        "1:k:s?client-event",
+        "1:k:s?client-events=1",
+        "1:k:s?webhook=x",
+        "1:k:s?webhook=http://a.b",
+      ],
     ],
   },
   redisCa: { right: { "": "", "ca.pem": "ca.pem" }, wrong: ["a\0b"] },

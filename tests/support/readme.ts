@@ -37,6 +37,7 @@ import {
   CHANNELS_MAX,
   SIGNATURE_AGE_MAX_S,
 } from "../../lib/protocols/pusher/requests.ts";
+import { RETRIES_MS, WAITING_MAX } from "../../lib/protocols/pusher/webhooks.ts";
 import { usage } from "../../lib/config/help.ts";
 import { LIMIT_MAX } from "../../lib/api/channels.ts";
 import { LARGEST_BATCHES, LARGEST_PER_BATCH, LARGEST_PER_FORM } from "../../lib/api/publish.ts";
@@ -173,6 +174,8 @@ function boundsTable(): string {
       `${ACTIVITY_TIMEOUT_S} s + ${seconds(PONG_TIMEOUT_MS)}`,
       disconnected("idle"),
     ],
+    ["webhooks that wait", WAITING_MAX, "the oldest is dropped, the log"],
+    ["time in which a webhook is repeated", seconds(RETRIES_MS), "the log"],
     ["Pusher connections that are told why they are refused", REFUSED_MAX, "503"],
     ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
     ["channels in one page of `/sessions`", NAMES_MAX, "`more` is true"],

@@ -9,11 +9,13 @@ import {
   encodeMemberAdded,
   encodeMemberRemoved,
   encodeSubscriptionCount,
+  type Member,
   pusherEncoder,
 } from "./codec.ts";
-import { HERE, Members, type Presence } from "./members.ts";
+import { type Change, HERE, Members, type Presence } from "./members.ts";
 import { kindOf, Names } from "./names.ts";
 import { isSame, signatureOf } from "./signatures.ts";
+import type { Webhooks } from "./webhooks.ts";
 
 /** What an app needs. */
 export interface AppOptions {
@@ -22,6 +24,15 @@ export interface AppOptions {
   readonly prefixes: readonly string[];
   readonly hub: Hub;
   readonly cluster: Pick<Cluster, "tell" | "handle" | "onSync" | "onLeft">;
+  /** Undefined if the app wants none. */
+  readonly webhooks: Webhooks | undefined;
+}
+
+/** Whoever is on an occupied channel. */
+const ANYONE: Member = { userId: "", userInfo: "" };
+
+function keyOf({ channel, member }: Presence): string {
+  return `${channel}\n${member.userId}`;
 }
 
 /** One app: what its connections share, on this node and with the others. */
@@ -30,12 +41,16 @@ export class App {
   readonly names: Names;
   readonly encoder: Encoder;
   readonly members: Members = new Members();
+  readonly webhooks: Webhooks | undefined;
+  /** Channels with a Pusher client, each as if it had one member; empty if nobody is told. */
+  readonly #occupied = new Members();
   readonly #hub: Hub;
   readonly #cluster: AppOptions["cluster"];
   /** The sessions of each user that has signed in. */
   readonly #users = new Map<string, Set<Session>>();
 
-  constructor({ settings, prefixes, hub, cluster }: AppOptions) {
+  constructor({ settings, prefixes, hub, cluster, webhooks }: AppOptions) {
+    this.webhooks = webhooks;
     this.settings = settings;
     this.#hub = hub;
     this.#cluster = cluster;
@@ -43,13 +58,23 @@ export class App {
     this.encoder = pusherEncoder((channel) => names.toWire(channel));
     this.#handle("join", (node, { presence }) => this.#joined(presence as Presence, node));
     this.#handle("leave", (node, { presence }) => this.#left(presence as Presence, node));
-    this.#handle("members", (node, { members }) => this.#replace(node, members as Presence[]));
+    this.#handle("occupied", (node, { channel }) => this.#occupiedAt(String(channel), node));
+    this.#handle("vacated", (node, { channel }) => this.#vacatedAt(String(channel), node));
+    this.#handle("all", (node, { members, channels }) => {
+      const replace = () => this.#replace(node, members as Presence[], channels as string[]);
+      // What was so before is no news.
+      if (this.webhooks === undefined) replace();
+      else this.webhooks.silently(replace);
+    });
     this.#handle("frame", (_node, { channel, frame }) => {
       this.#send(String(channel), String(frame));
     });
     this.#handle("end", (_node, { userId }) => this.#end(String(userId)));
-    cluster.onSync(() => this.#tell("members", { members: this.members.at(HERE) }));
-    cluster.onLeft((node) => this.#replace(node, []));
+    cluster.onSync(() => {
+      const channels = this.#occupied.at(HERE).map(({ channel }) => channel);
+      this.#tell("all", { members: this.members.at(HERE), channels });
+    });
+    cluster.onLeft((node) => this.#replace(node, [], []));
   }
 
   /** Reports whether `auth` is this app's key and its signature of `text`. */
@@ -72,6 +97,16 @@ export class App {
   /** A session has left a presence channel. */
   leave(presence: Presence, session: Session): void {
     if (this.#left(presence, HERE, session) !== "nothing") this.#tell("leave", { presence });
+  }
+
+  /** A session has subscribed to a channel. */
+  occupy(channel: string): void {
+    if (this.#occupiedAt(channel, HERE) !== "nothing") this.#tell("occupied", { channel });
+  }
+
+  /** A session has unsubscribed from a channel. */
+  vacate(channel: string): void {
+    if (this.#vacatedAt(channel, HERE) !== "nothing") this.#tell("vacated", { channel });
   }
 
   /** Tells a channel, of Hark's name, how many of this node are on it, if the app wants that. */
@@ -109,33 +144,57 @@ export class App {
     }
   }
 
-  #joined(presence: Presence, node: string, session?: Session) {
+  #joined(presence: Presence, node: string, session?: Session): Change {
     const { channel, member } = presence;
     const change = this.members.join(presence, node);
     const wire = this.names.toWire(channel);
     if (change === "all" && wire !== undefined) {
       this.#send(channel, encodeMemberAdded(wire, member), session);
+      const event = { name: "member_added", channel: wire, user_id: member.userId };
+      this.webhooks?.came(`${wire} ${member.userId}`, event);
     }
     return change;
   }
 
-  #left({ channel, member: { userId } }: Presence, node: string, session?: Session) {
+  #left({ channel, member: { userId } }: Presence, node: string, session?: Session): Change {
     const change = this.members.leave(channel, userId, node);
     const wire = this.names.toWire(channel);
     if (change === "all" && wire !== undefined) {
       this.#send(channel, encodeMemberRemoved(wire, userId), session);
+      const event = { name: "member_removed", channel: wire, user_id: userId };
+      this.webhooks?.went(`${wire} ${userId}`, event);
     }
     return change;
   }
 
+  #occupiedAt(channel: string, node: string): Change {
+    const name = this.names.toWire(channel);
+    if (this.webhooks === undefined || name === undefined) return "nothing";
+    const change = this.#occupied.join({ channel, member: ANYONE }, node);
+    if (change === "all") this.webhooks.came(name, { name: "channel_occupied", channel: name });
+    return change;
+  }
+
+  #vacatedAt(channel: string, node: string): Change {
+    const name = this.names.toWire(channel);
+    if (this.webhooks === undefined || name === undefined) return "nothing";
+    const change = this.#occupied.leave(channel, ANYONE.userId, node);
+    if (change === "all") this.webhooks.went(name, { name: "channel_vacated", channel: name });
+    return change;
+  }
+
   /** What another node has is this, whatever was known of it. */
-  #replace(node: string, all: readonly Presence[]): void {
-    const keyOf = ({ channel, member }: Presence) => `${channel}\n${member.userId}`;
-    const kept = new Set(all.map(keyOf));
+  #replace(node: string, members: readonly Presence[], channels: readonly string[]): void {
+    const kept = new Set(members.map(keyOf));
     for (const presence of this.members.at(node)) {
       if (!kept.has(keyOf(presence))) this.#left(presence, node);
     }
-    for (const presence of all) this.#joined(presence, node);
+    for (const presence of members) this.#joined(presence, node);
+    const occupied = new Set(channels);
+    for (const { channel } of this.#occupied.at(node)) {
+      if (!occupied.has(channel)) this.#vacatedAt(channel, node);
+    }
+    for (const channel of channels) this.#occupiedAt(channel, node);
   }
 
   #tell(what: string, fields: Readonly<Record<string, unknown>>): void {

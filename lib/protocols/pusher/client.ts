@@ -174,8 +174,10 @@ export class PusherClient {
     }
     if (replayed === undefined && kindOf(channel).isCache) {
       session.write(codec.encodeCacheMiss(channel));
+      app.webhooks?.send({ name: "cache_miss", channel });
     }
     app.sendCount(name);
+    app.occupy(name);
   }
 
   async #unsubscribe(channel: string): Promise<void> {
@@ -191,6 +193,7 @@ export class PusherClient {
     const member = this.#channels.get(channel);
     if (!this.#channels.delete(channel)) return;
     app.sendCount(name);
+    app.vacate(name);
     if (member !== undefined) app.leave({ channel: name, member }, this.session);
   }
 
@@ -229,6 +232,15 @@ export class PusherClient {
     if (fault !== undefined) return this.#tell(4301, `Cannot send this to other clients: ${fault}`);
     const frame = codec.encodeClientEvent(command, this.#channels.get(channel)?.userId);
     app.relay(app.names.toHark(channel), frame, this.session);
+    const userId = this.#channels.get(channel)?.userId;
+    app.webhooks?.send({
+      name: "client_event",
+      channel,
+      event: command.event,
+      data,
+      socket_id: this.#socketId,
+      ...(userId === undefined ? {} : { user_id: userId }),
+    });
   }
 
   #tell(code: number | null, message: string): void {

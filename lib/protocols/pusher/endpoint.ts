@@ -9,6 +9,7 @@ import type { Access } from "../../http/access.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
 import { Connection, type ConnectionReports, type Connections } from "../../hub/connections.ts";
 import type { Hub } from "../../hub/hub.ts";
+import type { Log } from "../../observe/log.ts";
 import { refuseHandshake, SILENT_BEATS_MAX } from "../websocket/endpoint.ts";
 import {
   acceptSocket,
@@ -20,6 +21,7 @@ import { App } from "./app.ts";
 import { ACTIVITY_TIMEOUT_S, PusherClient } from "./client.ts";
 import { encodeError, PING } from "./codec.ts";
 import { PusherTransport } from "./transport.ts";
+import { Webhooks } from "./webhooks.ts";
 
 /** What the Pusher endpoint needs. */
 export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
@@ -29,6 +31,7 @@ export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
   readonly broker: Pick<Broker, "history">;
   readonly connections: Connections;
   readonly access: Access;
+  readonly log: Pick<Log, "warn">;
   readonly heartbeatS: number;
   readonly channelsPerSessionMax: number;
 }
@@ -67,7 +70,10 @@ export class PusherEndpoint {
     const { apps, hub, cluster, clock, heartbeatS, channelsPerSessionMax } = this.#options =
       options;
     const prefixes = apps.map(({ prefix }) => prefix);
-    this.apps = apps.map((settings) => new App({ settings, prefixes, hub, cluster }));
+    this.apps = apps.map((settings) => {
+      const webhooks = webhooksOf(settings, options);
+      return new App({ settings, prefixes, hub, cluster, webhooks });
+    });
     this.#socketOptions = {
       ...options,
       idleTimeoutS: SILENT_BEATS_MAX * heartbeatS,
@@ -108,6 +114,11 @@ export class PusherEndpoint {
   /** Sends away those that came while the server is stopping: now another one may listen soon. */
   endAll(): void {
     for (const [socket, fault] of this.#held) tell(socket, fault);
+  }
+
+  /** Gives up the webhooks that were not sent. */
+  close(): void {
+    for (const { webhooks } of this.apps) webhooks?.close();
   }
 
   /** Makes a client of a socket whose handshake is done. */
@@ -162,6 +173,16 @@ export class PusherEndpoint {
     };
     return acceptSocket(request, { connection, open }, this.#socketOptions);
   }
+}
+
+function webhooksOf(
+  { webhook: url, key, secret }: PusherApp,
+  { clock, log, cluster }: PusherEndpointOptions,
+): Webhooks | undefined {
+  if (url === undefined) return undefined;
+  // One that all nodes agree on, and that another takes the place of when it is gone.
+  const isSender = () => cluster.nodes.every(({ id }) => cluster.node <= id);
+  return new Webhooks({ url, key, secret, clock, log, isSender });
 }
 
 /** A WebSocket that is there to be told why it is refused. */

@@ -29,8 +29,9 @@ export class Pusher {
     this.#endpoint.endAll();
   }
 
-  /** Gives up the requests whose bodies have not come whole. */
+  /** Gives up the requests whose bodies have not come whole, and the webhooks that were not sent. */
   close(): void {
+    this.#endpoint.close();
     this.#api.close();
   }
 }

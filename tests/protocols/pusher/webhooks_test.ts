@@ -1,0 +1,186 @@
+import { assertEquals, assertMatch } from "@std/assert";
+import { signatureOf } from "../../../lib/protocols/pusher/signatures.ts";
+import {
+  WAITING_MAX,
+  type WebhookEvent,
+  type WebhookOptions,
+  Webhooks,
+} from "../../../lib/protocols/pusher/webhooks.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+import { Inbox } from "../../support/inbox.ts";
+import { APP, KEY, PusherPeer, SECRET } from "../../support/pusher.ts";
+import { startServer } from "../../support/server.ts";
+
+/** What was posted: the headers, the body, and the events in it. */
+interface Posted {
+  readonly headers: Headers;
+  readonly body: string;
+  readonly events: readonly WebhookEvent[];
+}
+
+/** A server that keeps what it gets. */
+class Receiver implements AsyncDisposable {
+  readonly posted: Inbox<Posted> = new Inbox();
+  readonly url: string;
+  readonly #server: Deno.HttpServer<Deno.NetAddr>;
+
+  constructor() {
+    this.#server = Deno.serve(
+      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
+      async (request) => {
+        const body = await request.text();
+        this.posted.push({ headers: request.headers, body, ...JSON.parse(body) });
+        return new Response(null, { status: 204 });
+      },
+    );
+    this.url = `http://127.0.0.1:${this.#server.addr.port}/hooks`;
+  }
+
+  async events(count: number): Promise<WebhookEvent[]> {
+    const found: WebhookEvent[] = [];
+    while (found.length < count) found.push(...(await this.posted.next()).events);
+    return found;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.shutdown();
+  }
+}
+
+const EVENT: WebhookEvent = { name: "channel_occupied", channel: "ci" };
+const NO_LOG = { warn: () => {} };
+
+function webhooksTo(url: string, clock: FakeClock, more: Partial<WebhookOptions> = {}): Webhooks {
+  const isSender = () => true;
+  return new Webhooks({ url, key: KEY, secret: SECRET, clock, log: NO_LOG, isSender, ...more });
+}
+
+/** Answers with these statuses, the last one for ever, and keeps what was asked. */
+function answering(...statuses: number[]): { fetch: typeof fetch; bodies: string[] } {
+  const bodies: string[] = [];
+  return {
+    bodies,
+    fetch: (_url, init) => {
+      assertEquals(init?.redirect, "manual");
+      bodies.push(String(init?.body));
+      const status = statuses.length > 1 ? statuses.shift()! : statuses[0]!;
+      return Promise.resolve(new Response(null, { status }));
+    },
+  };
+}
+
+const channelsOf = (bodies: readonly string[]) =>
+  bodies.map((body) => JSON.parse(body).events.map(({ channel }: WebhookEvent) => channel).join());
+
+Deno.test("webhooks are signed, and those of one turn travel together, in order", async () => {
+  await using receiver = new Receiver();
+  const clock = new FakeClock();
+  const webhooks = webhooksTo(receiver.url, clock);
+  webhooks.send(EVENT);
+  webhooks.send({ ...EVENT, channel: "other" });
+  clock.advance(0);
+  const { headers, body, events } = await receiver.posted.next();
+  assertEquals(events, [EVENT, { ...EVENT, channel: "other" }]);
+  assertMatch(body, /^\{"time_ms":\d+,"events":\[/);
+  assertEquals(headers.get("content-type"), "application/json");
+  assertEquals(headers.get("x-pusher-key"), KEY);
+  assertEquals(headers.get("x-pusher-signature"), signatureOf(SECRET, body));
+  webhooks.close();
+});
+
+Deno.test("a webhook that is not taken is sent again, and dropped after five minutes", async () => {
+  const clock = new FakeClock();
+  const dropped: unknown[] = [];
+  const log = { warn: (message: string, fields?: unknown) => void dropped.push([message, fields]) };
+  const { bodies, fetch } = answering(500, 302, 200, 503);
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, log });
+  webhooks.send(EVENT);
+  await clock.pass(0);
+  webhooks.send({ ...EVENT, channel: "next" });
+  await clock.pass(999);
+  assertEquals(channelsOf(bodies), ["ci"]);
+  await clock.pass(1);
+  assertEquals(channelsOf(bodies), ["ci", "ci"]);
+  await clock.pass(2000);
+  assertEquals(channelsOf(bodies), ["ci", "ci", "ci", "next"]);
+  await clock.pass(270_000);
+  assertEquals(dropped, []);
+  await clock.pass(30_000);
+  assertEquals(dropped, [["webhook dropped", { why: "status 503", events: 1 }]]);
+  const count = bodies.length;
+  await clock.pass(600_000);
+  assertEquals(bodies.length, count);
+});
+
+Deno.test("of webhooks that wait the oldest are dropped, and all once the server stops", async () => {
+  const clock = new FakeClock();
+  const { bodies, fetch } = answering(500);
+  const dropped: unknown[] = [];
+  const log = { warn: (_: string, fields?: unknown) => void dropped.push(fields) };
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, log });
+  for (let count = 0; count <= WAITING_MAX; count++) webhooks.send(EVENT);
+  assertEquals(dropped, [{ why: "too many wait", events: 1 }]);
+  await clock.pass(0);
+  webhooks.close();
+  await clock.pass(600_000);
+  assertEquals([bodies.length, clock.timers], [1, 0]);
+});
+
+Deno.test("whoever is back within three seconds is not told of", async () => {
+  const clock = new FakeClock();
+  const { bodies, fetch } = answering(200);
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch });
+  const gone: WebhookEvent = { name: "channel_vacated", channel: "ci" };
+  webhooks.went("ci", gone);
+  await clock.pass(2999);
+  webhooks.came("ci", EVENT);
+  await clock.pass(10_000);
+  assertEquals(bodies, []);
+  webhooks.went("ci", gone);
+  await clock.pass(3000);
+  assertEquals(bodies.map((body) => JSON.parse(body).events), [[gone]]);
+});
+
+Deno.test("a server sends what its clients do", async () => {
+  await using receiver = new Receiver();
+  const pusherApp = [`${APP}?client-events&webhook=${receiver.url}`];
+  const clock = new FakeClock();
+  await using server = await startServer({ pusherApp, clock });
+  await using peer = await PusherPeer.open(server);
+  await using other = await PusherPeer.open(server);
+  const next = async (count: number) => {
+    clock.advance(0);
+    return await receiver.events(count);
+  };
+  await peer.subscribe("cache-a");
+  await peer.settle();
+  assertEquals(await next(2), [
+    { name: "cache_miss", channel: "cache-a" },
+    { name: "channel_occupied", channel: "cache-a" },
+  ]);
+  await peer.join("presence-a", "1");
+  await peer.settle();
+  assertEquals(await next(2), [
+    { name: "member_added", channel: "presence-a", user_id: "1" },
+    { name: "channel_occupied", channel: "presence-a" },
+  ]);
+  await other.subscribe("cache-a");
+  peer.send("client-a", { n: 1 }, "presence-a");
+  await peer.settle();
+  const [event] = (await next(2)).filter(({ name }) => name === "client_event");
+  assertEquals(event, {
+    name: "client_event",
+    channel: "presence-a",
+    event: "client-a",
+    data: '{"n":1}',
+    socket_id: peer.socketId,
+    user_id: "1",
+  });
+  for (const channel of ["presence-a", "cache-a"]) peer.send("pusher:unsubscribe", { channel });
+  await peer.settle();
+  clock.advance(3000);
+  assertEquals(await next(2), [
+    { name: "channel_vacated", channel: "presence-a" },
+    { name: "member_removed", channel: "presence-a", user_id: "1" },
+  ]);
+});
