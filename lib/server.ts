@@ -117,8 +117,8 @@ export class Server {
       onLeave: (session, why) => connections.left(session, why),
       onError: (error) => log.error("history failed", { error: String(error) }),
     });
-    const { fanoutSeconds } = metrics;
-    const sink = this.#sink = new HubSink({ hub, clock, log, fanoutSeconds });
+    const { fanoutSeconds, resets, reconnects } = metrics;
+    const sink = this.#sink = new HubSink({ hub, clock, log, fanoutSeconds, resets, reconnects });
     const cluster = this.#cluster = new Cluster({
       clock,
       peers: journal.peers ?? noPeers(),

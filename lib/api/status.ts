@@ -81,6 +81,8 @@ export class StatusEndpoint {
     metrics.journalUp.set(obstacle() === undefined ? 1 : 0);
     const { connections, handshakes, engineSessions, bodyBytes } = use();
     metrics.nodes.set(cluster.nodes.length);
+    metrics.feedLag.set(cluster.lag);
+    metrics.feedLagSeconds.set(cluster.lagMs / 1000);
     metrics.inUse.with("connections_max").set(connections);
     metrics.inUse.with("handshakes_max").set(handshakes);
     metrics.inUse.with("idempotency_keys_max").set(idempotencyKeys);

@@ -17,6 +17,8 @@ export interface PeerListener {
 export interface Peers {
   /** This node's id: random, and new with each start. */
   readonly node: string;
+  /** How long what this node says takes to come back to it, in milliseconds; undefined if it does not. */
+  readonly lagMs?: number;
   /** Begins to listen. Called once, before `tell()`. */
   listen(listener: PeerListener): void;
   /** Sends a message to all other nodes. What is told in one turn travels together. */

@@ -74,6 +74,17 @@ export class Cluster implements PeerListener {
     return [{ ...this.#options.state(), id: this.node }, ...this.#membership.nodes];
   }
 
+  /** Publications that the node that has come furthest is ahead; some seconds old. */
+  get lag(): number {
+    const [own, ...others] = this.nodes.map(({ offset }) => offset);
+    return Math.max(0, ...others.map((offset) => offset - own!));
+  }
+
+  /** How long what this node says takes to come back to it, in milliseconds. */
+  get lagMs(): number {
+    return this.#options.peers.lagMs ?? 0;
+  }
+
   /** The other node of this id, if it is there. */
   find(id: string): NodeInfo | undefined {
     return this.#membership.find(id);

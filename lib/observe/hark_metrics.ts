@@ -12,6 +12,8 @@ const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   hark_build_info: "max",
   hark_channels: "max",
   hark_event_loop_delay_seconds: "max",
+  hark_feed_lag: "max",
+  hark_feed_lag_seconds: "max",
   hark_history_bytes: "max",
   hark_history_publications: "max",
   hark_journal_up: "min",
@@ -69,6 +71,19 @@ export class HarkMetrics extends Registry {
   readonly channels = this.gauge("channels", "Channels with a client or a history.");
   readonly historyPublications = this.gauge("history_publications", "Publications kept.");
   readonly historyBytes = this.gauge("history_bytes", "Bytes of publications kept.");
+  readonly reconnects = this.counter(
+    "reconnects_total",
+    "Times that publishing did not work and does again.",
+  );
+  readonly resets = this.counter(
+    "resets_total",
+    "Gaps in the log and loads of another: each ended all sessions.",
+  );
+  readonly feedLag = this.gauge("feed_lag", "Publications that another node is ahead.");
+  readonly feedLagSeconds = this.gauge(
+    "feed_lag_seconds",
+    "How long a message to the other nodes takes to come back.",
+  );
   readonly journalUp = this.gauge("journal_up", "1 if publishing works, 0 if not.");
   readonly nodes = this.gauge("nodes", "Nodes that share the log, this one included.");
   readonly forwarded = this.counter(

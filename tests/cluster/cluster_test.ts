@@ -206,3 +206,26 @@ Deno.test("a message that cannot be handled is reported, and harms nothing else"
   assertEquals(b.errors.map(String), ["RangeError: too hard"]);
   assertEquals(heard.map(([node, { type, value }]) => [node, type, value]), [["a", "odd", 5]]);
 });
+
+Deno.test("Cluster reports how far another node is ahead, and how old what it hears is", () => {
+  const peers = new FakePeers();
+  const clock = new FakeClock();
+  const start = (id: string, offset: number, lagMs?: number) => {
+    const cluster = new Cluster({
+      clock,
+      peers: { ...peers.of(id), ...(lagMs === undefined ? {} : { lagMs }) },
+      state: () => ({ name: id, version: "1", address: "", sessions: 0, offset }),
+      presence: {
+        present: () => ({ entries: [] }),
+        presence: { follow() {}, unfollow() {}, relay() {} },
+      },
+      onError: () => {},
+    });
+    cluster.start();
+    return cluster;
+  };
+  const clusters = [start("a", 5, 7), start("b", 9), start("c", 3)];
+  peers.deliver();
+  assertEquals(clusters.map(({ lag }) => lag), [4, 0, 6]);
+  assertEquals(clusters.map(({ lagMs }) => lagMs), [7, 0, 0]);
+});

@@ -204,6 +204,10 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_channels gauge",
     "hark_history_publications gauge",
     "hark_history_bytes gauge",
+    "hark_reconnects_total counter",
+    "hark_resets_total counter",
+    "hark_feed_lag gauge",
+    "hark_feed_lag_seconds gauge",
     "hark_journal_up gauge",
     "hark_nodes gauge",
     "hark_forwarded_total counter",
@@ -232,6 +236,10 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.channels.set(12);
   metrics.historyPublications.set(13);
   metrics.historyBytes.set(14);
+  metrics.reconnects.add(21);
+  metrics.resets.add(22);
+  metrics.feedLag.set(23);
+  metrics.feedLagSeconds.set(0.024);
   metrics.journalUp.set(1);
   metrics.nodes.set(3);
   metrics.forwarded.add(5);
@@ -260,6 +268,10 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     "hark_channels 12",
     "hark_history_publications 13",
     "hark_history_bytes 14",
+    "hark_reconnects_total 21",
+    "hark_resets_total 22",
+    "hark_feed_lag 23",
+    "hark_feed_lag_seconds 0.024",
     "hark_journal_up 1",
     "hark_nodes 3",
     "hark_forwarded_total 5",

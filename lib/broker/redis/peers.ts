@@ -34,9 +34,10 @@ export class RedisPeers implements Peers {
     this.node = options.node;
   }
 
-  /** How long the last message of this node took to come back by the feed, in milliseconds. */
   get lagMs(): number {
-    return this.#lagMs;
+    const since = this.#unheardSince;
+    const waitingMs = since === undefined ? 0 : this.#options.clock.monotonic() - since;
+    return Math.max(this.#lagMs, waitingMs);
   }
 
   listen(listener: PeerListener): void {
