@@ -67,7 +67,11 @@ export class RedisPeers implements Peers {
     const { clock, keeper, keys, node } = this.#options;
     const messages = JSON.stringify(this.#told.splice(0));
     const { link } = keeper;
-    if (link === undefined) return;
+    if (link === undefined) {
+      // What was on its way is lost, and the next link is not to blame.
+      this.#unheardSince = undefined;
+      return;
+    }
     const now = clock.monotonic();
     if (now - (this.#unheardSince ?? now) > SILENCE_MS) {
       this.#unheardSince = undefined;

@@ -1,0 +1,88 @@
+import { assertEquals } from "@std/assert";
+import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
+import { RedisPeers } from "../../../lib/broker/redis/peers.ts";
+import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
+
+/** Peers whose link is put in and out by hand. */
+class Host {
+  readonly clock = new FakeClock();
+  readonly dropped: string[] = [];
+  isUp = true;
+  readonly peers: RedisPeers;
+  #sent: unknown[][] = [];
+
+  constructor() {
+    const link = {
+      commands: {
+        send: (...command: unknown[]) => {
+          this.#sent.push(command);
+          return Promise.resolve();
+        },
+      },
+    };
+    const keeper = Object.defineProperty(
+      { drop: (_: unknown, error: Error) => void this.dropped.push(error.message) },
+      "link",
+      { get: () => this.isUp ? link : undefined },
+    );
+    this.peers = new RedisPeers({
+      clock: this.clock,
+      keeper: keeper as unknown as LinkKeeper,
+      keys: new RedisKeys("test"),
+      node: "a",
+    });
+  }
+
+  async tell(): Promise<void> {
+    this.peers.tell({ type: "any" });
+    await this.clock.settle();
+  }
+
+  /** What was sent comes back by the feed. */
+  comeBack(): void {
+    for (const command of this.#sent.splice(0)) {
+      const [n, node, a, at, m, messages] = command.slice(-6).map(String);
+      const fields = new Map([[n!, node!], [a!, at!], [m!, messages!]]);
+      this.peers.receive([{ id: "1-0", offset: 1, fields }]);
+    }
+  }
+}
+
+Deno.test("RedisPeers measures how long a message takes to come back, or has not come back", async () => {
+  const host = new Host();
+  await host.tell();
+  host.clock.advance(300);
+  assertEquals(host.peers.lagMs, 300);
+  host.comeBack();
+  host.clock.advance(1000);
+  assertEquals(host.peers.lagMs, 300);
+  await host.tell();
+  host.clock.advance(50);
+  host.comeBack();
+  assertEquals(host.peers.lagMs, 50);
+});
+
+Deno.test("RedisPeers gives up a link whose feed brings nothing back for 10 s", async () => {
+  const host = new Host();
+  for (let ms = 0; ms <= 10_000; ms += 1000) {
+    await host.tell();
+    assertEquals(host.dropped, []);
+    host.clock.advance(1000);
+  }
+  await host.tell();
+  assertEquals(host.dropped, ["the feed is silent"]);
+});
+
+Deno.test("RedisPeers does not blame a new link for what was lost with the one before", async () => {
+  const host = new Host();
+  await host.tell();
+  host.isUp = false;
+  for (let ms = 0; ms < 20_000; ms += 3000) {
+    host.clock.advance(3000);
+    await host.tell();
+  }
+  host.isUp = true;
+  await host.tell();
+  assertEquals(host.dropped, []);
+});
