@@ -50,8 +50,10 @@ export class ChannelsEndpoint {
     const limit = readLimit(query);
     const newestFirst = isNewestFirst(query);
     const page = await broker.history({ channels: [channel], since, limit, newestFirst });
-    const fitting = this.#fitting(page.publications);
-    const isCut = fitting.length < page.publications.length;
+    // A pattern may take in guarded channels that its reader may not receive.
+    const visible = page.publications.filter(({ channel }) => grant.mayReceive(channel));
+    const fitting = this.#fitting(visible);
+    const isCut = fitting.length < visible.length;
     const next = formatPosition(isCut && !newestFirst ? fitting.at(-1)! : page.position);
     const more = page.more || isCut;
     return json(

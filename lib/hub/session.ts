@@ -32,7 +32,8 @@ export interface SubscribeOptions {
 export class Session {
   readonly id: string = randomId();
   readonly transport: Transport;
-  readonly peer: Peer;
+  /** Another one once a new token has taken the place of the old one. */
+  peer: Peer;
   /** When it was opened, in milliseconds since 1970. */
   readonly openedAt: number;
   /** When its token expires, in milliseconds since 1970; a new token puts it off. */

@@ -7,6 +7,7 @@ import { formatPosition } from "../../core/publication.ts";
 import type { ClusterView } from "../../cluster/view.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Publisher } from "../../broker/publisher.ts";
+import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import { WaitingCommands } from "../../hub/waiting.ts";
 
@@ -159,6 +160,7 @@ export class Commands {
       );
     }
     this.#grant = grant;
+    session.peer = peerOf(session.peer.address, grant);
     session.expiresAt = grant.expiresAt;
   }
 }

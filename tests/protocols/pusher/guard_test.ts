@@ -71,6 +71,58 @@ Deno.test("* gives guarded channels to whoever has it of a key or token, live an
   }
 });
 
+Deno.test("a token that is refreshed to a narrower one gives guarded channels no longer", async () => {
+  await using server = await startServer({ pusherApp: [APP], tokenSecret: SECRET, public: ["*"] });
+  const all = await issue({ hark: { subscribe: ["*"] } });
+  await using client = await HarkClient.open(server.socketUrl(`/ws?channel=*&token=${all}`));
+  await trigger(server, "private-a", "1");
+  assertEquals((await client.events.find(({ type }) => type === "message")).data, 1);
+  const token = await issue({ hark: { subscribe: ["private-b"] } });
+  assertEquals((await client.command({ type: "refresh", token })).type, "ok");
+  for (const [channel, data] of [["private-a", "2"], ["private-b", "3"], ["ci", "4"]]) {
+    await trigger(server, channel!, data!);
+  }
+  const data = [(await client.event()).data, (await client.event()).data];
+  assertEquals(data, [3, 4]);
+});
+
+Deno.test("the history of * has guarded channels for whoever may receive them alone", async () => {
+  const pusherApp = [APP];
+  await using server = await startServer({
+    pusherApp,
+    publishKey: [KEY],
+    tokenSecret: SECRET,
+    public: ["*"],
+  });
+  for (
+    const [channel, data] of [["ci", "1"], ["private-a", "2"], ["private-b", "3"], ["ci", "4"]]
+  ) {
+    await trigger(server, channel!, data!);
+  }
+  const token = await issue({ hark: { subscribe: ["private-a"] } });
+  const cases: [query: string, expected: number[]][] = [
+    ["", [1, 4]],
+    ["&order=newest", [4, 1]],
+    [`&token=${token}`, [1, 2, 4]],
+    [`&key=${KEY}`, [1, 2, 3, 4]],
+  ];
+  for (const [query, expected] of cases) {
+    const { body } = await server.fetch(`/channels/*?limit=10${query}`);
+    const { publications } = JSON.parse(body) as { publications: { data: number }[] };
+    assertEquals(publications.map(({ data }) => data), expected, query);
+    const found: number[] = [];
+    for (let since = "", more = true; more;) {
+      const page = await server.fetch(
+        `/channels/*?limit=1${query.replace("&order=newest", "")}${since}`,
+      );
+      const { publications, next, more: isMore } = JSON.parse(page.body);
+      found.push(...publications.map(({ data }: { data: number }) => data));
+      [since, more] = [`&since=${next}`, isMore];
+    }
+    assertEquals(found, expected.toSorted(), query);
+  }
+});
+
 Deno.test("a public channel is one that anyone may receive", async () => {
   await using server = await startServer({
     pusherApp: [APP],
