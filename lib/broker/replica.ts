@@ -45,6 +45,7 @@ export class Replica {
       history.append(publication, nowMs - ages[index]!, caller, beganBy);
     });
     history.restore(lostOffsets, offset);
+    history.skip(offset, Math.max(0, ...kept.gaps.map(incompleteUntil)));
     history.expire(nowMs);
   }
 
@@ -78,14 +79,14 @@ export class Replica {
 
   /** Goes on behind a gap that is due. If somebody has seen what is lost, nobody before it has had all. */
   skip(gap: Gap, nowMs: number): void {
-    const { until, seen } = gap;
+    const { until } = gap;
     this.#doubtedOffset = until;
     this.#doubtedAt = nowMs;
     this.#offset = until;
     const gaps = [...this.#gaps, gap];
     const dropped = gaps.length > GAPS_MAX ? gaps.shift() : undefined;
     this.#gaps = gaps;
-    this.history.skip(until, Math.max(seen === undefined ? 0 : until, dropped?.until ?? 0));
+    this.history.skip(until, Math.max(incompleteUntil(gap), dropped?.until ?? 0));
   }
 
   /**
@@ -110,6 +111,11 @@ export class Replica {
   #isInGap(offset: number): boolean {
     return this.#gaps.some(({ after, until }) => after < offset && offset < until);
   }
+}
+
+/** Before this offset no position is complete: what somebody has seen is lost. */
+function incompleteUntil({ until, seen }: Gap): number {
+  return seen === undefined ? 0 : until;
 }
 
 /**

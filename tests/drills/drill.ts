@@ -159,7 +159,7 @@ function checkOrder({ kind, got }: Follower, ledger: Ledger): void {
 function lostBy({ got, notices }: Follower, ledger: Ledger): string[] {
   const had = new Set(got.map(({ text }) => text));
   return [...ledger.accepted].filter(([text, offset]) =>
-    !had.has(text) && !notices.some(({ since, until }) => since < offset && offset <= until)
+    !had.has(text) && !notices.some((until) => offset <= until)
   ).map(([text, offset]) => `${text} at ${offset}`);
 }
 

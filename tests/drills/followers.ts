@@ -1,4 +1,4 @@
-import { type Got, type Ledger, type Notice, readId } from "./ledger.ts";
+import type { Got, Ledger } from "./ledger.ts";
 
 /** The wire formats that drills try. */
 export type Kind = "hark" | "sse" | "plain" | "socketio4" | "socketio2";
@@ -12,7 +12,11 @@ const PING_MS = 10_000;
 /** A client that comes back on the next node whenever its connection ends. */
 export abstract class Follower {
   readonly got: Got[] = [];
-  readonly notices: Notice[] = [];
+  /**
+   * For each notice that some messages are gone, up to which offset. They may be older than what came
+   * last: that another node has seen more than was kept shows only when it is back.
+   */
+  readonly notices: number[] = [];
   /** How often it had to come back. */
   returns = 0;
   position = "";
@@ -59,10 +63,7 @@ export abstract class Follower {
   }
 
   protected welcome(recovered = true): void {
-    if (!recovered) {
-      const since = this.position === "" ? 0 : readId(this.position).offset;
-      this.notices.push({ since, until: this.#ledger.highest });
-    }
+    if (!recovered) this.notices.push(this.#ledger.highest);
     this.#welcomed.resolve();
   }
 

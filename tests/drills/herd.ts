@@ -12,7 +12,7 @@ export const herd: Drill = {
   name: "herd",
   what: "clients are cut at once, and resume on another node",
   async run(size) {
-    const [clients, messages] = [size === "full" ? 5000 : 500, 100];
+    const [clients, messages] = size === "full" ? [5000, 10] : [500, 100];
     await using cluster = await Cluster.start({ nodes: 2 });
     const [port = 0, resumePort = 0] = cluster.ports;
     let before = new Map<string, number>();

@@ -4,12 +4,6 @@ export interface Got {
   readonly id: string;
 }
 
-/** A notice that some messages are gone, after `since` and up to about `until`. */
-export interface Notice {
-  readonly since: number;
-  readonly until: number;
-}
-
 /** All that was published in a drill, and what became of it. */
 export class Ledger {
   /** The offset of each text that was acknowledged. */

@@ -2,7 +2,7 @@ import type { RedisTarget } from "../../core/redis_url.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { RedisConnection } from "./connection.ts";
 import { connectTo } from "./sentinel.ts";
-import { FORMAT_VERSION, type RedisKeys, SCRIPTS } from "./scripts.ts";
+import { FORMAT_VERSION, OFFSET_JUMP, type RedisKeys, SCRIPTS } from "./scripts.ts";
 
 /** The log in Redis is none that this program can write. */
 export class LogVersionError extends Error {
@@ -98,7 +98,7 @@ async function openLog(
   const reply = await SCRIPTS.open.run(
     commands,
     [keys.meta, keys.log, keys.gaps, keys.channels, keys.channelStart, keys.writer(node)],
-    [epoch, seen, isKnown ? 1 : 0, number],
+    [epoch, seen, isKnown ? 1 : 0, number, Math.floor(OFFSET_JUMP * (1 + Math.random()))],
   );
   const [first = "", second = "", third] = (reply as readonly unknown[]).map(String);
   if (third !== undefined) return [first, second, Number(third)];

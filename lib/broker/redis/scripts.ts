@@ -7,14 +7,16 @@ export const FORMAT_VERSION = 1;
 /** How long a node may be away before its connection has to open the log again. */
 const WRITER_AGE_S = 3600;
 
-/** By how much offsets jump where some that were given may be lost. */
+/**
+ * By how much offsets jump at least where some that were given may be lost; at most by the double. Two
+ * jumps from the same place, of which the first is lost, lead to different places.
+ */
 export const OFFSET_JUMP = 1_000_000_000;
 
 // Lua writes a number over 1e14 as 1e+14, so offsets are formatted by hand. What Redis keeps of the log:
-//   meta      hash: e epoch, r run id of the server, o highest offset, v version, k and h and s the last
-//             takeover: kept up to k, goes on after h, seen by a node up to s
+//   meta      hash: e epoch, r run id of the server, o highest offset, v version
 //   log       stream of what nodes follow, ids <offset>-1
-//   gaps      list of "after until seen"
+//   gaps      list of "after until seen": what is lost was seen by a node up to there, 0 for by none
 //   channels  sorted set of channels by their last offset
 //   c:<name>  stream of each channel's newest publications
 //   w:<node>  number of the node's newest connection that appends
@@ -23,12 +25,12 @@ export const OFFSET_JUMP = 1_000_000_000;
  * Opens the log: makes it if there is none, and takes it over from a server that may have lost its end.
  * Keys: meta, log, gaps, channels, the beginning of a channel's key, the node's writer. Arguments: epoch,
  * highest offset seen, "1" if the epoch is that of a log that was opened before, number of the node's
- * connection. Returns `{epoch, run id, offset}`, or `{other epoch}`, or `{version}`.
+ * connection, how far to jump. Returns `{epoch, run id, offset}`, or `{other epoch}`, or `{version}`.
  */
 const OPEN = `
 local function text(n) return string.format('%.0f', n) end
 local run = string.match(redis.call('INFO', 'server'), 'run_id:(%w+)')
-local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'o', 'v', 'k', 'h', 's')
+local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'o', 'v')
 local seen = tonumber(ARGV[2])
 local function jump(offset, after, last)
   local o = text(offset)
@@ -48,21 +50,22 @@ if not m[1] then
   redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
   redis.call('HSET', KEYS[1], 'e', ARGV[1], 'r', run, 'o', '0', 'v', '${FORMAT_VERSION}')
   if ARGV[3] ~= '1' then return {ARGV[1], run, '0'} end
-  redis.call('HSET', KEYS[1], 'k', text(seen), 'h', text(seen + ${OFFSET_JUMP}), 's', '0')
-  return {ARGV[1], run, jump(seen + ${OFFSET_JUMP}, seen, 0)}
+  return {ARGV[1], run, jump(seen + tonumber(ARGV[5]), seen, 0)}
 end
 if m[4] ~= '${FORMAT_VERSION}' then return {'version', m[4] or ''} end
 if ARGV[3] == '1' and m[1] ~= ARGV[1] then return {'epoch', m[1]} end
 local o = tonumber(m[3])
 if m[2] ~= run or o < seen then
   local lost = seen > o and seen or 0
-  local offset = math.max(o, seen) + ${OFFSET_JUMP}
-  redis.call('HSET', KEYS[1], 'k', text(o), 'h', text(offset), 's', text(lost))
+  local offset = math.max(o, seen) + tonumber(ARGV[5])
   return {m[1], run, jump(offset, o, lost)}
 end
-if m[5] and seen > tonumber(m[5]) and seen < tonumber(m[6]) and seen > tonumber(m[7]) then
-  redis.call('HSET', KEYS[1], 's', text(seen))
-  return {m[1], run, jump(o + 1, o, seen)}
+for index, gap in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
+  local after, till, last = string.match(gap, '(%d+) (%d+) (%d+)')
+  if seen > tonumber(after) and seen < tonumber(till) and seen > tonumber(last) then
+    redis.call('LSET', KEYS[3], index - 1, after .. ' ' .. till .. ' ' .. text(seen))
+    return {m[1], run, jump(o + 1, o, seen)}
+  end
 end
 return {m[1], run, m[3]}
 `;
