@@ -1,5 +1,5 @@
 /**
- * Socket.IO clients in other languages. They are installed into folders of the cache by
+ * Clients and SDKs in other languages. They are installed into folders of the cache by
  *
  *     deno run -A tests/interop/languages.ts
  *
@@ -27,6 +27,13 @@ const LANGUAGES = {
       await run(`${folder}/bin/pip`, "install", "--quiet", ...packages);
     },
   },
+  pusher: {
+    packages: ["pusher==3.3.4"],
+    async install(folder, packages) {
+      await run("python3", "-m", "venv", folder);
+      await run(`${folder}/bin/pip`, "install", "--quiet", ...packages);
+    },
+  },
   java: {
     packages: [
       "io/socket/socket.io-client/2.1.1/socket.io-client-2.1.1.jar",
@@ -47,8 +54,13 @@ const LANGUAGES = {
   },
 } as const satisfies Record<string, Language>;
 
+type Command = readonly [keyof typeof LANGUAGES, ...command: string[]];
+
+/** Pusher's server SDK in Python; what follows is the port. */
+export const PUSHER_SDK: Command = ["pusher", "FOLDER/bin/python", fileOf("pusher_sdk.py")];
+
 /** A client and how it is started; what follows are its settings as JSON. */
-export const CLIENTS: Readonly<Record<string, [keyof typeof LANGUAGES, ...command: string[]]>> = {
+export const CLIENTS: Readonly<Record<string, Command>> = {
   "python-socketio": ["python", "FOLDER/bin/python", fileOf("client.py"), "sync"],
   "python-socketio, asyncio": ["python", "FOLDER/bin/python", fileOf("client.py"), "async"],
   "socket.io-client for Java": ["java", "java", "-cp", "FOLDER:FOLDER/*", "Client"],
@@ -56,8 +68,7 @@ export const CLIENTS: Readonly<Record<string, [keyof typeof LANGUAGES, ...comman
 };
 
 /** The command that starts a client; undefined if it is not installed. */
-export async function commandOf(client: string): Promise<string[] | undefined> {
-  const [language, ...command] = CLIENTS[client]!;
+export async function commandOf([language, ...command]: Command): Promise<string[] | undefined> {
   const folder = await folderOf(language);
   if (!await exists(folder)) return undefined;
   return command.map((part) => part.replaceAll("FOLDER", folder));

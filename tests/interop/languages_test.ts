@@ -4,8 +4,8 @@ import { startServer } from "../support/server.ts";
 import { ClientProcess, type Way, WAYS } from "./clients.ts";
 import { CLIENTS, commandOf } from "./languages.ts";
 
-for (const client of Object.keys(CLIENTS)) {
-  const command = await commandOf(client);
+for (const [client, parts] of Object.entries(CLIENTS)) {
+  const command = await commandOf(parts);
   for (const way of Object.keys(WAYS) as Way[]) {
     Deno.test({
       name: `${client}, ${way}: gets the data alone, and comes back at once from a graceful stop`,

@@ -2,7 +2,8 @@ import { assertEquals } from "@std/assert";
 import { APP, KEY, PusherPeer, SECRET, trigger } from "../support/pusher.ts";
 import { Proxy } from "../support/proxy.ts";
 import { startServer } from "../support/server.ts";
-import { NodeProcess, packageFolder, type PACKAGES } from "./clients.ts";
+import { ClientProcess, NodeProcess, packageFolder, type PACKAGES } from "./clients.ts";
+import { commandOf, PUSHER_SDK } from "./languages.ts";
 
 const VERSIONS = ["pusher-js-4", "pusher-js-5", "pusher-js-7", "pusher-js-8", "pusher-js"] as const;
 const PLUGIN = new URL("../../static/hark-pusher.js", import.meta.url).pathname;
@@ -149,4 +150,25 @@ Deno.test("the npm package pusher triggers, asks and terminates", async () => {
     ["e", 42],
     ["e", null],
   ]);
+});
+
+const python = await commandOf(PUSHER_SDK);
+
+Deno.test({
+  name: "the package pusher for Python triggers and asks",
+  ignore: python === undefined,
+  async fn() {
+    await using server = await startServer({ pusherApp: [APP] });
+    await using peer = await PusherPeer.open(server);
+    await peer.subscribe("ci");
+    await peer.join("presence-a", "7");
+    const [program = "", ...args] = python!;
+    await using sdk = new ClientProcess(program, ...args, String(server.port));
+    assertEquals(await sdk.next("trigger"), [{}]);
+    assertEquals(await sdk.next("batch"), [{}]);
+    assertEquals(await sdk.next("channels"), [{ channels: { "presence-a": { user_count: 1 } } }]);
+    assertEquals(await sdk.next("channel"), [{ occupied: true, subscription_count: 1 }]);
+    assertEquals(await sdk.next("users"), [{ users: [{ id: "7" }] }]);
+    assertEquals(await peer.events(3), [["e", { n: 1 }], ["e", { n: 1 }], ["e", "text"]]);
+  },
 });
