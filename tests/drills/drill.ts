@@ -158,8 +158,11 @@ function checkOrder({ kind, got }: Follower, ledger: Ledger): void {
 /** What was acknowledged and did not come, though no notice says so. */
 function lostBy({ got, notices }: Follower, ledger: Ledger): string[] {
   const had = new Set(got.map(({ text }) => text));
+  // A slow one has come to an end that is not the last, and is not waited for any longer.
+  const offsets = got.map(({ text }) => ledger.accepted.get(text) ?? 0);
+  const reached = offsets.reduce((highest, offset) => Math.max(highest, offset), 0);
   return [...ledger.accepted].filter(([text, offset]) =>
-    !had.has(text) && !notices.some((until) => offset <= until)
+    offset <= reached && !had.has(text) && !notices.some((until) => offset <= until)
   ).map(([text, offset]) => `${text} at ${offset}`);
 }
 
