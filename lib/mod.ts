@@ -14,6 +14,7 @@
  * @module
  */
 
+export type { Bounds } from "./bounds.ts";
 export { type Config, ConfigError } from "./config/config.ts";
 export { configure } from "./config/configure.ts";
 export type { Clock, Timer } from "./core/clock.ts";
