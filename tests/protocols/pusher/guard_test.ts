@@ -111,7 +111,8 @@ Deno.test("the history of * has guarded channels for whoever may receive them al
     const { publications } = JSON.parse(body) as { publications: { data: number }[] };
     assertEquals(publications.map(({ data }) => data), expected, query);
     const found: number[] = [];
-    for (let since = "", more = true; more;) {
+    let since = "";
+    for (let more = true; more;) {
       const page = await server.fetch(
         `/channels/*?limit=1${query.replace("&order=newest", "")}${since}`,
       );
