@@ -2,18 +2,29 @@ import { type Guard, subscriptionsOf } from "../core/channel.ts";
 import type { Publication } from "../core/publication.ts";
 import type { Peer } from "./peer.ts";
 
+/** Reports whether everybody who has a subscription that takes in `publication` gets it. */
+export function isForAll(
+  { channel, except }: Pick<Publication, "channel" | "except">,
+  subscription: string,
+  isGuarded: Guard | undefined,
+): boolean {
+  if (except !== undefined) return false;
+  return subscription === channel || !isGuarded?.(channel) || isGuarded(subscription);
+}
+
 /**
  * Reports whether a peer gets `publication` by a subscription that takes it in. A pattern that is not
  * guarded itself gives no channel that is, but to a peer that may receive it.
  */
 export function gets(
-  { channel, except }: Publication,
+  publication: Publication,
   subscription: string,
   peer: Peer,
   isGuarded: Guard | undefined,
 ): boolean {
+  const { channel, except } = publication;
   if (except !== undefined && peer.socketIds?.has(except)) return false;
-  if (subscription === channel || !isGuarded?.(channel) || isGuarded(subscription)) return true;
+  if (isForAll({ channel, except: undefined }, subscription, isGuarded)) return true;
   return peer.mayReceive?.(channel) === true;
 }
 

@@ -6,7 +6,7 @@ import { isRefreshOver } from "../core/grant.ts";
 import { formatPosition, type Position, type Publication } from "../core/publication.ts";
 import type { PresenceEntry } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
-import { gets } from "./delivery.ts";
+import { gets, isForAll } from "./delivery.ts";
 import type { Peer } from "./peer.ts";
 import { Presence } from "./presence.ts";
 import type { ReplayOptions } from "./replay.ts";
@@ -126,8 +126,10 @@ export class Hub {
     for (const subscription of subscriptionsOf(publication.channel)) {
       const subscribers = this.#subscribers.of(subscription);
       if (subscribers === undefined) continue;
+      // Asked once for all of them: each delivery would feel it.
+      const isEverybodys = isForAll(publication, subscription, isGuarded);
       for (const session of subscribers) {
-        if (!gets(publication, subscription, session.peer, isGuarded)) continue;
+        if (!isEverybodys && !gets(publication, subscription, session.peer, isGuarded)) continue;
         const sent = session.send(publication);
         if (sent === 0) continue;
         deliveries++;
