@@ -24,6 +24,7 @@ import {
   type Kept,
 } from "./journal.ts";
 import { agesMs, Replica } from "./replica.ts";
+import { unavailable } from "./unavailable.ts";
 
 /** What a broker needs, and the bounds it keeps. */
 export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "onForget"> {
@@ -32,7 +33,6 @@ export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "
 }
 
 const EXPIRE_INTERVAL_MS = 1000;
-const RETRY_AFTER_S = 1;
 /** How long a batch that is kept may take to be fed. */
 export const APPLY_TIMEOUT_MS = 10_000;
 /** Pauses between attempts to open a journal that is away: each the double of the one before. */
@@ -293,8 +293,4 @@ export class LogBroker implements Broker {
     this.#isUp = isUp;
     this.#sink.health(isUp, why);
   }
-}
-
-function unavailable(why: string): Refusal {
-  return new Refusal("unavailable", `Cannot publish: ${why}; try again later`, RETRY_AFTER_S);
 }

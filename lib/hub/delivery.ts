@@ -4,12 +4,11 @@ import type { Peer } from "./peer.ts";
 
 /** Reports whether everybody who has a subscription that takes in `publication` gets it. */
 export function isForAll(
-  { channel, except }: Pick<Publication, "channel" | "except">,
+  { channel, except }: Publication,
   subscription: string,
   isGuarded: Guard | undefined,
 ): boolean {
-  if (except !== undefined) return false;
-  return subscription === channel || !isGuarded?.(channel) || isGuarded(subscription);
+  return except === undefined && isOpen(channel, subscription, isGuarded);
 }
 
 /**
@@ -17,15 +16,13 @@ export function isForAll(
  * guarded itself gives no channel that is, but to a peer that may receive it.
  */
 export function gets(
-  publication: Publication,
+  { channel, except }: Publication,
   subscription: string,
   peer: Peer,
   isGuarded: Guard | undefined,
 ): boolean {
-  const { channel, except } = publication;
   if (except !== undefined && peer.socketIds?.has(except)) return false;
-  if (isForAll({ channel, except: undefined }, subscription, isGuarded)) return true;
-  return peer.mayReceive?.(channel) === true;
+  return isOpen(channel, subscription, isGuarded) || peer.mayReceive?.(channel) === true;
 }
 
 /** Reports whether a peer gets `publication` by one of the subscriptions, which began before it. */
@@ -40,4 +37,9 @@ export function takesIn(
     if (offset === undefined || offset >= publication.offset) return false;
     return gets(publication, name, peer, isGuarded);
   });
+}
+
+/** Reports whether a subscription alone is enough for a channel. */
+function isOpen(channel: string, subscription: string, isGuarded: Guard | undefined): boolean {
+  return subscription === channel || !isGuarded?.(channel) || isGuarded(subscription);
 }

@@ -1,8 +1,7 @@
-import { Refusal } from "../../core/errors.ts";
+import { unavailable } from "../unavailable.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ReplyError } from "./resp.ts";
 
-const RETRY_AFTER_S = 1;
 /** What Redis answers while it is no primary, or not ready: another attempt may find one that is. */
 const PASSING_CODES = ["LOADING", "MASTERDOWN", "READONLY", "UNBLOCKED"];
 
@@ -27,11 +26,5 @@ export function refusalOf(error: unknown): unknown {
   if (!isPassing(error) && !(error instanceof ReplyError)) return error;
   // The code says enough, as NOREPLICAS or OOM does; the text may hold what was sent.
   const why = error instanceof ReplyError ? `Redis answers ${error.code}` : "Redis is away";
-  const refusal = new Refusal(
-    "unavailable",
-    `Cannot publish: ${why}; try again later`,
-    RETRY_AFTER_S,
-  );
-  refusal.cause = error;
-  return refusal;
+  return unavailable(why, error);
 }

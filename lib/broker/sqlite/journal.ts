@@ -1,14 +1,13 @@
 import type { Clock, Timer } from "../../core/clock.ts";
-import { Refusal } from "../../core/errors.ts";
+import type { Refusal } from "../../core/errors.ts";
 import type { Position, Publication } from "../../core/publication.ts";
 import type { Receipt } from "../broker.ts";
 import type { KeyedRequest } from "../idempotency.ts";
 import { type Feed, type Journal, type JournalBatch, type Kept, order } from "../journal.ts";
+import { unavailable } from "../unavailable.ts";
 import { SqliteRecords } from "./records.ts";
 import { Removal } from "./removal.ts";
 import { type Appended, Store, type StoreSync } from "./store.ts";
-
-const RETRY_AFTER_S = 1;
 
 // Deleting writes other pages of the file than adding, so many are deleted at a time. After a crash
 // those that were not are loaded again, and evicted again for the same reason as before.
@@ -135,7 +134,7 @@ export class SqliteJournal implements Journal {
     this.#sweep();
     for (const waiting of group) {
       const error = this.#commit([waiting]);
-      if (error !== undefined) waiting.reject(unavailable(error));
+      if (error !== undefined) waiting.reject(cannotWrite(error));
     }
   }
 
@@ -160,9 +159,6 @@ export class SqliteJournal implements Journal {
   }
 }
 
-function unavailable(error: Error): Refusal {
-  const message = `Cannot publish: the store cannot be written (${error.message}); try again later`;
-  const refusal = new Refusal("unavailable", message, RETRY_AFTER_S);
-  refusal.cause = error;
-  return refusal;
+function cannotWrite(error: Error): Refusal {
+  return unavailable(`the store cannot be written (${error.message})`, error);
 }
