@@ -27,7 +27,8 @@ import { PublishEndpoint } from "./api/publish.ts";
 import { Pipeline } from "./http/pipeline.ts";
 import { Router } from "./http/router.ts";
 import { SessionsEndpoint } from "./api/sessions.ts";
-import { SocketEndpoint } from "./protocols/websocket/endpoint.ts";
+import type { Protocol, ProtocolUse } from "./protocols/protocol.ts";
+import { SocketEndpoint, WS_PATH } from "./protocols/websocket/endpoint.ts";
 import { Pusher } from "./protocols/pusher/pusher.ts";
 import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
 import { listen, type Listener } from "./net/listener.ts";
@@ -36,7 +37,7 @@ import { probeLoop } from "./observe/loop_probe.ts";
 import { readMemory } from "./observe/memory.ts";
 import { HarkMetrics } from "./observe/hark_metrics.ts";
 import { type Renewable, renewAll } from "./net/renewal.ts";
-import { routesOf, WS_PATH } from "./routes.ts";
+import { routesOf } from "./routes.ts";
 import { makeForwarding } from "./forwarding.ts";
 import type { Forwarding } from "./net/forwarding.ts";
 import type { Shared } from "./shared.ts";
@@ -78,9 +79,7 @@ export class Server {
   /** Undefined if the server takes none. */
   readonly #tokens: Tokens | undefined;
   readonly #publish: PublishEndpoint;
-  readonly #events: EventsEndpoint;
-  readonly #socketio: SocketIoEndpoint;
-  readonly #pusher: Pusher;
+  readonly #protocols: readonly Protocol[];
   readonly #pipeline: Pipeline;
   readonly #shared: Shared | undefined;
   readonly #forwarding: Forwarding | undefined;
@@ -143,25 +142,26 @@ export class Server {
     const late = metrics.rejected.with("handshake-timeout");
     const handshakes = new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc());
     const batching = new Batching(clock);
-    const sockets = { hub, view, cluster, connections, access, clock, handshakes };
     const forwarding = this.#forwarding = makeForwarding(config, {
       ...{ clock, cluster, log, metrics },
       handle: (request, address) => this.#pipeline.handle(request, address, true),
     });
     const sidPrefix = shared?.sidPrefix ?? forwarding?.sidPrefix ?? "";
     const { records } = journal;
-    this.#socketio = new SocketIoEndpoint({ ...config, ...sockets, records, sidPrefix });
-    this.#events = new EventsEndpoint({ ...config, hub, connections, access, clock, batching });
-    this.#pusher = new Pusher({ ...config, ...sockets, apps, log, publisher, broker });
-    const router = new Router(routesOf({
+    const services = {
+      ...{ ...config, clock, log, broker, publisher, records, hub, view, cluster, connections },
+      ...{ access, handshakes, batching, sidPrefix, apps },
+    };
+    const protocols: readonly Protocol[] = this.#protocols = [
+      new SocketEndpoint(services),
+      new EventsEndpoint(services),
+      new SocketIoEndpoint(services),
+      new Pusher(services),
+    ];
+    const routes = routesOf({
       publish: this.#publish,
       channels: new ChannelsEndpoint({ ...config, broker, clock, view, access }),
       sessions: new SessionsEndpoint({ view, access }),
-      socket: new SocketEndpoint({ ...config, ...sockets, publisher, batching }),
-      events: this.#events,
-      socketio: this.#socketio,
-      pusher: this.#pusher,
-      socketioPath: config.socketio ? config.socketioPath : undefined,
       nodes: new NodesEndpoint({
         cluster,
         access,
@@ -178,9 +178,9 @@ export class Server {
         obstacle: () => sink.obstacle,
         use: () => this.#use(),
       }),
-    }));
+    });
     this.#pipeline = new Pipeline({
-      router,
+      router: new Router([...routes, ...protocols.flatMap(({ routes }) => routes)]),
       origins,
       connections,
       log,
@@ -199,7 +199,7 @@ export class Server {
   async listen(): Promise<Pick<Listener, "url" | "port">> {
     await startTokens(this.#tokens);
     await this.#broker.start(this.#sink);
-    this.#socketio.start();
+    for (const protocol of this.#protocols) protocol.start?.();
     this.#forwarding?.listen();
     this.#cluster.start();
     return this.#listener = await listen({
@@ -254,13 +254,10 @@ export class Server {
     this.#draining = true;
     this.#connections.stopAdmitting();
     await this.#hub.drain(this.#config.drainS * 1000);
-    this.#events.close();
-    this.#socketio.endAll();
-    this.#pusher.endAll();
+    for (const protocol of this.#protocols) protocol.endAll?.();
     await this.#connections.gone(LEAVE_MS);
-    this.#socketio.close();
     for (const timer of [this.#loopProbe, this.#expiryCheck]) timer?.cancel();
-    for (const each of [this.#tokens, this.#publish, this.#pusher]) each?.close();
+    for (const each of [...this.#protocols, this.#tokens, this.#publish]) each?.close?.();
     await this.#shutdown();
     this.#cluster.stop(); // Only now: until here the others count its sessions.
     await this.#broker.close();
@@ -288,12 +285,13 @@ export class Server {
   }
 
   #use(): Use {
-    const { sessions: engineSessions, handshakes, bodyBytes } = this.#socketio.stats;
+    const sumOf = (what: keyof ProtocolUse) =>
+      this.#protocols.reduce((sum, { use }) => sum + (use?.[what] ?? 0), 0);
     return {
       connections: this.#connections.taken,
-      handshakes,
-      engineSessions,
-      bodyBytes: this.#publish.bodyBytes + this.#pusher.bodyBytes + bodyBytes,
+      handshakes: sumOf("handshakes"),
+      engineSessions: sumOf("engineSessions"),
+      bodyBytes: this.#publish.bodyBytes + sumOf("bodyBytes"),
     };
   }
 }

@@ -1,5 +1,6 @@
 import { CORS } from "../../http/cors.ts";
 import type { Route } from "../../http/router.ts";
+import type { Protocol, ProtocolUse } from "../protocol.ts";
 import { PusherApi, type PusherApiOptions } from "./api.ts";
 import { PusherEndpoint, type PusherEndpointOptions } from "./endpoint.ts";
 
@@ -7,7 +8,7 @@ import { PusherEndpoint, type PusherEndpointOptions } from "./endpoint.ts";
 export type PusherOptions = PusherEndpointOptions & Omit<PusherApiOptions, "apps">;
 
 /** The Pusher protocol, for the apps that are configured: clients connect, backends trigger. */
-export class Pusher {
+export class Pusher implements Protocol {
   /** None if there is no app. */
   readonly routes: readonly Route[];
   readonly #endpoint: PusherEndpoint;
@@ -19,9 +20,8 @@ export class Pusher {
     this.routes = endpoint.apps.length === 0 ? [] : routesOf(endpoint, api);
   }
 
-  /** Bytes of the bodies that are being read. */
-  get bodyBytes(): number {
-    return this.#api.bodyBytes;
+  get use(): ProtocolUse {
+    return { bodyBytes: this.#api.bodyBytes };
   }
 
   /** Sends away the clients that came while the server is stopping. */

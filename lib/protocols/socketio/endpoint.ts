@@ -19,7 +19,9 @@ import { PeerCopies, StoredCopies } from "./copies.ts";
 import { newPid, Recoveries } from "./recoveries.ts";
 import { recovers } from "./recovers.ts";
 import { Encoders, SocketIoTransport } from "./transport.ts";
-import type { Handler } from "../../http/router.ts";
+import type { Handler, Route } from "../../http/router.ts";
+import type { Protocol, ProtocolUse } from "../protocol.ts";
+import { routesOf } from "./routes.ts";
 import { readSubscription } from "../../http/subscription.ts";
 
 type EngineLimits = Omit<
@@ -29,6 +31,10 @@ type EngineLimits = Omit<
 
 /** What the Socket.IO endpoint needs, and the bounds it keeps. */
 export interface SocketIoOptions extends EngineLimits {
+  /** Whether it is served. */
+  readonly socketio: boolean;
+  /** Where, with a slash at its end. */
+  readonly socketioPath: string;
   readonly hub: Hub;
   readonly connections: Connections;
   readonly access: Access;
@@ -54,7 +60,8 @@ export interface SocketIoOptions extends EngineLimits {
 export const LARGEST_POSTS = 64;
 
 /** Answers Socket.IO: namespace `/` is everybody's, `/news` is the channel `news`. */
-export class SocketIoEndpoint {
+export class SocketIoEndpoint implements Protocol {
+  readonly routes: readonly Route[];
   readonly #hub: Hub;
   readonly #connections: Connections;
   readonly #engine: EngineServer;
@@ -71,6 +78,7 @@ export class SocketIoEndpoint {
 
   constructor(options: SocketIoOptions) {
     const { hub, connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
+    this.routes = options.socketio ? routesOf(options.socketioPath, this.#handle) : [];
     this.#waitingMax = options.inboundPerSecondMax;
     this.#channelsMax = options.channelsPerSessionMax;
     this.#bodies = new BodyReader({
@@ -111,14 +119,13 @@ export class SocketIoEndpoint {
     for (const copies of this.#copies) copies.start(this.#recoveries);
   }
 
-  /** What clients take up now. */
-  get stats(): { sessions: number; handshakes: number; bodyBytes: number } {
-    const { size: sessions, handshakes } = this.#engine;
-    return { sessions, handshakes, bodyBytes: this.#bodies.heldBytes };
+  get use(): ProtocolUse {
+    const { size: engineSessions, handshakes } = this.#engine;
+    return { engineSessions, handshakes, bodyBytes: this.#bodies.heldBytes };
   }
 
   /** Answers one request, whatever its method. */
-  readonly handle: Handler = async (exchange) => {
+  readonly #handle: Handler = async (exchange) => {
     if (!exchange.query.has("sid")) await this.#grants.read(exchange);
     return await this.#engine.handle(exchange);
   };

@@ -7,9 +7,11 @@ import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import { type Batching, BatchingTransport } from "../../hub/batching.ts";
 import type { Connections } from "../../hub/connections.ts";
+import type { Protocol } from "../protocol.ts";
 import { SseTransport } from "./transport.ts";
 import { type Access, callerOf } from "../../http/access.ts";
-import type { Exchange, Handler } from "../../http/router.ts";
+import { CORS } from "../../http/cors.ts";
+import type { Exchange, Handler, Route } from "../../http/router.ts";
 import { readSubscription, type Subscription } from "../../http/subscription.ts";
 
 /** What the SSE endpoint needs. */
@@ -33,13 +35,16 @@ const HEADERS: Readonly<Record<string, string>> = {
 };
 
 /** Answers `/events`: server-sent events. */
-export class EventsEndpoint {
+export class EventsEndpoint implements Protocol {
+  readonly routes: readonly Route[];
   readonly #options: EventsOptions;
   readonly #sessions = new Set<Session>();
   readonly #heartbeat: Timer;
 
   constructor(options: EventsOptions) {
     this.#options = options;
+    const methods = { GET: this.#open, HEAD: this.#head };
+    this.routes = [{ path: "/events", methods, cors: CORS.readable }];
     this.#heartbeat = every(options.clock, options.heartbeatS * 1000, () => this.#beat());
   }
 
@@ -48,9 +53,9 @@ export class EventsEndpoint {
    * the answer is a stream that ends at once, because an `EventSource` never returns after another
    * status than 200 (WHATWG HTML, section 9.2.3).
    */
-  readonly open: Handler = async (exchange) => {
+  readonly #open: Handler = async (exchange) => {
     try {
-      return await this.#open(exchange);
+      return await this.#stream(exchange);
     } catch (error) {
       if (!(error instanceof Refusal) || error.retryAfterS === undefined) throw error;
       const { type, message, retryAfterS } = error;
@@ -60,7 +65,7 @@ export class EventsEndpoint {
     }
   };
 
-  async #open(exchange: Exchange): Promise<Response> {
+  async #stream(exchange: Exchange): Promise<Response> {
     const { hub, connections, batching } = this.#options;
     const { address } = exchange;
     const { grant, subscription } = await this.#admit(exchange);
@@ -83,8 +88,8 @@ export class EventsEndpoint {
     return new Response(transport.stream, { headers: HEADERS });
   }
 
-  /** What `open` would answer, with nothing opened. */
-  readonly head: Handler = async (exchange) => {
+  /** What GET would answer, with nothing opened. */
+  readonly #head: Handler = async (exchange) => {
     await this.#admit(exchange);
     return new Response(null, { headers: HEADERS });
   };

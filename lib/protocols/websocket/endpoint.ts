@@ -24,7 +24,9 @@ import {
 } from "./transport.ts";
 import { type Access, callerOf } from "../../http/access.ts";
 import { problem } from "../../http/problem.ts";
-import type { Exchange } from "../../http/router.ts";
+import { CORS } from "../../http/cors.ts";
+import type { Exchange, Route } from "../../http/router.ts";
+import type { Protocol } from "../protocol.ts";
 import { readSubscription, type Subscription } from "../../http/subscription.ts";
 
 /** What the WebSocket endpoint needs. */
@@ -44,8 +46,14 @@ export interface SocketEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
 /** Beats that a client may be silent for: it is asked after one, and has the other to answer. */
 export const SILENT_BEATS_MAX = 2;
 
+/** Where WebSockets connect, and what `/` is for them. */
+export const WS_PATH = "/ws";
+
 /** Answers `/ws`: plain WebSocket, or `hark.v1` for a client that offers it. */
-export class SocketEndpoint {
+export class SocketEndpoint implements Protocol {
+  readonly routes: readonly Route[] = [
+    { path: WS_PATH, methods: { GET: (exchange) => this.#accept(exchange) }, cors: CORS.readable },
+  ];
   readonly #options: SocketEndpointOptions;
   readonly #socketOptions: SocketOptions;
 
@@ -55,7 +63,7 @@ export class SocketEndpoint {
   }
 
   /** Makes a session of the request. Throws a `Refusal` before anything is accepted. */
-  async accept(exchange: Exchange): Promise<Response> {
+  async #accept(exchange: Exchange): Promise<Response> {
     const { hub, connections, access, clock } = this.#options;
     const { request, query, address } = exchange;
     const subscription = readSubscription(query, clock.now());
