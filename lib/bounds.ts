@@ -8,7 +8,7 @@ import { PING_TIMEOUT_MS } from "./protocols/engineio/heartbeats.ts";
 import { HANDSHAKES_MAX } from "./protocols/engineio/server.ts";
 import { UPGRADE_TIMEOUT_MS } from "./protocols/engineio/upgrade.ts";
 import { CONNECT_TIMEOUT_MS, NAMESPACES_MAX } from "./protocols/socketio/server.ts";
-import { HANDSHAKE_TIMEOUT_MS } from "./protocols/websocket/transport.ts";
+import { HANDSHAKE_TIMEOUT_MS } from "./protocols/websocket/socket.ts";
 
 /** Each bound under the name by which the modules that keep it get it. */
 export interface Bounds {

@@ -44,7 +44,8 @@ import type { Shared } from "./shared.ts";
 import { VERSION } from "./version.ts";
 import { Admission } from "./hub/admission.ts";
 import { Connections } from "./hub/connections.ts";
-import { Handshakes, isUpgrade } from "./protocols/websocket/transport.ts";
+import { isUpgrade } from "./protocols/websocket/handshake.ts";
+import { Handshakes } from "./protocols/websocket/socket.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */
 export interface ServerOptions {

@@ -1,4 +1,4 @@
-import { handshakeFault, isUpgrade } from "../protocols/websocket/transport.ts";
+import { handshakeFault, isUpgrade } from "../protocols/websocket/handshake.ts";
 import { workerSocket } from "./command.ts";
 import { relaySocket } from "../net/relayed_socket.ts";
 

@@ -11,7 +11,7 @@ import {
   Handshakes,
   type SocketGuest,
   type SocketHandler,
-} from "../../lib/protocols/websocket/transport.ts";
+} from "../../lib/protocols/websocket/socket.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import { deadline, eventually } from "../support/deadline.ts";
 import { Inbox } from "../support/inbox.ts";

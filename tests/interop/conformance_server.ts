@@ -21,7 +21,7 @@ import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer } from "../../lib/protocols/engineio/server.ts";
 import { withCors } from "../support/engineio.ts";
 import { emit } from "../support/socketio.ts";
-import { Handshakes } from "../../lib/protocols/websocket/transport.ts";
+import { Handshakes } from "../../lib/protocols/websocket/socket.ts";
 
 const GREETING_MS = 20;
 

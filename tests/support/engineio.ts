@@ -7,7 +7,7 @@ import { Connection } from "../../lib/hub/connections.ts";
 import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer, type EngineServerOptions } from "../../lib/protocols/engineio/server.ts";
 import { Gauge } from "../../lib/observe/metrics.ts";
-import { Handshakes } from "../../lib/protocols/websocket/transport.ts";
+import { Handshakes } from "../../lib/protocols/websocket/socket.ts";
 import { deadline } from "./deadline.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";

@@ -1,7 +1,7 @@
 import type { Bytes } from "./codec.ts";
 import type { HeartbeatLimits } from "./heartbeats.ts";
 import { type Disconnect, invitesBack, Refusal } from "../../core/errors.ts";
-import type { Socket } from "../websocket/transport.ts";
+import type { Socket } from "../websocket/socket.ts";
 
 /** Bytes of one polling body, or of one WebSocket frame. */
 export const POLLING_BYTES_MAX = 1_000_000;

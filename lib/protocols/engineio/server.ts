@@ -15,14 +15,13 @@ import {
 import { Heartbeats } from "./heartbeats.ts";
 import { type NewcomerLimits, Newcomers } from "./newcomers.ts";
 import { Polls } from "./polling.ts";
+import { handshakeFault, isUpgrade } from "../websocket/handshake.ts";
 import {
   acceptSocket,
-  handshakeFault,
   type Handshakes,
-  isUpgrade,
   type Socket,
   type SocketOptions,
-} from "../websocket/transport.ts";
+} from "../websocket/socket.ts";
 
 /** Polling sessions whose client has not come back yet, and as many that have ended. */
 export const HANDSHAKES_MAX = 2000;

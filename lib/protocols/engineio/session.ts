@@ -15,7 +15,7 @@ import {
   postAnswer,
 } from "./polling.ts";
 import { Upgrade } from "./upgrade.ts";
-import type { Message, Socket, SocketHandler } from "../websocket/transport.ts";
+import type { Message, Socket, SocketHandler } from "../websocket/socket.ts";
 
 export type { Part } from "./polling.ts";
 

@@ -1,6 +1,6 @@
 import type { Packet } from "./codec.ts";
 import { type Clock, every, type Timer } from "../../core/clock.ts";
-import type { Socket } from "../websocket/transport.ts";
+import type { Socket } from "../websocket/socket.ts";
 
 /** How long a client may take to change over from polling. */
 export const UPGRADE_TIMEOUT_MS = 10_000;

@@ -10,13 +10,14 @@ import type { Exchange, Handler } from "../../http/router.ts";
 import { Connection, type ConnectionReports, type Connections } from "../../hub/connections.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Log } from "../../observe/log.ts";
-import { refuseHandshake, SILENT_BEATS_MAX } from "../websocket/endpoint.ts";
+import { SILENT_BEATS_MAX } from "../websocket/endpoint.ts";
+import { refuseHandshake } from "../websocket/handshake.ts";
 import {
   acceptSocket,
   type Socket,
   type SocketHandler,
   type SocketOptions,
-} from "../websocket/transport.ts";
+} from "../websocket/socket.ts";
 import { App } from "./app.ts";
 import { ACTIVITY_TIMEOUT_S, PusherClient } from "./client.ts";
 import { encodeError, PING } from "./codec.ts";

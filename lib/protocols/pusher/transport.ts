@@ -1,7 +1,8 @@
 import type { Disconnect } from "../../core/errors.ts";
 import type { Encoder, Frame } from "../../core/encoder.ts";
 import type { Transport } from "../../hub/transport.ts";
-import { type Socket, WebSocketTransport } from "../websocket/transport.ts";
+import type { Socket } from "../websocket/socket.ts";
+import { WebSocketTransport } from "../websocket/transport.ts";
 
 /**
  * Hark's close codes as Pusher's clients read them: 4001 to 4099 end it for good, 4100 to 4199 let them

@@ -11,19 +11,16 @@ import type { Transport } from "../../hub/transport.ts";
 import { type Batching, BatchingTransport } from "../../hub/batching.ts";
 import { Commands } from "../hark/commands.ts";
 import type { Connections } from "../../hub/connections.ts";
+import { offeredProtocols, refuseHandshake } from "./handshake.ts";
 import {
   acceptSocket,
-  handshakeFault,
-  isUpgrade,
   type Message,
-  offeredProtocols,
   type Socket,
   type SocketHandler,
   type SocketOptions,
-  WebSocketTransport,
-} from "./transport.ts";
+} from "./socket.ts";
+import { WebSocketTransport } from "./transport.ts";
 import { type Access, callerOf } from "../../http/access.ts";
-import { problem } from "../../http/problem.ts";
 import { CORS } from "../../http/cors.ts";
 import type { Exchange, Route } from "../../http/router.ts";
 import type { Protocol } from "../protocol.ts";
@@ -134,25 +131,4 @@ class SocketSession implements SocketHandler {
   socketClosed(_socket: Socket, why: string): void {
     this.#session.lost(why);
   }
-}
-
-/** Why a request can become no WebSocket, as an answer; undefined if it can. */
-export function refuseHandshake(request: Request): Response | undefined {
-  if (!isUpgrade(request)) {
-    return problem(426, "upgrade-required", "This is a WebSocket endpoint: connect with one", {
-      upgrade: "websocket",
-      connection: "upgrade",
-    });
-  }
-  switch (handshakeFault(request)) {
-    case "version":
-      return problem(426, "upgrade-required", "Use WebSocket version 13", {
-        "sec-websocket-version": "13",
-        upgrade: "websocket",
-        connection: "upgrade",
-      });
-    case "key":
-      return problem(400, "bad-request", "Expected Sec-WebSocket-Key to be 16 bytes in base64");
-  }
-  return undefined;
 }

@@ -3,7 +3,7 @@ import {
   handshakeFault,
   isUpgrade,
   offeredProtocols,
-} from "../../../lib/protocols/websocket/transport.ts";
+} from "../../../lib/protocols/websocket/handshake.ts";
 import { eventually } from "../../support/deadline.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "../../support/raw.ts";
