@@ -50,14 +50,27 @@ const LANGUAGES = {
   },
   go: {
     packages: ["github.com/zishang520/socket.io/clients/socket/v3@v3.0.6"],
-    install: (folder) => run("go", "build", "-C", fileOf("go"), "-o", `${folder}/client`, "."),
+    install: (folder) => build("go", folder),
+  },
+  goPusher: {
+    packages: ["github.com/pusher/pusher-http-go/v5@v5.1.1"],
+    install: (folder) => build("go_pusher", folder),
   },
 } as const satisfies Record<string, Language>;
 
 type Command = readonly [keyof typeof LANGUAGES, ...command: string[]];
 
-/** Pusher's server SDK in Python; what follows is the port. */
-export const PUSHER_SDK: Command = ["pusher", "FOLDER/bin/python", fileOf("pusher_sdk.py")];
+/** Pusher's server SDKs; what follows is the port. */
+export const PUSHER_SDKS = {
+  python: ["pusher", "FOLDER/bin/python", fileOf("pusher_sdk.py")],
+  go: ["goPusher", "FOLDER/client"],
+} as const satisfies Record<string, Command>;
+
+/** What runs a script that uses one of those; what follows is the file. */
+export const SCRIPT_RUNNERS = {
+  python: ["pusher", "FOLDER/bin/python"],
+  go: ["goPusher", "go", "run", "-C", fileOf("go_pusher")],
+} as const satisfies Record<string, Command>;
 
 /** A client and how it is started; what follows are its settings as JSON. */
 export const CLIENTS: Readonly<Record<string, Command>> = {
@@ -75,7 +88,8 @@ export async function commandOf([language, ...command]: Command): Promise<string
 }
 
 async function folderOf(name: keyof typeof LANGUAGES): Promise<string> {
-  const sources = await Promise.all(["Client.java", "go/main.go"].map((path) => read(path)));
+  const paths = ["Client.java", "go/main.go", "go_pusher/main.go"];
+  const sources = await Promise.all(paths.map((path) => read(path)));
   const bytes = new TextEncoder().encode([...LANGUAGES[name].packages, ...sources].join(" "));
   const digest = new Uint8Array(await crypto.subtle.digest("SHA-256", bytes));
   const cache = Deno.env.get("TMPDIR") ?? "/tmp";
@@ -95,6 +109,11 @@ async function install(name: keyof typeof LANGUAGES): Promise<void> {
     await Deno.remove(folder, { recursive: true });
     await say(`${name}: SKIPPED, its tests are ignored: ${(error as Error).message}`);
   }
+}
+
+/** Compiles a program in Go, with what its `go.mod` names. */
+async function build(source: string, folder: string): Promise<void> {
+  await run("go", "build", "-C", fileOf(source), "-o", `${folder}/client`, ".");
 }
 
 async function say(text: string): Promise<void> {

@@ -3,7 +3,7 @@ import { APP, KEY, PusherPeer, SECRET, trigger } from "../support/pusher.ts";
 import { Proxy } from "../support/proxy.ts";
 import { startServer } from "../support/server.ts";
 import { ClientProcess, NodeProcess, packageFolder, type PACKAGES } from "./clients.ts";
-import { commandOf, PUSHER_SDK } from "./languages.ts";
+import { commandOf, PUSHER_SDKS } from "./languages.ts";
 
 const VERSIONS = ["pusher-js-4", "pusher-js-5", "pusher-js-7", "pusher-js-8", "pusher-js"] as const;
 const PLUGIN = new URL("../../static/hark-pusher.js", import.meta.url).pathname;
@@ -152,7 +152,7 @@ Deno.test("the npm package pusher triggers, asks and terminates", async () => {
   ]);
 });
 
-const python = await commandOf(PUSHER_SDK);
+const python = await commandOf(PUSHER_SDKS.python);
 
 Deno.test({
   name: "the package pusher for Python triggers and asks",
@@ -170,5 +170,42 @@ Deno.test({
     assertEquals(await sdk.next("channel"), [{ occupied: true, subscription_count: 1 }]);
     assertEquals(await sdk.next("users"), [{ users: [{ id: "7" }] }]);
     assertEquals(await peer.events(3), [["e", { n: 1 }], ["e", { n: 1 }], ["e", "text"]]);
+  },
+});
+
+const go = await commandOf(PUSHER_SDKS.go);
+
+Deno.test({
+  name: "the module pusher-http-go triggers and asks",
+  ignore: go === undefined,
+  async fn() {
+    await using server = await startServer({ pusherApp: [APP] });
+    await using peer = await PusherPeer.open(server);
+    await peer.subscribe("ci");
+    await peer.join("presence-a", "7");
+    peer.signIn("7");
+    await peer.frame();
+    await peer.subscribe("#server-to-user-7");
+    const [program = "", ...args] = go!;
+    await using sdk = new ClientProcess(program, ...args, String(server.port));
+    const one = { user_count: 1, subscription_count: 1 };
+    assertEquals(await sdk.next("trigger"), [null]);
+    assertEquals(await sdk.next("info"), [{ channels: { "presence-a": one } }]);
+    assertEquals(await sdk.next("batch"), [{ batch: null }]);
+    assertEquals(await sdk.next("channels"), [{ channels: { "presence-a": { user_count: 1 } } }]);
+    assertEquals(await sdk.next("channel"), [{
+      Name: "ci",
+      occupied: true,
+      subscription_count: 1,
+    }]);
+    assertEquals(await sdk.next("users"), [{ users: [{ id: "7" }] }]);
+    assertEquals(await sdk.next("user"), [null]);
+    assertEquals(await peer.events(5), [
+      ["e", { n: 1 }],
+      ["e", { n: 1 }],
+      ["e", "text"],
+      ["e", "text"],
+      ["e", {}],
+    ]);
   },
 });
