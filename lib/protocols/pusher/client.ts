@@ -121,12 +121,7 @@ export class PusherClient {
       const member = this.#authorize(command, name);
       const since = command.since ?? await this.#beforeNewest(command, name);
       command.socketIds.forEach((id) => this.#addSocketId(id));
-      await this.session.subscribe([name], {
-        since,
-        onSubscribed: (replayed) => {
-          this.#subscribed(command, name, member, replayed);
-        },
-      });
+      await this.#enter(command, name, member, since);
     } catch (error) {
       const { type, status, message } = asSubscriptionError(error);
       this.session.write(codec.encodeSubscriptionError(channel, type, message, status));
@@ -134,14 +129,31 @@ export class PusherClient {
   }
 
   #authorize(command: Subscribe, name: string): Member | undefined {
+    const { app, grant } = this.#options;
+    return authorize(command, name, { app, grant, socketId: this.#socketId, user: this.#user });
+  }
+
+  /** Takes a place on a presence channel before anything is waited for: many may come at once. */
+  async #enter(
+    command: Subscribe,
+    name: string,
+    member: Member | undefined,
+    since: Position | undefined,
+  ): Promise<void> {
     const { app } = this.#options;
-    const member = authorize(command, name, {
-      ...this.#options,
-      socketId: this.#socketId,
-      user: this.#user,
-    });
-    if (member === undefined || !app.members.isFull(name, member.userId)) return member;
-    throw new SubscriptionError("LimitReached", 4004, "Cannot subscribe: the channel is full");
+    if (member !== undefined && app.members.isFull(name, member.userId)) {
+      throw new SubscriptionError("LimitReached", 4004, "Cannot subscribe: the channel is full");
+    }
+    if (member !== undefined) app.join({ channel: name, member }, this.session);
+    try {
+      await this.session.subscribe([name], {
+        since,
+        onSubscribed: (replayed) => this.#subscribed(command, name, member, replayed),
+      });
+    } finally {
+      const isThere = this.#channels.has(command.channel);
+      if (member !== undefined && !isThere) app.leave({ channel: name, member }, this.session);
+    }
   }
 
   /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
@@ -166,7 +178,6 @@ export class PusherClient {
     const { app, hub } = this.#options;
     const { session } = this;
     this.#channels.set(channel, member);
-    if (member !== undefined) app.join({ channel: name, member }, session);
     const members = member && app.members.of(name);
     session.write(codec.encodeSubscribed(channel, replayed?.position ?? hub.positionId, members));
     if (since !== undefined && replayed?.recovered === false) {

@@ -94,6 +94,18 @@ Deno.test("a presence channel takes no member without a right id, and no more th
   await Promise.all(peers.map((each) => each[Symbol.asyncDispose]()));
 });
 
+Deno.test("of those that come at once no more than 100 are members of a presence channel", async () => {
+  await using server = await start();
+  const peers = await Promise.all(Array.from({ length: 110 }, () => PusherPeer.open(server)));
+  const joins = peers.map((peer, index) => peer.join("presence-a", `u${index}`));
+  const events = (await Promise.all(joins)).map(({ event }) => event);
+  const refused = events.filter((event) => event === "pusher:subscription_error");
+  assertEquals(refused.length, 10);
+  const { body } = await ask(server, "/channels/presence-a", { query: { info: "user_count" } });
+  assertEquals(JSON.parse(body), { occupied: true, user_count: 100 });
+  await Promise.all(peers.map((each) => each[Symbol.asyncDispose]()));
+});
+
 Deno.test("client events go to the others on a private or presence channel, as they came", async () => {
   await using server = await start({ pusherApp: [OPEN_APP] });
   await using one = await PusherPeer.open(server);
