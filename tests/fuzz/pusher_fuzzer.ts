@@ -10,6 +10,9 @@ import {
   triggeredData,
   triggeredText,
 } from "../../lib/protocols/pusher/codec.ts";
+import { Refusal } from "../../lib/core/errors.ts";
+import { Names } from "../../lib/protocols/pusher/names.ts";
+import { readBatch, readTrigger } from "../../lib/protocols/pusher/requests.ts";
 import type { Dice } from "../support/dice.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { several, someChannel, someJson, somePosition, someText } from "./grammar.ts";
@@ -56,7 +59,45 @@ const messageFuzzer: Fuzzer = {
   },
 };
 
-export const PUSHER_FUZZERS: readonly Fuzzer[] = [commandFuzzer, messageFuzzer];
+/** What backends send. */
+const requestFuzzer: Fuzzer = {
+  name: "pusher-requests",
+  rounds: 500,
+  round(dice, show) {
+    const app = { names: new Names(dice.pick(["", "4712:"]), ["", "4712:"]) };
+    const bodies = [someTrigger(dice), someTrigger(dice)].map((trigger) => JSON.stringify(trigger));
+    const batch = `{"batch":[${bodies}]}`;
+    readTrigger(encoder.encode(bodies[0]), app);
+    readBatch(encoder.encode(batch), app);
+    const mutated = mutateText(dice, dice.pick([...bodies, batch]), [...bodies, batch]);
+    show(mutated);
+    for (const read of [readTrigger, readBatch]) {
+      const result = attempt(
+        () => [read(encoder.encode(mutated), app)].flat(),
+        [Refusal, TypeError],
+        { quotes: true },
+      );
+      for (const { channels, drafts } of "value" in result ? result.value : []) {
+        assertEquals(drafts.map(({ channel }) => app.names.toWire(channel)!), [...channels]);
+      }
+    }
+    checkPrototypes();
+  },
+};
+
+export const PUSHER_FUZZERS: readonly Fuzzer[] = [commandFuzzer, messageFuzzer, requestFuzzer];
+
+const encoder = new TextEncoder();
+
+function someTrigger(dice: Dice): unknown {
+  const channels = [someChannel(dice), someChannel(dice)];
+  return {
+    name: someText(dice, 10),
+    data: dice.chance(0.5) ? someJson(dice) : someText(dice, 40),
+    ...dice.chance(0.5) ? { channels } : { channel: channels[0] },
+    ...dice.pick([{}, { socket_id: null }, { socket_id: "1.2" }, { info: "user_count" }]),
+  };
+}
 
 function checkCommand(command: Command): void {
   if (command.type === "client") {

@@ -8,6 +8,7 @@ import { IDENTITY_ATTACKS } from "./attacks/identity.ts";
 import { INJECTION_ATTACKS } from "./attacks/injection.ts";
 import { LOCAL_ATTACKS } from "./attacks/local.ts";
 import { MESSAGE_ATTACKS } from "./attacks/messages.ts";
+import { PUSHER_ATTACKS } from "./attacks/pusher.ts";
 import { WORK_ATTACKS } from "./attacks/work.ts";
 
 /** Every attack that there is a test of, and a line in the table. */
@@ -21,5 +22,6 @@ export const ATTACKS: readonly Attack[] = [
   ...IDENTITY_ATTACKS,
   ...ACCESS_ATTACKS,
   ...LOCAL_ATTACKS,
+  ...PUSHER_ATTACKS,
   ...WORK_ATTACKS,
 ];

@@ -115,8 +115,8 @@ export class Target extends ChildServer {
 
   /** How many there are now of all that a client leaves behind if it is not cleaned up. */
   async counts(): Promise<Record<string, number>> {
-    const gauges = Array.from(await this.metrics()).filter(([name]) => COUNTS.test(name));
-    return Object.fromEntries(gauges);
+    const gauges = Array.from(await this.metrics());
+    return Object.fromEntries(gauges.filter(([name, count]) => COUNTS.test(name) && count > 0));
   }
 
   /** What a metric's labels add up to. */

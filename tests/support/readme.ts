@@ -35,6 +35,7 @@ import { MEMBERS_MAX } from "../../lib/protocols/pusher/members.ts";
 import {
   BATCH_MAX,
   CHANNELS_MAX,
+  PARAMETERS_MAX,
   SIGNATURE_AGE_MAX_S,
 } from "../../lib/protocols/pusher/requests.ts";
 import { RETRIES_MS, WAITING_MAX } from "../../lib/protocols/pusher/webhooks.ts";
@@ -150,6 +151,7 @@ function boundsTable(): string {
     ["channels of one Pusher trigger", CHANNELS_MAX, rejected("bad-request")],
     ["events of one Pusher batch", BATCH_MAX, rejected("bad-request")],
     ["bytes of one request to Pusher's HTTP API", BODY_BYTES_MAX, rejected("too-large")],
+    ["parameters of one request to Pusher's HTTP API", PARAMETERS_MAX, rejected("unauthorized")],
     ["bytes of all such requests at a time", BODIES_BYTES_MAX, rejected("over-limit")],
     [
       "age of the signature of such a request",

@@ -9,6 +9,8 @@ import { isSame, md5Of, signatureOf } from "./signatures.ts";
 export const CHANNELS_MAX = 100;
 /** Events of one batch. */
 export const BATCH_MAX = 10;
+/** Parameters of the query of a request: whoever is to be refused does not make long lists be sorted. */
+export const PARAMETERS_MAX = 100;
 /** By how much the clock of whoever signs may differ from this one. */
 export const SIGNATURE_AGE_MAX_S = 600;
 
@@ -31,12 +33,16 @@ export interface Trigger {
   readonly info: Attributes;
 }
 
+/** Whose channels are meant. */
+type NamesOf = Pick<App, "names">;
+
 /**
  * Throws a `Refusal` unless a request is signed by the app, and of now. The signature covers the hash
  * of the body, which is to be checked once that is read.
  */
 export function checkSignature({ settings }: App, request: SignedRequest, nowMs: number): void {
   const { method, path, query } = request;
+  if (query.size > PARAMETERS_MAX) throw unsigned(`expected at most ${PARAMETERS_MAX} parameters`);
   if (query.get("auth_key") !== settings.key) throw unsigned("auth_key is not that of the app");
   if (query.get("auth_version") !== "1.0") throw unsigned("expected auth_version=1.0");
   const ageS = nowMs / 1000 - Number(query.get("auth_timestamp") ?? NaN);
@@ -64,12 +70,12 @@ export function checkBody(body: Uint8Array, { query }: Pick<SignedRequest, "quer
 }
 
 /** Reads the body of `/events`. Throws a `Refusal` or `TypeError` that says what is wrong. */
-export function readTrigger(body: Uint8Array, app: App): Trigger {
+export function readTrigger(body: Uint8Array, app: NamesOf): Trigger {
   return triggerOf(readObject(body), app);
 }
 
 /** Reads the body of `/batch_events`. Throws a `Refusal` or `TypeError` that says what is wrong. */
-export function readBatch(body: Uint8Array, app: App): Trigger[] {
+export function readBatch(body: Uint8Array, app: NamesOf): Trigger[] {
   const { batch } = readObject(body);
   if (!Array.isArray(batch) || batch.length > BATCH_MAX) {
     throw new TypeError(`Cannot trigger: expected batch to be a list of at most ${BATCH_MAX}`);
@@ -84,7 +90,7 @@ export function readAttributes(text: unknown): Attributes {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function triggerOf(fields: Fields, app: App): Trigger {
+function triggerOf(fields: Fields, app: NamesOf): Trigger {
   const { name: event, data: text } = fields;
   if (typeof event !== "string") {
     throw new TypeError("Cannot trigger: expected name to be a string");
