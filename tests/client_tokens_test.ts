@@ -66,6 +66,8 @@ Deno.test("the client refreshes its token by itself, on one connection, and lose
   while (asked < 4) {
     await server.publish("news", sent++, KEY);
     node.pass(1000);
+    // A refresh is over once the next one is planned: only then may more time pass.
+    await eventually(() => node.timers.waiting, (waiting) => waiting === 1);
   }
   await eventually(() => all.length, (length) => length === sent);
   assertEquals(all, [...Array(sent).keys()]);

@@ -23,7 +23,7 @@ function deno(folder: string, ...args: string[]): Deno.Command {
 }
 
 async function output(command: Deno.Command): Promise<{ code: number; text: string }> {
-  const { code, stdout, stderr } = await deadline(command.output(), 60_000);
+  const { code, stdout, stderr } = await deadline(command.output());
   return { code, text: [stdout, stderr].map((bytes) => new TextDecoder().decode(bytes)).join("") };
 }
 

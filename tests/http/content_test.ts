@@ -1,8 +1,8 @@
-import { assert, assertEquals, assertThrows } from "@std/assert";
+import { assertEquals, assertThrows } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Data } from "../../lib/core/publication.ts";
 import { type Content, readContent, type Reading, readingOf } from "../../lib/http/content.ts";
-import { retainedBytes } from "../support/retained.ts";
+import { assertRetainsLess } from "../support/retained.ts";
 
 const LIMITS = { publishBytesMax: 20, publishPerSecondMax: 3 };
 
@@ -262,16 +262,14 @@ Deno.test("readContent() says what is wrong, and in which line", () => {
 Deno.test("readContent() gives messages that keep nothing of their body", async () => {
   const encoder = new TextEncoder();
   for (const content of ["lines", "json", "text", "bytes"] as const) {
-    const bytes = await retainedBytes((index) => {
+    await assertRetainsLess(1000, (index) => {
       const rest = content === "lines" ? "\n".repeat(100_000) : "";
       const body = encoder.encode(`"number ${1_000_000 + index}"${rest}`);
       return readContent({ content }, body, LIMITS);
-    });
-    assert(bytes < 1000, `${content}: ${bytes} bytes`);
+    }, content);
   }
-  const ofField = await retainedBytes((index) => {
+  await assertRetainsLess(1000, (index) => {
     const body = encoder.encode(`rest=${"x".repeat(100_000)}&a="number ${1_000_000 + index}"`);
     return readContent({ content: "form", field: "a" }, body, LIMITS);
-  });
-  assert(ofField < 1000, `form: ${ofField} bytes`);
+  }, "form");
 });

@@ -28,7 +28,6 @@ export function next<Type extends keyof Events>(
         resolve(detail);
       });
     }),
-    20_000,
   );
 }
 
@@ -74,6 +73,11 @@ export class ClientTimers implements Disposable {
         else this.#real.clearTimeout(timer as number);
       },
     });
+  }
+
+  /** Timers that are still to run. */
+  get waiting(): number {
+    return this.#clock.timers;
   }
 
   /** Lets `ms` milliseconds pass for the clients. */

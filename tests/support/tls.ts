@@ -5,6 +5,10 @@ import { deadline, eventually } from "./deadline.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";
 
+/** A write that is not done after so many steps waits for room. */
+const STALLED_STEPS = 10;
+const STEP_MS = 20;
+
 /** Slots that exempt nobody. */
 export function slots(limits: Partial<ConnectionLimits> = {}): ConnectionQuota {
   const bounds = { connectionsMax: 100, connectionsPerAddressMax: 100, trustProxy: 1 };
@@ -92,12 +96,41 @@ export async function readToEnd(connection: Deno.Conn): Promise<number> {
   return bytes;
 }
 
-/** Writes until every buffer on the way is full, and returns how many bytes that were. */
-export async function fill(connection: Deno.Conn): Promise<number> {
+/** What fills every buffer on the way to whoever does not read it. */
+export interface Filling {
+  /** Bytes that were written. */
+  readonly bytes: number;
+  /** How many more are written once there is room. */
+  readonly next: Promise<number>;
+}
+
+/** Writes until every buffer on the way is full. */
+export async function fill(connection: Deno.Conn): Promise<Filling> {
   const chunk = new Uint8Array(65_536);
   for (let bytes = 0;;) {
-    const length = await deadline(connection.write(chunk), 200).catch(() => undefined);
-    if (length === undefined) return bytes;
+    const next = connection.write(chunk);
+    let length: number | undefined;
+    // It fails with the connection, if there never is room.
+    next.then((written) => length = written, () => {});
+    // In steps, so that the event loop gets on in between, be the machine ever so busy.
+    for (let step = 0; length === undefined && step < STALLED_STEPS; step++) {
+      await new Promise((resolve) => setTimeout(resolve, step === 0 ? 0 : STEP_MS));
+    }
+    if (length === undefined) return { bytes, next };
     bytes += length;
+  }
+}
+
+/** Reads all that a connection was filled with. */
+export async function empty(connection: Deno.Conn, { bytes, next }: Filling): Promise<void> {
+  await readBytes(connection, bytes);
+  await readBytes(connection, await deadline(next));
+}
+
+async function readBytes(connection: Deno.Conn, count: number): Promise<void> {
+  for (let left = count; left > 0;) {
+    const length = await deadline(connection.read(new Uint8Array(left)));
+    if (length === null) throw new Error(`The connection ended ${left} bytes early`);
+    left -= length;
   }
 }

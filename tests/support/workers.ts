@@ -1,3 +1,4 @@
+import { TemporaryFolder } from "./certificates.ts";
 import { deadline } from "./deadline.ts";
 import { ChildServer, command, readLines } from "./server.ts";
 
@@ -5,15 +6,26 @@ import { ChildServer, command, readLines } from "./server.ts";
 export class WorkersServer extends ChildServer {
   /** The id of the process of each worker, the first one's first. */
   readonly pids: readonly number[];
+  readonly #folder: TemporaryFolder;
 
-  constructor(pids: readonly number[], ...rest: ConstructorParameters<typeof ChildServer>) {
+  constructor(
+    pids: readonly number[],
+    folder: TemporaryFolder,
+    ...rest: ConstructorParameters<typeof ChildServer>
+  ) {
     super(...rest);
     this.pids = pids;
+    this.#folder = folder;
   }
 
   /** All workers are found at one port. */
   get ports(): readonly number[] {
     return [this.port];
+  }
+
+  override async [Symbol.asyncDispose](): Promise<void> {
+    await super[Symbol.asyncDispose]();
+    await this.#folder[Symbol.asyncDispose]();
   }
 }
 
@@ -24,15 +36,19 @@ export async function startWorkers(
   env: Record<string, string> = {},
 ): Promise<WorkersServer> {
   const all = ["--port", "0", "--workers", String(count), ...args];
-  const process = command(all, env).spawn();
+  // The sockets of a server that is killed are left behind.
+  const folder = new TemporaryFolder();
+  const process = command(all, { TMPDIR: folder.path, ...env }).spawn();
   const stdout = readLines(process.stdout);
   const stderr = readLines(process.stderr);
   const pids: number[] = [];
   for (;;) {
-    const line = await deadline(stdout.next(), 30_000);
+    const line = await deadline(stdout.next());
     const [, worker, pid] = /worker started worker=(\d+) pid=(\d+)/.exec(line) ?? [];
     if (pid !== undefined) pids[Number(worker) - 1] = Number(pid);
     const [, port] = /listening on https?:\/\/\S*:(\d+)/.exec(line) ?? [];
-    if (port !== undefined) return new WorkersServer(pids, process, Number(port), stdout, stderr);
+    if (port !== undefined) {
+      return new WorkersServer(pids, folder, process, Number(port), stdout, stderr);
+    }
   }
 }

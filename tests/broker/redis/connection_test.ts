@@ -3,7 +3,7 @@ import { parseRedisUrl, type RedisAddress } from "../../../lib/core/redis_url.ts
 import { ConnectionLost, RedisConnection } from "../../../lib/broker/redis/connection.ts";
 import { ReplyError } from "../../../lib/broker/redis/resp.ts";
 import { systemClock } from "../../../lib/core/clock.ts";
-import { makeCertificate } from "../../support/certificates.ts";
+import { makeCertificate, TemporaryFolder } from "../../support/certificates.ts";
 import { deadline } from "../../support/deadline.ts";
 import { freePort } from "../../support/free_port.ts";
 import { Proxy } from "../../support/proxy.ts";
@@ -57,11 +57,11 @@ test("RedisConnection logs in and selects a database", async () => {
 });
 
 test("RedisConnection connects by TLS to a server whose certificate it trusts, and no other", async () => {
-  const folder = await Deno.makeTempDir();
-  const certificate = await makeCertificate(folder, "localhost");
+  await using folder = new TemporaryFolder();
+  const certificate = await makeCertificate(folder.path, "localhost");
   const port = freePort();
   await using _server = await RedisServer.start({
-    folder,
+    folder: folder.path,
     config: {
       "tls-port": String(port),
       "tls-cert-file": certificate.certFile,
@@ -76,9 +76,12 @@ test("RedisConnection connects by TLS to a server whose certificate it trusts, a
 });
 
 test("RedisConnection connects to a Unix socket", async () => {
-  const folder = await Deno.makeTempDir();
-  const path = `${folder}/redis.sock`;
-  await using _server = await RedisServer.start({ folder, config: { unixsocket: path } });
+  await using folder = new TemporaryFolder();
+  const path = `${folder.path}/redis.sock`;
+  await using _server = await RedisServer.start({
+    folder: folder.path,
+    config: { unixsocket: path },
+  });
   const connection = await open(`redis+unix://${path}?db=2`);
   assertEquals(await connection.send("PING"), "PONG");
   connection.close();

@@ -10,7 +10,7 @@ import {
   randomInteger,
   randomText,
 } from "../../support/random.ts";
-import { retainedBytes } from "../../support/retained.ts";
+import { assertRetainsLess } from "../../support/retained.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const PROTOCOLS = [4, 5] as const;
@@ -450,8 +450,7 @@ Deno.test("add() gives a namespace, a name and data that keep nothing of the mes
       return packet.value;
     };
     for (const [at, make] of kept.entries()) {
-      const bytes = await retainedBytes(make);
-      assert(bytes < 1000, `${at}: ${bytes} bytes`);
+      await assertRetainsLess(1000, make, `result ${at}`);
     }
   }
 });
