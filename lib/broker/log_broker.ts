@@ -23,7 +23,7 @@ import {
   type JournalBatch,
   type Kept,
 } from "./journal.ts";
-import { agesMs, Replica } from "./replica.ts";
+import { agesMs, NOTHING_KEPT, Replica } from "./replica.ts";
 import { unavailable } from "./unavailable.ts";
 
 /** What a broker needs, and the bounds it keeps. */
@@ -38,15 +38,6 @@ export const APPLY_TIMEOUT_MS = 10_000;
 /** Pauses between attempts to open a journal that is away: each the double of the one before. */
 const REOPEN_MIN_MS = 50;
 const REOPEN_MAX_MS = 2000;
-
-const NOTHING: Kept = {
-  position: { epoch: "", offset: 0 },
-  forgottenOffset: 0,
-  publications: [],
-  lostOffsets: [],
-  gaps: [],
-  keys: [],
-};
 
 /**
  * Follows the feed of a journal: keeps each publication in its own history, and only then delivers it.
@@ -69,6 +60,8 @@ export class LogBroker implements Broker {
   #reopening: Timer | undefined;
   /** Why nothing can be published; undefined if it can. */
   #obstacle: string | undefined = "it has not started";
+  /** What is appended may be kept while the feed is away. */
+  #isFed = true;
   #isUp = true;
   #isClosed = false;
 
@@ -79,7 +72,7 @@ export class LogBroker implements Broker {
     this.#quota = new ChannelQuota(channelsMax);
     this.#keys = new Idempotency({ ...options, onForget: (request) => journal.forgotten(request) });
     this.#arrivals = new Arrivals(clock);
-    this.#replica = this.#replicaOf(NOTHING);
+    this.#replica = this.#replicaOf(NOTHING_KEPT);
   }
 
   get position(): Position {
@@ -152,7 +145,7 @@ export class LogBroker implements Broker {
     const added = this.#quota.take(batch, this.#replica.history);
     try {
       const receipt = await this.#journal.append({ ...batch, beganBy: this.#beganBy(batch) });
-      if (this.#obstacle === undefined) this.#report(true);
+      if (this.#obstacle === undefined && this.#isFed) this.#report(true);
       return receipt;
     } catch (error) {
       const isAway = error instanceof Refusal && error.type === "unavailable";
@@ -264,13 +257,18 @@ export class LogBroker implements Broker {
   #follow(): void {
     const feed: Feed = {
       onEntries: (entries) => void (this.#feed === feed && this.#receive(entries)),
-      onHealth: (isUp, why) => void (this.#feed === feed && this.#report(isUp, why)),
+      onHealth: (isUp, why) => void (this.#feed === feed && this.#fed(isUp, why)),
       onLost: (why) => void (this.#feed === feed && this.#lost(why)),
     };
     this.#feed = feed;
     this.#obstacle = undefined;
     this.#journal.follow(this.position, feed);
-    if (this.#feed === feed) this.#report(true);
+    if (this.#feed === feed) this.#fed(true);
+  }
+
+  #fed(isFed: boolean, why = ""): void {
+    this.#isFed = isFed;
+    this.#report(isFed, why);
   }
 
   #replicaOf(kept: Kept): Replica {

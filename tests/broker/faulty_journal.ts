@@ -41,6 +41,11 @@ export class FaultyJournal implements Journal {
     feed?.onLost(why);
   }
 
+  /** What feeds it is away, or back. */
+  report(isUp: boolean): void {
+    this.#feed?.onHealth(isUp, "the feed is cut");
+  }
+
   /** All that was fed comes again. */
   repeat(): void {
     this.#feed?.onEntries(this.#fed);

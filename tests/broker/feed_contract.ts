@@ -230,6 +230,16 @@ export function feedContract(
     assertEquals(deliveries.events.slice(1), [down, "up"]);
   });
 
+  test("is not up while its feed is away, whatever is appended", async (context) => {
+    const { broker, journal, deliveries } = context;
+    const published = publishOn(broker, "a");
+    journal.report(false);
+    await published;
+    assertEquals(broker.isUp, false);
+    journal.report(true);
+    assertEquals(deliveries.events.slice(1), ["down: the feed is cut", "up"]);
+  });
+
   test("begins anew with another log", async ({ broker, journal, clock, deliveries }) => {
     await publishOn(broker, "a", "a");
     const before = broker.position;
