@@ -30,6 +30,8 @@ class SimulatedServer {
   entries: Entry[] = [];
   gaps: Gap[] = [];
   #epochs = 0;
+  /** Stands for the time: it goes on whatever is lost. */
+  #takeovers = 0;
   readonly #dice: Dice;
 
   constructor(dice: Dice) {
@@ -52,21 +54,19 @@ class SimulatedServer {
   }
 
   /** Opens the log for a node that knows `epoch`, and has seen `seen`; false if this is another log. */
-  open(epoch: string | undefined, seen: number, opened: number): boolean {
+  open(epoch: string | undefined, seen: number, opened: number, gaps: readonly Gap[]): boolean {
     if (this.epoch === undefined) {
       this.epoch = epoch ?? `e${++this.#epochs}`;
-      if (epoch !== undefined) this.#takeOver(seen, seen, 0);
-    } else if (epoch !== undefined && epoch !== this.epoch) return false;
-    else if (opened !== this.run && this.#openedRun !== this.run || this.offset < seen) {
-      this.#takeOver(this.offset, Math.max(seen, this.offset), seen > this.offset ? seen : 0);
-    } else {
-      const isTold = ({ after, until, seen: known = 0 }: Gap) =>
-        seen > after && seen < until && seen > known;
-      const at = this.gaps.findIndex(isTold);
-      if (at !== -1) {
-        this.gaps[at] = { ...this.gaps[at]!, seen };
-        this.#jump(this.offset, this.offset + 1, seen);
+      if (epoch !== undefined) {
+        this.gaps.push(...gaps);
+        this.#takeOver(seen, seen, 0);
       }
+    } else if (epoch !== undefined && epoch !== this.epoch) return false;
+    else {
+      const lost = seen > this.offset || this.#isInGap(seen) ? seen : 0;
+      if (opened !== this.run && this.#openedRun !== this.run || this.offset < seen) {
+        this.#takeOver(this.offset, Math.max(seen, this.offset), lost);
+      } else if (lost > 0) this.#jump(this.offset, this.offset + 1, lost);
     }
     this.#openedRun = this.run;
     return true;
@@ -83,8 +83,18 @@ class SimulatedServer {
     return receipt;
   }
 
+  /** Whether what was seen is in a gap of which nobody has said so; from now on somebody has. */
+  #isInGap(seen: number): boolean {
+    const at = this.gaps.findIndex(({ after, until, seen: known = 0 }) => {
+      return seen > after && seen < until && seen > known;
+    });
+    if (at !== -1) this.gaps[at] = { ...this.gaps[at]!, seen };
+    return at !== -1;
+  }
+
   #takeOver(kept: number, highest: number, seen: number): void {
-    const until = highest + JUMP * (1 + this.#dice.upTo(JUMP));
+    const time = 2 * JUMP * ++this.#takeovers;
+    const until = Math.max(highest, time) + 1 + this.#dice.upTo(JUMP);
     this.#jump(kept, until, seen);
   }
 
@@ -105,6 +115,7 @@ class SimulatedJournal implements Journal {
   #epoch: string | undefined;
   #run = 0;
   #last = 0;
+  #gaps: readonly Gap[] = [];
   #feed: Feed | undefined;
 
   constructor(server: SimulatedServer, dice: Dice) {
@@ -133,11 +144,13 @@ class SimulatedJournal implements Journal {
     if (!this.#openServer()) {
       this.#epoch = undefined;
       this.seen = 0;
+      this.#gaps = [];
       this.#openServer();
     }
     const { entries, gaps, offset, epoch } = this.#server;
     const publications = entries.filter((entry): entry is Logged => !isGap(entry));
     this.seen = this.#last = offset;
+    this.#gaps = [...gaps];
     return Promise.resolve({
       position: { epoch: epoch!, offset },
       forgottenOffset: (publications[0]?.publication.offset ?? offset + 1) - 1,
@@ -179,6 +192,7 @@ class SimulatedJournal implements Journal {
     if (due.length === 0) return;
     this.#last = endOf(due.at(-1)!);
     this.seen = Math.max(this.seen, this.#last);
+    this.#gaps = [...this.#gaps, ...due.filter(isGap)];
     feed.onEntries(due);
   }
 
@@ -198,7 +212,7 @@ class SimulatedJournal implements Journal {
   }
 
   #openServer(): boolean {
-    if (!this.#server.open(this.#epoch, this.seen, this.#run)) return false;
+    if (!this.#server.open(this.#epoch, this.seen, this.#run, this.#gaps)) return false;
     this.#epoch = this.#server.epoch;
     this.#run = this.#server.run;
     return true;

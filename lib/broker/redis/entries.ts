@@ -61,6 +61,11 @@ export function readKeptGap(text: string): Gap {
   return makeGap(after, Number(until), seen);
 }
 
+/** A gap as it stands in that list. */
+export function formatGap({ after, until, seen = 0 }: Gap): string {
+  return `${after} ${until} ${seen}`;
+}
+
 /** The arguments of each draft, as the script that appends takes them. */
 export function draftArguments({ drafts, beganBy }: JournalBatch): string[] {
   return drafts.flatMap((draft, index) => {

@@ -2,7 +2,16 @@ import { type Clock, every, type Timer } from "../../core/clock.ts";
 import { type Position, randomEpoch } from "../../core/publication.ts";
 import { randomId } from "../../core/random.ts";
 import type { Receipt } from "../broker.ts";
-import type { Entry, Feed, Journal, JournalBatch, Kept } from "../journal.ts";
+import {
+  type Entry,
+  type Feed,
+  type Gap,
+  GAPS_MAX,
+  isGap,
+  type Journal,
+  type JournalBatch,
+  type Kept,
+} from "../journal.ts";
 import type { Peers } from "../peers.ts";
 import type { RedisTarget } from "../../core/redis_url.ts";
 import { Appender } from "./appender.ts";
@@ -55,6 +64,8 @@ export class RedisJournal implements Journal {
   readonly #appender: Appender;
   readonly #peers: RedisPeers;
   #epoch: string | undefined;
+  /** The gaps of the log, oldest first. */
+  #gaps: readonly Gap[] = [];
   #feed: Feed | undefined;
   #sweep: Timer | undefined;
   #links = 0;
@@ -95,7 +106,9 @@ export class RedisJournal implements Journal {
     this.#epoch = link.epoch;
     this.#sweep ??= every(this.#options.clock, SWEEP_INTERVAL_MS, () => this.#removeOld());
     this.#appender.begin(link.offset);
-    return await loadKept(link.reader, this.#keys, link, this.#options);
+    const kept = await loadKept(link.reader, this.#keys, link, this.#options);
+    this.#gaps = kept.gaps;
+    return kept;
   }
 
   follow(after: Position, feed: Feed): void {
@@ -134,6 +147,7 @@ export class RedisJournal implements Journal {
     } catch (error) {
       if (!(error instanceof OtherLogError)) throw error;
       this.#epoch = undefined;
+      this.#gaps = [];
       return await this.#keeper.open();
     }
   }
@@ -146,6 +160,7 @@ export class RedisJournal implements Journal {
       seen: isKnown ? this.#appender.seen : 0,
       isKnown,
       node: this.#peers.node,
+      gaps: this.#gaps,
       number: ++this.#links,
     };
     return RedisLink.open(target, this.#keys, progress, clock);
@@ -180,11 +195,14 @@ export class RedisJournal implements Journal {
   }
 
   #take(entries: readonly StreamEntry[], epoch: string, feed: Feed): void {
-    feed.onEntries(entries.flatMap((entry): Entry[] => {
-      const found = readPublication(entry, epoch) ?? readGap(entry);
-      return found === undefined ? [] : [found];
-    }));
-    this.#appender.fed(entries, epoch);
+    const found = entries.flatMap((entry): Entry[] => {
+      const read = readPublication(entry, epoch) ?? readGap(entry);
+      return read === undefined ? [] : [read];
+    });
+    this.#gaps = [...this.#gaps, ...found.filter(isGap)].slice(-GAPS_MAX);
+    feed.onEntries(found);
+    // What the broker could not take says nothing of what this node has seen.
+    if (this.#feed === feed) this.#appender.fed(entries, epoch);
   }
 
   #lose(why: string): void {

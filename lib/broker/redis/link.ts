@@ -1,6 +1,8 @@
 import type { RedisTarget } from "../../core/redis_url.ts";
 import type { Clock } from "../../core/clock.ts";
+import type { Gap } from "../journal.ts";
 import type { RedisConnection } from "./connection.ts";
+import { formatGap } from "./entries.ts";
 import { connectTo } from "./sentinel.ts";
 import { FORMAT_VERSION, OFFSET_JUMP, type RedisKeys, SCRIPTS } from "./scripts.ts";
 
@@ -22,6 +24,8 @@ export interface Progress {
   /** False for an epoch that was just made up, in case there is no log yet. */
   readonly isKnown: boolean;
   readonly node: string;
+  /** Those that it knows of, for a server that has lost them. */
+  readonly gaps: readonly Gap[];
   /** Of this link: higher than that of every earlier one of the node. */
   readonly number: number;
 }
@@ -93,12 +97,15 @@ export class RedisLink {
 async function openLog(
   commands: RedisConnection,
   keys: RedisKeys,
-  { epoch, seen, isKnown, node, number }: Progress,
+  { epoch, seen, isKnown, node, gaps, number }: Progress,
 ): Promise<[epoch: string, run: string, offset: number]> {
   const reply = await SCRIPTS.open.run(
     commands,
     [keys.meta, keys.log, keys.gaps, keys.channels, keys.channelStart, keys.writer(node)],
-    [epoch, seen, isKnown ? 1 : 0, number, Math.floor(OFFSET_JUMP * (1 + Math.random()))],
+    [
+      ...[epoch, seen, isKnown ? 1 : 0, number, Math.floor(OFFSET_JUMP * (1 + Math.random()))],
+      ...gaps.map(formatGap),
+    ],
   );
   const [first = "", second = "", third] = (reply as readonly unknown[]).map(String);
   if (third !== undefined) return [first, second, Number(third)];

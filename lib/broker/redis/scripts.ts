@@ -8,10 +8,12 @@ export const FORMAT_VERSION = 1;
 const WRITER_AGE_S = 3600;
 
 /**
- * By how much offsets jump at least where some that were given may be lost; at most by the double. Two
- * jumps from the same place, of which the first is lost, lead to different places.
+ * Where offsets that were given may be lost, they jump: over a number made of the time, so that no later
+ * jump leads behind an earlier one that is lost with all that came after it, and by this much at least, at
+ * most by the double, so that two at the same time lead to different places. The number is milliseconds
+ * since 1970 times a hundred: more than a log grows by, and of 15 digits.
  */
-export const OFFSET_JUMP = 1_000_000_000;
+export const OFFSET_JUMP = 100_000;
 
 // Lua writes a number over 1e14 as 1e+14, so offsets are formatted by hand. What Redis keeps of the log:
 //   meta      hash: e epoch, r run id of the server, o highest offset, v version
@@ -25,7 +27,8 @@ export const OFFSET_JUMP = 1_000_000_000;
  * Opens the log: makes it if there is none, and takes it over from a server that may have lost its end.
  * Keys: meta, log, gaps, channels, the beginning of a channel's key, the node's writer. Arguments: epoch,
  * highest offset seen, "1" if the epoch is that of a log that was opened before, number of the node's
- * connection, how far to jump. Returns `{epoch, run id, offset}`, or `{other epoch}`, or `{version}`.
+ * connection, how far to jump, then the gaps that the node knows of: a server with no log has none.
+ * Returns `{epoch, run id, offset}`, or `{other epoch}`, or `{version}`.
  */
 const OPEN = `
 local function text(n) return string.format('%.0f', n) end
@@ -40,6 +43,10 @@ local function jump(offset, after, last)
   redis.call('HSET', KEYS[1], 'r', run, 'o', o)
   return o
 end
+local function ahead(offset)
+  local now = redis.call('TIME')
+  return math.max(offset, now[1] * 100000 + math.floor(now[2] / 10)) + tonumber(ARGV[5])
+end
 if tonumber(redis.call('GET', KEYS[6]) or 0) < tonumber(ARGV[4]) then
   redis.call('SET', KEYS[6], ARGV[4], 'EX', ${WRITER_AGE_S})
 end
@@ -50,23 +57,25 @@ if not m[1] then
   redis.call('UNLINK', KEYS[2], KEYS[3], KEYS[4])
   redis.call('HSET', KEYS[1], 'e', ARGV[1], 'r', run, 'o', '0', 'v', '${FORMAT_VERSION}')
   if ARGV[3] ~= '1' then return {ARGV[1], run, '0'} end
-  return {ARGV[1], run, jump(seen + tonumber(ARGV[5]), seen, 0)}
+  for at = 6, #ARGV do redis.call('RPUSH', KEYS[3], ARGV[at]) end
+  return {ARGV[1], run, jump(ahead(seen), seen, 0)}
 end
 if m[4] ~= '${FORMAT_VERSION}' then return {'version', m[4] or ''} end
 if ARGV[3] == '1' and m[1] ~= ARGV[1] then return {'epoch', m[1]} end
 local o = tonumber(m[3])
-if m[2] ~= run or o < seen then
-  local lost = seen > o and seen or 0
-  local offset = math.max(o, seen) + tonumber(ARGV[5])
-  return {m[1], run, jump(offset, o, lost)}
-end
+local lost = seen > o and seen or 0
 for index, gap in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
   local after, till, last = string.match(gap, '(%d+) (%d+) (%d+)')
   if seen > tonumber(after) and seen < tonumber(till) and seen > tonumber(last) then
     redis.call('LSET', KEYS[3], index - 1, after .. ' ' .. till .. ' ' .. text(seen))
-    return {m[1], run, jump(o + 1, o, seen)}
+    lost = seen
+    break
   end
 end
+if m[2] ~= run or o < seen then
+  return {m[1], run, jump(ahead(math.max(o, seen)), o, lost)}
+end
+if lost > 0 then return {m[1], run, jump(o + 1, o, lost)} end
 return {m[1], run, m[3]}
 `;
 

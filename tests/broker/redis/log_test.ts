@@ -1,6 +1,7 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { systemClock } from "../../../lib/core/clock.ts";
 import { Refusal } from "../../../lib/core/errors.ts";
+import type { Gap } from "../../../lib/broker/journal.ts";
 import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
 import { Appender } from "../../../lib/broker/redis/appender.ts";
 import { ConnectionLost } from "../../../lib/broker/redis/connection.ts";
@@ -8,7 +9,7 @@ import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
 import { RedisLink } from "../../../lib/broker/redis/link.ts";
 import { loadKept } from "../../../lib/broker/redis/loading.ts";
-import { RedisKeys, SCRIPTS } from "../../../lib/broker/redis/scripts.ts";
+import { OFFSET_JUMP, RedisKeys, SCRIPTS } from "../../../lib/broker/redis/scripts.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 import { brokerOn, Deliveries, publishOn, readAfter } from "../helpers.ts";
 
@@ -28,7 +29,7 @@ function test(name: string, run: (redis: RedisServer) => Promise<void>): void {
 }
 
 function openLink({ url }: RedisServer, number: number, epoch = "e"): Promise<RedisLink> {
-  const progress = { epoch, seen: 0, isKnown: false, node: "n", number };
+  const progress = { epoch, seen: 0, isKnown: false, node: "n", gaps: [], number };
   return RedisLink.open(parseRedisUrl(url), keys, progress, clock);
 }
 
@@ -102,6 +103,63 @@ test("a channel that changes while it is loaded has lost what is no longer there
 });
 
 const LIMITS = { historyCount: 2, historyAgeS: 3600 };
+
+/** Opens the log as a node that knows it, on a server that has taken the place of the one before. */
+async function takeOver(
+  redis: RedisServer,
+  node: string,
+  { seen, gaps = [] }: { readonly seen: number; readonly gaps?: readonly Gap[] },
+): Promise<RedisLink> {
+  const run = `${node}${seen}`;
+  if (await redis.cli("EXISTS", keys.meta) === "1") await redis.cli("HSET", keys.meta, "r", run);
+  const progress = { epoch: "e", seen, isKnown: true, node, gaps, number: 1 };
+  return await RedisLink.open(parseRedisUrl(redis.url), keys, progress, clock);
+}
+
+async function keptGaps(redis: RedisServer): Promise<string[]> {
+  return (await redis.cli("LRANGE", keys.gaps, "0", "-1")).split("\n");
+}
+
+test("a node says what it has seen of a gap also when it takes the log over itself", async (redis) => {
+  const first = await openLink(redis, 1);
+  for (let count = 0; count < 5; count++) await append(first, "a");
+  await redis.cli("HSET", keys.meta, "o", "3");
+  const second = await takeOver(redis, "b", { seen: 3 });
+  const third = await takeOver(redis, "n", { seen: 5 });
+  assertEquals(await keptGaps(redis), [
+    `3 ${second.offset} 5`,
+    `${second.offset} ${third.offset} 5`,
+  ]);
+  for (const link of [first, second, third]) link.close();
+});
+
+test("a server with no log gets the gaps that a node knows of", async (redis) => {
+  const gaps = [{ after: 3, until: 100, seen: 4 }, { after: 120, until: 200, seen: undefined }];
+  const first = await takeOver(redis, "a", { seen: 210, gaps });
+  // It was away while all was lost, and before.
+  const second = await takeOver(redis, "b", { seen: 6 });
+  assertEquals(await keptGaps(redis), [
+    "3 100 6",
+    "120 200 0",
+    `210 ${first.offset} 0`,
+    `${first.offset} ${second.offset} 6`,
+  ]);
+  for (const link of [first, second]) link.close();
+});
+
+test("offsets jump to a number made of the time, wherever they are", async (redis) => {
+  const links: RedisLink[] = [];
+  for (const seen of [1_000_000, 1]) {
+    const before = Date.now() * 100 + OFFSET_JUMP;
+    const link = await takeOver(redis, "a", { seen });
+    links.push(link);
+    const { offset } = link;
+    const after = (Date.now() + 1) * 100 + 2 * OFFSET_JUMP;
+    assertEquals([before <= offset, offset < after, offset < 10 ** 15], [true, true, true]);
+    await redis.cli("FLUSHALL");
+  }
+  for (const link of links) link.close();
+});
 
 test("whoever loads a log takes channels that have expired for lost", async (redis) => {
   const link = await openLink(redis, 1);
