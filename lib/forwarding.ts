@@ -7,6 +7,7 @@ import { BodyReader } from "./http/body.ts";
 import { Forwarding } from "./net/forwarding.ts";
 import type { HarkMetrics } from "./observe/hark_metrics.ts";
 import type { Log } from "./observe/log.ts";
+import type { Shared } from "./shared.ts";
 import { LARGEST_POSTS } from "./protocols/socketio/endpoint.ts";
 
 /** What a server gives to forwarding. */
@@ -16,12 +17,14 @@ export interface ForwardingParts {
   readonly log: Log;
   readonly metrics: HarkMetrics;
   readonly handle: (request: Request, address: string) => Promise<Response>;
+  /** Other processes of this machine listen for nodes as well, and have some of the sessions. */
+  readonly shared: Shared | undefined;
 }
 
 /** Forwarding between nodes as the options say; undefined if they do not want it. */
 export function makeForwarding(
   config: Config & Bounds,
-  { clock, cluster, log, metrics, handle }: ForwardingParts,
+  { clock, cluster, log, metrics, handle, shared }: ForwardingParts,
 ): Forwarding | undefined {
   if (config.advertise === "") return undefined;
   const { pollingBytesMax, bodyTimeoutMs: timeoutMs } = config;
@@ -31,7 +34,10 @@ export function makeForwarding(
     cluster,
     signer: new RequestSigner(config.clusterSecret),
     bodies: new BodyReader({ clock, timeoutMs, bytesMax: LARGEST_POSTS * pollingBytesMax }),
-    handle,
+    reusePort: shared !== undefined,
+    handle: (request, address) => {
+      return shared?.relay(request, address, true) ?? handle(request, address);
+    },
     onForwarded: () => metrics.forwarded.inc(),
     onRefused(why, address) {
       metrics.rejected.with("unauthorized").inc();

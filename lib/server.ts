@@ -145,9 +145,10 @@ export class Server {
     const batching = new Batching(clock);
     const forwarding = this.#forwarding = makeForwarding(config, {
       ...{ clock, cluster, log, metrics },
-      handle: (request, address) => this.#pipeline.handle(request, address, true),
+      shared,
+      handle: (request, address) => this.handle(request, address, true),
     });
-    const sidPrefix = shared?.sidPrefix ?? forwarding?.sidPrefix ?? "";
+    const sidPrefix = (shared?.sidPrefix ?? "") + (forwarding?.sidPrefix ?? "");
     const { records } = journal;
     const services = {
       ...{ ...config, clock, log, broker, publisher, records, hub, view, cluster, connections },
@@ -174,7 +175,7 @@ export class Server {
         view,
         metrics,
         cluster,
-        isShared: shared !== undefined,
+        shared: shared?.metrics,
         isReady: () => this.isReady,
         obstacle: () => sink.obstacle,
         use: () => this.#use(),
@@ -208,7 +209,7 @@ export class Server {
       clock: this.#clock,
       reusePort: this.#shared !== undefined,
       handle: (...came) =>
-        (this.#shared ?? this.#forwarding)?.relay(...came) ?? this.handle(...came),
+        this.#forwarding?.relay(...came) ?? this.#shared?.relay(...came) ?? this.handle(...came),
       onError: ({ message }, address) => {
         this.#metrics.rejected.with("connection-failed").inc();
         this.#log.debug("connection failed", { address, error: message }, address);
@@ -221,9 +222,9 @@ export class Server {
     });
   }
 
-  /** Answers a request of the client at `address` that has come by another way than the port. */
-  handle(request: Request, address: string): Promise<Response> {
-    return this.#pipeline.handle(request, address);
+  /** Answers a request that has come by another way than the port; `isSentOn` if by another node. */
+  handle(request: Request, address: string, isSentOn = false): Promise<Response> {
+    return this.#pipeline.handle(request, address, isSentOn);
   }
 
   /**

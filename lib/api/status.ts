@@ -16,6 +16,14 @@ export interface Use {
   readonly bodyBytes: number;
 }
 
+/** The metrics of all processes on the same port. */
+export interface SharedMetrics {
+  /** Calls `render` whenever those of this process are asked for. */
+  answer(render: () => string): void;
+  /** Those of all as text, as if they were one process. */
+  ofAll(): Promise<string>;
+}
+
 /** What reporting a server's state needs. */
 export interface StatusOptions {
   readonly broker: Pick<Broker, "stats">;
@@ -23,15 +31,13 @@ export interface StatusOptions {
   readonly view: ClusterView;
   readonly metrics: HarkMetrics;
   readonly cluster: Cluster;
-  /** The other nodes are processes on the same port, and are one server with this one. */
-  readonly isShared: boolean;
+  /** Undefined where this process is alone on its port. */
+  readonly shared: SharedMetrics | undefined;
   readonly isReady: () => boolean;
   /** Why nothing can be published now; undefined if it can. */
   readonly obstacle: () => string | undefined;
   readonly use: () => Use;
 }
-
-const NO_ANSWERS = { answers: new Map<string, unknown>() };
 
 /** Reports how a server is. */
 export class StatusEndpoint {
@@ -39,10 +45,7 @@ export class StatusEndpoint {
 
   constructor(options: StatusOptions) {
     this.#options = options;
-    options.cluster.answer("metrics", () => {
-      this.#measure();
-      return options.metrics.render();
-    });
+    options.shared?.answer(() => this.#render());
   }
 
   /** `GET /count`: how many sessions there are. */
@@ -64,12 +67,15 @@ export class StatusEndpoint {
 
   /** `GET /metrics`: in the text format of Prometheus. */
   readonly metrics: Handler = async () => {
-    const { metrics, cluster, isShared } = this.#options;
-    const { answers } = isShared ? await cluster.ask("metrics") : NO_ANSWERS;
-    this.#measure();
-    const text = metrics.renderWith([...answers.values()].map(String));
+    const { metrics, shared } = this.#options;
+    const text = shared === undefined ? this.#render() : await shared.ofAll();
     return new Response(text, { headers: { "content-type": metrics.contentType } });
   };
+
+  #render(): string {
+    this.#measure();
+    return this.#options.metrics.render();
+  }
 
   #measure(): void {
     const { broker, hub, metrics, cluster, use, obstacle } = this.#options;

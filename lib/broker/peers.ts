@@ -23,4 +23,9 @@ export interface Peers {
   listen(listener: PeerListener): void;
   /** Sends a message to all other nodes. What is told in one turn travels together. */
   tell(message: PeerMessage): void;
+  /**
+   * Sends what another node says, which is linked to this one; the listener does not get it. Undefined
+   * where no other can be.
+   */
+  relay?(node: string, messages: readonly PeerMessage[]): void;
 }

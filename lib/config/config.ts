@@ -261,12 +261,9 @@ function checkExposure(config: Config, sources: Sources, problems: string[]): vo
 }
 
 /** What workers cannot do is refused, whatever `auto` comes to on this machine. */
-function checkWorkers({ workers, listen, redis }: Config, problems: string[]): void {
-  if (workers === OPTIONS.workers.default) return;
-  if (listen !== "") problems.push("a Unix socket has one process: give --listen, or --workers");
-  if (redis !== "") {
-    problems.push("each process follows Redis by itself: give --redis, or --workers");
-  }
+function checkWorkers({ workers, listen }: Config, problems: string[]): void {
+  if (workers === OPTIONS.workers.default || listen === "") return;
+  problems.push("a Unix socket has one process: give --listen, or --workers");
 }
 
 /** Nodes forward to each other only what they have signed. */

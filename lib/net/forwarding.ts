@@ -2,6 +2,7 @@ import type { Cluster } from "../cluster/cluster.ts";
 import type { RequestSigner } from "../cluster/signature.ts";
 import { type Clock, systemClock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
+import { addressOf } from "../core/node_url.ts";
 import type { BodyReader } from "../http/body.ts";
 import { refusalProblem } from "../http/problem.ts";
 import { LastingServer } from "./resilient_server.ts";
@@ -25,6 +26,8 @@ export interface ForwardingOptions {
   readonly bodies: BodyReader;
   /** Answers a request of another node's client. */
   readonly handle: (request: Request, address: string) => Promise<Response>;
+  /** Other processes of this machine listen there as well: they are one node to all others. */
+  readonly reusePort: boolean;
   /** A request was forwarded. */
   readonly onForwarded: () => void;
   /** A request to this node's own listener was refused. */
@@ -46,6 +49,8 @@ const SIGNATURE = "hark-signature";
 const OWN_HEADERS = ["connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"];
 const SOCKET_HEADERS = /^sec-websocket-/;
 const NOTHING = new Uint8Array();
+/** A node's id is in the sid, behind the number of a worker where there are some. */
+const SID = /[?&]sid=(?:\d{1,2}~)?([\w-]{22})~/;
 
 /**
  * Forwards Socket.IO's requests to the node that has the session, which the sid names, and answers those
@@ -77,15 +82,14 @@ export class Forwarding {
 
   /** Begins to listen for other nodes. */
   listen(): void {
-    const { clock, advertise, onFailure } = this.#options;
-    const { hostname, port } = new URL(advertise);
+    const { clock, advertise, onFailure, reusePort } = this.#options;
+    const { hostname, port } = addressOf(advertise);
     this.#listener = new LastingServer<Deno.NetAddr>({
       clock,
       onFailure,
       serve: (last) => {
-        const at = { hostname: hostname.replace(/^\[|\]$/g, ""), port: last?.port ?? Number(port) };
         return Deno.serve(
-          { ...at, onListen: () => {} },
+          { hostname, port: last?.port ?? port, reusePort, onListen: () => {} },
           (request, { remoteAddr }) => this.#answer(request, remoteAddr.hostname),
         );
       },
@@ -97,11 +101,12 @@ export class Forwarding {
     const { cluster } = this.#options;
     const { pathname, search } = new URL(request.url);
     if (!this.#isSocketIo(pathname)) return undefined;
-    const [, id] = /[?&]sid=([\w-]{22})~/.exec(search) ?? [];
+    const [, id] = SID.exec(search) ?? [];
     if (id === undefined || id === cluster.node) return undefined;
     // The address comes from the table of nodes, never from the client.
     const { address: to = "" } = cluster.find(id) ?? {};
-    if (to === "" || this.#forwarded >= FORWARDED_MAX) return undefined;
+    // At its own address are processes of this machine.
+    if (to === "" || to === this.address || this.#forwarded >= FORWARDED_MAX) return undefined;
     return this.#forward(request, address, new URL(pathname + search, to));
   }
 

@@ -2,6 +2,7 @@ import type { Config } from "../config/config.ts";
 import { type ConnectionLimits, ConnectionQuota } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
+import { addressOf } from "../core/node_url.ts";
 import { problem } from "../http/problem.ts";
 import { isLocalhost, type ListenAddress, type Listening, listenOnAll } from "./loopback.ts";
 import { LastingServer } from "./resilient_server.ts";
@@ -81,16 +82,30 @@ export async function reservePort(config: Config): Promise<number> {
   const { host: hostname, port, tlsCert, tlsKey } = config;
   try {
     if (tlsCert !== "") (await import("./tls.ts")).readCredentials(tlsCert, tlsKey);
-    const open = (address: ListenAddress): Listening => {
-      const listener = Deno.listen(address);
-      return { port: listener.addr.port, close: () => listener.close() };
-    };
-    const listening = await listenOnAll({ hostname, port }, open, () => {});
+    const listening = await listenOnAll({ hostname, port }, openPlain, () => {});
     for (const { close } of listening) await close();
     return listening[0].port;
   } catch (error) {
     throw listenError(config, error as Error);
   }
+}
+
+/** The same for where other nodes find these processes: the URL, with a port. Throws a `ListenError`. */
+export function reserveAdvertised({ advertise }: Config): string {
+  const url = new URL(advertise);
+  try {
+    const { port, close } = openPlain(addressOf(advertise));
+    close();
+    url.port = String(port);
+  } catch (error) {
+    throw new ListenError(`Cannot listen on ${advertise}: ${(error as Error).message}`);
+  }
+  return url.origin;
+}
+
+function openPlain(address: ListenAddress): Listening {
+  const listener = Deno.listen(address);
+  return { port: listener.addr.port, close: () => listener.close() };
 }
 
 async function listenTcp(options: ListenerOptions): Promise<Listener> {

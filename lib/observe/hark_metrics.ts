@@ -7,7 +7,10 @@ const SECONDS_BOUNDS = [
   ...[0.1, 0.25, 0.5, 1, 2.5, 5],
 ];
 
-/** Gauges that are no sums over processes: what each of them has whole, the worst, and the weakest. */
+/**
+ * What is no sum over processes: what each of them has whole, the worst, and the weakest; and what the
+ * first, which has the log, sees for all.
+ */
 const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   hark_build_info: "max",
   hark_channels: "max",
@@ -16,8 +19,11 @@ const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   hark_feed_lag_seconds: "max",
   hark_history_bytes: "max",
   hark_history_publications: "max",
+  'hark_in_use{bound="idempotency_keys_max"}': "max",
   hark_journal_up: "min",
   hark_nodes: "max",
+  hark_reconnects_total: "first",
+  hark_resets_total: "first",
   hark_watched_channels: "max",
 };
 
@@ -105,10 +111,9 @@ export class HarkMetrics extends Registry {
     this.gauge("build_info", "Always 1; the label is the version.", "version")
       .with(version).set(1);
   }
-  /** All metrics as text, made one with what other processes say of theirs. */
+
+  /** All metrics as text, made one with what other processes that follow this one's log say of theirs. */
   renderWith(others: readonly string[]): string {
-    return others.length === 0
-      ? this.render()
-      : mergeMetrics([this.render(), ...others], MERGE_RULES);
+    return mergeMetrics([this.render(), ...others], MERGE_RULES);
   }
 }

@@ -1,18 +1,19 @@
 import { formatNumber } from "./metrics.ts";
 
 /** How one number is made of those of several processes. */
-export type MergeRule = "sum" | "max" | "min";
+export type MergeRule = "sum" | "max" | "min" | "first";
 
 const RULES: Readonly<Record<MergeRule, (a: number, b: number) => number>> = {
   sum: (a, b) => a + b,
   max: Math.max,
   min: Math.min,
+  first: (a) => a,
 };
 
 /**
  * Makes one of what several processes say of the same metrics, each in Prometheus' text format: numbers
- * of one name and the same labels become one. Counters and histograms are sums; so are gauges that
- * `rules` does not name.
+ * of one name and the same labels become one, by the rule that `rules` has for these, or for the name;
+ * others are summed.
  */
 export function mergeMetrics(
   texts: readonly string[],
@@ -23,8 +24,9 @@ export function mergeMetrics(
     for (const [head, samples] of blocksOf(text)) {
       const numbers = merged.get(head) ?? new Map<string, number>();
       merged.set(head, numbers);
-      const merge = RULES[rules[nameOf(head)] ?? "sum"];
+      const rule = rules[nameOf(head)] ?? "sum";
       for (const [series, value] of samples) {
+        const merge = RULES[rules[series] ?? rule];
         const known = numbers.get(series);
         numbers.set(series, known === undefined ? value : merge(known, value));
       }
@@ -34,6 +36,14 @@ export function mergeMetrics(
     const lines = Array.from(numbers, ([series, value]) => `${series} ${formatNumber(value)}\n`);
     return head + lines.join("");
   }).join("");
+}
+
+/** What only grows, of a text in Prometheus' format: counters and histograms. */
+export function countersOf(text: string): string {
+  return text.split(/^(?=# HELP )/m).filter((block) =>
+    /^# TYPE \w+ (counter|histogram)$/m.test(block)
+  )
+    .join("");
 }
 
 /** The lines with help and type of each metric, and its numbers by name and labels. */

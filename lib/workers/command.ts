@@ -14,6 +14,10 @@ export interface WorkerSetup {
   readonly folder: string;
   /** The port that all workers listen on. */
   readonly port: number;
+  /** Where the nodes of other machines reach all workers; empty for nowhere. */
+  readonly advertise: string;
+  /** What the names of the workers begin with; empty on a machine that is alone. */
+  readonly machine: string;
 }
 
 /** Reads what a worker is told. Throws a `SyntaxError` if nobody but a user has written it. */

@@ -1,12 +1,12 @@
 import { BOUNDS } from "../bounds.ts";
-import type { Sink } from "../broker/broker.ts";
 import { journalOf } from "../broker/journals.ts";
 import { LogKeeper } from "../broker/link/keeper.ts";
 import { PublishRates } from "../broker/publish_rates.ts";
 import type { Config } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
+import { randomId } from "../core/random.ts";
 import { Admission } from "../hub/admission.ts";
-import { reservePort } from "../net/listener.ts";
+import { reserveAdvertised, reservePort } from "../net/listener.ts";
 import type { Log } from "../observe/log.ts";
 import {
   checkPermissions,
@@ -16,7 +16,9 @@ import {
   WorkersError,
   type WorkerSetup,
 } from "./command.ts";
+import { WorkersMetrics } from "./metrics.ts";
 import { grantSlots } from "./slots.ts";
+import { VERSION } from "../version.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
 /** What a server of several processes is made of. */
@@ -29,13 +31,15 @@ export interface ParentOptions {
 /** How long a worker may take to stop, besides the time that its clients have to leave. */
 const STOP_MS = 10_000;
 
-/** Workers tell what becomes of the log. */
-const NOBODY: Sink = { deliver() {}, reset() {}, health() {} };
-
 /** How many workers `--workers` means on this machine. */
 export function workersOf({ workers }: Config): number {
   // What the process may use of the machine: it knows of cgroups and of affinity.
   return workers === "auto" ? navigator.hardwareConcurrency : Number(workers);
+}
+
+/** What the names of all workers begin with: where other machines have some too, no two are the same. */
+function machineOf({ node, redis }: Config): string {
+  return node === "" && redis !== "" ? randomId().slice(0, 8) : node;
 }
 
 /**
@@ -45,6 +49,7 @@ export function workersOf({ workers }: Config): number {
 export class Parent {
   readonly #options: ParentOptions;
   readonly #keeper: LogKeeper;
+  readonly #metrics: WorkersMetrics;
   readonly #folder: string;
   readonly #workers: WorkerProcess[] = [];
   #url = "";
@@ -61,23 +66,39 @@ export class Parent {
       ...BOUNDS,
       ...config,
       clock: systemClock,
-      journal: journalOf(config, systemClock),
+      journal: journalOf(config, systemClock, (why) => log.warn(why)),
       path: logSocket({ folder: this.#folder }),
       admit: (caller, count) => rates.take(caller, count),
       onError: (error) => log.error("keeping the log failed", { error: String(error) }),
     });
-    grantSlots(this.#keeper, new Admission(systemClock, config).admit);
+    const keeper = this.#keeper;
+    const release = grantSlots(keeper, new Admission(systemClock, config).admit);
+    const metrics = this.#metrics = new WorkersMetrics({
+      clock: systemClock,
+      version: VERSION,
+      keeper,
+    });
+    keeper.answer("metrics", () => metrics.render());
+    keeper.onLeave = (node) => {
+      release(node);
+      metrics.left(node);
+    };
   }
 
   /** Starts the workers, and returns where they listen. Throws as `Server.listen()` does. */
   async listen(): Promise<{ url: string }> {
     const { config, log } = this.#options;
     const count = workersOf(config);
-    const port = await reservePort(config);
-    await this.#keeper.start(NOBODY);
+    const shared = {
+      folder: this.#folder,
+      port: await reservePort(config),
+      advertise: config.advertise === "" ? "" : reserveAdvertised(config),
+      machine: machineOf(config),
+    };
+    await this.#keeper.start(this.#metrics);
     this.#keeper.answer("ready", (_node, [index, url]) => this.#ready(Number(index), String(url)));
     for (let index = 1; index <= count; index++) {
-      this.#workers.push(this.#worker({ index, folder: this.#folder, port }));
+      this.#workers.push(this.#worker({ index, ...shared }));
     }
     const [first, ...others] = this.#workers;
     try {
@@ -102,6 +123,7 @@ export class Parent {
     this.#isStopping = true;
     const timeoutMs = this.#options.config.drainS * 1000 + STOP_MS;
     await Promise.all(this.#workers.map((worker) => worker.stop(timeoutMs)));
+    this.#metrics.close();
     await this.#keeper.close();
     await Deno.remove(this.#folder, { recursive: true });
   }

@@ -4,6 +4,8 @@ import { relaySocket } from "../net/relayed_socket.ts";
 
 /** Carries the client's address to the worker that answers; only the workers' own sockets read it. */
 const ADDRESS_HEADER = "hark-client-address";
+/** Whether another node has sent the request on: then the host that it names is of no matter. */
+const SENT_ON_HEADER = "hark-sent-on";
 /** A request's own, which do not travel (RFC 9110 section 7.6.1), and what the next one makes anew. */
 const OWN_HEADERS = ["connection", "keep-alive", "upgrade", "transfer-encoding", "host"];
 const SOCKET_HEADERS = /^sec-websocket-/;
@@ -26,6 +28,11 @@ export function relayedAddress({ headers }: Request): string {
   return headers.get(ADDRESS_HEADER) ?? "unix";
 }
 
+/** Reports whether a request came from the node of another machine to the worker that has passed it on. */
+export function isSentOn({ headers }: Request): boolean {
+  return headers.get(SENT_ON_HEADER) === "true";
+}
+
 /** Hands requests whose sid is another worker's to that one. */
 export class Relay {
   readonly #options: RelayOptions;
@@ -35,11 +42,17 @@ export class Relay {
     this.#options = options;
   }
 
-  /** Has the worker answer whose sid the request has; undefined if it has none, or this one's. */
-  handle(request: Request, address: string): Promise<Response> | undefined {
+  /**
+   * Has the worker answer whose sid the request has; undefined if it has none, or this one's.
+   * `isSentOn` if it came from the node of another machine.
+   */
+  handle(request: Request, address: string, isSentOn = false): Promise<Response> | undefined {
     const owner = ownerOf(request.url);
     if (owner === undefined || owner === this.#options.index) return undefined;
-    return this.#relay(request, address, owner);
+    const headers = new Headers(request.headers);
+    headers.set(ADDRESS_HEADER, address);
+    headers.set(SENT_ON_HEADER, String(isSentOn));
+    return this.#relay(request, headers, owner);
   }
 
   /** Lets go of connections to other workers. */
@@ -48,12 +61,10 @@ export class Relay {
     this.#clients.clear();
   }
 
-  async #relay(request: Request, address: string, owner: number): Promise<Response> {
+  async #relay(request: Request, headers: Headers, owner: number): Promise<Response> {
     const { method, body, signal } = request;
     const url = new URL(request.url);
     url.protocol = "http:";
-    const headers = new Headers(request.headers);
-    headers.set(ADDRESS_HEADER, address);
     const client = this.#client(owner);
     try {
       if (isUpgrade(request) && handshakeFault(request) === undefined) {

@@ -5,8 +5,14 @@ import type { Admit } from "../hub/admission.ts";
 /** The slots that each worker holds, by the numbers that it knows them by. */
 type Held = Map<string, Map<number, () => void>>;
 
-/** Has a keeper admit the connections of all workers; what a worker that is gone had is given back. */
-export function grantSlots(keeper: LogKeeper, admit: (address: string) => () => void): void {
+/**
+ * Has a keeper admit the connections of all workers. Returns what gives back all that a worker held,
+ * which is to be called when that is gone.
+ */
+export function grantSlots(
+  keeper: LogKeeper,
+  admit: (address: string) => () => void,
+): (node: string) => void {
   const held: Held = new Map();
   let last = 0;
   keeper.answer("admit", (node, [address]) => {
@@ -22,7 +28,7 @@ export function grantSlots(keeper: LogKeeper, admit: (address: string) => () => 
     slots?.delete(Number(id));
     return null;
   });
-  keeper.onLeave = (node) => {
+  return (node) => {
     held.get(node)?.forEach((release) => release());
     held.delete(node);
   };

@@ -6,7 +6,7 @@ import { LastingServer } from "../net/resilient_server.ts";
 import type { Log } from "../observe/log.ts";
 import { Server } from "../server.ts";
 import { logSocket, type WorkerSetup, workerSocket } from "./command.ts";
-import { Relay, relayedAddress, sidPrefix } from "./relay.ts";
+import { isSentOn, Relay, relayedAddress, sidPrefix } from "./relay.ts";
 import { slotsOf } from "./slots.ts";
 
 /** The process that has started this one is gone: its clients come back to others. */
@@ -17,9 +17,9 @@ const ABANDONED = 1;
  * is gone. Resolves to the exit code. Throws what `Server.listen()` throws.
  */
 export async function runWorker(setup: WorkerSetup, options: Config): Promise<number> {
-  const { index, port } = setup;
-  const node = options.node === "" ? `worker-${index}` : `${options.node}.${index}`;
-  const config = { ...options, node, port };
+  const { index, port, advertise, machine } = setup;
+  const node = machine === "" ? `worker-${index}` : `${machine}.${index}`;
+  const config = { ...options, node, port, advertise };
   const log = openLog(config);
   const journal = new LinkJournal(logSocket(setup));
   const relay = new Relay({ ...config, ...setup });
@@ -29,8 +29,12 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
     shared: {
       journal,
       admit: slotsOf(journal),
+      metrics: {
+        answer: (render) => journal.answer("metrics", render),
+        ofAll: async () => String(await journal.call("metrics")),
+      },
       sidPrefix: sidPrefix(index),
-      relay: (request, address) => relay.handle(request, address),
+      relay: (request, address, isSentOn) => relay.handle(request, address, isSentOn),
     },
   });
   const { url } = await server.listen();
@@ -54,7 +58,7 @@ async function serveRelayed(server: Server, path: string, log: Log): Promise<{ c
     onFailure: ({ message }) => log.warn("cannot listen for a moment", { error: message }),
     serve: () => {
       return Deno.serve({ path, onListen: () => {} }, (request) => {
-        return server.handle(request, relayedAddress(request));
+        return server.handle(request, relayedAddress(request), isSentOn(request));
       });
     },
   });

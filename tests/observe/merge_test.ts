@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
-import { mergeMetrics } from "../../lib/observe/merge.ts";
+import { countersOf, mergeMetrics } from "../../lib/observe/merge.ts";
 
 Deno.test("numbers of one name and the same labels become one, by the rule of their metric", () => {
   const text = (...lines: string[]) => lines.map((line) => `${line}\n`).join("");
@@ -62,4 +62,25 @@ Deno.test("two servers' metrics are one server's", () => {
   ];
   assertEquals(expected.filter((line) => !lines.includes(line)), []);
   assertEquals(one!.renderWith([]), one!.render());
+});
+
+Deno.test("a rule may be that of some labels alone, or that what comes first counts", () => {
+  const text = (a: number, b: number, c: number) =>
+    `# HELP g G.\n# TYPE g gauge\ng{l="a"} ${a}\ng{l="b"} ${b}\n` +
+    `# HELP c_total C.\n# TYPE c_total counter\nc_total ${c}\n`;
+  const rules = { 'g{l="b"}': "max", c_total: "first" } as const;
+  assertEquals(mergeMetrics([text(1, 2, 3), text(10, 20, 30)], rules), text(11, 20, 3));
+});
+
+Deno.test("counters and histograms are what only grows", () => {
+  const metrics = new HarkMetrics({ version: "1", memory: () => ({ rss: 1, heap: 2 }) });
+  metrics.sessions.with("sse").set(1);
+  metrics.publications.add(2);
+  const names = Array.from(
+    countersOf(metrics.render()).matchAll(/^# TYPE (\S+)/gm),
+    ([, name]) => name,
+  );
+  const grown = metrics.describe().filter(({ type }) => type !== "gauge").map(({ name }) => name);
+  assertEquals(names, grown);
+  assertEquals(countersOf(""), "");
 });

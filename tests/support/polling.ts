@@ -1,22 +1,22 @@
 import { assertEquals } from "@std/assert";
-import type { TestServer } from "./server.ts";
+import type { Reachable } from "./server.ts";
 
 /** A client of a server's Socket.IO that polls; knows text payloads without bytes. */
 export class Polling {
   readonly sid: string;
-  readonly #server: TestServer;
+  readonly #server: Reachable;
   readonly #query: string;
   #packets: string[];
 
   /** Shakes hands: the packets of the first answer, but for the open packet, are the first. */
-  static async open(server: TestServer, query = "EIO=4"): Promise<Polling> {
+  static async open(server: Reachable, query = "EIO=4"): Promise<Polling> {
     const { status, body } = await server.fetch(`/socket.io/?${query}&transport=polling`);
     assertEquals(status, 200, body);
     const [open = "", ...packets] = split(query, body);
     return new Polling(server, query, JSON.parse(open.slice(1)).sid, packets);
   }
 
-  private constructor(server: TestServer, query: string, sid: string, packets: string[]) {
+  private constructor(server: Reachable, query: string, sid: string, packets: string[]) {
     this.#server = server;
     this.#query = query;
     this.sid = sid;
@@ -24,7 +24,7 @@ export class Polling {
   }
 
   /** The same session by way of another server. */
-  at(server: TestServer): Polling {
+  at(server: Reachable): Polling {
     return new Polling(server, this.#query, this.sid, []);
   }
 

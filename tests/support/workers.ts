@@ -1,6 +1,6 @@
 import { TemporaryFolder } from "./certificates.ts";
 import { deadline } from "./deadline.ts";
-import { ChildServer, command, readLines } from "./server.ts";
+import { type Answer, ChildServer, command, Reachable, readLines } from "./server.ts";
 
 /** A server of several processes. */
 export class WorkersServer extends ChildServer {
@@ -26,6 +26,15 @@ export class WorkersServer extends ChildServer {
   override async [Symbol.asyncDispose](): Promise<void> {
     await super[Symbol.asyncDispose]();
     await this.#folder[Symbol.asyncDispose]();
+  }
+}
+
+/** The same server, with a connection for each request, which any worker may get. */
+export class Scattered extends Reachable {
+  override async fetch(path: string, init: RequestInit = {}): Promise<Answer> {
+    using client = Deno.createHttpClient({ poolMaxIdlePerHost: 0 });
+    const scattered: RequestInit & { client: Deno.HttpClient } = { ...init, client };
+    return await super.fetch(path, scattered);
   }
 }
 

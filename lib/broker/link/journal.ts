@@ -8,6 +8,7 @@ import type { PeerListener, PeerMessage, Peers } from "../peers.ts";
 import { Calls } from "./calls.ts";
 import type { Message } from "./codec.ts";
 import { LinkConnection, type LinkEnded } from "./connection.ts";
+import { LinkRecords } from "./records.ts";
 import { decodeEntry, encodeDraft, type WireEntry } from "./entries.ts";
 
 const RETRY_AFTER_S = 1;
@@ -26,6 +27,7 @@ interface Opening {
 export class LinkJournal implements Journal, Peers {
   /** This follower's id: random, and new with each start. */
   readonly node: string = randomId();
+  readonly records: LinkRecords = new LinkRecords((message) => this.#connection?.send(message));
   readonly #path: string;
   readonly #calls = new Calls();
   #connection: LinkConnection | undefined;
@@ -36,6 +38,7 @@ export class LinkJournal implements Journal, Peers {
   #early: Entry[] = [];
   #listener: PeerListener | undefined;
   #told: PeerMessage[] = [];
+  readonly #answerers = new Map<string, () => unknown>();
 
   /** The log of the process that listens on the Unix socket `path`. */
   constructor(path: string) {
@@ -75,6 +78,11 @@ export class LinkJournal implements Journal, Peers {
     const connection = this.#connection;
     if (!connection?.isOpen) throw away("is away");
     return await this.#calls.call(connection, name, args);
+  }
+
+  /** Answers what the process that keeps the log calls under this name, with a value of JSON. */
+  answer(name: string, answerer: () => unknown): void {
+    this.#answerers.set(name, answerer);
   }
 
   /** The process that keeps the log has bounds of its own. */
@@ -119,6 +127,8 @@ export class LinkJournal implements Journal, Peers {
       case "done":
       case "refused":
         return this.#calls.receive(message);
+      case "call":
+        return this.#answer(fields);
       case "told":
         return this.#hear(String(fields[0]), fields[1] as readonly PeerMessage[]);
       case "health":
@@ -128,11 +138,21 @@ export class LinkJournal implements Journal, Peers {
         return;
       case "kept":
         return this.#load(this.#decode(fields[0]));
+      case "stored":
+        return this.records.load(fields[0] as readonly string[]);
       case "opened":
         return this.#opened(fields[0] as Omit<Kept, "publications">);
       case "lost":
         return this.#loseFeed(new Error(String(fields[0])));
     }
+  }
+
+  #answer([id, name]: readonly unknown[]): void {
+    const answerer = this.#answerers.get(String(name));
+    const answer = answerer === undefined
+      ? ["refused", id, "unavailable", "This process cannot answer yet"] as const
+      : ["done", id, answerer()] as const;
+    this.#connection?.send(answer);
   }
 
   #decode(entries: unknown): Entry[] {

@@ -4,6 +4,7 @@ import { ConnectionLost } from "./connection.ts";
 import type { StreamEntry } from "./entries.ts";
 import { isPassing } from "./errors.ts";
 import type { LinkKeeper } from "./keeper.ts";
+import type { RedisLink } from "./link.ts";
 import type { RedisKeys } from "./scripts.ts";
 
 /** What peers on Redis need. */
@@ -19,12 +20,18 @@ const MESSAGES_MAX = 10_000;
 /** If what this node said does not come back within this time, the feed is silent. */
 const SILENCE_MS = 10_000;
 
+/** Messages of one node, one behind the other. */
+interface Told {
+  readonly node: string;
+  readonly messages: PeerMessage[];
+}
+
 /** The way to the other nodes: a stream that all of them follow, on the connection that feeds the log. */
 export class RedisPeers implements Peers {
   readonly node: string;
   readonly #options: RedisPeersOptions;
   #listener: PeerListener | undefined;
-  #told: PeerMessage[] = [];
+  #told: Told[] = [];
   /** When the oldest message was sent that has not come back; undefined if all have. */
   #unheardSince: number | undefined;
   #lagMs = 0;
@@ -45,15 +52,21 @@ export class RedisPeers implements Peers {
   }
 
   tell(message: PeerMessage): void {
+    this.relay(this.node, [message]);
+  }
+
+  relay(node: string, messages: readonly PeerMessage[]): void {
     if (this.#told.length === 0) queueMicrotask(() => this.#send());
-    this.#told.push(message);
+    const last = this.#told.at(-1);
+    if (last?.node === node) last.messages.push(...messages);
+    else this.#told.push({ node, messages: [...messages] });
   }
 
   /** The feed has brought these entries. */
   receive(entries: readonly StreamEntry[]): void {
     for (const { fields } of entries) {
       const node = fields.get("n") ?? "";
-      if (node === this.node) {
+      if ((fields.get("v") ?? node) === this.node) {
         this.#unheardSince = undefined;
         this.#lagMs = Math.max(0, this.#options.clock.monotonic() - Number(fields.get("a")));
       } else {
@@ -64,8 +77,8 @@ export class RedisPeers implements Peers {
   }
 
   #send(): void {
-    const { clock, keeper, keys, node } = this.#options;
-    const messages = JSON.stringify(this.#told.splice(0));
+    const { clock, keeper } = this.#options;
+    const told = this.#told.splice(0);
     const { link } = keeper;
     if (link === undefined) {
       // What was on its way is lost, and the next link is not to blame.
@@ -78,9 +91,16 @@ export class RedisPeers implements Peers {
       return keeper.drop(link, new ConnectionLost("the feed is silent"));
     }
     this.#unheardSince ??= now;
+    for (const each of told) this.#add(link, each, now);
+  }
+
+  /** Adds an entry: the node that says it, the one that it comes by if that is another, when, and what. */
+  #add(link: RedisLink, { node, messages }: Told, now: number): void {
+    const { keeper, keys } = this.#options;
     link.commands.send(
       ...["XADD", keys.peers, "MAXLEN", "~", MESSAGES_MAX, "*"],
-      ...["n", node, "a", now, "m", messages],
+      ...(node === this.node ? [] : ["v", this.node]),
+      ...["n", node, "a", now, "m", JSON.stringify(messages)],
     ).catch((error) => {
       if (!isPassing(error)) throw error;
       keeper.drop(link, error);

@@ -1,10 +1,10 @@
 import { DOUBT_MS } from "../../../lib/broker/replica.ts";
 import { assertEquals, assertRejects } from "@std/assert";
-import type { Kept } from "../../../lib/broker/journal.ts";
+import type { Kept, StoredRecords } from "../../../lib/broker/journal.ts";
 import { LinkJournal } from "../../../lib/broker/link/journal.ts";
 import type { LogBroker } from "../../../lib/broker/log_broker.ts";
 import { MemoryJournal } from "../../../lib/broker/memory.ts";
-import type { PeerMessage } from "../../../lib/broker/peers.ts";
+import type { PeerListener, PeerMessage, Peers } from "../../../lib/broker/peers.ts";
 import { Refusal } from "../../../lib/core/errors.ts";
 import { eventually } from "../../support/deadline.ts";
 import { Inbox } from "../../support/inbox.ts";
@@ -183,6 +183,89 @@ Deno.test("peers hear each other, in order, and of one that is gone", async () =
   await a.close();
   assertEquals(await heard[2]!.next(), [b.node, { type: "y" }]);
   assertEquals(await heard[2]!.next(), [a.node, { type: "bye" }]);
+});
+
+Deno.test("followers and the nodes of other machines hear each other", async () => {
+  const clock = new TurningClock();
+  const relayed = new Inbox<readonly [string, readonly PeerMessage[]]>();
+  const { promise: listening, resolve } = Promise.withResolvers<PeerListener>();
+  const peers: Peers = {
+    node: "parent",
+    listen: resolve,
+    tell() {},
+    relay: (node, messages) => relayed.push([node, messages]),
+  };
+  const journal = Object.assign(new MemoryJournal(clock), { peers });
+  await using keeper = await new TestKeeper(clock, journal).ready();
+  await using closing = new AsyncDisposableStack();
+  const [a, b] = await Promise.all(
+    [1, 2].map(async () => (await follow(keeper, clock, closing)).link),
+  );
+  const heard = [a!, b!].map((link) => {
+    const inbox = new Inbox<readonly [string, PeerMessage]>();
+    link.listen({ onMessage: (node, message) => inbox.push([node, message]) });
+    return inbox;
+  });
+  (await listening).onMessage("far", { type: "x" });
+  for (const inbox of heard) assertEquals(await inbox.next(), ["far", { type: "x" }]);
+  a!.tell({ type: "y" });
+  assertEquals(await relayed.next(), [a!.node, [{ type: "y" }]]);
+  assertEquals(await heard[1]!.next(), [a!.node, { type: "y" }]);
+  await a!.close();
+  assertEquals(await relayed.next(), [a!.node, [{ type: "bye" }]]);
+});
+
+Deno.test("followers answer what they are asked, until they are gone", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  await using closing = new AsyncDisposableStack();
+  const links = await Promise.all(
+    [1, 2, 3].map(async () => (await follow(keeper, clock, closing)).link),
+  );
+  const [a, b, c] = links as [LinkJournal, LinkJournal, LinkJournal];
+  a.answer("how", () => "well");
+  b.answer("how", () => ({ so: 1 }));
+  const ask = async () => {
+    const answers = new Map<string, unknown>();
+    await keeper.keeper.ask("how", (node, answer) => answers.set(node, answer));
+    return answers;
+  };
+  assertEquals(await ask(), new Map<string, unknown>([[a.node, "well"], [b.node, { so: 1 }]]));
+  c.answer("how", () => {
+    throw new Error("which ends the link");
+  });
+  assertEquals((await ask()).size, 2);
+  assertEquals(keeper.errors, []);
+});
+
+Deno.test("records of followers are stored where the log is kept, and all of them get these", async () => {
+  const clock = new TurningClock();
+  const stored = new Map<string, string>([["a", "1"], ["b", "2"]]);
+  const changed = new Inbox<void>();
+  const records: StoredRecords = {
+    read: () => [...stored.values()],
+    change(changes) {
+      for (const [key, text] of changes) {
+        if (text === undefined) stored.delete(key);
+        else stored.set(key, text);
+      }
+      changed.push();
+    },
+  };
+  const journal = Object.assign(new MemoryJournal(clock), { records });
+  await using keeper = await new TestKeeper(clock, journal).ready();
+  const link = new LinkJournal(keeper.path);
+  await link.open();
+  assertEquals(link.records.read(), ["1", "2"]);
+  link.records.change(new Map([["a", undefined], ["c", "3"]]));
+  await changed.next();
+  for (let at = 0; at < 2000; at++) stored.set(`${at}`, `${at}`);
+  const late = new LinkJournal(keeper.path);
+  await late.open();
+  assertEquals(late.records.read(), [...stored.values()]);
+  assertEquals(stored.get("a"), undefined);
+  await link.close();
+  await late.close();
 });
 
 Deno.test("a follower that sends what is no frame is cut off, and the others stay", async () => {

@@ -12,7 +12,7 @@ class Host {
   readonly peers: RedisPeers;
   #sent: unknown[][] = [];
 
-  constructor() {
+  constructor(node = "a") {
     const link = {
       commands: {
         send: (...command: unknown[]) => {
@@ -30,7 +30,7 @@ class Host {
       clock: this.clock,
       keeper: keeper as unknown as LinkKeeper,
       keys: new RedisKeys("test"),
-      node: "a",
+      node,
     });
   }
 
@@ -39,12 +39,18 @@ class Host {
     await this.clock.settle();
   }
 
-  /** What was sent comes back by the feed. */
-  comeBack(): void {
+  /** What was sent comes back by the feed, here and to `others`. */
+  comeBack(...others: readonly RedisPeers[]): void {
     for (const command of this.#sent.splice(0)) {
-      const [n, node, a, at, m, messages] = command.slice(-6).map(String);
-      const fields = new Map([[n!, node!], [a!, at!], [m!, messages!]]);
-      this.peers.receive([{ id: "1-0", offset: 1, fields }]);
+      const texts = command.slice(command.indexOf("*") + 1).map(String);
+      const fields = new Map(
+        Array.from({ length: texts.length / 2 }, (_, at) => {
+          return [texts[2 * at]!, texts[2 * at + 1]!] as const;
+        }),
+      );
+      for (const peers of [this.peers, ...others]) {
+        peers.receive([{ id: "1-0", offset: 1, fields }]);
+      }
     }
   }
 }
@@ -85,4 +91,24 @@ Deno.test("RedisPeers does not blame a new link for what was lost with the one b
   host.isUp = true;
   await host.tell();
   assertEquals(host.dropped, []);
+});
+
+Deno.test("RedisPeers relays what nodes of this machine say to all others, in order", async () => {
+  const [host, other] = [new Host(), new Host("b")];
+  const heard: unknown[] = [];
+  for (const { peers } of [host, other]) {
+    peers.listen({
+      onMessage: (node, { type }) => heard.push([peers.node, node, type]),
+    });
+  }
+  host.peers.relay("a1", [{ type: "1" }, { type: "2" }]);
+  host.peers.relay("a2", [{ type: "3" }]);
+  host.peers.tell({ type: "4" });
+  host.peers.relay("a1", [{ type: "5" }]);
+  await host.clock.settle();
+  host.clock.advance(40);
+  host.comeBack(other.peers);
+  const told = [["a1", "1"], ["a1", "2"], ["a2", "3"], ["a", "4"], ["a1", "5"]];
+  assertEquals(heard, told.map((each) => ["b", ...each]));
+  assertEquals(host.peers.lagMs, 40);
 });

@@ -1,28 +1,9 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
+import { assertRecovers, type Connected, subscriber } from "../../support/recovery.ts";
 import { eventually } from "../../support/deadline.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 import { type ChildServer, type Reachable, startChild, startServer } from "../../support/server.ts";
-import type { Client } from "../../support/socket.ts";
-import { connect, type Joined, parse } from "../../support/socketio_client.ts";
-
-type Connected = Client & Joined;
-
-/** A client on `later`, which it subscribed to by a command, and then left `gone`. */
-async function subscriber(server: Reachable): Promise<Connected> {
-  const client = await connect(server);
-  client.send('420["subscribe",["later","gone"]]');
-  client.send('421["unsubscribe","gone"]');
-  assertEquals(await client.frames.take(2), ['430[{"ok":true}]', '431[{"ok":true}]']);
-  return client;
-}
-
-/** Asserts that a client that comes back to `server` is recovered, with what it has missed. */
-async function assertRecovers(server: Reachable, { pid, sid }: Joined): Promise<void> {
-  for (const channel of ["gone", "later"]) await server.publish(channel, `on ${channel}`);
-  await using client = await connect(server, { pid });
-  assertEquals([client.pid, client.sid], [pid, sid]);
-  assertEquals(parse(await client.text())[1], { message: "on later" });
-}
+import { connect, parse } from "../../support/socketio_client.ts";
 
 async function withStore(run: (store: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "hark-" });

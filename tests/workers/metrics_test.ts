@@ -1,0 +1,137 @@
+import { assertEquals } from "@std/assert";
+import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
+import { WorkersMetrics } from "../../lib/workers/metrics.ts";
+import { eventually } from "../support/deadline.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { startWorkers } from "../support/workers.ts";
+
+const ONLY_GROWS = /_(total|bucket|count|sum)(\{|$)/;
+
+/** Workers that count by hand; one that is frozen does not answer. */
+class Workers {
+  readonly clock = new FakeClock();
+  readonly #workers = new Map<string, HarkMetrics>();
+  readonly frozen = new Set<string>();
+  lagMs = 0;
+  readonly metrics = new WorkersMetrics({ clock: this.clock, version: "1", keeper: this });
+
+  start(node: string): HarkMetrics {
+    const metrics = new HarkMetrics({ version: "1", memory: () => ({ rss: 1, heap: 1 }) });
+    metrics.journalUp.set(1);
+    this.#workers.set(node, metrics);
+    return metrics;
+  }
+
+  die(node: string): void {
+    this.#workers.delete(node);
+    this.metrics.left(node);
+  }
+
+  stats() {
+    return { channels: 1, publications: 1, bytes: 1, idempotencyKeys: 7 };
+  }
+
+  async ask(_: string, onAnswer: (node: string, answer: unknown) => void): Promise<void> {
+    for (const [node, metrics] of this.#workers) {
+      if (!this.frozen.has(node)) onAnswer(node, metrics.render());
+    }
+    if (this.frozen.size > 0) await new Promise(() => {});
+  }
+
+  async read(): Promise<Map<string, number>> {
+    const rendered = this.metrics.render();
+    if (this.frozen.size > 0) this.clock.advance(1000);
+    const lines = (await rendered).split("\n").filter((line) => !line.startsWith("#"));
+    return new Map(lines.map((line) => {
+      const [series = "", value] = line.split(/ (?=\S+$)/);
+      return [series, Number(value)] as const;
+    }));
+  }
+}
+
+Deno.test("what a worker has counted stays counted when it dies, and what it held does not", async () => {
+  const workers = new Workers();
+  const [one, two] = [workers.start("1"), workers.start("2")];
+  for (const [each, count] of [[one, 3], [two, 4]] as const) {
+    each.publications.add(count);
+    each.sessions.with("sse").set(count);
+    each.publishSeconds.observe(count);
+  }
+  const read = async () => {
+    const found = await workers.read();
+    const names = ["publications_total", 'sessions{transport="sse"}', "publish_seconds_sum"];
+    return names.map((name) => found.get(`hark_${name}`));
+  };
+  assertEquals(await read(), [7, 7, 7]);
+  workers.die("1");
+  assertEquals(await read(), [7, 4, 7]);
+  workers.start("3").publications.add(1);
+  workers.die("2");
+  workers.die("3");
+  assertEquals(await read(), [7, undefined, 7]);
+  workers.start("4").publications.add(2);
+  workers.clock.advance(1000); // It is asked now and then, also if nobody reads.
+  workers.die("4");
+  assertEquals(await read(), [9, undefined, 7]);
+  workers.metrics.close();
+  assertEquals(workers.clock.timers, 0);
+});
+
+Deno.test("a worker that is frozen counts with what it said last", async () => {
+  const workers = new Workers();
+  const [one, two] = [workers.start("1"), workers.start("2")];
+  one.publications.add(1);
+  two.publications.add(2);
+  assertEquals((await workers.read()).get("hark_publications_total"), 3);
+  two.publications.add(10);
+  one.publications.add(10);
+  workers.frozen.add("2");
+  assertEquals((await workers.read()).get("hark_publications_total"), 13);
+  workers.metrics.close();
+});
+
+Deno.test("what becomes of the log is counted once, by the parent", async () => {
+  const workers = new Workers();
+  const all = [workers.start("1"), workers.start("2")];
+  workers.metrics.reset();
+  workers.metrics.health(false);
+  workers.lagMs = 1500;
+  assertEquals((await workers.read()).get("hark_journal_up"), 0);
+  workers.metrics.health(true);
+  workers.metrics.reset();
+  for (const each of all) {
+    each.reconnects.inc();
+    each.resets.inc();
+    each.inUse.with("idempotency_keys_max").set(5);
+    each.inUse.with("connections_max").set(5);
+  }
+  const found = await workers.read();
+  const names = [
+    ...["journal_up", "reconnects_total", "resets_total", "feed_lag_seconds"],
+    ...['in_use{bound="idempotency_keys_max"}', 'in_use{bound="connections_max"}'],
+  ];
+  assertEquals(names.map((name) => found.get(`hark_${name}`)), [1, 1, 1, 1.5, 7, 10]);
+  workers.metrics.close();
+});
+
+Deno.test("no counter of a server falls when one of its workers is killed and started again", async () => {
+  await using server = await startWorkers(3);
+  for (let n = 0; n < 30; n++) await server.publish("a", "x");
+  let last = await server.metrics();
+  assertEquals(last.get("hark_publications_total"), 30);
+  const again = async () => {
+    const now = await server.metrics();
+    const fallen = [...last].filter(([series, value]) => {
+      return ONLY_GROWS.test(series) && !((now.get(series) ?? 0) >= value);
+    });
+    assertEquals(fallen, []);
+    last = now;
+    return now;
+  };
+  for (const pid of server.pids.slice(0, 2)) {
+    Deno.kill(pid, "SIGKILL");
+    await eventually(again, (metrics) => metrics.get("hark_nodes") === 2);
+    await eventually(again, (metrics) => metrics.get("hark_nodes") === 3);
+  }
+  assertEquals(last.get("hark_publications_total"), 30);
+});
