@@ -1,17 +1,27 @@
 import { assertEquals, assertRejects } from "@std/assert";
 import { parseRedisUrl, type RedisAddress } from "../../../lib/core/redis_url.ts";
-import { ConnectionLost, RedisConnection } from "../../../lib/broker/redis/connection.ts";
-import { ReplyError } from "../../../lib/broker/redis/resp.ts";
-import { systemClock } from "../../../lib/core/clock.ts";
+import {
+  ConnectionLost,
+  RedisConnection,
+  type RedisConnectionOptions,
+} from "../../../lib/broker/redis/connection.ts";
+import { type Reply, ReplyError } from "../../../lib/broker/redis/resp.ts";
 import { makeCertificate, TemporaryFolder } from "../../support/certificates.ts";
 import { deadline } from "../../support/deadline.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 import { freePort } from "../../support/free_port.ts";
-import { Proxy } from "../../support/proxy.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 
-function open(url: string, caCerts: string[] = [], timeoutMs = 5000): Promise<RedisConnection> {
+const TIMEOUT_MS = 5000;
+
+/** Opens a connection for which no time passes, unless the test lets it. */
+function open(
+  url: string,
+  caCerts: string[] = [],
+  clock = new FakeClock(),
+): Promise<RedisConnection> {
   const [address] = parseRedisUrl(url, caCerts).addresses;
-  return RedisConnection.open(address as RedisAddress, { clock: systemClock, timeoutMs });
+  return RedisConnection.open(address as RedisAddress, { clock, timeoutMs: TIMEOUT_MS });
 }
 
 function test(name: string, run: () => Promise<void>): void {
@@ -101,27 +111,57 @@ test("RedisConnection ends when Redis is killed, and says so to all that wait", 
 
 test("RedisConnection ends when a reply does not come in time", async () => {
   await using server = await RedisServer.start();
-  const connection = await open(server.url, [], 100);
+  const clock = new FakeClock();
+  const connection = await open(server.url, [], clock);
   server.signal("SIGSTOP");
   const waiting = [connection.send("PING"), connection.send("PING")];
+  clock.advance(TIMEOUT_MS);
   const lost = await deadline(connection.ended);
-  assertEquals(lost.message, "Redis gave no reply within 100 ms");
+  assertEquals(lost.message, "Redis gave no reply within 5000 ms");
   for (const each of await Promise.allSettled(waiting)) assertEquals(each.status, "rejected");
   server.signal("SIGCONT");
 });
 
-test("RedisConnection waits for a long reply as long as bytes of it come, if it may", async () => {
-  await using server = await RedisServer.start();
-  await using proxy = new Proxy(server.port);
-  const [address] = parseRedisUrl(`redis://127.0.0.1:${proxy.port}`).addresses;
-  const options = { clock: systemClock, timeoutMs: 500 };
-  const patient = await RedisConnection.open(address!, { ...options, mayTrickle: true });
-  const strict = await RedisConnection.open(address!, options);
-  await server.cli("SETRANGE", "long", "200000", "x");
-  // Chunks that fit the time, of a reply that does not.
-  proxy.bytesPerSecondMax = 200_000;
-  const late = assertRejects(() => strict.send("GET", "long"), ConnectionLost, "within 500 ms");
-  assertEquals(String(await patient.send("GET", "long")).length, 200_001);
+/** A connection to a Redis that the test plays. */
+async function openScripted(listener: Deno.TcpListener, options: RedisConnectionOptions) {
+  const { addresses: [address] } = parseRedisUrl(`redis://127.0.0.1:${listener.addr.port}`);
+  const [redis, connection] = await Promise.all([
+    listener.accept(),
+    RedisConnection.open(address!, options),
+  ]);
+  return { redis, connection };
+}
+
+Deno.test("RedisConnection waits for replies as long as bytes of them come, if it may", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  const clock = new FakeClock();
+  const patient = await openScripted(listener, { clock, timeoutMs: 500, mayTrickle: true });
+  const strict = await openScripted(listener, { clock, timeoutMs: 500 });
+  const replies = [patient, strict].map(({ connection }) =>
+    Array.from({ length: 4 }, (_, at) => connection.send("GET", at))
+  ) as [Promise<Reply>[], Promise<Reply>[]];
+  const late = Promise.all(
+    replies[1].slice(1).map((reply) => assertRejects(() => reply, ConnectionLost, "within 500 ms")),
+  );
+  // Each piece ends a reply, which shows that it was read, and begins the next.
+  const pieces = [
+    "$9\r\nreply",
+    " one\r\n$9\r\nreply",
+    " two\r\n$11\r\nreply",
+    " three\r\n$10\r\nreply",
+  ];
+  const whole = ["reply one", "reply two", "reply three", "reply four"];
+  for (const [at, piece] of [...pieces, " four\r\n"].entries()) {
+    for (const [index, { redis }] of [patient, strict].entries()) {
+      if (index === 1 && at > 1) continue;
+      await redis.write(new TextEncoder().encode(piece));
+      if (at > 0) assertEquals(String(await replies[index]![at - 1]), whole[at - 1]);
+    }
+    clock.advance(400);
+  }
   await late;
-  patient.close();
+  for (const { redis, connection } of [patient, strict]) {
+    connection.close();
+    redis.close();
+  }
 });
