@@ -152,7 +152,7 @@ export class Server {
     const { records } = journal;
     const services = {
       ...{ ...config, clock, log, broker, publisher, records, hub, view, cluster, connections },
-      ...{ access, handshakes, batching, sidPrefix, apps },
+      ...{ access, handshakes, batching, sidPrefix, apps, metrics },
     };
     const protocols: readonly Protocol[] = this.#protocols = [
       new SocketEndpoint(services),
@@ -258,6 +258,7 @@ export class Server {
     await this.#hub.drain(this.#config.drainS * 1000);
     for (const protocol of this.#protocols) protocol.endAll?.();
     await this.#connections.gone(LEAVE_MS);
+    await Promise.all(this.#protocols.map((protocol) => protocol.drain?.()));
     for (const timer of [this.#loopProbe, this.#expiryCheck]) timer?.cancel();
     for (const each of [...this.#protocols, this.#tokens, this.#publish]) each?.close?.();
     await this.#shutdown();

@@ -59,6 +59,11 @@ export class HarkMetrics extends Registry {
     "Engine.IO sessions that are not over.",
   );
   readonly bodyBytes = this.gauge("body_bytes", "Bytes of request bodies that are on their way.");
+  readonly webhookEvents = this.counter(
+    "webhook_events_total",
+    "Events of Pusher's webhooks that were sent, handed on to another node, or dropped.",
+    "outcome",
+  );
   readonly rejected = this.counter(
     "rejected_total",
     "Requests and commands refused.",

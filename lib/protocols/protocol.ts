@@ -25,6 +25,8 @@ export interface Protocol {
    * left, in such a way that its client comes back.
    */
   endAll?(): void;
+  /** Called once the clients are gone: sends what waits to go elsewhere, for a few seconds. */
+  drain?(): Promise<void>;
   /** Called last: MUST end all at once, and leave no timer. */
   close?(): void;
 }

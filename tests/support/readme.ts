@@ -38,7 +38,8 @@ import {
   PARAMETERS_MAX,
   SIGNATURE_AGE_MAX_S,
 } from "../../lib/protocols/pusher/requests.ts";
-import { RETRIES_MS, WAITING_MAX } from "../../lib/protocols/pusher/webhooks.ts";
+import { RETRIES_MS, WAITING_MAX } from "../../lib/protocols/pusher/webhook_queue.ts";
+import { DRAIN_MS } from "../../lib/protocols/pusher/webhooks.ts";
 import { usage } from "../../lib/config/help.ts";
 import { LIMIT_MAX } from "../../lib/api/channels.ts";
 import { LARGEST_BATCHES, LARGEST_PER_BATCH, LARGEST_PER_FORM } from "../../lib/api/publish.ts";
@@ -91,6 +92,7 @@ function boundsTable(): string {
   const seconds = (ms: number) => `${ms / 1000} s`;
   const rejected = (why: string) => `\`hark_rejected_total{reason="${why}"}\``;
   const disconnected = (why: string) => `\`hark_disconnects_total{reason="${why}"}\``;
+  const dropped = '`hark_webhook_events_total{outcome="dropped"}`';
   const rows = [
     ["levels of arrays and objects in JSON", DEPTH_MAX, rejected("bad-request")],
     [
@@ -176,8 +178,9 @@ function boundsTable(): string {
       `${ACTIVITY_TIMEOUT_S} s + ${seconds(PONG_TIMEOUT_MS)}`,
       disconnected("idle"),
     ],
-    ["webhooks that wait", WAITING_MAX, "the oldest is dropped, the log"],
-    ["time in which a webhook is repeated", seconds(RETRIES_MS), "the log"],
+    ["events of webhooks that wait; of more the oldest are dropped", WAITING_MAX, dropped],
+    ["time in which a webhook is repeated", seconds(RETRIES_MS), dropped],
+    ["time in which a server that stops sends its webhooks", seconds(DRAIN_MS), dropped],
     ["Pusher connections that are told why they are refused", REFUSED_MAX, "503"],
     ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
     ["channels in one page of `/sessions`", NAMES_MAX, "`more` is true"],

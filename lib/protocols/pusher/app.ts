@@ -1,6 +1,7 @@
 import type { PusherApp } from "../../config/pusher_app.ts";
 import type { PeerMessage } from "../../broker/peers.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
+import type { Clock } from "../../core/clock.ts";
 import type { Encoder } from "../../core/encoder.ts";
 import { DISCONNECTS } from "../../core/errors.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -12,10 +13,12 @@ import {
   type Member,
   pusherEncoder,
 } from "./codec.ts";
+import { Counts } from "./counts.ts";
 import { type Change, HERE, Members, type Presence } from "./members.ts";
 import { kindOf, Names } from "./names.ts";
 import { isSame, signatureOf } from "./signatures.ts";
-import type { Webhooks } from "./webhooks.ts";
+import type { WebhookEvent } from "./webhook_queue.ts";
+import type { Estate, Webhooks } from "./webhooks.ts";
 
 /** What an app needs. */
 export interface AppOptions {
@@ -23,13 +26,23 @@ export interface AppOptions {
   /** Those of all apps. */
   readonly prefixes: readonly string[];
   readonly hub: Hub;
-  readonly cluster: Pick<Cluster, "tell" | "handle" | "onSync" | "onLeft">;
-  /** Undefined if the app wants none. */
-  readonly webhooks: Webhooks | undefined;
+  readonly clock: Clock;
+  readonly cluster: Pick<Cluster, "node" | "nodes" | "tell" | "handle" | "onSync" | "onLeft">;
+  /** Makes them, if the app wants any. */
+  readonly makeWebhooks: (handOn: (estate: Estate) => void) => Webhooks | undefined;
 }
 
 /** Whoever is on an occupied channel. */
 const ANYONE: Member = { userId: "", userInfo: "" };
+
+/** All that a node knows of its own. */
+interface Everything {
+  readonly members: readonly Presence[];
+  readonly channels: readonly string[];
+  readonly counts: readonly (readonly [channel: string, count: number])[];
+}
+
+const NOTHING: Everything = { members: [], channels: [], counts: [] };
 
 function keyOf({ channel, member }: Presence): string {
   return `${channel}\n${member.userId}`;
@@ -44,13 +57,14 @@ export class App {
   readonly webhooks: Webhooks | undefined;
   /** Channels with a Pusher client, each as if it had one member; empty if nobody is told. */
   readonly #occupied = new Members();
+  readonly #counts: Counts;
   readonly #hub: Hub;
   readonly #cluster: AppOptions["cluster"];
   /** The sessions of each user that has signed in. */
   readonly #users = new Map<string, Set<Session>>();
 
-  constructor({ settings, prefixes, hub, cluster, webhooks }: AppOptions) {
-    this.webhooks = webhooks;
+  constructor({ settings, prefixes, hub, clock, cluster, makeWebhooks }: AppOptions) {
+    const webhooks = this.webhooks = makeWebhooks((estate) => this.#handOn(estate));
     this.settings = settings;
     this.#hub = hub;
     this.#cluster = cluster;
@@ -60,11 +74,24 @@ export class App {
     this.#handle("leave", (node, { presence }) => this.#left(presence as Presence, node));
     this.#handle("occupied", (node, { channel }) => this.#occupiedAt(String(channel), node));
     this.#handle("vacated", (node, { channel }) => this.#vacatedAt(String(channel), node));
-    this.#handle("all", (node, { members, channels }) => {
-      const replace = () => this.#replace(node, members as Presence[], channels as string[]);
+    this.#handle("all", (node, all) => {
+      const replace = () => this.#replace(node, all as unknown as Everything);
       // What was so before is no news.
-      if (this.webhooks === undefined) replace();
-      else this.webhooks.silently(replace);
+      if (webhooks === undefined) replace();
+      else webhooks.silently(replace);
+    });
+    this.#counts = new Counts({
+      clock,
+      countHere: (channel) => hub.count(channel),
+      tell: (channel, count) => this.#tell("count", { channel, count }),
+      onChange: (channel, total) => this.#counted(channel, total),
+    });
+    this.#handle("count", (node, { channel, count }) => {
+      this.#counts.heard(node, String(channel), Number(count));
+    });
+    this.#handle("webhooks", (_node, { to, ...estate }) => {
+      if (to !== cluster.node) return;
+      webhooks?.inherit(estate as unknown as Estate, (event) => this.#isThere(event));
     });
     this.#handle("frame", (_node, { channel, frame }) => {
       this.#send(String(channel), String(frame));
@@ -72,9 +99,10 @@ export class App {
     this.#handle("end", (_node, { userId }) => this.#end(String(userId)));
     cluster.onSync(() => {
       const channels = this.#occupied.at(HERE).map(({ channel }) => channel);
-      this.#tell("all", { members: this.members.at(HERE), channels });
+      const all = { members: this.members.at(HERE), channels, counts: this.#counts.here };
+      this.#tell("all", all satisfies Everything);
     });
-    cluster.onLeft((node) => this.#replace(node, [], []));
+    cluster.onLeft((node) => this.#replace(node, NOTHING));
   }
 
   /** Reports whether `auth` is this app's key and its signature of `text`. */
@@ -109,11 +137,16 @@ export class App {
     if (this.#vacatedAt(channel, HERE) !== "nothing") this.#tell("vacated", { channel });
   }
 
-  /** Tells a channel, of Hark's name, how many of this node are on it, if the app wants that. */
-  sendCount(name: string): void {
+  /** Somebody has come to a channel, of Hark's name, or left it. */
+  count(name: string): void {
     const channel = this.names.toWire(name) ?? name;
-    if (!this.settings.subscriptionCounts || kindOf(channel).isPresence) return;
-    this.#send(name, encodeSubscriptionCount(channel, this.#hub.count(name)));
+    if (this.settings.subscriptionCounts && !kindOf(channel).isPresence) this.#counts.update(name);
+  }
+
+  /** Tells nothing more. */
+  close(): void {
+    this.webhooks?.close();
+    this.#counts.close();
   }
 
   /** A session has signed in as a user. */
@@ -184,7 +217,7 @@ export class App {
   }
 
   /** What another node has is this, whatever was known of it. */
-  #replace(node: string, members: readonly Presence[], channels: readonly string[]): void {
+  #replace(node: string, { members, channels, counts }: Everything): void {
     const kept = new Set(members.map(keyOf));
     for (const presence of this.members.at(node)) {
       if (!kept.has(keyOf(presence))) this.#left(presence, node);
@@ -195,6 +228,29 @@ export class App {
       if (!occupied.has(channel)) this.#vacatedAt(channel, node);
     }
     for (const channel of channels) this.#occupiedAt(channel, node);
+    this.#counts.replace(node, counts);
+  }
+
+  #counted(name: string, count: number): void {
+    const channel = this.names.toWire(name);
+    if (channel === undefined) return;
+    this.#send(name, encodeSubscriptionCount(channel, count));
+    this.webhooks?.tell({ name: "subscription_count", channel, subscription_count: count });
+  }
+
+  /** Hands on to the node that tells what all nodes see once this one is gone. */
+  #handOn(estate: Estate): void {
+    const others = this.#cluster.nodes.map(({ id }) => id).filter((id) =>
+      id !== this.#cluster.node
+    );
+    this.#tell("webhooks", { to: others.sort()[0], ...estate });
+  }
+
+  /** Reports whether whoever is said to be gone is there. */
+  #isThere({ channel, user_id: userId }: WebhookEvent): boolean {
+    const name = this.names.toHark(channel);
+    if (userId === undefined) return this.#occupied.count(name) > 0;
+    return this.members.of(name).some((member) => member.userId === userId);
   }
 
   #tell(what: string, fields: Readonly<Record<string, unknown>>): void {

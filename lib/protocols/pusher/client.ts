@@ -187,7 +187,7 @@ export class PusherClient {
       session.write(codec.encodeCacheMiss(channel));
       app.webhooks?.send({ name: "cache_miss", channel });
     }
-    app.sendCount(name);
+    app.count(name);
     app.occupy(name);
   }
 
@@ -203,7 +203,7 @@ export class PusherClient {
     const name = app.names.toHark(channel);
     const member = this.#channels.get(channel);
     if (!this.#channels.delete(channel)) return;
-    app.sendCount(name);
+    app.count(name);
     app.vacate(name);
     if (member !== undefined) app.leave({ channel: name, member }, this.session);
   }

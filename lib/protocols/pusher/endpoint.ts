@@ -9,6 +9,7 @@ import type { Access } from "../../http/access.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
 import { Connection, type ConnectionReports, type Connections } from "../../hub/connections.ts";
 import type { Hub } from "../../hub/hub.ts";
+import type { HarkMetrics } from "../../observe/hark_metrics.ts";
 import type { Log } from "../../observe/log.ts";
 import { SILENT_BEATS_MAX } from "../websocket/endpoint.ts";
 import { refuseHandshake } from "../websocket/handshake.ts";
@@ -22,7 +23,7 @@ import { App } from "./app.ts";
 import { ACTIVITY_TIMEOUT_S, PusherClient } from "./client.ts";
 import { encodeError, PING } from "./codec.ts";
 import { PusherTransport } from "./transport.ts";
-import { Webhooks } from "./webhooks.ts";
+import { type Estate, Webhooks } from "./webhooks.ts";
 
 /** What the Pusher endpoint needs. */
 export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
@@ -35,6 +36,7 @@ export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
   readonly log: Pick<Log, "warn">;
   readonly heartbeatS: number;
   readonly channelsPerSessionMax: number;
+  readonly metrics: Pick<HarkMetrics, "webhookEvents">;
 }
 
 /** How long a client may take to answer a ping. */
@@ -72,8 +74,8 @@ export class PusherEndpoint {
       options;
     const prefixes = apps.map(({ prefix }) => prefix);
     this.apps = apps.map((settings) => {
-      const webhooks = webhooksOf(settings, options);
-      return new App({ settings, prefixes, hub, cluster, webhooks });
+      const makeWebhooks = (handOn: HandOn) => webhooksOf(settings, options, handOn);
+      return new App({ settings, prefixes, hub, clock, cluster, makeWebhooks });
     });
     this.#socketOptions = {
       ...options,
@@ -117,9 +119,14 @@ export class PusherEndpoint {
     for (const [socket, fault] of this.#held) tell(socket, fault);
   }
 
-  /** Gives up the webhooks that were not sent. */
+  /** Sends the webhooks that wait, or hands them on. */
+  async drain(): Promise<void> {
+    await Promise.all(this.apps.map(({ webhooks }) => webhooks?.drain()));
+  }
+
+  /** Tells nothing more. */
   close(): void {
-    for (const { webhooks } of this.apps) webhooks?.close();
+    for (const app of this.apps) app.close();
   }
 
   /** Makes a client of a socket whose handshake is done. */
@@ -176,14 +183,21 @@ export class PusherEndpoint {
   }
 }
 
+type HandOn = (estate: Estate) => void;
+
 function webhooksOf(
   { webhook: url, key, secret }: PusherApp,
-  { clock, log, cluster }: PusherEndpointOptions,
+  { clock, log, cluster, metrics }: PusherEndpointOptions,
+  handOn: HandOn,
 ): Webhooks | undefined {
   if (url === undefined) return undefined;
-  // One that all nodes agree on, and that another takes the place of when it is gone.
-  const isSender = () => cluster.nodes.every(({ id }) => cluster.node <= id);
-  return new Webhooks({ url, key, secret, clock, log, isSender });
+  return new Webhooks({
+    ...{ url, key, secret, clock, log, handOn },
+    count: (outcome, events) => metrics.webhookEvents.with(outcome).add(events),
+    // One that all nodes agree on, and that another takes the place of when it is gone.
+    isSender: () => cluster.nodes.every(({ id }) => cluster.node <= id),
+    isAlone: () => cluster.isAlone,
+  });
 }
 
 /** A WebSocket that is there to be told why it is refused. */

@@ -29,7 +29,12 @@ export class Pusher implements Protocol {
     this.#endpoint.endAll();
   }
 
-  /** Gives up the requests whose bodies have not come whole, and the webhooks that were not sent. */
+  /** Sends the webhooks that wait, or hands them on. */
+  drain(): Promise<void> {
+    return this.#endpoint.drain();
+  }
+
+  /** Gives up the requests whose bodies have not come whole, and tells nothing more. */
   close(): void {
     this.#endpoint.close();
     this.#api.close();

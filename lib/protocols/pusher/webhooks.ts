@@ -1,75 +1,72 @@
-import type { Clock, Timer } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
-import type { Log } from "../../observe/log.ts";
-import { signatureOf } from "./signatures.ts";
+import { type WebhookEvent, WebhookQueue, type WebhookQueueOptions } from "./webhook_queue.ts";
 
-/** What a webhook tells: its name, and what goes with it. */
-export interface WebhookEvent {
-  readonly name: string;
-  readonly channel: string;
-  readonly [field: string]: string;
+/** Something that is gone, if nothing takes it back: what it is about, and what is told of it. */
+export type Gone = readonly [about: string, event: WebhookEvent];
+
+/** What a node that stops leaves to another. */
+export interface Estate {
+  readonly events: readonly WebhookEvent[];
+  readonly gone: readonly Gone[];
 }
 
-/** What sending needs. */
-export interface WebhookOptions {
-  /** https, or http to this machine: the operator's. */
-  readonly url: string;
-  readonly key: string;
-  readonly secret: string;
-  readonly clock: Clock;
-  readonly log: Pick<Log, "warn">;
+/** What webhooks need. */
+export interface WebhookOptions extends WebhookQueueOptions {
   /** Reports whether this node is the one that tells what all nodes see. */
   readonly isSender: () => boolean;
-  readonly fetch?: typeof fetch;
+  /** Reports whether there is no other node. */
+  readonly isAlone: () => boolean;
+  /** Hands on to another node what this one does not send. */
+  readonly handOn: (estate: Estate) => void;
 }
 
 /** How long somebody may be gone without a word of it. */
 export const GRACE_MS = 3000;
-/** How long a request is retried. */
-export const RETRIES_MS = 300_000;
-/** Events that wait; of more the oldest are dropped. */
-export const WAITING_MAX = 10_000;
-/** Events in one request. */
-const EVENTS_AT_ONCE = 100;
-const ANSWER_TIMEOUT_MS = 10_000;
-const PAUSE_MIN_MS = 1000;
-const PAUSE_MAX_MS = 30_000;
+/** How long a server that stops tries to send what waits. */
+export const DRAIN_MS = 5000;
+/** Events in one message to another node. */
+const HANDED_AT_ONCE = 100;
 
 /**
- * Sends an app's webhooks: signed, in order, several at once, each until it is taken with 2xx or five
- * minutes are over. Whoever leaves and comes back within three seconds is not told of.
+ * An app's webhooks. Each node sees what happens on all; one of them tells. Whoever leaves and comes back
+ * within three seconds is not told of.
  */
 export class Webhooks {
   readonly #options: WebhookOptions;
+  readonly #queue: WebhookQueue;
   /** What is to be told if nothing takes it back, by what it is about. */
   readonly #leaving = new Map<string, WebhookEvent>();
   readonly #grace: Deadlines<string>;
-  #waiting: WebhookEvent[] = [];
-  #timer: Timer | undefined;
-  #isSending = false;
   #isSilent = false;
-  #abort = new AbortController();
+  #isDraining = false;
+  #isClosed = false;
 
   constructor(options: WebhookOptions) {
     this.#options = options;
+    this.#queue = new WebhookQueue(options);
     this.#grace = new Deadlines(options.clock, GRACE_MS, (about) => {
       const event = this.#leaving.get(about);
       this.#leaving.delete(about);
-      if (event !== undefined && options.isSender()) this.send(event);
+      if (event !== undefined) this.tell(event);
     });
   }
 
   /** Tells that something is there, unless its end was still to be told. Every node calls it. */
   came(about: string, event: WebhookEvent): void {
     this.#grace.cancel(about);
-    if (this.#leaving.delete(about) || this.#isSilent) return;
-    if (this.#options.isSender()) this.send(event);
+    if (!this.#leaving.delete(about)) this.tell(event);
   }
 
   /** Tells that something is no longer there, unless it comes back soon. Every node calls it. */
   went(about: string, event: WebhookEvent): void {
+    if (this.#isClosed) return;
     this.#leaving.set(about, event);
     this.#grace.start(about);
+  }
+
+  /** Tells what all nodes see: one of them sends it. */
+  tell(event: WebhookEvent): void {
+    if (!this.#isSilent && this.#options.isSender()) this.send(event);
   }
 
   /** Runs what tells nothing of what came. */
@@ -79,76 +76,56 @@ export class Webhooks {
     this.#isSilent = false;
   }
 
-  /** Sends an event, with all that come in the same turn. */
+  /** Sends an event, from this node or, if it is stopping, from another. */
   send(event: WebhookEvent): void {
-    if (this.#abort.signal.aborted) return;
-    if (this.#waiting.length >= WAITING_MAX) this.#drop(1, "too many wait");
-    this.#waiting.push(event);
-    if (this.#isSending) return;
-    this.#isSending = true;
-    this.#options.clock.afterTurn(() => this.#sendAll());
+    if (this.#isDraining && !this.#options.isAlone()) this.#handOn([event], []);
+    else this.#queue.send(event);
   }
 
-  /** Gives up what was not sent. */
+  /** Takes over from a node that stops. `isThere` reports whether somebody is back. */
+  inherit({ events, gone }: Estate, isThere: (event: WebhookEvent) => boolean): void {
+    for (const event of events) this.send(event);
+    for (const [about, event] of gone) if (!isThere(event)) this.went(about, event);
+  }
+
+  /**
+   * Sends what waits, for a short while, and hands on what is not taken. Whatever happens after that is
+   * told by another node, if there is one; what is about to be told is told now if there is none.
+   */
+  async drain(): Promise<void> {
+    const { isAlone, count, log } = this.#options;
+    this.#isDraining = true;
+    if (isAlone()) { for (const [, event] of this.#endGrace()) this.tell(event); }
+    const rest = await this.#queue.drain(DRAIN_MS);
+    if (!isAlone()) this.#handOn(rest, []);
+    else if (rest.length > 0) {
+      count("dropped", rest.length);
+      log.warn("webhook dropped", { why: "the server stops", events: rest.length });
+    }
+  }
+
+  /** Leaves to another node who is gone and may come back. */
   close(): void {
-    this.#abort.abort();
-    this.#timer?.cancel();
-    for (const about of this.#leaving.keys()) this.#grace.cancel(about);
+    this.#isClosed = true;
+    const gone = this.#endGrace();
+    const { isSender, isAlone } = this.#options;
+    if (isSender() && !isAlone()) this.#handOn([], gone);
+  }
+
+  #endGrace(): Gone[] {
+    const gone = [...this.#leaving];
     this.#leaving.clear();
-    this.#waiting = [];
+    for (const [about] of gone) this.#grace.cancel(about);
+    return gone;
   }
 
-  async #sendAll(): Promise<void> {
-    const { clock } = this.#options;
-    while (this.#waiting.length > 0) {
-      const events = this.#waiting.splice(0, EVENTS_AT_ONCE);
-      const giveUpAt = clock.monotonic() + RETRIES_MS;
-      let pauseMs = PAUSE_MIN_MS;
-      for (;;) {
-        const fault = await this.#post(events);
-        if (fault === undefined || this.#abort.signal.aborted) break;
-        if (clock.monotonic() + pauseMs > giveUpAt) {
-          this.#options.log.warn("webhook dropped", { why: fault, events: events.length });
-          break;
-        }
-        await new Promise<void>((resolve) => this.#timer = clock.after(pauseMs, resolve));
-        pauseMs = Math.min(PAUSE_MAX_MS, 2 * pauseMs);
-      }
+  /** In messages that are not too large. */
+  #handOn(events: readonly WebhookEvent[], gone: readonly Gone[]): void {
+    const { handOn, count } = this.#options;
+    for (let at = 0; at < Math.max(events.length, gone.length); at += HANDED_AT_ONCE) {
+      const to = at + HANDED_AT_ONCE;
+      handOn({ events: events.slice(at, to), gone: gone.slice(at, to) });
     }
-    this.#isSending = false;
-  }
-
-  /** Sends one request. Resolves to why it was not taken; to undefined if it was. */
-  async #post(events: readonly WebhookEvent[]): Promise<string | undefined> {
-    const { url, key, secret, clock, fetch: request = fetch } = this.#options;
-    const body = JSON.stringify({ time_ms: clock.now(), events });
-    const headers = {
-      "content-type": "application/json",
-      "x-pusher-key": key,
-      "x-pusher-signature": signatureOf(secret, body),
-    };
-    const signal = AbortSignal.any([
-      this.#abort.signal,
-      AbortSignal.timeout(ANSWER_TIMEOUT_MS),
-    ]);
-    try {
-      // Another address would be one that the operator has not named.
-      const answer = await request(url, {
-        method: "POST",
-        headers,
-        body,
-        signal,
-        redirect: "manual",
-      });
-      await answer.body?.cancel();
-      return answer.ok ? undefined : `status ${answer.status}`;
-    } catch (error) {
-      return (error as Error).name;
-    }
-  }
-
-  #drop(count: number, why: string): void {
-    this.#waiting.splice(0, count);
-    this.#options.log.warn("webhook dropped", { why, events: count });
+    count("handed-on", events.length);
   }
 }

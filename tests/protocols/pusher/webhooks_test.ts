@@ -1,8 +1,9 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { signatureOf } from "../../../lib/protocols/pusher/signatures.ts";
+import { WAITING_MAX, type WebhookEvent } from "../../../lib/protocols/pusher/webhook_queue.ts";
 import {
-  WAITING_MAX,
-  type WebhookEvent,
+  DRAIN_MS,
+  type Estate,
   type WebhookOptions,
   Webhooks,
 } from "../../../lib/protocols/pusher/webhooks.ts";
@@ -48,11 +49,19 @@ class Receiver implements AsyncDisposable {
 }
 
 const EVENT: WebhookEvent = { name: "channel_occupied", channel: "ci" };
+const GONE: WebhookEvent = { name: "channel_vacated", channel: "ci" };
 const NO_LOG = { warn: () => {} };
 
+/** Those of a node that is alone. */
 function webhooksTo(url: string, clock: FakeClock, more: Partial<WebhookOptions> = {}): Webhooks {
-  const isSender = () => true;
-  return new Webhooks({ url, key: KEY, secret: SECRET, clock, log: NO_LOG, isSender, ...more });
+  return new Webhooks({
+    ...{ url, key: KEY, secret: SECRET, clock, log: NO_LOG },
+    isSender: () => true,
+    isAlone: () => true,
+    handOn: () => {},
+    count: () => {},
+    ...more,
+  });
 }
 
 /** Answers with these statuses, the last one for ever, and keeps what was asked. */
@@ -85,13 +94,13 @@ Deno.test("webhooks are signed, and those of one turn travel together, in order"
   assertEquals(headers.get("content-type"), "application/json");
   assertEquals(headers.get("x-pusher-key"), KEY);
   assertEquals(headers.get("x-pusher-signature"), signatureOf(SECRET, body));
-  webhooks.close();
+  await webhooks.drain();
 });
 
 Deno.test("a webhook that is not taken is sent again, and dropped after five minutes", async () => {
   const clock = new FakeClock();
-  const dropped: unknown[] = [];
-  const log = { warn: (message: string, fields?: unknown) => void dropped.push([message, fields]) };
+  const logged: unknown[] = [];
+  const log = { warn: (message: string, fields?: unknown) => void logged.push([message, fields]) };
   const { bodies, fetch } = answering(500, 302, 200, 503);
   const webhooks = webhooksTo("https://a.example/", clock, { fetch, log });
   webhooks.send(EVENT);
@@ -104,9 +113,12 @@ Deno.test("a webhook that is not taken is sent again, and dropped after five min
   await clock.pass(2000);
   assertEquals(channelsOf(bodies), ["ci", "ci", "ci", "next"]);
   await clock.pass(270_000);
-  assertEquals(dropped, []);
+  assertEquals(logged.splice(0), [
+    ["webhook failed", { why: "status 500" }],
+    ["webhook failed", { why: "status 503" }],
+  ]);
   await clock.pass(30_000);
-  assertEquals(dropped, [["webhook dropped", { why: "status 503", events: 1 }]]);
+  assertEquals(logged, [["webhook dropped", { why: "status 503", events: 1 }]]);
   const count = bodies.length;
   await clock.pass(600_000);
   assertEquals(bodies.length, count);
@@ -116,29 +128,98 @@ Deno.test("of webhooks that wait the oldest are dropped, and all once the server
   const clock = new FakeClock();
   const { bodies, fetch } = answering(500);
   const dropped: unknown[] = [];
+  const counts: unknown[] = [];
   const log = { warn: (_: string, fields?: unknown) => void dropped.push(fields) };
-  const webhooks = webhooksTo("https://a.example/", clock, { fetch, log });
+  const count = (...counted: unknown[]) => void counts.push(counted);
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, log, count });
   for (let count = 0; count <= WAITING_MAX; count++) webhooks.send(EVENT);
   assertEquals(dropped, [{ why: "too many wait", events: 1 }]);
   await clock.pass(0);
+  await webhooks.drain();
   webhooks.close();
+  assertEquals(dropped.slice(1), [
+    { why: "status 500" },
+    { why: "the server stops", events: WAITING_MAX },
+  ]);
+  assertEquals(counts, [["dropped", 1], ["dropped", WAITING_MAX]]);
   await clock.pass(600_000);
-  assertEquals([bodies.length, clock.timers], [1, 0]);
+  // It was tried once more, as it stopped.
+  assertEquals([bodies.length, clock.timers], [2, 0]);
+});
+
+Deno.test("a node that is alone sends all before it ends: what waits, and who has just gone", async () => {
+  const clock = new FakeClock();
+  const { bodies, fetch } = answering(503, 200);
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch });
+  webhooks.send(EVENT);
+  await clock.pass(100);
+  webhooks.went("ci", GONE);
+  const draining = webhooks.drain();
+  await clock.pass(0);
+  await draining;
+  webhooks.close();
+  webhooks.went("ci", GONE);
+  assertEquals(bodies.map((body) => JSON.parse(body).events), [[EVENT], [EVENT], [GONE]]);
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("a receiver that does not answer holds up a node that stops for a while only", async () => {
+  const clock = new FakeClock();
+  const fetch = (_: unknown, init?: RequestInit) =>
+    new Promise<Response>((_resolve, reject) => {
+      init!.signal!.addEventListener("abort", () => reject(init!.signal!.reason));
+    });
+  const estates: Estate[] = [];
+  const handOn = (estate: Estate) => void estates.push(estate);
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, handOn, isAlone: () => false });
+  for (let index = 0; index < 150; index++) webhooks.send({ ...EVENT, channel: `c${index}` });
+  let isDrained = false;
+  const draining = webhooks.drain().then(() => isDrained = true);
+  await clock.pass(DRAIN_MS - 1);
+  assertEquals([isDrained, estates], [false, []]);
+  await clock.pass(1);
+  await draining;
+  const names = estates.flatMap(({ events }) => events.map(({ channel }) => channel));
+  assertEquals(names, Array.from({ length: 150 }, (_, index) => `c${index}`));
+  assertEquals(estates.map(({ events }) => events.length), [100, 50]);
+});
+
+Deno.test("a node that stops hands on what comes late, and who may come back", async () => {
+  const clock = new FakeClock();
+  const next = answering(200);
+  const heir = webhooksTo("https://a.example/", clock, { fetch: next.fetch, isAlone: () => false });
+  const { fetch, bodies } = answering(200);
+  const isThere = ({ channel }: WebhookEvent) => channel === "back";
+  const handOn = (estate: Estate) => heir.inherit(estate, isThere);
+  const counts: unknown[] = [];
+  const count = (...counted: unknown[]) => void counts.push(counted);
+  const options = { fetch, handOn, count, isAlone: () => false };
+  const webhooks = webhooksTo("https://a.example/", clock, options);
+  webhooks.went("back", { ...GONE, channel: "back" });
+  webhooks.went("ci", GONE);
+  await webhooks.drain();
+  webhooks.came("late", { ...EVENT, channel: "late" });
+  webhooks.close();
+  await clock.pass(2999);
+  assertEquals(channelsOf(next.bodies), ["late"]);
+  await clock.pass(1);
+  assertEquals(channelsOf(next.bodies), ["late", "ci"]);
+  assertEquals([bodies, clock.timers], [[], 0]);
+  assertEquals(counts, [["handed-on", 0], ["handed-on", 1], ["handed-on", 0]]);
 });
 
 Deno.test("whoever is back within three seconds is not told of", async () => {
   const clock = new FakeClock();
   const { bodies, fetch } = answering(200);
   const webhooks = webhooksTo("https://a.example/", clock, { fetch });
-  const gone: WebhookEvent = { name: "channel_vacated", channel: "ci" };
-  webhooks.went("ci", gone);
+  webhooks.went("ci", GONE);
   await clock.pass(2999);
   webhooks.came("ci", EVENT);
   await clock.pass(10_000);
   assertEquals(bodies, []);
-  webhooks.went("ci", gone);
+  webhooks.went("ci", GONE);
   await clock.pass(3000);
-  assertEquals(bodies.map((body) => JSON.parse(body).events), [[gone]]);
+  assertEquals(bodies.map((body) => JSON.parse(body).events), [[GONE]]);
 });
 
 Deno.test("a server sends what its clients do", async () => {
@@ -183,4 +264,36 @@ Deno.test("a server sends what its clients do", async () => {
     { name: "channel_vacated", channel: "presence-a" },
     { name: "member_removed", channel: "presence-a", user_id: "1" },
   ]);
+});
+
+Deno.test("a server sends how many are on a channel, and before it ends what it has not told", async () => {
+  await using receiver = new Receiver();
+  const pusherApp = [`${APP}?subscription-counts&webhook=${receiver.url}`];
+  const server = await startServer({ pusherApp });
+  await using one = await PusherPeer.open(server);
+  await one.subscribe("ci");
+  const count = (subscription_count: number) => {
+    return { name: "subscription_count", channel: "ci", subscription_count };
+  };
+  assertEquals(await receiver.events(2), [count(1), EVENT]);
+  await using two = await PusherPeer.open(server);
+  await two.subscribe("ci");
+  assertEquals(await receiver.events(1), [count(2)]);
+  await two.join("presence-a", "1");
+  assertEquals(await receiver.events(2), [
+    { name: "member_added", channel: "presence-a", user_id: "1" },
+    { name: "channel_occupied", channel: "presence-a" },
+  ]);
+  await one.client.close();
+  assertEquals(await receiver.events(1), [count(1)]);
+  await server.stop();
+  const last = await receiver.events(4);
+  assertEquals(last.filter(({ name }) => name === "subscription_count"), [count(0)]);
+  assertEquals(last.map(({ name, channel }) => `${name} ${channel}`).sort(), [
+    "channel_vacated ci",
+    "channel_vacated presence-a",
+    "member_removed presence-a",
+    "subscription_count ci",
+  ]);
+  assertEquals(receiver.posted.takeAll(), []);
 });

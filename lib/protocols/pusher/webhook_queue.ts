@@ -1,0 +1,147 @@
+import type { Clock, Timer } from "../../core/clock.ts";
+import type { Log } from "../../observe/log.ts";
+import { signatureOf } from "./signatures.ts";
+
+/** What a webhook tells: its name, and what goes with it. */
+export interface WebhookEvent {
+  readonly name: string;
+  readonly channel: string;
+  readonly [field: string]: string | number;
+}
+
+/** What becomes of events. */
+export type Outcome = "sent" | "dropped" | "handed-on";
+
+/** What sending needs. */
+export interface WebhookQueueOptions {
+  /** https, or http to this machine: the operator's. */
+  readonly url: string;
+  readonly key: string;
+  readonly secret: string;
+  readonly clock: Clock;
+  readonly log: Pick<Log, "warn">;
+  /** Counts what has become of so many events. */
+  readonly count: (outcome: Outcome, events: number) => void;
+  readonly fetch?: typeof fetch;
+}
+
+/** How long a request is retried. */
+export const RETRIES_MS = 300_000;
+/** Events that wait; of more the oldest are dropped. */
+export const WAITING_MAX = 10_000;
+/** Events in one request. */
+const EVENTS_AT_ONCE = 100;
+const ANSWER_TIMEOUT_MS = 10_000;
+const PAUSE_MIN_MS = 1000;
+const PAUSE_MAX_MS = 30_000;
+
+/**
+ * Sends events to one URL: signed, in order, several at once, each request until it is taken with 2xx or
+ * five minutes are over.
+ */
+export class WebhookQueue {
+  readonly #options: WebhookQueueOptions;
+  /** The events of the request that is tried now. */
+  #current: WebhookEvent[] = [];
+  #waiting: WebhookEvent[] = [];
+  /** Settles once nothing waits, or nothing more is tried; undefined if that is so. */
+  #sending: Promise<void> | undefined;
+  /** Ends the pause before the next try. */
+  #endPause: (() => void) | undefined;
+  #isLastTry = false;
+  readonly #abort = new AbortController();
+
+  constructor(options: WebhookQueueOptions) {
+    this.#options = options;
+  }
+
+  /** Sends an event, with all that come in the same turn. */
+  send(event: WebhookEvent): void {
+    if (this.#waiting.length >= WAITING_MAX) {
+      this.#drop(this.#waiting.splice(0, 1), "too many wait");
+    }
+    this.#waiting.push(event);
+    this.#sending ??= this.#sendAll();
+  }
+
+  /** Tries everything once more, for at most `ms`. Resolves to what was not taken. */
+  async drain(ms: number): Promise<WebhookEvent[]> {
+    const late = Promise.withResolvers<void>();
+    const timer = this.#options.clock.after(ms, late.resolve);
+    this.#isLastTry = true;
+    this.#endPause?.();
+    await Promise.race([this.#sending, late.promise]);
+    timer.cancel();
+    this.#abort.abort();
+    await this.#sending;
+    return [...this.#current.splice(0), ...this.#waiting.splice(0)];
+  }
+
+  /** Counts events as dropped. */
+  #drop(events: readonly WebhookEvent[], why: string): void {
+    this.#options.count("dropped", events.length);
+    this.#options.log.warn("webhook dropped", { why, events: events.length });
+  }
+
+  async #sendAll(): Promise<void> {
+    await new Promise<void>((resolve) => this.#options.clock.afterTurn(resolve));
+    while (this.#waiting.length > 0) {
+      this.#current = this.#waiting.splice(0, EVENTS_AT_ONCE);
+      if (!await this.#sendCurrent()) break;
+    }
+    this.#sending = undefined;
+  }
+
+  /** Resolves to true once the request is taken or dropped; to false if it is not to be tried any more. */
+  async #sendCurrent(): Promise<boolean> {
+    const { clock, count, log } = this.#options;
+    const giveUpAt = clock.monotonic() + RETRIES_MS;
+    for (let pauseMs = PAUSE_MIN_MS;; pauseMs = Math.min(PAUSE_MAX_MS, 2 * pauseMs)) {
+      const fault = await this.#post(this.#current);
+      if (fault === undefined) {
+        count("sent", this.#current.splice(0).length);
+        return true;
+      }
+      if (pauseMs === PAUSE_MIN_MS) log.warn("webhook failed", { why: fault });
+      if (this.#isLastTry) return false;
+      if (clock.monotonic() + pauseMs > giveUpAt) {
+        this.#drop(this.#current.splice(0), fault);
+        return true;
+      }
+      await this.#pause(pauseMs);
+    }
+  }
+
+  async #pause(ms: number): Promise<void> {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    const timer: Timer = this.#options.clock.after(ms, resolve);
+    this.#endPause = resolve;
+    await promise;
+    timer.cancel();
+    this.#endPause = undefined;
+  }
+
+  /** Sends one request. Resolves to why it was not taken; to undefined if it was. */
+  async #post(events: readonly WebhookEvent[]): Promise<string | undefined> {
+    const { url, key, secret, clock, fetch: request = fetch } = this.#options;
+    const body = JSON.stringify({ time_ms: clock.now(), events });
+    const headers = {
+      "content-type": "application/json",
+      "x-pusher-key": key,
+      "x-pusher-signature": signatureOf(secret, body),
+    };
+    const signal = AbortSignal.any([
+      this.#abort.signal,
+      AbortSignal.timeout(ANSWER_TIMEOUT_MS),
+    ]);
+    try {
+      // Another address would be one that the operator has not named.
+      const init = { method: "POST", headers, body, signal, redirect: "manual" } as const;
+      const answer = await request(url, init);
+      await answer.body?.cancel();
+      return answer.ok ? undefined : `status ${answer.status}`;
+    } catch (error) {
+      return (error as Error).name;
+    }
+  }
+}
