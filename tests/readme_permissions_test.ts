@@ -3,6 +3,8 @@ import { makeCertificate, TemporaryFolder, trusting } from "./support/certificat
 import { readDoc } from "./support/docs.ts";
 import { deadline } from "./support/deadline.ts";
 import { readLines } from "./support/server.ts";
+import type { Inbox } from "./support/inbox.ts";
+import { Client } from "./support/socket.ts";
 import { freePort } from "./support/free_port.ts";
 
 // The permissions that the pages give a server, tried as they stand but for ports and folders.
@@ -106,19 +108,61 @@ for (const [name, args] of [["unit", UNIT], ["image", IMAGE]] as const) {
   });
 }
 
+/** What `deno` gets for a row of the table. */
+function argumentsFor(options: readonly string[], permissions: readonly string[]): string[] {
+  const names = permissions.map((permission) => permission.split("=")[0]!);
+  const kept = UNIT.slice(0, UNIT.indexOf("main.ts"))
+    .filter((arg) => !names.includes(arg.split("=")[0]!));
+  return [...kept, ...permissions, "main.ts", ...options];
+}
+
+Deno.test("the permissions of reference.md's table are enough for webhooks, and each is needed", async () => {
+  const [options, permissions] = ROWS.find(([[option]]) => option === "--pusher-app")!;
+  const posted = Promise.withResolvers<void>();
+  await using receiver = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, () => {
+    posted.resolve();
+    return new Response();
+  });
+  const host = `127.0.0.1:${receiver.addr.port}`;
+  const args = movedFrom("3000", argumentsFor(options, permissions))
+    .map((arg) => arg.replace("https:", "http:").replace("app.example", host));
+  await subscribing(args, () => deadline(posted.promise));
+  const less = args.map((arg) => arg.replace(`,${host}`, ""));
+  await subscribing(less, async (out) => {
+    await out.find((line) => line.includes("webhook failed") && line.includes("NotCapable"));
+  });
+});
+
+/** Runs the program with a client on a channel until something has happened. */
+async function subscribing(
+  args: readonly string[],
+  happened: (err: Inbox<string>) => Promise<void>,
+): Promise<void> {
+  const process = new Deno.Command(Deno.execPath(), {
+    ...{ args: [...args], cwd: ROOT, env: { NO_COLOR: "1", HARK_DRAIN_S: "0" } },
+    ...{ stdin: "null", stdout: "piped", stderr: "piped" },
+  }).spawn();
+  const [out, err] = [readLines(process.stdout), readLines(process.stderr)];
+  const line = await out.find((line) => line.includes("listening on"));
+  const url = /listening on (\S+)/.exec(line)![1]!;
+  await using client = await Client.open(`${url.replace("http", "ws")}/app/app-key?protocol=7`);
+  client.send('{"event":"pusher:subscribe","data":{"channel":"ci"}}');
+  await happened(err);
+  stop(process);
+  await deadline(process.status);
+  await Promise.all([out.rest(), err.rest()]);
+}
+
 Deno.test("the permissions of reference.md's table are enough for their options", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "made");
   await Deno.copyFile(certificate.certFile, `${folder.path}/cert.pem`);
   await Deno.copyFile(certificate.keyFile, `${folder.path}/key.pem`);
   await Deno.writeTextFile(`${folder.path}/keys.json`, await makeJwks());
-  assertEquals(ROWS.length, 5);
+  assertEquals(ROWS.length, 6);
   for (const [options, permissions] of ROWS) {
-    if (options.some((option) => option.startsWith("https:"))) continue;
-    const names = permissions.map((permission) => permission.split("=")[0]!);
-    const kept = UNIT.slice(0, UNIT.indexOf("main.ts"))
-      .filter((arg) => !names.includes(arg.split("=")[0]!));
-    const args = [...kept, ...permissions, "main.ts", ...options]
+    if (options.some((option) => option.includes("https:"))) continue;
+    const args = argumentsFor(options, permissions)
       .map((arg) => arg.replaceAll(/\/(var\/lib|etc|run)\/hark/g, folder.path));
     const isUnix = options.includes("--listen");
     using client = isUnix
