@@ -10,12 +10,15 @@ import { readLines } from "./support/server.ts";
 
 const FILES = ["deno.json", "main.ts", "LICENSE", "README.md", "lib", "static"];
 
+const CACHE = Deno.makeTempDirSync({ prefix: "hark-" });
+Deno.test.afterAll(() => Deno.removeSync(CACHE, { recursive: true }));
+
 /** Runs deno in a folder, with nothing of the user's. */
 function deno(folder: string, ...args: string[]): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args,
     cwd: folder,
-    env: { NO_COLOR: "1", DENO_DIR: `${folder}/.deno` },
+    env: { NO_COLOR: "1", DENO_DIR: CACHE },
     stdin: "null",
     stdout: "piped",
     stderr: "piped",

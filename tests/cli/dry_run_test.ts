@@ -121,7 +121,8 @@ Deno.test("a server starts with what hark check lets pass, and with nothing else
     const hasStarted = await listening.then(() => true, () => false);
     if (hasStarted) process.kill("SIGTERM");
     const { code } = await deadline(process.status);
-    const lines = await err.rest();
+    // A server runs without the keys of an issuer, and may have found already that they are not to be had.
+    const lines = (await err.rest()).filter((line) => !line.includes("issuer.invalid"));
     assertEquals(hasStarted, problem === undefined, `${given}: ${lines.join("\n")}`);
     assertEquals([code === 0, lines.length], hasStarted ? [true, 0] : [false, lines.length], given);
     // One line for people, and no stack.

@@ -1,6 +1,6 @@
-import { makeCertificate, TemporaryFolder, trusting } from "./support/certificates.ts";
-import { deadline, eventually } from "./support/deadline.ts";
-import { Target } from "./hostile/target.ts";
+import { makeCertificate, TemporaryFolder, trusting } from "../support/certificates.ts";
+import { deadline, eventually } from "../support/deadline.ts";
+import { Target } from "./target.ts";
 
 const DESCRIPTORS_MAX = 128;
 

@@ -7,7 +7,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Data } from "../../lib/core/publication.ts";
 import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
-import { brokerOn, Deliveries, draft, publish, readAfter } from "./helpers.ts";
+import { brokerOn, Deliveries, draft, publish, readAfter } from "../broker/helpers.ts";
 
 const limits = { historyBytesMax: 1e9, historyTotalBytesMax: 1e9 };
 const journal = new SqliteJournal(Deno.args[0]!, systemClock, "normal");

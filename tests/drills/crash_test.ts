@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { random, randomInteger } from "../support/random.ts";
-import { readAfter } from "./helpers.ts";
-import { assertCannotOpen, folder, LOCKED, newFile, open } from "./store_file.ts";
+import { readAfter } from "../broker/helpers.ts";
+import { assertCannotOpen, folder, LOCKED, newFile, open } from "../broker/store_file.ts";
 
 function spawnChild(name: string, file: string): Deno.ChildProcess {
   const script = new URL(name, import.meta.url).href;

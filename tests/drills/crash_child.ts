@@ -7,7 +7,7 @@ import { systemClock } from "../../lib/core/clock.ts";
 import type { Draft } from "../../lib/core/publication.ts";
 import { idsOf } from "../../lib/broker/broker.ts";
 import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
-import { brokerOn, draft } from "./helpers.ts";
+import { brokerOn, draft } from "../broker/helpers.ts";
 
 const IN_FLIGHT = 64;
 

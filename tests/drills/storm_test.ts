@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { startChild } from "./support/server.ts";
-import { reconnectStorm } from "./support/storm.ts";
+import { startChild } from "../support/server.ts";
+import { reconnectStorm } from "../support/storm.ts";
 
 const MESSAGES = 100;
 
