@@ -1,13 +1,16 @@
 import { assertEquals } from "@std/assert";
 import { Cluster, type ClusterOptions } from "../support/cluster.ts";
 import { deadline, eventually } from "../support/deadline.ts";
-import { type Follower, type Kind, makeFollower, RESUMING } from "./followers.ts";
+import { type Follower, type Kind, RESUMING } from "./follower.ts";
+import { makeFollower } from "./followers.ts";
 import { Ledger, readId } from "./ledger.ts";
 import { Flood } from "./publishers.ts";
 
 /** Where publishers and followers of a drill find its nodes. */
 export interface Place {
   readonly ports: readonly number[];
+  /** What publishers show, where not everybody may publish. */
+  readonly key?: string;
 }
 
 /** What a drill came to, by name. */
@@ -78,7 +81,7 @@ export async function drillAt(place: Place, options: CrowdOptions): Promise<Figu
   await deadline(Promise.all(followers.map((follower) => follower.start())), 60_000);
   const startedAt = performance.now();
   const { publishers = 8, pauseMs = 10, answerMs = 15_000 } = options;
-  const flood = new Flood({ ledger, ports, publishers, pauseMs, answerMs });
+  const flood = new Flood({ ledger, ports, key: place.key, publishers, pauseMs, answerMs });
   try {
     await options.meanwhile({ flood, ledger, followers });
     await flood.stop();

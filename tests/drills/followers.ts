@@ -1,111 +1,7 @@
-import type { Got, Ledger } from "./ledger.ts";
+import { KEY as PUSHER_KEY } from "../support/pusher.ts";
+import { Follower, type Kind, SocketFollower } from "./follower.ts";
 
-/** The wire formats that drills try. */
-export type Kind = "hark" | "sse" | "plain" | "socketio4" | "socketio2";
-
-/** Those whose clients say where they were, and get what they missed. */
-export const RESUMING: readonly Kind[] = ["hark", "sse"];
-
-const RETURN_MS = 50;
 const PING_MS = 10_000;
-
-/** A client that comes back on the next node whenever its connection ends. */
-export abstract class Follower {
-  readonly got: Got[] = [];
-  /**
-   * For each notice that some messages are gone, up to which offset. They may be older than what came
-   * last: that another node has seen more than was kept shows only when it is back.
-   */
-  readonly notices: number[] = [];
-  /** How often it had to come back. */
-  returns = 0;
-  position = "";
-  readonly #ledger: Ledger;
-  readonly #ports: () => readonly number[];
-  #next: number;
-  #isOver = false;
-  #running: Promise<void> | undefined;
-  readonly #welcomed = Promise.withResolvers<void>();
-  #timer: ReturnType<typeof setTimeout> | undefined;
-  #wake = () => {};
-
-  constructor(ledger: Ledger, ports: () => readonly number[], first: number) {
-    this.#ledger = ledger;
-    this.#ports = ports;
-    this.#next = first;
-  }
-
-  abstract readonly kind: Kind;
-
-  /** Follows one node; resolves when the connection is over. */
-  protected abstract follow(port: number): Promise<void>;
-
-  /** Ends the connection that is there. */
-  abstract disconnect(): void;
-
-  /** Connects, and resolves once it is welcome. */
-  async start(): Promise<void> {
-    this.#running = this.#run();
-    await this.#welcomed.promise;
-  }
-
-  /** Leaves for good. */
-  async stop(): Promise<void> {
-    this.#isOver = true;
-    this.#wake();
-    this.disconnect();
-    await this.#running;
-  }
-
-  /** Whether it has got one of these. */
-  hasAny(texts: ReadonlySet<string>): boolean {
-    return this.got.some(({ text }) => texts.has(text));
-  }
-
-  protected welcome(recovered = true): void {
-    if (!recovered) this.notices.push(this.#ledger.highest);
-    this.#welcomed.resolve();
-  }
-
-  protected receive(data: unknown, id = ""): void {
-    const { n: text } = data as { n: string };
-    if (id !== "") this.position = id;
-    this.got.push({ text, id });
-  }
-
-  async #run(): Promise<void> {
-    while (!this.#isOver) {
-      const ports = this.#ports();
-      await this.follow(ports[this.#next++ % ports.length]!);
-      if (this.#isOver) return;
-      this.returns++;
-      await new Promise<void>((resolve) => {
-        this.#wake = resolve;
-        this.#timer = setTimeout(resolve, RETURN_MS * (1 + Math.random()));
-      });
-      clearTimeout(this.#timer);
-    }
-  }
-}
-
-/** A follower by WebSocket. */
-abstract class SocketFollower extends Follower {
-  protected socket: WebSocket | undefined;
-
-  protected abstract open(port: number): WebSocket;
-
-  protected abstract frame(text: string): void;
-
-  protected override follow(port: number): Promise<void> {
-    const socket = this.socket = this.open(port);
-    socket.onmessage = ({ data }) => this.frame(data);
-    return new Promise((resolve) => socket.onclose = () => resolve());
-  }
-
-  override disconnect(): void {
-    this.socket?.close();
-  }
-}
 
 class HarkFollower extends SocketFollower {
   override readonly kind = "hark";
@@ -217,6 +113,80 @@ class SseFollower extends Follower {
   }
 }
 
+/** A client of Socket.IO 4 that polls. */
+class PollingFollower extends Follower {
+  override readonly kind = "polling";
+  #url = "";
+  #polling = new AbortController();
+
+  protected override async follow(port: number): Promise<void> {
+    this.#url = `http://127.0.0.1:${port}/socket.io/?EIO=4&transport=polling`;
+    this.#polling = new AbortController();
+    try {
+      const { sid } = JSON.parse((await this.#request()).slice(1));
+      this.#url += `&sid=${sid}`;
+      await this.#request("40");
+      for (;;) {
+        for (const packet of (await this.#request()).split("\x1e")) await this.#packet(packet);
+      }
+    } catch (error) {
+      const { name } = error as Error;
+      if (!(error instanceof TypeError) && name !== "AbortError" && name !== "PollEnded") {
+        throw error;
+      }
+    }
+  }
+
+  override disconnect(): void {
+    this.#polling.abort();
+  }
+
+  async #packet(packet: string): Promise<void> {
+    if (packet === "1" || packet === "41") throw new PollEnded();
+    if (packet === "2") await this.#request("3");
+    else if (packet.startsWith("40")) this.welcome();
+    else if (packet.startsWith("42")) {
+      const [event, data] = JSON.parse(packet.slice(2));
+      if (event === "message" && "n" in data) this.receive(data);
+    }
+  }
+
+  async #request(body?: string): Promise<string> {
+    const { signal } = this.#polling;
+    const init = body === undefined ? { signal } : { signal, method: "POST", body };
+    const response = await fetch(this.#url, init);
+    const text = await response.text();
+    if (response.status !== 200) throw new PollEnded(text);
+    return text;
+  }
+}
+
+/** The session is over, or the server is about to stop. */
+class PollEnded extends Error {
+  override readonly name = "PollEnded";
+}
+
+class PusherFollower extends SocketFollower {
+  override readonly kind = "pusher";
+
+  protected override open(port: number): WebSocket {
+    return new WebSocket(`ws://127.0.0.1:${port}/app/${PUSHER_KEY}?protocol=7&client=js`);
+  }
+
+  protected override frame(text: string): void {
+    const { event, data } = JSON.parse(text);
+    if (event === "pusher:connection_established") {
+      const data = { channel: "broadcast" };
+      this.socket!.send(JSON.stringify({ event: "pusher:subscribe", data }));
+    } else if (event === "pusher_internal:subscription_succeeded") this.welcome();
+    else if (event === "pusher:ping") this.socket!.send('{"event":"pusher:pong","data":{}}');
+    else if (event === "message") {
+      const parsed = JSON.parse(data);
+      if ("n" in parsed) this.receive(parsed);
+    }
+  }
+}
+
 /** Makes a follower that comes to the nodes by turns, beginning with the `first`. */
 export function makeFollower(
   kind: Kind,
@@ -229,6 +199,10 @@ export function makeFollower(
       return new SseFollower(...rest);
     case "plain":
       return new PlainFollower(...rest);
+    case "polling":
+      return new PollingFollower(...rest);
+    case "pusher":
+      return new PusherFollower(...rest);
     default:
       return new SocketIoFollower(kind, ...rest);
   }

@@ -4,6 +4,7 @@ import type { Ledger } from "./ledger.ts";
 export interface FloodOptions {
   readonly ledger: Ledger;
   readonly ports: () => readonly number[];
+  readonly key: string | undefined;
   /** Every other one has a key for each message, and retries until that is accepted. */
   readonly publishers: number;
   readonly pauseMs: number;
@@ -60,7 +61,7 @@ export class Flood {
 
   /** Returns whether it was accepted. Throws on any answer but that or 503. */
   async #attempt(text: string, at: number, key?: string): Promise<boolean> {
-    const { ledger, ports, answerMs } = this.#options;
+    const { ledger, ports, key: credentials, answerMs } = this.#options;
     const all = ports();
     const startedAt = performance.now();
     const abort = new AbortController();
@@ -70,6 +71,7 @@ export class Flood {
     try {
       const headers = new Headers({ "content-type": "application/json" });
       if (key !== undefined) headers.set("idempotency-key", key);
+      if (credentials !== undefined) headers.set("authorization", `Bearer ${credentials}`);
       const response = await fetch(`http://127.0.0.1:${all[at % all.length]}/channels/broadcast`, {
         method: "POST",
         headers,
