@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { Browser, findBrowser, type Page } from "../e2e/browser.ts";
 import { Proxy } from "../support/proxy.ts";
+import { startWorkers } from "../support/workers.ts";
 import { startServer } from "../support/server.ts";
 import { browserScript } from "./clients.ts";
 
@@ -67,6 +68,43 @@ for (const [version, what, options] of CASES) {
         assertEquals(await page.evaluate("answer"), { ok: true });
         for (const text of ["<b>ü€😀</b>", '\u2028\n"\\']) await server.broadcast(text);
         await waitFor(page, ["Grüße", "<b>ü€😀</b>", '\u2028\n"\\']);
+      }),
+  });
+}
+
+/** A browser has six connections to a server: each of these has a poll on one. */
+const SOCKETS = 3;
+
+for (const transports of [["polling"], ["polling", "websocket"]]) {
+  Deno.test({
+    name: `JSONP in Chromium is served by 4 workers: ${transports.join(" and ")}`,
+    ignore: path === undefined,
+    fn: () =>
+      withPage("3.1.3", async (page) => {
+        await using server = await startWorkers(4, ["--welcome", ""]);
+        const all = JSON.stringify({ transports, forceJSONP: true, forceNew: true });
+        await page.evaluate(`
+          window.got = [];
+          window.failed = [];
+          for (let at = 0; at < ${SOCKETS}; at++) {
+            const socket = io(${JSON.stringify(server.url)}, ${all});
+            socket.on("message", ({ message }) => got.push(message + at));
+            socket.on("connect", () => got.push("connect" + at));
+            for (const name of ["connect_error", "disconnect"]) {
+              socket.on(name, (why) => failed.push(String(why)));
+            }
+          }
+          0`);
+        await page.waitFor(`got.length === ${SOCKETS}`);
+        const texts = ["connect", "one", "two", "three"];
+        for (const text of texts.slice(1)) await server.broadcast(text);
+        await page.waitFor(`got.length === ${SOCKETS * texts.length}`);
+        const got = await page.evaluate("got") as string[];
+        for (let at = 0; at < SOCKETS; at++) {
+          const ofThis = got.filter((text) => text.endsWith(String(at)));
+          assertEquals(ofThis, texts.map((text) => `${text}${at}`));
+        }
+        assertEquals(await page.evaluate("failed"), []);
       }),
   });
 }

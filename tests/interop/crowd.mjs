@@ -21,5 +21,6 @@ options.forEach((each, at) => {
   };
   const socket = connect(url, { ...each, forceNew: true });
   socket.on("connect", () => tell("connect", socket.id));
+  socket.on("connect_error", (error) => tell("failed", String(error?.description ?? error)));
   socket.on("message", ({ message }) => tell("message", message));
 });
