@@ -5,6 +5,7 @@ import { Refusal } from "../core/errors.ts";
 import { addressOf } from "../core/node_url.ts";
 import type { BodyReader } from "../http/body.ts";
 import { refusalProblem } from "../http/problem.ts";
+import { advertisedError } from "./listener.ts";
 import { LastingServer } from "./resilient_server.ts";
 import { relaySocket } from "./relayed_socket.ts";
 
@@ -80,11 +81,19 @@ export class Forwarding {
     return url.origin;
   }
 
-  /** Begins to listen for other nodes. */
+  /** Begins to listen for other nodes. Throws a `ListenError`. */
   listen(): void {
+    try {
+      this.#listener = this.#serve();
+    } catch (error) {
+      throw advertisedError(this.#options.advertise, error as Error);
+    }
+  }
+
+  #serve(): LastingServer<Deno.NetAddr> {
     const { clock, advertise, onFailure, reusePort } = this.#options;
     const { hostname, port } = addressOf(advertise);
-    this.#listener = new LastingServer<Deno.NetAddr>({
+    return new LastingServer<Deno.NetAddr>({
       clock,
       onFailure,
       serve: (last) => {

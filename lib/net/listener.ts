@@ -98,9 +98,14 @@ export function reserveAdvertised({ advertise }: Config): string {
     close();
     url.port = String(port);
   } catch (error) {
-    throw new ListenError(`Cannot listen on ${advertise}: ${(error as Error).message}`);
+    throw advertisedError(advertise, error as Error);
   }
   return url.origin;
+}
+
+/** The error of an address for other nodes that cannot be listened on. */
+export function advertisedError(advertise: string, { message }: Error): ListenError {
+  return new ListenError(`Cannot listen on ${advertise}: ${message}`);
 }
 
 function openPlain(address: ListenAddress): Listening {

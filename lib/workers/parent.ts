@@ -32,8 +32,8 @@ export interface ParentOptions {
 const STOP_MS = 10_000;
 
 /** How many workers `--workers` means on this machine. */
-export function workersOf({ workers }: Config): number {
-  // What the process may use of the machine: it knows of cgroups and of affinity.
+export function workersOf({ workers }: Pick<Config, "workers">): number {
+  // What the process may use of the machine: Deno heeds cgroups and affinity.
   return workers === "auto" ? navigator.hardwareConcurrency : Number(workers);
 }
 

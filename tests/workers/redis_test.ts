@@ -4,7 +4,7 @@ import { deadline, eventually } from "../support/deadline.ts";
 import { Polling } from "../support/polling.ts";
 import { assertRecovers, subscriber } from "../support/recovery.ts";
 import { NO_REDIS, RedisServer } from "../support/redis.ts";
-import type { Reachable } from "../support/server.ts";
+import { command, type Reachable } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 import { Scattered, startWorkers, type WorkersServer } from "../support/workers.ts";
 
@@ -183,6 +183,28 @@ machinesTest(
   },
   { args: [...QUIET, ...ADVERTISED] },
 );
+
+Deno.test({
+  name: "an address for other nodes that is in use is an error, with workers and without",
+  ignore: NO_REDIS,
+  async fn() {
+    await using redis = await RedisServer.start();
+    using taken = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+    const advertised = `http://127.0.0.1:${taken.addr.port}`;
+    for (const workers of ["1", "2"]) {
+      const args = ["--workers", workers, "--redis", redis.url, "--advertise", advertised];
+      const { code, stderr } = await deadline(
+        command(["--port", "0", ...args], SECRET).output(),
+        30_000,
+      );
+      const said = new TextDecoder().decode(stderr).split("\n").filter((line) =>
+        /^Cannot/.test(line)
+      );
+      assertMatch(said.join(), new RegExp(`^Cannot listen on ${advertised}: [^,]+$`));
+      assertEquals(code, 1);
+    }
+  },
+});
 
 function session(sid: string): string {
   return `/socket.io/?EIO=4&transport=polling&sid=${sid}`;
