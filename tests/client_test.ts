@@ -2,19 +2,19 @@ import { gzipSync } from "node:zlib";
 import { assert, assertEquals, assertMatch, assertRejects, assertThrows } from "@std/assert";
 import { connect, type Events, type Hark, HarkError, type Options } from "../lib/client.ts";
 import { Wire } from "./e2e/hark.ts";
-import { ClientTimers, close, collect, next, toState } from "./support/client.ts";
+import { ClientTimers, close, collect, next, StillServer, toState } from "./support/client.ts";
 import { deadline, eventually } from "./support/deadline.ts";
 import { SocketClock } from "./support/engineio.ts";
-import { startServer, type TestServer } from "./support/server.ts";
+import { freePort } from "./support/free_port.ts";
+import { type ServerOptions, startServer, type TestServer } from "./support/server.ts";
 
 /** A server whose clock stands still, as the timers of clients do. */
 async function withServer(
   run: (server: TestServer, timers: ClientTimers, clock: SocketClock) => Promise<void>,
+  options: ServerOptions = {},
 ): Promise<void> {
-  const clock = new SocketClock();
-  await using server = await startServer({ clock });
-  using timers = new ClientTimers();
-  await run(server, timers, clock);
+  await using still = await StillServer.start(options);
+  await run(still.server, still.timers, still.clock);
 }
 
 type Script = (peer: Peer) => void;
@@ -244,7 +244,7 @@ Deno.test("a server that has forgotten makes a gap, and the client goes on in it
     const { id } = await client.publish("broadcast", "after");
     assertEquals([all, client.position], [["after"], id]);
     await close(client);
-  }));
+  }, { port: freePort() }));
 
 Deno.test("without WebSocket it reads server-sent events and publishes over HTTP", () =>
   withServer(async (server, timers) => {

@@ -1,41 +1,20 @@
 import { assertEquals } from "@std/assert";
 import { connect, HarkError } from "../lib/client.ts";
-import { ClientTimers, close, collect, next, toState } from "./support/client.ts";
+import { close, collect, next, StillServer, toState } from "./support/client.ts";
 import { eventually } from "./support/deadline.ts";
-import { SocketClock } from "./support/engineio.ts";
-import { type ServerOptions, startServer, type TestServer } from "./support/server.ts";
+import type { ServerOptions, TestServer } from "./support/server.ts";
 import { issue, type Issued, SECRET } from "./support/tokens.ts";
 
 const KEY = "a-publish-key";
 
-/** A server whose clock stands still, and clients whose timers do. */
-async function start(options: ServerOptions = {}) {
-  const clock = new SocketClock();
-  const server = await startServer({
-    tokenSecret: SECRET,
-    publishKey: [KEY],
-    publishPerSecondMax: 1_000_000,
-    clock,
-    ...options,
-  });
-  const timers = new ClientTimers();
-  return {
-    clock,
-    server,
-    timers,
-    /** Lets time pass for both. */
-    pass(ms: number) {
-      clock.advance(ms);
-      timers.tick(ms);
-    },
-    /** A token that ends `seconds` from now. */
-    issue: (seconds: number, claims: Issued = {}) =>
-      issue({ exp: clock.now() / 1000 + seconds, ...claims }),
-    async [Symbol.asyncDispose]() {
-      timers[Symbol.dispose]();
-      await server.stop();
-    },
-  };
+function start(options: ServerOptions = {}): Promise<StillServer> {
+  const all = { tokenSecret: SECRET, publishKey: [KEY], publishPerSecondMax: 1_000_000 };
+  return StillServer.start({ ...all, ...options });
+}
+
+/** A token that ends `seconds` from now. */
+function issueFor({ clock }: StillServer, seconds: number, claims: Issued = {}): Promise<string> {
+  return issue({ exp: clock.now() / 1000 + seconds, ...claims });
 }
 
 /** The sessions, as the server lists them. */
@@ -55,7 +34,7 @@ Deno.test("the client refreshes its token by itself, on one connection, and lose
   let asked = 0;
   const token = () => {
     asked++;
-    return node.issue(60, { sub: "42", hark: { subscribe: ["news"] } });
+    return issueFor(node, 60, { sub: "42", hark: { subscribe: ["news"] } });
   };
   const client = connect({ url: server.url, channels: ["news"], token });
   const all = collect(client);
@@ -78,7 +57,7 @@ Deno.test("the client refreshes its token by itself, on one connection, and lose
 Deno.test("a client that came too late with its token comes back with another, and loses nothing", async () => {
   await using node = await start();
   const { server, timers } = node;
-  const token = () => node.issue(60, { hark: { subscribe: ["news"] } });
+  const token = () => issueFor(node, 60, { hark: { subscribe: ["news"] } });
   const client = connect({ url: server.url, channels: ["news"], token });
   const all = collect(client);
   await toState(client, "connected");
@@ -105,7 +84,7 @@ Deno.test("a token that cannot be had is told as an error, and the connection go
   let asked = 0;
   const token = () => {
     if (asked++ > 0) throw new Error("signed out");
-    return node.issue(60, { hark: { subscribe: ["news"] } });
+    return issueFor(node, 60, { hark: { subscribe: ["news"] } });
   };
   const client = connect({ url: server.url, channels: ["news"], token });
   const all = collect(client);
@@ -125,7 +104,7 @@ Deno.test("a token that cannot be had is asked for again until it is, on one con
   const token = () => {
     asked++;
     if (asked === 2 || asked === 3) throw new Error(`no answer ${asked}`);
-    return node.issue(60, { sub: "42" });
+    return issueFor(node, 60, { sub: "42" });
   };
   const client = connect({ url: server.url, token });
   const errors: string[] = [];
@@ -153,7 +132,7 @@ Deno.test("a client that is closed asks for no other token", async () => {
   let asked = 0;
   const token = () => {
     if (asked++ > 0) throw new Error("no answer");
-    return node.issue(60, { sub: "42" });
+    return issueFor(node, 60, { sub: "42" });
   };
   const client = connect({ url: node.server.url, token });
   await toState(client, "connected");
@@ -169,7 +148,7 @@ Deno.test("a client gives up the channels that its new token does not allow", as
   await using node = await start();
   const { server, timers } = node;
   const allowed = [["a", "b", "c.*"], ["b"], ["b"]];
-  const token = () => node.issue(3600, { hark: { subscribe: allowed.shift()! } });
+  const token = () => issueFor(node, 3600, { hark: { subscribe: allowed.shift()! } });
   const client = connect({ url: server.url, channels: ["a", "b", "c.*"], token });
   await toState(client, "connected");
   const errors: [string, string][] = [];
@@ -196,7 +175,7 @@ Deno.test("a client gives up the channels that its new token does not allow", as
 
 Deno.test("a client whose session was ended stays away with its only token, and else comes back", async () => {
   await using node = await start({ public: ["*"] });
-  const token = await node.issue(3600, { sub: "42" });
+  const token = await issueFor(node, 3600, { sub: "42" });
   for (const [options, state] of [[{ token }, "stopped"], [{}, "waiting"]] as const) {
     const client = connect({ url: node.server.url, ...options });
     const { client: id } = await next(client, "welcome");

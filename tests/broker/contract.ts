@@ -1,23 +1,13 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
 import type { Clock } from "../../lib/core/clock.ts";
-import type { Broker, HistoryPage } from "../../lib/broker/broker.ts";
+import type { HistoryPage } from "../../lib/broker/broker.ts";
 import { Refusal } from "../../lib/core/errors.ts";
+import { testsOn } from "./contract_tests.ts";
 import { feedContract } from "./feed_contract.ts";
 import { keysContract } from "./keys_contract.ts";
 import type { Journal } from "../../lib/broker/journal.ts";
 import type { Data, Draft } from "../../lib/core/publication.ts";
-import {
-  brokerOn,
-  Deliveries,
-  draft,
-  fields,
-  type Limits,
-  publish,
-  publishOn,
-  readAfter,
-  summary,
-  TurningClock,
-} from "./helpers.ts";
+import { draft, fields, publish, publishOn, readAfter, summary } from "./helpers.ts";
 
 /**
  * Tests what `Broker` promises, on journals that `create` makes, whose log is empty; `canReopen` if all
@@ -31,29 +21,7 @@ export function brokerContract(
   keysContract(name, create, hasOwnTime);
   feedContract(name, create, canReopen);
 
-  interface Context {
-    readonly broker: Broker;
-    readonly clock: TurningClock;
-    readonly deliveries: Deliveries;
-  }
-
-  function test(
-    title: string,
-    body: (context: Context) => Promise<void>,
-    limits: Limits = {},
-  ): void {
-    Deno.test(`${name} ${title}`, async () => {
-      const clock = new TurningClock();
-      const broker = brokerOn(create(clock), clock, limits);
-      const deliveries = new Deliveries();
-      await broker.start(deliveries);
-      try {
-        await body({ broker, clock, deliveries });
-      } finally {
-        await broker.close();
-      }
-    });
-  }
+  const test = testsOn(name, create);
 
   test("begins at offset 0 with nothing in it", async ({ broker }) => {
     assert(/^[a-z0-9]{1,32}$/.test(broker.position.epoch));

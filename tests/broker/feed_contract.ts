@@ -6,18 +6,10 @@ import type { Clock } from "../../lib/core/clock.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { eventually } from "../support/deadline.ts";
 import { random, randomInteger } from "../support/random.ts";
+import { testsOn } from "./contract_tests.ts";
 import { FaultyJournal } from "./faulty_journal.ts";
 import { publishOnce } from "./keys_contract.ts";
-import {
-  brokerOn,
-  Deliveries,
-  draft,
-  publish,
-  publishOn,
-  readAfter,
-  summary,
-  TurningClock,
-} from "./helpers.ts";
+import { brokerOn, Deliveries, draft, publish, publishOn, readAfter, summary } from "./helpers.ts";
 
 /** Longer than a broker waits before it opens a journal again, and than it waits for what is kept. */
 const LONG_MS = 10_000;
@@ -28,29 +20,7 @@ export function feedContract(
   create: (clock: Clock) => Journal,
   canReopen: boolean,
 ): void {
-  interface Context {
-    readonly broker: LogBroker;
-    readonly journal: FaultyJournal;
-    readonly clock: TurningClock;
-    readonly deliveries: Deliveries;
-  }
-
-  function test(title: string, body: (context: Context) => Promise<void>): void {
-    Deno.test(`${name} ${title}`, async () => {
-      const clock = new TurningClock();
-      const journal = new FaultyJournal(create(clock));
-      const broker = brokerOn(journal, clock);
-      const deliveries = new Deliveries();
-      await broker.start(deliveries);
-      try {
-        await body({ broker, journal, clock, deliveries });
-      } finally {
-        await broker.close();
-      }
-      assertEquals(clock.timers, 0);
-    });
-  }
-
+  const test = testsOn(name, (clock) => new FaultyJournal(create(clock)));
   const completeAfter = async (broker: LogBroker, since: number) =>
     (await readAfter(broker, since)).complete;
 

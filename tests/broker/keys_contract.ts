@@ -4,7 +4,8 @@ import type { Journal } from "../../lib/broker/journal.ts";
 import type { LogBroker } from "../../lib/broker/log_broker.ts";
 import type { Clock } from "../../lib/core/clock.ts";
 import { Refusal } from "../../lib/core/errors.ts";
-import { brokerOn, Deliveries, draft, type Limits, publishOn, TurningClock } from "./helpers.ts";
+import { testsOn } from "./contract_tests.ts";
+import { draft, publishOn } from "./helpers.ts";
 
 /** Publishes `count` messages on channel "k" under a key. */
 export function publishOnce(
@@ -27,26 +28,7 @@ export function keysContract(
   create: (clock: Clock) => Journal,
   hasOwnTime: boolean,
 ): void {
-  interface Context {
-    readonly broker: LogBroker;
-    readonly clock: TurningClock;
-    readonly deliveries: Deliveries;
-  }
-
-  function test(title: string, body: (context: Context) => Promise<void>, limits?: Limits): void {
-    Deno.test(`${name} ${title}`, async () => {
-      const clock = new TurningClock();
-      const broker = brokerOn(create(clock), clock, limits);
-      const deliveries = new Deliveries();
-      await broker.start(deliveries);
-      try {
-        await body({ broker, clock, deliveries });
-      } finally {
-        await broker.close();
-      }
-    });
-  }
-
+  const test = testsOn(name, create);
   const refusalOf = async (promise: Promise<unknown>) =>
     (await assertRejects(() => promise, Refusal)).type;
 

@@ -1,7 +1,9 @@
 import type { Events, Hark } from "../../lib/client.ts";
 import type { Timer } from "../../lib/core/clock.ts";
 import { deadline } from "./deadline.ts";
+import { SocketClock } from "./engineio.ts";
 import { FakeClock } from "./fake_clock.ts";
+import { type ServerOptions, startServer, type TestServer } from "./server.ts";
 
 /** Every WebSocket made here, to be waited for: its closing handshake outlasts `close()`. */
 const sockets = new Set<WebSocket>();
@@ -94,5 +96,33 @@ export class ClientTimers implements Disposable {
 
   [Symbol.dispose](): void {
     Object.assign(globalThis, this.#real);
+  }
+}
+
+/** A server whose clock stands still, and clients whose timers do. */
+export class StillServer implements AsyncDisposable {
+  readonly clock: SocketClock;
+  readonly server: TestServer;
+  readonly timers = new ClientTimers();
+
+  static async start(options: ServerOptions = {}): Promise<StillServer> {
+    const clock = new SocketClock();
+    return new StillServer(await startServer({ clock, ...options }), clock);
+  }
+
+  private constructor(server: TestServer, clock: SocketClock) {
+    this.server = server;
+    this.clock = clock;
+  }
+
+  /** Lets time pass for both. */
+  pass(ms: number): void {
+    this.clock.advance(ms);
+    this.timers.tick(ms);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.timers[Symbol.dispose]();
+    await this.server.stop();
   }
 }

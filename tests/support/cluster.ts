@@ -1,3 +1,4 @@
+import { freePort } from "./free_port.ts";
 import { type RedisOptions, RedisServer } from "./redis.ts";
 import { type ChildServer, startChild } from "./server.ts";
 
@@ -45,7 +46,8 @@ export class Cluster implements AsyncDisposable {
 
   /** Starts one more node. */
   async addNode(): Promise<void> {
-    this.nodes.push(await startChild(this.#args));
+    // Nobody else takes this port while the node is restarted.
+    this.nodes.push(await startChild(["--port", String(freePort()), ...this.#args]));
   }
 
   /** Ends a node as a service manager does, and starts another on its port. */

@@ -7,7 +7,7 @@ import { brokerContract } from "../contract.ts";
 
 if (!NO_REDIS) {
   const server = await RedisServer.start();
-  addEventListener("unload", () => server.signal("SIGKILL"));
+  Deno.test.afterAll(() => server[Symbol.asyncDispose]());
   brokerContract(
     "RedisJournal",
     () =>
