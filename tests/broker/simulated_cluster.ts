@@ -2,229 +2,38 @@ import { assertEquals } from "@std/assert";
 import type { Position, Publication } from "../../lib/core/publication.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { LogBroker } from "../../lib/broker/log_broker.ts";
-import {
-  type Entry,
-  type Feed,
-  type Gap,
-  isGap,
-  type Journal,
-  type JournalBatch,
-  type Kept,
-  type Logged,
-  order,
-} from "../../lib/broker/journal.ts";
-import type { Receipt } from "../../lib/broker/broker.ts";
+import type { Journal } from "../../lib/broker/journal.ts";
 import { BEHIND_MS } from "../../lib/hub/replay.ts";
 import { Dice } from "../support/dice.ts";
-import { FakeClock } from "../support/fake_clock.ts";
+import type { FakeClock } from "../support/fake_clock.ts";
 import { brokerOn } from "./helpers.ts";
 
-const JUMP = 10_000;
+const ROUNDS_MAX = 100;
 const LIMITS = { historyCount: 100_000, historyBytesMax: 1e9, historyTotalBytesMax: 1e9 };
 
-/** A server that keeps a log as the scripts for Redis do, and may lose the end of it. */
-class SimulatedServer {
-  run = 1;
-  epoch: string | undefined;
-  offset = 0;
-  entries: Entry[] = [];
-  gaps: Gap[] = [];
-  #epochs = 0;
-  /** Stands for the time: it goes on whatever is lost. */
-  #takeovers = 0;
-  readonly #dice: Dice;
-
-  constructor(dice: Dice) {
-    this.#dice = dice;
-  }
-
-  /** Another server is in its place, without the last entries. */
-  loseTail(count: number): void {
-    this.run++;
-    this.entries = this.entries.slice(0, Math.max(0, this.entries.length - count));
-    const last = this.entries.at(-1);
-    this.offset = last === undefined ? 0 : isGap(last) ? last.until : last.publication.offset;
-    this.gaps = this.gaps.filter(({ until }) => until <= this.offset);
-  }
-
-  /** Another server is in its place, with nothing. */
-  loseAll(): void {
-    this.loseTail(Infinity);
-    this.epoch = undefined;
-  }
-
-  /** Opens the log for a node that knows `epoch`, and has seen `seen`; false if this is another log. */
-  open(epoch: string | undefined, seen: number, opened: number, gaps: readonly Gap[]): boolean {
-    if (this.epoch === undefined) {
-      this.epoch = epoch ?? `e${++this.#epochs}`;
-      if (epoch !== undefined) {
-        this.gaps.push(...gaps);
-        this.#takeOver(seen, seen, 0);
-      }
-    } else if (epoch !== undefined && epoch !== this.epoch) return false;
-    else {
-      const lost = seen > this.offset || this.#isInGap(seen) ? seen : 0;
-      if (opened !== this.run && this.#openedRun !== this.run || this.offset < seen) {
-        this.#takeOver(this.offset, Math.max(seen, this.offset), lost);
-      } else if (lost > 0) this.#jump(this.offset, this.offset + 1, lost);
-    }
-    this.#openedRun = this.run;
-    return true;
-  }
-
-  /** The run of the server that somebody has opened last. */
-  #openedRun = 1;
-
-  append(batch: JournalBatch, epoch: string, run: number, seen: number): Receipt | undefined {
-    if (this.epoch !== epoch || this.run !== run || this.offset < seen) return undefined;
-    const { entries, receipt } = order(batch, { epoch, offset: this.offset }, 1);
-    this.entries.push(...entries);
-    this.offset += entries.length;
-    return receipt;
-  }
-
-  /** Whether what was seen is in a gap of which nobody has said so; from now on somebody has. */
-  #isInGap(seen: number): boolean {
-    const at = this.gaps.findIndex(({ after, until, seen: known = 0 }) => {
-      return seen > after && seen < until && seen > known;
-    });
-    if (at !== -1) this.gaps[at] = { ...this.gaps[at]!, seen };
-    return at !== -1;
-  }
-
-  #takeOver(kept: number, highest: number, seen: number): void {
-    const time = 2 * JUMP * ++this.#takeovers;
-    const until = Math.max(highest, time) + 1 + this.#dice.upTo(JUMP);
-    this.#jump(kept, until, seen);
-  }
-
-  #jump(after: number, until: number, seen: number): void {
-    const gap = { after, until, seen: seen === 0 ? undefined : seen };
-    this.entries.push(gap);
-    this.gaps.push(gap);
-    this.offset = until;
-  }
-}
-
-/** The way of one node to the server: slow, cut now and then, and replies get lost on it. */
-class SimulatedJournal implements Journal {
-  seen = 0;
-  #isCut = false;
-  readonly #server: SimulatedServer;
-  readonly #dice: Dice;
-  #epoch: string | undefined;
-  #run = 0;
-  #last = 0;
-  #gaps: readonly Gap[] = [];
-  #feed: Feed | undefined;
-
-  constructor(server: SimulatedServer, dice: Dice) {
-    this.#server = server;
-    this.#dice = dice;
-  }
-
-  get isCut(): boolean {
-    return this.#isCut;
-  }
-
-  /** The way is cut or there again; whoever follows is told, as by a reply that is late. */
-  cut(isCut: boolean): void {
-    this.#isCut = isCut;
-    this.#feed?.onHealth(!isCut, "cut");
-  }
-
+/** The journal of one node, and its way to the server. */
+export interface NodeJournal extends Journal {
+  readonly isCut: boolean;
+  /** Cuts the way, or mends it. */
+  cut(isCut: boolean): void;
   /** Whether the server has all that this node knows of. */
-  get isCurrent(): boolean {
-    return this.#run === this.#server.run && this.seen <= this.#server.offset;
-  }
-
-  open(): Promise<Kept> {
-    this.#feed = undefined;
-    if (this.isCut) return Promise.reject(new Error("cut"));
-    if (!this.#openServer()) {
-      this.#epoch = undefined;
-      this.seen = 0;
-      this.#gaps = [];
-      this.#openServer();
-    }
-    const { entries, gaps, offset, epoch } = this.#server;
-    const publications = entries.filter((entry): entry is Logged => !isGap(entry));
-    this.seen = this.#last = offset;
-    this.#gaps = [...gaps];
-    return Promise.resolve({
-      position: { epoch: epoch!, offset },
-      forgottenOffset: (publications[0]?.publication.offset ?? offset + 1) - 1,
-      publications,
-      lostOffsets: [],
-      gaps: [...gaps],
-      keys: [],
-    });
-  }
-
-  follow({ offset }: Position, feed: Feed): void {
-    this.#last = offset;
-    this.#feed = feed;
-  }
-
-  async append(batch: JournalBatch): Promise<Receipt> {
-    await this.#travel();
-    if (!this.isCut && this.#run !== this.#server.run && this.#feed !== undefined) this.#reopen();
-    const run = this.#run;
-    const receipt = this.isCut || this.#feed === undefined
-      ? undefined
-      : this.#server.append(batch, this.#epoch!, run, this.seen);
-    await this.#travel();
-    // No reply comes by a connection that was given up.
-    const isLost = this.isCut || this.#run !== run || this.#dice.chance(0.03);
-    if (receipt === undefined || isLost) {
-      throw new Refusal("unavailable", "Cannot publish: the way is cut");
-    }
-    this.seen = Math.max(this.seen, receipt.offset + receipt.count - 1);
-    return receipt;
-  }
-
-  /** The next entries arrive. */
-  pump(count: number): void {
-    const feed = this.#feed;
-    if (this.isCut || feed === undefined) return;
-    if (this.#run !== this.#server.run && !this.#reopen()) return;
-    const due = this.#server.entries.filter((entry) => endOf(entry) > this.#last).slice(0, count);
-    if (due.length === 0) return;
-    this.#last = endOf(due.at(-1)!);
-    this.seen = Math.max(this.seen, this.#last);
-    this.#gaps = [...this.#gaps, ...due.filter(isGap)];
-    feed.onEntries(due);
-  }
-
-  evicted(): void {}
-  forgotten(): void {}
-  close(): Promise<void> {
-    this.#feed = undefined;
-    return Promise.resolve();
-  }
-
-  #reopen(): boolean {
-    if (this.#openServer()) return true;
-    const feed = this.#feed;
-    this.#feed = undefined;
-    feed?.onLost("another log");
-    return false;
-  }
-
-  #openServer(): boolean {
-    if (!this.#server.open(this.#epoch, this.seen, this.#run, this.#gaps)) return false;
-    this.#epoch = this.#server.epoch;
-    this.#run = this.#server.run;
-    return true;
-  }
-
-  async #travel(): Promise<void> {
-    for (let ticks = this.#dice.upTo(5); ticks > 0; ticks--) await undefined;
-  }
+  readonly isCurrent: boolean;
+  /** Lets the next entries arrive, where they do not by themselves. */
+  pump(count: number): void;
 }
 
-function endOf(entry: Entry): number {
-  return isGap(entry) ? entry.until : entry.publication.offset;
+/** The server that keeps the log, and what may happen to it. */
+export interface World {
+  readonly clock: FakeClock;
+  addNode(): NodeJournal;
+  /** Another server takes its place, without the last entries. */
+  loseTail(count: number): void;
+  /** Another server takes its place, with nothing. */
+  loseAll(): void;
+  /** No more faults. */
+  heal?(): void;
+  /** Lets happen what takes real time, if anything does. */
+  turn?(): Promise<void>;
 }
 
 /** A client that comes back to any node, and says where it was. */
@@ -249,26 +58,29 @@ class SimulatedClient {
 }
 
 interface SimulatedNode {
-  readonly journal: SimulatedJournal;
+  readonly journal: NodeJournal;
   readonly broker: LogBroker;
 }
 
-/** Nodes, their server and clients with faults, as a seed has it, on a clock that stands still. */
+/** Nodes and clients with faults, as a seed has it, on a clock that a test turns. */
 export class ClusterSimulation {
   readonly events: Record<string, number> = {};
   readonly #dice: Dice;
-  readonly #clock = new FakeClock();
-  readonly #server: SimulatedServer;
+  readonly #world: World;
+  readonly #clock: FakeClock;
   readonly #nodes: SimulatedNode[] = [];
   readonly #clients = Array.from({ length: 5 }, () => new SimulatedClient());
   /** What was acknowledged, in the order in which it was. */
   readonly #accepted: (Position & { readonly text: string })[] = [];
   readonly #failures: unknown[] = [];
   #published = 0;
+  /** How many are not answered yet. */
+  #publishing = 0;
 
-  constructor(seed: number) {
-    this.#dice = new Dice(seed);
-    this.#server = new SimulatedServer(this.#dice);
+  constructor(seed: number, makeWorld: (dice: Dice) => World) {
+    const dice = this.#dice = new Dice(seed);
+    const { clock } = this.#world = makeWorld(dice);
+    this.#clock = clock;
   }
 
   /** Throws unless each client got all once and in order, or was told that some of it is gone. */
@@ -276,6 +88,7 @@ export class ClusterSimulation {
     for (let count = 0; count < 3; count++) await this.#addNode(count);
     for (let step = 0; step < steps; step++) {
       await this.#act();
+      if (this.#world.turn !== undefined) await this.#world.turn();
       if (this.#failures.length > 0) throw this.#failures[0];
     }
     await this.#heal();
@@ -303,16 +116,16 @@ export class ClusterSimulation {
 
   #loseTail(): void {
     this.#count("tails lost");
-    this.#server.loseTail(this.#dice.upTo(6));
+    this.#world.loseTail(this.#dice.upTo(6));
   }
 
   #loseAll(): void {
     this.#count("logs lost");
-    this.#server.loseAll();
+    this.#world.loseAll();
   }
 
   async #addNode(at: number): Promise<void> {
-    const journal = new SimulatedJournal(this.#server, this.#dice);
+    const journal = this.#world.addNode();
     const broker = brokerOn(journal, this.#clock, LIMITS);
     const node = this.#nodes[at] = { journal, broker };
     await broker.start({
@@ -340,10 +153,11 @@ export class ClusterSimulation {
 
   #publish({ broker }: SimulatedNode): void {
     const text = String(++this.#published);
+    this.#publishing++;
     broker.publish({ drafts: [{ channel: "a", event: "message", data: text }] }).then(
       ({ epoch, offset }) => void this.#accepted.push({ text, epoch, offset }),
       (error) => void (error instanceof Refusal ? this.#count("refused") : this.#fail(error)),
-    );
+    ).finally(() => this.#publishing--);
   }
 
   #connect(client: SimulatedClient, node: SimulatedNode): void {
@@ -384,15 +198,41 @@ export class ClusterSimulation {
 
   /** Everything works again, and everybody gets to the end. */
   async #heal(): Promise<void> {
+    this.#world.heal?.();
     for (const { journal } of this.#nodes) journal.cut(false);
-    for (let round = 0; round < 6; round++) await this.#passTime(BEHIND_MS);
-    for (let round = 0; round < 3; round++) {
+    await this.#passRounds(() => this.#areNodesAtRest);
+    await this.#passRounds(() => {
       for (const [at, client] of this.#clients.entries()) {
         this.#connect(client, this.#nodes[at % 3]!);
       }
+      return this.#areNodesAtRest && this.#areClientsAtRest;
+    });
+    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  /** Lets time pass until all is done, and some more. */
+  async #passRounds(isDone: () => boolean): Promise<void> {
+    let done = 0;
+    for (let round = 0; done < 2; round++) {
+      if (round === ROUNDS_MAX) throw new Error("it does not come to rest");
+      if (isDone()) done++;
       await this.#passTime(BEHIND_MS);
     }
-    if (this.#failures.length > 0) throw this.#failures[0];
+  }
+
+  get #areNodesAtRest(): boolean {
+    const [first] = this.#nodes;
+    const { epoch, offset } = first!.broker.position;
+    return this.#publishing === 0 && this.#nodes.every(({ broker: { isUp, position } }) => {
+      return isUp && position.epoch === epoch && position.offset === offset;
+    });
+  }
+
+  get #areClientsAtRest(): boolean {
+    return this.#clients.every(({ node, held, position }) => {
+      return node !== undefined && held === undefined &&
+        position?.offset === node.broker.position.offset;
+    });
   }
 
   #check(): void {

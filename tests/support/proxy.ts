@@ -7,9 +7,12 @@ export class Proxy implements AsyncDisposable {
   bytesPerSecondMax = Infinity;
   /** What the server says is lost. */
   isMute = false;
+  /** New connections are ended at once. */
+  isRefusing = false;
   readonly #listener: Deno.TcpListener;
   #targetPort: number;
   readonly #open = new Set<Deno.TcpConn>();
+  #cuts = 0;
   readonly #accepting: Promise<void>;
   readonly #carrying = new Set<Promise<void>>();
 
@@ -27,6 +30,7 @@ export class Proxy implements AsyncDisposable {
 
   /** Ends every connection there is, with no word; new ones get through. */
   cut(): void {
+    this.#cuts++;
     for (const connection of this.#open) close(connection);
     this.#open.clear();
   }
@@ -45,9 +49,11 @@ export class Proxy implements AsyncDisposable {
 
   async #accept(): Promise<void> {
     for await (const client of this.#listener) {
-      const server = await this.#connect();
-      if (server === undefined) {
+      const cuts = this.#cuts;
+      const server = this.isRefusing ? undefined : await this.#connect();
+      if (server === undefined || cuts !== this.#cuts) {
         client.close();
+        server?.close();
         continue;
       }
       this.#open.add(client).add(server);

@@ -4,7 +4,13 @@ import type { Gap } from "../journal.ts";
 import type { RedisConnection } from "./connection.ts";
 import { formatGap } from "./entries.ts";
 import { connectTo } from "./sentinel.ts";
-import { FORMAT_VERSION, OFFSET_JUMP, type RedisKeys, SCRIPTS } from "./scripts.ts";
+import {
+  FORMAT_VERSION,
+  OFFSET_JUMP,
+  OFFSET_JUMP_SPREAD,
+  type RedisKeys,
+  SCRIPTS,
+} from "./scripts.ts";
 
 /** The log in Redis is none that this program can write. */
 export class LogVersionError extends Error {
@@ -99,13 +105,11 @@ async function openLog(
   keys: RedisKeys,
   { epoch, seen, isKnown, node, gaps, number }: Progress,
 ): Promise<[epoch: string, run: string, offset: number]> {
+  const jump = OFFSET_JUMP + Math.floor(OFFSET_JUMP_SPREAD * Math.random());
   const reply = await SCRIPTS.open.run(
     commands,
     [keys.meta, keys.log, keys.gaps, keys.channels, keys.channelStart, keys.writer(node)],
-    [
-      ...[epoch, seen, isKnown ? 1 : 0, number, Math.floor(OFFSET_JUMP * (1 + Math.random()))],
-      ...gaps.map(formatGap),
-    ],
+    [epoch, seen, isKnown ? 1 : 0, number, jump, ...gaps.map(formatGap)],
   );
   const [first = "", second = "", third] = (reply as readonly unknown[]).map(String);
   if (third !== undefined) return [first, second, Number(third)];

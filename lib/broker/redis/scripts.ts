@@ -8,12 +8,13 @@ export const FORMAT_VERSION = 1;
 const WRITER_AGE_S = 3600;
 
 /**
- * Where offsets that were given may be lost, they jump: over a number made of the time, so that no later
- * jump leads behind an earlier one that is lost with all that came after it, and by this much at least, at
- * most by the double, so that two at the same time lead to different places. The number is milliseconds
- * since 1970 times a hundred: more than a log grows by, and of 15 digits.
+ * Where offsets that were given may be lost, they jump by this much at least, and over a number made of the
+ * time: so no later jump leads behind an earlier one that is lost with all that came after it. The number
+ * is milliseconds since 1970 times a hundred: more than a log grows by, and of 15 digits.
  */
 export const OFFSET_JUMP = 100_000;
+/** Jumps differ by up to so much, so that two at the same time lead to different places. */
+export const OFFSET_JUMP_SPREAD = 1000;
 
 // Lua writes a number over 1e14 as 1e+14, so offsets are formatted by hand. What Redis keeps of the log:
 //   meta      hash: e epoch, r run id of the server, o highest offset, v version
