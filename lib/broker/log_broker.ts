@@ -13,6 +13,7 @@ import type {
   Sink,
 } from "./broker.ts";
 import { ChannelQuota } from "./channel_quota.ts";
+import { Health } from "./health.ts";
 import type { HistoryLimits } from "./history/history.ts";
 import { Idempotency, type IdempotencyOptions } from "./idempotency.ts";
 import {
@@ -52,6 +53,7 @@ export class LogBroker implements Broker {
   readonly #quota: ChannelQuota;
   readonly #keys: Idempotency<Receipt>;
   readonly #arrivals: Arrivals;
+  readonly #health: Health;
   #replica: Replica;
   #sink: Sink = { deliver() {}, reset() {}, health() {} };
   /** The feed that is followed; undefined while it is lost. */
@@ -60,9 +62,6 @@ export class LogBroker implements Broker {
   #reopening: Timer | undefined;
   /** Why nothing can be published; undefined if it can. */
   #obstacle: string | undefined = "it has not started";
-  /** What is appended may be kept while the feed is away. */
-  #isFed = true;
-  #isUp = true;
   #isClosed = false;
 
   constructor(options: BrokerOptions) {
@@ -72,6 +71,7 @@ export class LogBroker implements Broker {
     this.#quota = new ChannelQuota(channelsMax);
     this.#keys = new Idempotency({ ...options, onForget: (request) => journal.forgotten(request) });
     this.#arrivals = new Arrivals(clock);
+    this.#health = new Health(clock, (isUp, why) => this.#sink.health(isUp, why));
     this.#replica = this.#replicaOf(NOTHING_KEPT);
   }
 
@@ -80,7 +80,7 @@ export class LogBroker implements Broker {
   }
 
   get isUp(): boolean {
-    return this.#isUp;
+    return this.#health.isUp;
   }
 
   async start(sink: Sink): Promise<Position> {
@@ -134,6 +134,7 @@ export class LogBroker implements Broker {
     this.#obstacle = "the server is stopping";
     this.#expiry?.cancel();
     this.#reopening?.cancel();
+    this.#health.close();
     await this.#journal.close();
     this.#feed = undefined;
     this.#arrivals.giveUp();
@@ -145,11 +146,11 @@ export class LogBroker implements Broker {
     const added = this.#quota.take(batch, this.#replica.history);
     try {
       const receipt = await this.#journal.append({ ...batch, beganBy: this.#beganBy(batch) });
-      if (this.#obstacle === undefined && this.#isFed) this.#report(true);
+      if (this.#obstacle === undefined) this.#health.kept();
       return receipt;
     } catch (error) {
       const isAway = error instanceof Refusal && error.type === "unavailable";
-      if (isAway) this.#report(false, error.message);
+      if (isAway) this.#health.refused(error.message);
       throw error;
     } finally {
       if (added.size > 0) this.#quota.release(added);
@@ -217,7 +218,7 @@ export class LogBroker implements Broker {
     this.#feed = undefined;
     if (this.#isClosed) return;
     this.#obstacle = why;
-    this.#report(false, why);
+    this.#health.fed(false, why);
     this.#reopen(REOPEN_MIN_MS);
   }
 
@@ -227,7 +228,7 @@ export class LogBroker implements Broker {
       kept = await this.#journal.open();
     } catch (error) {
       if (this.#isClosed) return;
-      this.#report(false, String(error));
+      this.#health.fed(false, String(error));
       const jitteredMs = pauseMs * (0.5 + Math.random());
       const nextMs = Math.min(REOPEN_MAX_MS, 2 * pauseMs);
       this.#reopening = this.#clock.after(jitteredMs, () => this.#reopen(nextMs));
@@ -257,18 +258,13 @@ export class LogBroker implements Broker {
   #follow(): void {
     const feed: Feed = {
       onEntries: (entries) => void (this.#feed === feed && this.#receive(entries)),
-      onHealth: (isUp, why) => void (this.#feed === feed && this.#fed(isUp, why)),
+      onHealth: (isUp, why) => void (this.#feed === feed && this.#health.fed(isUp, why)),
       onLost: (why) => void (this.#feed === feed && this.#lost(why)),
     };
     this.#feed = feed;
     this.#obstacle = undefined;
     this.#journal.follow(this.position, feed);
-    if (this.#feed === feed) this.#fed(true);
-  }
-
-  #fed(isFed: boolean, why = ""): void {
-    this.#isFed = isFed;
-    this.#report(isFed, why);
+    if (this.#feed === feed) this.#health.fed(true);
   }
 
   #replicaOf(kept: Kept): Replica {
@@ -284,11 +280,5 @@ export class LogBroker implements Broker {
   #expire(): void {
     this.#replica.history.expire(this.#clock.monotonic());
     this.#keys.expire();
-  }
-
-  #report(isUp: boolean, why = ""): void {
-    if (this.#isUp === isUp) return;
-    this.#isUp = isUp;
-    this.#sink.health(isUp, why);
   }
 }

@@ -1,4 +1,5 @@
 import { DOUBT_MS } from "../../lib/broker/replica.ts";
+import { REFUSED_MS } from "../../lib/broker/health.ts";
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Journal } from "../../lib/broker/journal.ts";
 import type { LogBroker } from "../../lib/broker/log_broker.ts";
@@ -198,6 +199,24 @@ export function feedContract(
     assertEquals(await publishOn(broker, "a", "a"), [1, 2]);
     const down = "down: Cannot publish: nobody answers";
     assertEquals(deliveries.events.slice(1), [down, "up"]);
+  });
+
+  test("does not take publishing for broken for good where nobody tries", async (context) => {
+    const { broker, journal, clock, deliveries } = context;
+    journal.isAway = true;
+    const refuse = () => assertRejects(() => publishOn(broker, "a"), Refusal);
+    await refuse();
+    clock.advance(REFUSED_MS - 1);
+    await refuse();
+    clock.advance(REFUSED_MS - 1);
+    assertEquals(broker.isUp, false);
+    clock.advance(1);
+    assertEquals(broker.isUp, true);
+    await refuse();
+    journal.report(false);
+    clock.advance(REFUSED_MS);
+    const down = "down: Cannot publish: nobody answers";
+    assertEquals(deliveries.events.slice(1), [down, "up", down]);
   });
 
   test("is not up while its feed is away, whatever is appended", async (context) => {

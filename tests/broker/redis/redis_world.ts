@@ -3,7 +3,7 @@ import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
 import { systemClock } from "../../../lib/core/clock.ts";
 import type { Receipt } from "../../../lib/broker/broker.ts";
 import type { Feed, JournalBatch, Kept } from "../../../lib/broker/journal.ts";
-import { RedisConnection } from "../../../lib/broker/redis/connection.ts";
+import type { RedisConnection } from "../../../lib/broker/redis/connection.ts";
 import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";

@@ -1,0 +1,59 @@
+import type { Clock, Timer } from "../core/clock.ts";
+
+/** After so long without a batch nobody knows any more whether the next one would be refused. */
+export const REFUSED_MS = 5000;
+
+/**
+ * Whether publishing works: the feed has to be there, and the last batch not to have been refused. Where
+ * publishers ask first and stay away, no batch would ever show that it works again: so a refusal counts
+ * for a while only.
+ */
+export class Health {
+  readonly #clock: Clock;
+  readonly #onChange: (isUp: boolean, why: string) => void;
+  #isFed = true;
+  #isUp = true;
+  #refused: Timer | undefined;
+
+  /** Calls `onChange` when it changes; it works at first. */
+  constructor(clock: Clock, onChange: (isUp: boolean, why: string) => void) {
+    this.#clock = clock;
+    this.#onChange = onChange;
+  }
+
+  get isUp(): boolean {
+    return this.#isUp;
+  }
+
+  /** The feed is there, or it is not. */
+  fed(isFed: boolean, why = ""): void {
+    this.#isFed = isFed;
+    this.#refused?.cancel();
+    this.#report(isFed, why);
+  }
+
+  /** A batch is kept: which says nothing while the feed is away. */
+  kept(): void {
+    this.#refused?.cancel();
+    if (this.#isFed) this.#report(true, "");
+  }
+
+  /** A batch could not be kept. */
+  refused(why: string): void {
+    this.#report(false, why);
+    this.#refused?.cancel();
+    if (this.#isFed) this.#refused = this.#clock.after(REFUSED_MS, () => this.kept());
+  }
+
+  /** Changes no more by itself. */
+  close(): void {
+    this.#isFed = false;
+    this.#refused?.cancel();
+  }
+
+  #report(isUp: boolean, why: string): void {
+    if (this.#isUp === isUp) return;
+    this.#isUp = isUp;
+    this.#onChange(isUp, why);
+  }
+}
