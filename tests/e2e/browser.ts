@@ -12,8 +12,8 @@ const FLAGS = [
   "--remote-debugging-port=0",
 ];
 const NAMES = ["chromium", "chromium-browser", "google-chrome"];
-const START_MS = 30_000;
-const WAIT_MS = 15_000;
+const START_MS = 60_000;
+const WAIT_MS = 60_000;
 const POLL_MS = 50;
 
 type Fields = Record<string, unknown>;

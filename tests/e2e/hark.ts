@@ -1,7 +1,7 @@
 import { readLines, within } from "./browser.ts";
 
 const MAIN = new URL("../../main.ts", import.meta.url).pathname;
-const START_MS = 30_000;
+const START_MS = 60_000;
 
 /** A server in a process of its own, as a user starts it. */
 export class HarkProcess {

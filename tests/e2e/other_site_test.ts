@@ -5,7 +5,7 @@ import { HarkProcess } from "./hark.ts";
 const path = findBrowser();
 /** Every name that leads to this machine though it is none of the server's. */
 const HOSTS = ["0.0.0.0", "[::ffff:0:0]", "[::ffff:7f00:1]"];
-const ARRIVE_MS = 15_000;
+const ARRIVE_MS = 60_000;
 
 /** What makes a browser ask for `url` in a page's name; none needs the user. */
 const WAYS: Readonly<Record<string, (url: string) => string>> = {

@@ -31,11 +31,20 @@ export interface ConformanceServer {
   close(): Promise<void>;
 }
 
+/** How often clients are asked for a sign of life, and what they have to give it. */
+export interface Pings {
+  readonly pingIntervalMs: number;
+  readonly pingTimeoutMs: number;
+}
+
+/** What the suites expect. */
+const PINGS: Pings = { pingIntervalMs: 300, pingTimeoutMs: 200 };
+
 /**
- * Starts a conformance server on `port`, or on any free one if that is 0; `pingTimeoutMs` is for
- * tests of other things, which are not to fail where a machine is busy.
+ * Starts a conformance server on `port`, or on any free one if that is 0; `pings` is for tests of
+ * other things, which are not to fail where a machine is busy.
  */
-export function serveConformance(port: number, pingTimeoutMs = 200): ConformanceServer {
+export function serveConformance(port: number, pings: Partial<Pings> = {}): ConformanceServer {
   const io = new SocketServer({
     clock: systemClock,
     connectTimeoutMs: 1000,
@@ -48,8 +57,8 @@ export function serveConformance(port: number, pingTimeoutMs = 200): Conformance
   });
 
   const engines = new Map([
-    ["/engine.io/", engineServer(echo, pingTimeoutMs)],
-    ["/socket.io/", engineServer((socket) => io.attach(socket), pingTimeoutMs)],
+    ["/engine.io/", engineServer(echo, { ...PINGS, ...pings })],
+    ["/socket.io/", engineServer((socket) => io.attach(socket), { ...PINGS, ...pings })],
   ]);
   const http = Deno.serve({ port, hostname: "0.0.0.0", onListen: () => {} }, (request, info) => {
     const { pathname, searchParams } = new URL(request.url);
@@ -69,14 +78,13 @@ export function serveConformance(port: number, pingTimeoutMs = 200): Conformance
 
 function engineServer(
   onConnection: (socket: EngineSession) => void,
-  pingTimeoutMs: number,
+  pings: Pings,
 ): EngineServer {
   const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000, timeoutMs: 30_000 });
   return new EngineServer({
     sidPrefix: "",
     clock: systemClock,
-    pingIntervalMs: 300,
-    pingTimeoutMs,
+    ...pings,
     upgradeTimeoutMs: 10_000,
     pollingBytesMax: 1_000_000,
     outboundBytesMax: 10_000_000,

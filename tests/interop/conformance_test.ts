@@ -1,25 +1,59 @@
 import { assertEquals, assertMatch } from "@std/assert";
+import { type ConformanceServer, type Pings, serveConformance } from "./conformance_server.ts";
 import { Inbox } from "../support/inbox.ts";
 import { Client } from "../support/socket.ts";
 
 const SID = '{"code":1,"message":"Session ID unknown"}';
 const PLACEHOLDERS = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}';
 
-/** The conformance server as it is started from a shell. */
-class Conformance implements AsyncDisposable {
+/** A conformance server. */
+abstract class Conformance implements AsyncDisposable {
+  abstract readonly host: string;
+  abstract [Symbol.asyncDispose](): Promise<void>;
+
+  /** The status and the body of an answer. */
+  async fetch(path: string, init: RequestInit = {}): Promise<[number, string]> {
+    const response = await fetch(`http://${this.host}${path}`, init);
+    return [response.status, await response.text()];
+  }
+
+  connect(path: string): Promise<Client> {
+    return Client.open(`ws://${this.host}${path}&transport=websocket`);
+  }
+}
+
+/** The server in this process, which asks its clients less often, or waits longer for them. */
+class PatientServer extends Conformance {
+  readonly host: string;
+  readonly #server: ConformanceServer;
+
+  constructor(pings: Partial<Pings>) {
+    super();
+    this.#server = serveConformance(0, pings);
+    this.host = `localhost:${this.#server.port}`;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#server.close();
+  }
+}
+
+/** The server as it is started from a shell. */
+class StartedServer extends Conformance {
   readonly #process: Deno.ChildProcess;
   readonly #read: Promise<void>;
   readonly #lines = new Inbox<string>();
-  #host = "";
+  host = "";
 
-  static async start(): Promise<Conformance> {
-    const server = new Conformance();
+  static async start(): Promise<StartedServer> {
+    const server = new StartedServer();
     const line = await server.#lines.next();
-    [, server.#host = ""] = /^listening on http:\/\/(localhost:\d+)$/.exec(line)!;
+    [, server.host = ""] = /^listening on http:\/\/(localhost:\d+)$/.exec(line)!;
     return server;
   }
 
   private constructor() {
+    super();
     const script = new URL("conformance_server.ts", import.meta.url).pathname;
     this.#process = new Deno.Command(Deno.execPath(), {
       args: ["run", "--no-prompt", "--allow-net", script, "--port", "0"],
@@ -28,16 +62,6 @@ class Conformance implements AsyncDisposable {
       stderr: "inherit",
     }).spawn();
     this.#read = this.#readLines();
-  }
-
-  /** The status and the body of an answer. */
-  async fetch(path: string, init: RequestInit = {}): Promise<[number, string]> {
-    const response = await fetch(`http://${this.#host}${path}`, init);
-    return [response.status, await response.text()];
-  }
-
-  connect(path: string): Promise<Client> {
-    return Client.open(`ws://${this.#host}${path}&transport=websocket`);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -81,8 +105,8 @@ async function frames(client: Client, count: number): Promise<(string | Uint8Arr
   return found;
 }
 
-Deno.test("the conformance server", async (test) => {
-  await using server = await Conformance.start();
+Deno.test("the conformance server, as the suites expect it", async (test) => {
+  await using server = await StartedServer.start();
 
   await test.step("opens sessions with the time-outs that the suites expect", async () => {
     const expected = (upgrades: string[]) => ({
@@ -102,6 +126,28 @@ Deno.test("the conformance server", async (test) => {
     }
   });
 
+  await test.step("closes a session that does not answer pings", async () => {
+    const path = await poll(server, "/engine.io/?EIO=4");
+    assertEquals(await server.fetch(path), [200, "2"]);
+    assertEquals(await server.fetch(path), [400, '{"code":3,"message":"Bad request"}']);
+    assertEquals(await server.fetch(path), [400, SID]);
+    await using client = await server.connect("/engine.io/?EIO=3");
+    assertEquals((await client.closed()).code, 1000);
+  });
+});
+
+Deno.test("the conformance server pings as long as it is answered", async () => {
+  await using server = new PatientServer({ pingTimeoutMs: 60_000 });
+  const path = await poll(server, "/engine.io/?EIO=4");
+  for (let round = 0; round < 3; round++) {
+    assertEquals(await server.fetch(path), [200, "2"]);
+    assertEquals(await server.fetch(path, { method: "POST", body: "3" }), [200, "ok"]);
+  }
+});
+
+Deno.test("the conformance server, whatever its pings", async (test) => {
+  await using server = new PatientServer({ pingIntervalMs: 60_000, pingTimeoutMs: 60_000 });
+
   await test.step("echoes payloads and frames, text and bytes, in both versions", async () => {
     for (
       const [version, body] of [["4", "4test1\x1e4test2\x1ebAQIDBA=="], [
@@ -120,23 +166,6 @@ Deno.test("the conformance server", async (test) => {
         client.send(frame);
         assertEquals(await client.frames.next(), frame);
       }
-    }
-  });
-
-  await test.step("closes a session that does not answer pings", async () => {
-    const path = await poll(server, "/engine.io/?EIO=4");
-    assertEquals(await server.fetch(path), [200, "2"]);
-    assertEquals(await server.fetch(path), [400, '{"code":3,"message":"Bad request"}']);
-    assertEquals(await server.fetch(path), [400, SID]);
-    await using client = await server.connect("/engine.io/?EIO=3");
-    assertEquals((await client.closed()).code, 1000);
-  });
-
-  await test.step("pings as long as it is answered", async () => {
-    const path = await poll(server, "/engine.io/?EIO=4");
-    for (let round = 0; round < 3; round++) {
-      assertEquals(await server.fetch(path), [200, "2"]);
-      assertEquals(await server.fetch(path, { method: "POST", body: "3" }), [200, "ok"]);
     }
   });
 

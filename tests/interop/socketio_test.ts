@@ -74,7 +74,7 @@ forEach("comes back by itself when the server is started again", async (version,
 });
 
 forEach("exchanges events, acks and bytes", async (version, way) => {
-  const server = serveConformance(0, 10_000);
+  const server = serveConformance(0, { pingTimeoutMs: 60_000 });
   const url = `http://127.0.0.1:${server.port}`;
   const events = ["auth", "message-back"];
   const client = await SocketIoClient.start(version, way, url, events);
