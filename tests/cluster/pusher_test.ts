@@ -23,6 +23,12 @@ async function info(server: Reachable, path: string, info?: string): Promise<unk
   return JSON.parse((await ask(server, path, { query })).body);
 }
 
+/** Waits until a server knows that somebody is on a channel. */
+async function untilOccupied(server: Reachable, channel: string): Promise<void> {
+  const isOccupied = (found: unknown) => (found as { occupied: boolean }).occupied;
+  await eventually(() => info(server, `/channels/${channel}`), isOccupied);
+}
+
 const test = NO_REDIS ? Deno.test.ignore : Deno.test;
 
 test("two nodes have the same members, and tell each other of client events and users", async () => {
@@ -141,6 +147,7 @@ test("of two nodes one sends webhooks, and the other once that one is gone", asy
   assertEquals(await receiver.next(1), ["channel_occupied ci"]);
   {
     await using b = await startServer(options);
+    await untilOccupied(b, "ci");
     await using two = await PusherPeer.open(b);
     await two.join(ROOM, "2");
     await one.subscribe("other");
@@ -207,9 +214,7 @@ test("the counts of subscriptions are those of all nodes", async () => {
   assertEquals(await count(one), [event, 1]);
   {
     await using b = await startServer(options);
-    await eventually(() => info(b, "/channels/ci"), (found) => {
-      return (found as { occupied: boolean }).occupied;
-    });
+    await untilOccupied(b, "ci");
     await using two = await PusherPeer.open(b);
     await two.subscribe("ci");
     assertEquals(await count(two), [event, 2]);
