@@ -20,6 +20,8 @@ export interface Gate {
 /** Makes the gate of a server with these options. */
 export function makeGate(config: Config, clock: Clock, log: Log, isGuarded: Guard): Gate {
   const keys = new Keys(config.publishKey);
+  const { publishKey, metricsKey } = config;
+  const metricsKeys = new Keys(metricsKey === "" ? publishKey : [...publishKey, metricsKey]);
   const tokens = takesTokens(config)
     ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
     : undefined;
@@ -32,7 +34,7 @@ export function makeGate(config: Config, clock: Clock, log: Log, isGuarded: Guar
     publicHosts: config.publicHost,
     protocolOf: (headers) => readForwarded(headers, config).protocol ?? ownProtocol,
   });
-  const access = new Access({ ...config, keys, tokens, origins, isOpen, isGuarded });
+  const access = new Access({ ...config, keys, metricsKeys, tokens, origins, isOpen, isGuarded });
   return { tokens, origins, access };
 }
 

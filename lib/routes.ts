@@ -2,7 +2,11 @@ import type { ChannelsEndpoint } from "./api/channels.ts";
 import type { NodesEndpoint } from "./api/nodes.ts";
 import type { StatusEndpoint } from "./api/status.ts";
 import type { PublishEndpoint } from "./api/publish.ts";
-import type { Route } from "./http/router.ts";
+import * as docs from "./api/docs.ts";
+import type { OperationDoc } from "./http/operation.ts";
+import { type OpenApiOptions, withOpenApi } from "./http/openapi.ts";
+import { type Handler, type Operation, type Route, Router } from "./http/router.ts";
+import type { Protocol } from "./protocols/protocol.ts";
 import type { SessionsEndpoint } from "./api/sessions.ts";
 import { CORS } from "./http/cors.ts";
 
@@ -15,29 +19,64 @@ export interface Endpoints {
   readonly status: StatusEndpoint;
 }
 
+/** Finds every route: of the endpoints, of the protocols, and of the document that describes them. */
+export function routerOf(
+  endpoints: Endpoints,
+  protocols: readonly Protocol[],
+  options: OpenApiOptions,
+): Router {
+  const ofProtocols = protocols.flatMap(({ routes }) => routes);
+  return new Router(withOpenApi([...routesOf(endpoints), ...ofProtocols], options));
+}
+
 /** Every endpoint that is no protocol of clients: its path, its methods, and what pages of other sites may do there. */
-export function routesOf(endpoints: Endpoints): Route[] {
+function routesOf(endpoints: Endpoints): Route[] {
   const { publish, channels, sessions, nodes, status } = endpoints;
   const { allowed, readable } = CORS;
-  const broadcast = {
-    GET: publish.broadcast,
-    POST: publish.broadcast,
-    PUT: publish.broadcast,
-    PATCH: publish.broadcast,
-    DELETE: publish.broadcast,
-    HEAD: publish.broadcastHead,
+  const broadcast: Operation = {
+    doc: docs.BROADCAST_DOC,
+    handle: publish.broadcast,
+    head: publish.broadcastHead,
   };
-  const channel = { GET: channels.history, POST: publish.publish };
+  const get = (handle: Handler, doc: OperationDoc) => ({ GET: { handle, doc } });
   return [
-    { path: "/broadcast/:message", methods: broadcast, cors: allowed },
-    { path: "/channels", methods: { GET: channels.list }, cors: allowed },
-    { path: "/channels/:channel", methods: channel, cors: readable },
-    { path: "/channels/:channel/presence", methods: { GET: channels.presence }, cors: readable },
-    { path: "/count", methods: { GET: status.count }, cors: readable },
-    { path: "/sessions", methods: { GET: sessions.list, DELETE: sessions.end }, cors: allowed },
-    { path: "/nodes", methods: { GET: nodes.list }, cors: allowed },
-    { path: "/healthz", methods: { GET: status.health }, cors: allowed },
-    { path: "/readyz", methods: { GET: status.readiness }, cors: allowed },
-    { path: "/metrics", methods: { GET: status.metrics }, cors: allowed },
+    {
+      path: "/broadcast/:message",
+      methods: {
+        GET: broadcast,
+        POST: broadcast,
+        PUT: broadcast,
+        PATCH: broadcast,
+        DELETE: broadcast,
+      },
+      cors: allowed,
+    },
+    { path: "/channels", methods: get(channels.list, docs.CHANNELS_DOC), cors: allowed },
+    {
+      path: "/channels/:channel",
+      methods: {
+        ...get(channels.history, docs.HISTORY_DOC),
+        POST: { handle: publish.publish, doc: docs.PUBLISH_DOC },
+      },
+      cors: readable,
+    },
+    {
+      path: "/channels/:channel/presence",
+      methods: get(channels.presence, docs.PRESENCE_DOC),
+      cors: readable,
+    },
+    { path: "/count", methods: get(status.count, docs.COUNT_DOC), cors: readable },
+    {
+      path: "/sessions",
+      methods: {
+        ...get(sessions.list, docs.SESSIONS_DOC),
+        DELETE: { handle: sessions.end, doc: docs.END_SESSIONS_DOC },
+      },
+      cors: allowed,
+    },
+    { path: "/nodes", methods: get(nodes.list, docs.NODES_DOC), cors: allowed },
+    { path: "/healthz", methods: get(status.health, docs.HEALTH_DOC), cors: allowed },
+    { path: "/readyz", methods: get(status.readiness, docs.READINESS_DOC), cors: allowed },
+    { path: "/metrics", methods: get(status.metrics, docs.METRICS_DOC), cors: allowed },
   ];
 }

@@ -25,7 +25,6 @@ import { NodesEndpoint } from "./api/nodes.ts";
 import { StatusEndpoint, type Use } from "./api/status.ts";
 import { PublishEndpoint } from "./api/publish.ts";
 import { Pipeline } from "./http/pipeline.ts";
-import { Router } from "./http/router.ts";
 import { SessionsEndpoint } from "./api/sessions.ts";
 import type { Protocol, ProtocolUse } from "./protocols/protocol.ts";
 import { SocketEndpoint, WS_PATH } from "./protocols/websocket/endpoint.ts";
@@ -37,7 +36,7 @@ import { probeLoop } from "./observe/loop_probe.ts";
 import { readMemory } from "./observe/memory.ts";
 import { HarkMetrics } from "./observe/hark_metrics.ts";
 import { type Renewable, renewAll } from "./net/renewal.ts";
-import { routesOf } from "./routes.ts";
+import { routerOf } from "./routes.ts";
 import { makeForwarding } from "./forwarding.ts";
 import type { Forwarding } from "./net/forwarding.ts";
 import type { Shared } from "./shared.ts";
@@ -160,7 +159,7 @@ export class Server {
       new SocketIoEndpoint(services),
       new Pusher(services),
     ];
-    const routes = routesOf({
+    const endpoints = {
       publish: this.#publish,
       channels: new ChannelsEndpoint({ ...config, broker, clock, view, access }),
       sessions: new SessionsEndpoint({ view, access }),
@@ -176,13 +175,14 @@ export class Server {
         metrics,
         cluster,
         shared: shared?.metrics,
+        access,
         isReady: () => this.isReady,
         obstacle: () => sink.obstacle,
         use: () => this.#use(),
       }),
-    });
+    };
     this.#pipeline = new Pipeline({
-      router: new Router([...routes, ...protocols.flatMap(({ routes }) => routes)]),
+      router: routerOf(endpoints, protocols, { version, access }),
       origins,
       connections,
       log,

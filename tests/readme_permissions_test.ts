@@ -48,7 +48,7 @@ async function attempt(args: readonly string[], client?: Deno.HttpClient): Promi
     if (url === undefined) return { refused: (await err.rest()).join("\n"), statuses: [] };
     const base = url.replace(/^unix:.*/, "http://localhost").replace("0.0.0.0", "localhost");
     const statuses = [];
-    for (const path of ["/", `/broadcast/x?key=${KEY}`, "/metrics"]) {
+    for (const path of ["/", `/broadcast/x?key=${KEY}`, `/metrics?key=${KEY}`]) {
       const answer = await deadline(fetch(base + path, { ...(client && { client }) }));
       await answer.body?.cancel();
       statuses.push(answer.status);

@@ -30,7 +30,9 @@ export const LARGEST_PER_FORM = 3;
 /** All the bodies that are being read may together have the bytes of so many of the largest. */
 export const LARGEST_BATCHES = 64;
 
-const IDEMPOTENCY_KEY = /^[\x20-\x7e]{1,255}$/;
+/** What an `Idempotency-Key` is, as a regular expression; HTTP leaves out spaces around it. */
+export const IDEMPOTENCY_KEY_PATTERN = "^[!-~](?:[ -~]{0,253}[!-~])?$";
+const IDEMPOTENCY_KEY = new RegExp(IDEMPOTENCY_KEY_PATTERN);
 
 /** Answers requests that publish. */
 export class PublishEndpoint {

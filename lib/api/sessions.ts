@@ -13,7 +13,9 @@ export interface SessionsOptions {
   readonly access: Access;
 }
 
-const SESSION_ID = /^[\w-]{22}$/;
+/** What the id of a client is, as a regular expression. */
+export const SESSION_ID_PATTERN = "^[A-Za-z0-9_-]{22}$";
+const SESSION_ID = new RegExp(SESSION_ID_PATTERN);
 /** Names of channels in one answer, unless its first session alone has more. */
 export const NAMES_MAX = 10_000;
 

@@ -2,6 +2,7 @@ import type { Broker } from "../broker/broker.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { ClusterView } from "../cluster/view.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { Access } from "../http/access.ts";
 import { json, problem } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
 import type { HarkMetrics } from "../observe/hark_metrics.ts";
@@ -33,6 +34,7 @@ export interface StatusOptions {
   readonly cluster: Cluster;
   /** Undefined where this process is alone on its port. */
   readonly shared: SharedMetrics | undefined;
+  readonly access: Access;
   readonly isReady: () => boolean;
   /** Why nothing can be published now; undefined if it can. */
   readonly obstacle: () => string | undefined;
@@ -66,8 +68,9 @@ export class StatusEndpoint {
   };
 
   /** `GET /metrics`: in the text format of Prometheus. */
-  readonly metrics: Handler = async () => {
-    const { metrics, shared } = this.#options;
+  readonly metrics: Handler = async (exchange) => {
+    const { metrics, shared, access } = this.#options;
+    await access.checkMetrics(exchange);
     const text = shared === undefined ? this.#render() : await shared.ofAll();
     return new Response(text, { headers: { "content-type": metrics.contentType } });
   };

@@ -42,7 +42,7 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
           (listen === "" && trustProxy === 0 ? "; programs of this machine: /sessions" : "")
         : "nobody: /channels and /sessions take a key",
     ],
-    ["watch it", "anyone who reaches it: /metrics, /count, /healthz, /readyz"],
+    ["watch it", whoWatches(config, isOpen)],
     ["be a trusted page", ["those of its own", ...origins].join(", ")],
     ["use Socket.IO", socketio ? "anyone who may receive" : "nobody"],
     ["use Pusher", pusherApp.length > 0 ? "whoever has an app's key, which is public" : "nobody"],
@@ -51,6 +51,17 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
       trustProxy === 0 ? "nobody" : `the last ${trustProxy} before it in ${forwardedHeader}`,
     ],
   ];
+}
+
+function whoWatches({ publishKey, metricsKey }: Config, isOpen: boolean): string {
+  const anyone = "anyone who reaches it: /count, /healthz, /readyz";
+  if (isOpen && metricsKey === "") return `${anyone}, /metrics`;
+  const keys = [
+    ...metricsKey === "" ? [] : ["the metrics key"],
+    ...publishKey.length === 0 ? [] : ["a publish key"],
+  ];
+  const who = keys.length === 0 ? "nobody" : `whoever shows ${keys.join(" or ")}`;
+  return `${anyone}; ${who}: /metrics`;
 }
 
 function whoReaches({ listen, host, port, tlsCert }: Config): string {
@@ -120,9 +131,10 @@ function unwiseOrigin(origin: string): string[] {
 }
 
 function unwiseSecrets({ config, sources }: Setup): string[] {
-  const { publishKey, tokenJwks, tokenAudience } = config;
+  const { publishKey, metricsKey, tokenJwks, tokenAudience } = config;
   const found: string[] = [];
-  if (publishKey.some((key) => key.length < KEY_CHARS_MIN)) {
+  const keys = metricsKey === "" ? publishKey : [...publishKey, metricsKey];
+  if (keys.some((key) => key.length < KEY_CHARS_MIN)) {
     found.push(
       `a key with fewer than ${KEY_CHARS_MIN} characters can be guessed: make one with ` +
         "openssl rand -hex 24",
@@ -130,6 +142,9 @@ function unwiseSecrets({ config, sources }: Setup): string[] {
   }
   if (sources.publishKey === "flag") {
     found.push("--publish-key is seen by all users of this machine: use HARK_PUBLISH_KEYS");
+  }
+  if (sources.metricsKey === "flag") {
+    found.push("--metrics-key is seen by all users of this machine: use HARK_METRICS_KEY");
   }
   if (sources.tokenSecret === "flag") {
     found.push("--token-secret is seen by all users of this machine: use HARK_TOKEN_SECRET");

@@ -45,6 +45,10 @@ function isKeySource(text: string): boolean {
 
 /** RFC 7518 section 3.2: HS256 wants a key as long as its hash. */
 const isSecret = (text: string) => new TextEncoder().encode(text).length >= 32;
+const secret = (help: string) => ({
+  ...text("", "SECRET", help, "32 bytes or more", isSecret),
+  secret: true,
+});
 const isKey = (text: string) => /^[\x21-\x7e]+$/.test(text);
 const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
 /** RFC 9110 section 5.1. */
@@ -114,19 +118,20 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       env: "HARK_PUBLISH_KEYS",
       secret: true,
     },
-    drainS: integer(5, 0, 600, "seconds that clients get to leave when the server stops"),
-  }),
-  ...group("Tokens", {
-    tokenSecret: {
+    metricsKey: {
       ...text(
         "",
-        "SECRET",
-        "secret that tokens are signed with (HS256)",
-        "32 bytes or more",
-        isSecret,
+        "KEY",
+        "key that reads /metrics and nothing else; a publish key reads it too",
+        "printable ASCII with no space or comma",
+        (text) => isKey(text) && !text.includes(","),
       ),
       secret: true,
     },
+    drainS: integer(5, 0, 600, "seconds that clients get to leave when the server stops"),
+  }),
+  ...group("Tokens", {
+    tokenSecret: secret("secret that tokens are signed with (HS256)"),
     tokenJwks: {
       ...text(
         "",
@@ -239,16 +244,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "a URL such as http://10.0.0.7:3001",
       (text) => text === "" || isNodeUrl(text),
     ),
-    clusterSecret: {
-      ...text(
-        "",
-        "SECRET",
-        "secret that nodes know each other by",
-        "32 bytes or more",
-        isSecret,
-      ),
-      secret: true,
-    },
+    clusterSecret: secret("secret that nodes know each other by"),
     redisName: text(
       "hark",
       "NAME",

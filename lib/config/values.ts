@@ -14,6 +14,7 @@ export interface Config {
   readonly open: boolean;
   readonly origins: readonly string[];
   readonly publishKey: readonly string[];
+  readonly metricsKey: string;
   readonly drainS: number;
 
   // Tokens

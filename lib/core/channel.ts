@@ -1,7 +1,14 @@
 /** The channel that every client is on. */
 export const BROADCAST = "broadcast";
 
-const NAME = /^[A-Za-z0-9_.:@=,;#-]{1,200}$/;
+const CHARS = "[A-Za-z0-9_.:@=,;#-]";
+/** What a channel's name may be, as a regular expression. */
+export const CHANNEL_PATTERN = `^${CHARS}{1,200}$`;
+/** What a channel or a pattern may be, as a regular expression. */
+export const SUBSCRIPTION_PATTERN = `^(?:\\*|${CHARS}{0,198}[.:]\\*|${CHARS}{1,200})$`;
+
+const NAME = new RegExp(CHANNEL_PATTERN);
+const SUBSCRIPTION = new RegExp(SUBSCRIPTION_PATTERN);
 const DOT = ".".charCodeAt(0);
 const COLON = ":".charCodeAt(0);
 
@@ -12,9 +19,7 @@ export function isChannel(name: string): boolean {
 
 /** Reports whether `text` is a channel or a pattern: `*`, or a name's beginning that ends in `.*` or `:*`. */
 export function isSubscription(text: string): boolean {
-  if (text === "*") return true;
-  if (!isPattern(text)) return isChannel(text);
-  return text.length <= 200 && isChannel(text.slice(0, -1));
+  return SUBSCRIPTION.test(text);
 }
 
 /** Reports whether a valid subscription stands for many channels. */

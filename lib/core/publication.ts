@@ -47,12 +47,13 @@ export const MESSAGE = "message";
 // What a publication costs beside its data: the object, its names, its place in the lists.
 const OVERHEAD_BYTES = 200;
 
-const POSITION = /^([a-z0-9]{1,32})-(\d{1,15})$/;
-const EVENT = /^[^\p{Cc}\p{Cs}\u2028\u2029]{1,200}$/u;
+/** What an id may be, as a regular expression. */
+export const ID_PATTERN = "^([a-z0-9]{1,32})-([0-9]{1,15})$";
+const POSITION = new RegExp(ID_PATTERN);
 
 // Names that a client library keeps for itself: Socket.IO's clients end the connection when they
 // get one of the first six, and the others would be taken for EventSource's own or for ours.
-const EVENTS_RESERVED = new Set([
+const EVENTS_RESERVED = [
   "connect",
   "connect_error",
   "disconnect",
@@ -62,9 +63,17 @@ const EVENTS_RESERVED = new Set([
   "error",
   "open",
   "gap",
-]);
-/** What only the server itself says to Pusher clients. */
-const PUSHER_RESERVED = /^pusher(_internal)?:/;
+];
+/** What an event's name may not be, as a regular expression: `pusher:` is what only the server itself says. */
+export const RESERVED_PATTERN = `^(?:${EVENTS_RESERVED.join("|")})$|^pusher(?:_internal)?:`;
+/**
+ * What an event's name may be otherwise, as a regular expression with the flag `u`: no control character
+ * or separator of lines.
+ */
+export const EVENT_PATTERN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]{1,200}$";
+
+const EVENT = new RegExp(EVENT_PATTERN, "u");
+const RESERVED = new RegExp(RESERVED_PATTERN);
 
 /** One message in the log; immutable but for what it remembers of its bytes. */
 export class Publication implements Draft, Position {
@@ -155,10 +164,10 @@ export function parsePosition(text: string): Position {
 /** Returns the draft, or throws a `TypeError` that says which of its names is wrong. */
 export function checkDraft(draft: Draft): Draft {
   checkChannel(draft.channel);
-  if (!EVENT.test(draft.event)) {
+  if (!EVENT.test(draft.event) || !draft.event.isWellFormed()) {
     throw new TypeError("Cannot use this event name: expected 1 to 200 printable characters");
   }
-  if (EVENTS_RESERVED.has(draft.event) || PUSHER_RESERVED.test(draft.event)) {
+  if (RESERVED.test(draft.event)) {
     throw new TypeError(
       `Cannot use the event name "${draft.event}": clients keep it for themselves`,
     );

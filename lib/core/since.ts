@@ -1,4 +1,4 @@
-import { isPosition, parsePosition, type Position } from "./publication.ts";
+import { ID_PATTERN, isPosition, parsePosition, type Position } from "./publication.ts";
 
 /** Where to begin in the log: after a position, or with what is kept since a moment. */
 export type Since = Position | Moment;
@@ -16,7 +16,11 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   h: 3_600_000,
   d: 86_400_000,
 };
-const DURATION = /^(\d{1,9})([smhd])$/;
+const DURATION_PATTERN = "^([0-9]{1,9})([smhd])$";
+/** What it may be beside a date-time, as a regular expression. */
+export const SINCE_PATTERN = `^all$|${DURATION_PATTERN}|${ID_PATTERN}`;
+
+const DURATION = new RegExp(DURATION_PATTERN);
 // RFC 3339 section 5.6. An unescaped + in a query is read as a space.
 const DATE_TIME =
   /^(\d{4}-\d\d-(\d\d))[Tt](\d\d:\d\d:\d\d(?:\.\d{1,9})?)(?:[Zz]|([+ -])(\d\d:\d\d))$/;

@@ -7,6 +7,7 @@ import type { Guard } from "../core/channel.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Allowance, Grant } from "../core/grant.ts";
 import { isForwarded } from "./forwarded.ts";
+import type { Askers, Need } from "./operation.ts";
 import type { Origins } from "./origin.ts";
 import type { Exchange } from "./router.ts";
 import { isLocalHost, readTarget } from "./target.ts";
@@ -14,6 +15,8 @@ import { isLocalHost, readTarget } from "./target.ts";
 /** What is asked for, and allowed, to whom. */
 export interface AccessOptions {
   readonly keys: Keys;
+  /** Those that read metrics: `keys`, and the one for that alone. */
+  readonly metricsKeys: Keys;
   /** Undefined if the server takes no tokens. */
   readonly tokens: Tokens | undefined;
   readonly origins: Origins;
@@ -91,6 +94,14 @@ export class Access {
     return this.#bearer(await tokens.check(token), address);
   }
 
+  /** Who has to show a credential for what an operation does. */
+  askers(need: Need): Askers {
+    if (need === "measure") return this.#guardsMetrics ? "all" : "nobody";
+    if (this.#options.isOpen) return "nobody";
+    if (need !== "receive") return "all";
+    return this.#public instanceof Refusal ? "all" : "some";
+  }
+
   /**
    * Throws, or rejects with, a `Refusal` unless whoever sends a request may list and end sessions: it
    * takes a key or, where nobody needs one, a program of this machine that comes past no proxy.
@@ -98,6 +109,26 @@ export class Access {
   async checkSessions(exchange: Exchange): Promise<void> {
     if (this.#options.isOpen && !this.#isDirectAndLocal(exchange)) throw LOCAL_ONLY;
     (await this.identify(callerOf(exchange))).checkManage();
+  }
+
+  /**
+   * Throws, or rejects with, a `Refusal` unless whoever sends a request may read metrics: wherever it comes
+   * from, it takes a key but on an open server that has none for that.
+   */
+  async checkMetrics({ request, query }: Exchange): Promise<void> {
+    if (!this.#guardsMetrics) return;
+    const { metricsKeys } = this.#options;
+    if (metricsKeys.isEmpty) throw NO_METRICS_KEY;
+    const key = bearer(request.headers) ?? query.get("key");
+    if (key === null) throw SEND_METRICS_KEY;
+    if (await metricsKeys.find(key) === undefined) {
+      throw new Refusal("unauthorized", `Cannot read metrics with this key: ${WRONG_KEY}`);
+    }
+  }
+
+  get #guardsMetrics(): boolean {
+    const { isOpen, metricsKeys } = this.#options;
+    return !isOpen || !metricsKeys.isEmpty;
   }
 
   #isDirectAndLocal({ request, address }: Exchange): boolean {
@@ -227,6 +258,15 @@ const NEITHER = new Refusal(
 const SEND_KEY = new Refusal(
   "unauthorized",
   "This takes a publish key: send it as Authorization: Bearer KEY or as ?key=KEY",
+);
+const SEND_METRICS_KEY = new Refusal(
+  "unauthorized",
+  "Cannot read metrics without a key: send that of --metrics-key, or a publish key, as " +
+    "Authorization: Bearer KEY",
+);
+const NO_METRICS_KEY = new Refusal(
+  "forbidden",
+  "Reading metrics takes a key: start the server with --metrics-key KEY to have one",
 );
 const LOCAL_ONLY = new Refusal(
   "forbidden",

@@ -32,11 +32,24 @@ const TITLES: Readonly<Record<number, string>> = {
   503: "Service Unavailable",
 };
 
+/** The media type of problem details. */
+export const PROBLEM_TYPE = "application/problem+json";
+
 const HEADERS = {
-  "content-type": "application/problem+json",
+  "content-type": PROBLEM_TYPE,
   "cache-control": "no-store",
   "x-content-type-options": "nosniff",
 };
+
+/** The words for a status of problems. */
+export function titleOf(status: number): string {
+  return TITLES[status] ?? "";
+}
+
+/** Reports whether the same request may succeed later, so that there may be a `Retry-After`. */
+export function isTemporary(status: number): boolean {
+  return status === 429 || status === 503;
+}
 
 /**
  * An error as problem details (RFC 9457). `type` is stable, `urn:hark:problem:<name>`; `detail` is a
@@ -50,7 +63,7 @@ export function problem(
 ): Response {
   const type = `urn:hark:problem:${name}`;
   const help = `/docs/errors.md#${name}`;
-  const body = JSON.stringify({ type, title: TITLES[status], status, detail, help });
+  const body = JSON.stringify({ type, title: titleOf(status), status, detail, help });
   return new Response(`${body}\n`, {
     status,
     headers: { ...HEADERS, ...headers },

@@ -1,5 +1,6 @@
 import { Refusal } from "../core/errors.ts";
 import type { CorsPolicy } from "./cors.ts";
+import type { OperationDoc } from "./operation.ts";
 import { problem } from "./problem.ts";
 
 /** One request, taken apart before anything is done with it. */
@@ -17,13 +18,22 @@ export interface Exchange {
 /** Answers one request; what it throws as a `Refusal` becomes a problem. */
 export type Handler = (exchange: Exchange) => Response | Promise<Response>;
 
+/** What can be done with one method. */
+export interface Operation {
+  readonly handle: Handler;
+  /** Of a `GET`: answers `HEAD`, which otherwise gets what `handle` answers without its body. */
+  readonly head?: Handler;
+  /** What `/openapi.json` says of it. */
+  readonly doc: OperationDoc;
+}
+
 /** One path and what can be done there. */
 export interface Route {
   /** Segments, of which those that begin with `:` stand for any text: `/broadcast/:message`. */
   readonly path: string;
-  /** By method. `HEAD` is answered from `GET` unless it has a handler of its own. */
-  readonly methods: Readonly<Record<string, Handler>>;
-  /** Answers every method; for protocols of their own. */
+  /** By method, but for `HEAD` and `OPTIONS`. */
+  readonly methods: Readonly<Record<string, Operation>>;
+  /** Answers every method, those in `methods` too; for protocols of their own. */
   readonly protocol?: Handler;
   /** What pages of other sites may do here. */
   readonly cors: CorsPolicy;
@@ -61,10 +71,12 @@ export async function answer(route: Route, exchange: Exchange): Promise<Response
   const { method } = exchange.request;
   const { methods } = route;
   // A client names the method: what every object has is none.
-  const handler = route.protocol ?? (Object.hasOwn(methods, method) ? methods[method] : undefined);
-  if (handler !== undefined) return await handler(exchange);
+  const operation = Object.hasOwn(methods, method) ? methods[method] : undefined;
+  const handle = route.protocol ?? operation?.handle;
+  if (handle !== undefined) return await handle(exchange);
   if (method === "HEAD" && methods.GET !== undefined) {
-    return withoutBody(await methods.GET(exchange));
+    const { head, handle } = methods.GET;
+    return head === undefined ? withoutBody(await handle(exchange)) : await head(exchange);
   }
   if (method === "OPTIONS") return new Response(null, { status: 204, headers: allow(route) });
   return problem(

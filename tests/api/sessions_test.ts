@@ -303,7 +303,7 @@ Deno.test("on an open server nobody of another machine looks after sessions", as
   const origins = new Origins({ isOpen: true, isLocal: true, origins: [], publicHosts: [] });
   const keys = new Keys([]);
   const rules = { isOpen: true, isGuarded: undefined, public: [], trustProxy: 0 };
-  const access = new Access({ keys, tokens: undefined, origins, ...rules });
+  const access = new Access({ keys, metricsKeys: keys, tokens: undefined, origins, ...rules });
   const check = (address: string) => {
     const asked = new Request("http://localhost/sessions", { headers: { host: "localhost" } });
     const query = new URLSearchParams();

@@ -24,24 +24,51 @@ async function check(args: readonly string[], env: Env = {}, clock = new FakeClo
 
 Deno.test("hark check finds nothing unwise in no options at all", async () => {
   const { code, said, parts } = await check([]);
-  assertEquals([code, said, [...parts.keys()]], [0, [], ["Who may", "Unwise", "Options"]]);
+  assertEquals([code, said, [...parts.keys()]], [0, [], ["Unwise", "Who may", "Options given"]]);
   assertEquals(parts.get("Unwise"), ["nothing"]);
   assertEquals(parts.get("Who may"), [
     "reach it             programs of this machine: localhost, port 3000, by http",
     "publish              anyone, but for pages of other sites",
     "receive              anyone: every channel",
     "look after it        anyone, but for pages of other sites: /channels; programs of this machine: /sessions",
-    "watch it             anyone who reaches it: /metrics, /count, /healthz, /readyz",
+    "watch it             anyone who reaches it: /count, /healthz, /readyz, /metrics",
     "be a trusted page    those of its own",
     "use Socket.IO        anyone who may receive",
     "use Pusher           nobody",
     "say who a client is  nobody",
   ]);
+  assertEquals(parts.get("Options given"), ["none; --all shows the defaults"]);
+});
+
+Deno.test("hark check shows the options that are given, without --all", async () => {
+  const { parts } = await check(["--port", "80"], { HARK_PUBLISH_KEYS: KEY });
+  assertEquals(parts.get("Options given"), [
+    "--port         flag               80",
+    "--publish-key  HARK_PUBLISH_KEYS  1, not shown",
+  ]);
+});
+
+Deno.test("hark check says who may read metrics", async () => {
+  const cases: [Record<string, string>, string][] = [
+    [{ HARK_PUBLISH_KEYS: KEY }, "whoever shows a publish key"],
+    [{ HARK_METRICS_KEY: KEY }, "whoever shows the metrics key"],
+    [
+      { HARK_METRICS_KEY: KEY, HARK_PUBLISH_KEYS: KEY },
+      "whoever shows the metrics key or a publish key",
+    ],
+    [{ HARK_TOKEN_SECRET: "s".repeat(32) }, "nobody"],
+  ];
+  for (const [env, who] of cases) {
+    const { parts } = await check([], env);
+    const line =
+      `watch it             anyone who reaches it: /count, /healthz, /readyz; ${who}: /metrics`;
+    assertEquals(parts.get("Who may")![4], line);
+  }
 });
 
 Deno.test("hark check shows every option, and where its value comes from", async () => {
   const env = { HARK_DRAIN_S: "7", HARK_PUBLISH_KEYS: `${KEY},${KEY}2`, HARK_URL: "x" };
-  const { parts } = await check(["--port", "80", "--public=a,b"], env);
+  const { parts } = await check(["--port", "80", "--all", "--public=a,b"], env);
   const rows = new Map(
     parts.get("Options")!.map((line) => {
       const [flag = "", source = "", ...value] = line.split(/ +/);

@@ -29,7 +29,13 @@ interface Values {
 }
 
 const SECRET = "x".repeat(32);
-const SECRETS: readonly OptionKey[] = ["publishKey", "tokenSecret", "clusterSecret", "pusherApp"];
+const SECRETS: readonly OptionKey[] = [
+  "publishKey",
+  "metricsKey",
+  "tokenSecret",
+  "clusterSecret",
+  "pusherApp",
+];
 
 /** Of the options that are text or a list of it. */
 const TEXTS: Partial<Record<OptionKey, Values>> = {
@@ -94,6 +100,10 @@ const TEXTS: Partial<Record<OptionKey, Values>> = {
   publishKey: {
     right: { k: ["k"], "first!,second~": ["first!", "second~"] },
     wrong: ["", " ", "a,,b", "two words", "schlüssel", "tab\tbed", "line\n2"],
+  },
+  metricsKey: {
+    right: { k: "k", "first!": "first!" },
+    wrong: ["", " ", "a,b", "two words", "schlüssel"],
   },
   tokenSecret: {
     right: { [SECRET]: SECRET, ["é".repeat(16)]: "é".repeat(16) },

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import type { Bounds } from "../../lib/bounds.ts";
 import { deadline } from "../support/deadline.ts";
 import type { Inbox } from "../support/inbox.ts";
-import { ChildServer, readLines } from "../support/server.ts";
+import { ChildServer, METRICS_KEY, readLines } from "../support/server.ts";
 import { listeningPorts } from "../support/tcp.ts";
 
 /** What a process holds, in bytes. */
@@ -45,6 +45,7 @@ export class Target extends ChildServer {
       ...["--v8-flags=--expose-gc,--max-semi-space-size=4"],
       ...["--allow-net", "--allow-env", "--allow-read", "--allow-write"],
       ...[new URL("child.ts", import.meta.url).href, JSON.stringify(bounds)],
+      ...["--metrics-key", METRICS_KEY],
       ...(args.includes("--listen") ? args : ["--port", "0", ...args]),
     ];
     const limits = [

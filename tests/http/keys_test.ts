@@ -72,7 +72,8 @@ Deno.test("a key is in no answer, no log line and no metric", async () => {
     answers.push(await client.command({ type: "publish", channel: "a", data: 1 }));
     answers.push(await client.command({ type: "publish", channel: "*", data: 1 }));
   }
-  answers.push(await server.fetch("/metrics"));
+  answers.push(await server.fetch(`/metrics?key=${encodeURIComponent(KEY)}`));
+  answers.push(await server.fetch(`/metrics?key=${wrong}`));
   const said = JSON.stringify([answers, server.log.takeAll()]) +
     answers.map((answer) => "headers" in answer ? [...(answer.headers as Headers)] : "").join();
   assert(said.includes("unauthorized"));

@@ -12,7 +12,9 @@ import { CORS } from "../../lib/http/cors.ts";
 
 const cors = CORS.allowed;
 
-const say = (text: string) => () => new Response(text, { headers: { "x-said": text } });
+const doc = { id: "x", summary: "x", answers: {} };
+const answered = (text: string) => () => new Response(text, { headers: { "x-said": text } });
+const say = (text: string) => ({ handle: answered(text), doc });
 
 function exchange(method: string): Exchange {
   const request = new Request("http://localhost/", { method });
@@ -58,7 +60,7 @@ Deno.test("Router.find() takes the first route that matches", () => {
 
 Deno.test("answer() goes by the method", async () => {
   const route: Route = { path: "/x", methods: { GET: say("got"), PUT: say("put") }, cors };
-  const read: Route = { path: "/x", methods: { GET: say("got"), HEAD: say("") }, cors };
+  const read: Route = { path: "/x", methods: { GET: { ...say("got"), head: answered("") } }, cors };
   const cases: [Route, string, number, string, Record<string, string>][] = [
     [route, "GET", 200, "got", { "x-said": "got" }],
     [route, "PUT", 200, "put", { "x-said": "put" }],
@@ -94,7 +96,7 @@ Deno.test("answer() refuses other methods with 405, whatever they are called", a
 });
 
 Deno.test("answer() leaves every method to the route's protocol", async () => {
-  const route: Route = { path: "/x", methods: {}, protocol: say("all mine"), cors };
+  const route: Route = { path: "/x", methods: {}, protocol: answered("all mine"), cors };
   for (const method of ["GET", "HEAD", "OPTIONS", "PROPFIND"]) {
     assertEquals(await (await answer(route, exchange(method))).text(), "all mine");
   }
@@ -105,9 +107,9 @@ Deno.test("answer() lets through what a handler throws, at once or later", async
   const fail = () => {
     throw refusal;
   };
-  for (const handler of [fail, () => Promise.reject(refusal)]) {
+  for (const handle of [fail, () => Promise.reject(refusal)]) {
     for (const method of ["GET", "HEAD"]) {
-      const route = { path: "/x", methods: { GET: handler }, cors };
+      const route = { path: "/x", methods: { GET: { handle, doc } }, cors };
       await assertRejects(() => answer(route, exchange(method)), Refusal, "no");
     }
   }

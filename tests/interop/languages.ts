@@ -22,17 +22,15 @@ const INSTALL_MS = 200_000;
 const LANGUAGES = {
   python: {
     packages: ["python-socketio[client]==5.18.1", "aiohttp==3.14.5"],
-    async install(folder, packages) {
-      await run("python3", "-m", "venv", folder);
-      await run(`${folder}/bin/pip`, "install", "--quiet", ...packages);
-    },
+    install: installPython,
   },
   pusher: {
     packages: ["pusher==3.3.4"],
-    async install(folder, packages) {
-      await run("python3", "-m", "venv", folder);
-      await run(`${folder}/bin/pip`, "install", "--quiet", ...packages);
-    },
+    install: installPython,
+  },
+  schemathesis: {
+    packages: ["schemathesis==4.32.5"],
+    install: installPython,
   },
   java: {
     packages: [
@@ -71,6 +69,9 @@ export const SCRIPT_RUNNERS = {
   python: ["pusher", "FOLDER/bin/python"],
   go: ["goPusher", "go", "run", "-C", fileOf("go_pusher")],
 } as const satisfies Record<string, Command>;
+
+/** What tries an API by its document; what follows are its arguments. */
+export const SCHEMATHESIS: Command = ["schemathesis", "FOLDER/bin/schemathesis"];
 
 /** A client and how it is started; what follows are its settings as JSON. */
 export const CLIENTS: Readonly<Record<string, Command>> = {
@@ -114,6 +115,12 @@ async function install(name: keyof typeof LANGUAGES): Promise<void> {
 /** Compiles a program in Go, with what its `go.mod` names. */
 async function build(source: string, folder: string): Promise<void> {
   await run("go", "build", "-C", fileOf(source), "-o", `${folder}/client`, ".");
+}
+
+/** Packages of PyPI, in an environment of their own. */
+async function installPython(folder: string, packages: readonly string[]): Promise<void> {
+  await run("python3", "-m", "venv", folder);
+  await run(`${folder}/bin/pip`, "install", "--quiet", ...packages);
 }
 
 async function say(text: string): Promise<void> {

@@ -5,6 +5,7 @@ import { createLog, LINES_PER_PEER_MAX } from "../../lib/observe/log.ts";
 import { Server } from "../../lib/server.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";
+import { type OpenApi, undocumented } from "./openapi.ts";
 
 /** One line of the log. */
 export interface LogEntry {
@@ -29,6 +30,9 @@ export type ServerOptions = Partial<Config & Bounds> & {
   /** Gets each line of the log as it is written. */
   readonly onLine?: (line: string) => void;
 };
+
+/** The key with which tests read metrics. */
+export const METRICS_KEY = "metrics-of-a-test";
 
 /** Where a server can be reached. */
 export abstract class Reachable {
@@ -71,7 +75,9 @@ export abstract class Reachable {
 
   /** The value of each metric under its name and labels as they are written. */
   async metrics(): Promise<Map<string, number>> {
-    const { body } = await this.fetch("/metrics");
+    const headers = { authorization: `Bearer ${METRICS_KEY}` };
+    const { status, body } = await this.fetch("/metrics", { headers });
+    if (status !== 200) throw new Error(`${status}: ${body}`);
     const lines = body.split("\n").filter((line) => line !== "" && !line.startsWith("#"));
     return new Map(lines.map((line) => {
       const space = line.lastIndexOf(" ");
@@ -85,12 +91,29 @@ export class TestServer extends Reachable implements AsyncDisposable {
   readonly log: Inbox<LogEntry>;
   readonly #server: Server;
   readonly #clock: Clock | undefined;
+  #document: Promise<OpenApi> | undefined;
 
   constructor(server: Server, port: number, log: Inbox<LogEntry>, clock: Clock | undefined) {
     super(port);
     this.#server = server;
     this.log = log;
     this.#clock = clock;
+  }
+
+  /** The server's own description of its API. */
+  get document(): Promise<OpenApi> {
+    const request = new Request("http://localhost/openapi.json");
+    return this.#document ??= this.#server.handle(request, "127.0.0.1")
+      .then((response) => response.json());
+  }
+
+  /** Makes a request and reads all of its answer, which has to be as `/openapi.json` says. */
+  override async fetch(path: string, init: RequestInit = {}): Promise<Answer> {
+    const answer = await super.fetch(path, init);
+    const exchanged = { ...answer, method: init.method ?? "GET", path };
+    const faults = undocumented(await this.document, exchanged);
+    if (faults.length > 0) throw new Error(`/openapi.json: ${faults.join("; ")}`);
+    return answer;
   }
 
   /** Stops the server; a fake clock is turned until that is done. */
@@ -112,7 +135,10 @@ export async function startServer(options: ServerOptions = {}): Promise<TestServ
   const { linesPerPeerMax = LINES_PER_PEER_MAX } = options;
   const parsed = parseConfig([], {});
   if (parsed.kind !== "run") throw new Error("expected options");
-  const config = { ...parsed.config, port: 0, drainS: 0, ...changed };
+  const { publishKey = [], tokenSecret = "", tokenJwks = "", pusherApp = [] } = changed;
+  const isOpen = publishKey.length + pusherApp.length === 0 && tokenSecret + tokenJwks === "";
+  const metricsKey = isOpen ? "" : METRICS_KEY;
+  const config = { ...parsed.config, port: 0, drainS: 0, metricsKey, ...changed };
   const entries = new Inbox<LogEntry>();
   const log = createLog({
     format: "json",
@@ -201,7 +227,8 @@ export async function startChild(
   args: readonly string[] = [],
   env: Record<string, string> = {},
 ): Promise<ChildServer> {
-  const process = command(["--port", "0", ...args], env).spawn();
+  const process = command(["--port", "0", ...args], { HARK_METRICS_KEY: METRICS_KEY, ...env })
+    .spawn();
   const stdout = readLines(process.stdout);
   const stderr = readLines(process.stderr);
   const listening = await stdout.find((line) => line.includes("Hark is listening on"));

@@ -1,6 +1,8 @@
 import { CORS } from "../../http/cors.ts";
-import type { Route } from "../../http/router.ts";
+import type { OperationDoc } from "../../http/operation.ts";
+import type { Handler, Route } from "../../http/router.ts";
 import type { Protocol, ProtocolUse } from "../protocol.ts";
+import * as docs from "./docs.ts";
 import { PusherApi, type PusherApiOptions } from "./api.ts";
 import { PusherEndpoint, type PusherEndpointOptions } from "./endpoint.ts";
 
@@ -44,14 +46,17 @@ export class Pusher implements Protocol {
 function routesOf({ accept }: PusherEndpoint, api: PusherApi): Route[] {
   const { events, batch, channels, channel, users, terminate } = api;
   const cors = CORS.allowed;
-  const user = "/apps/:app/users/:user/terminate_connections";
+  const get = (handle: Handler, doc: OperationDoc) => ({ GET: { handle, doc } });
+  const post = (handle: Handler, doc: OperationDoc) => ({ POST: { handle, doc } });
+  const app = "/apps/:app";
+  const oneUser = `${app}/users/:user/terminate_connections`;
   return [
-    { path: "/app/:key", methods: { GET: accept }, cors },
-    { path: "/apps/:app/events", methods: { POST: events }, cors },
-    { path: "/apps/:app/batch_events", methods: { POST: batch }, cors },
-    { path: "/apps/:app/channels", methods: { GET: channels }, cors },
-    { path: "/apps/:app/channels/:channel", methods: { GET: channel }, cors },
-    { path: "/apps/:app/channels/:channel/users", methods: { GET: users }, cors },
-    { path: user, methods: { POST: terminate }, cors },
+    { path: "/app/:key", methods: get(accept, docs.CONNECT_DOC), cors },
+    { path: `${app}/events`, methods: post(events, docs.EVENTS_DOC), cors },
+    { path: `${app}/batch_events`, methods: post(batch, docs.BATCH_DOC), cors },
+    { path: `${app}/channels`, methods: get(channels, docs.CHANNELS_DOC), cors },
+    { path: `${app}/channels/:channel`, methods: get(channel, docs.CHANNEL_DOC), cors },
+    { path: `${app}/channels/:channel/users`, methods: get(users, docs.USERS_DOC), cors },
+    { path: oneUser, methods: post(terminate, docs.TERMINATE_DOC), cors },
   ];
 }

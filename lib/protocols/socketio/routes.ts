@@ -1,10 +1,44 @@
 import { CORS } from "../../http/cors.ts";
+import type { OperationDoc } from "../../http/operation.ts";
+import { COUNT, inQuery, object, TEXT } from "../../http/parameters.ts";
 import type { Handler, Route } from "../../http/router.ts";
+import { SOCKET_ANSWERS } from "../websocket/endpoint.ts";
 
 /** Where the newest 4.x of Socket.IO's client is. */
 const CLIENT_URL = "https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/";
 /** The scripts of it that Socket.IO's own server has beside its endpoint. */
 const CLIENT_SCRIPTS = ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"];
+
+/** The types of payloads and, of what answers a post, of `ok`. */
+const TYPES = ["text/plain", "application/octet-stream", "text/javascript", "text/html"];
+const ERROR = object("EngineError", { code: COUNT, message: TEXT });
+
+/** Engine.IO has statuses of its own, and answers of its own to most mistakes. */
+const ENGINE_DOC: OperationDoc = {
+  id: "socketio",
+  summary: "Socket.IO: Engine.IO 3 and 4, by polling or WebSocket",
+  need: "receive",
+  parameters: [
+    inQuery("EIO", "The version of Engine.IO", TEXT, "4"),
+    inQuery("transport", "polling or websocket", TEXT, "polling"),
+    inQuery("sid", "The session, once there is one", TEXT),
+  ],
+  answers: {
+    ...SOCKET_ANSWERS,
+    200: { description: "Packets", content: Object.fromEntries(TYPES.map((type) => [type, TEXT])) },
+    400: {
+      description: "What is wrong, as Engine.IO says it",
+      content: { "application/json": ERROR, "text/html": TEXT },
+    },
+  },
+  problems: [413, 429],
+};
+
+const SCRIPT_DOC: OperationDoc = {
+  id: "socketioScript",
+  summary: "Where the client of Socket.IO is",
+  answers: { 302: { description: "The newest 4.x, at a content delivery network" } },
+};
 
 /**
  * What is served below `socketioPath`, which has a slash at its end: Socket.IO by `handle`, with the slash
@@ -12,11 +46,14 @@ const CLIENT_SCRIPTS = ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.j
  */
 export function routesOf(socketioPath: string, handle: Handler): Route[] {
   const protocol = [socketioPath, socketioPath.slice(0, -1)].map((path) => {
-    return { path, methods: {}, protocol: handle, cors: CORS.engineio };
+    const operation = { handle, doc: ENGINE_DOC };
+    const methods = { GET: operation, POST: operation };
+    return { path, methods, protocol: handle, cors: CORS.engineio };
   });
   const scripts = CLIENT_SCRIPTS.map((name) => {
     const location = CLIENT_URL + name;
-    const GET: Handler = () => new Response(null, { status: 302, headers: { location } });
+    const handle = () => new Response(null, { status: 302, headers: { location } });
+    const GET = { handle, doc: SCRIPT_DOC };
     return { path: socketioPath + name, methods: { GET }, cors: CORS.readable };
   });
   return [...protocol, ...scripts];

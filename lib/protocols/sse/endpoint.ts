@@ -11,6 +11,8 @@ import type { Protocol } from "../protocol.ts";
 import { SseTransport } from "./transport.ts";
 import { type Access, callerOf } from "../../http/access.ts";
 import { CORS } from "../../http/cors.ts";
+import type { OperationDoc } from "../../http/operation.ts";
+import { AT_CHANNELS, AT_SINCE, TEXT } from "../../http/parameters.ts";
 import type { Exchange, Handler, Route } from "../../http/router.ts";
 import { readSubscription, type Subscription } from "../../http/subscription.ts";
 
@@ -34,6 +36,28 @@ const HEADERS: Readonly<Record<string, string>> = {
   "x-accel-buffering": "no",
 };
 
+const EVENTS_DOC: OperationDoc = {
+  id: "events",
+  summary: "A stream of Server-Sent Events, which does not end by itself",
+  need: "receive",
+  parameters: [
+    AT_CHANNELS,
+    AT_SINCE,
+    {
+      name: "Last-Event-ID",
+      in: "header",
+      description: "Where the client was, as an EventSource sends it",
+      schema: TEXT,
+    },
+  ],
+  answers: {
+    200: {
+      description: "The stream, or one that ends at once and says when to retry",
+      content: { "text/event-stream": TEXT },
+    },
+  },
+};
+
 /** Answers `/events`: server-sent events. */
 export class EventsEndpoint implements Protocol {
   readonly routes: readonly Route[];
@@ -43,8 +67,8 @@ export class EventsEndpoint implements Protocol {
 
   constructor(options: EventsOptions) {
     this.#options = options;
-    const methods = { GET: this.#open, HEAD: this.#head };
-    this.routes = [{ path: "/events", methods, cors: CORS.readable }];
+    const GET = { handle: this.#open, head: this.#head, doc: EVENTS_DOC };
+    this.routes = [{ path: "/events", methods: { GET }, cors: CORS.readable }];
     this.#heartbeat = every(options.clock, options.heartbeatS * 1000, () => this.#beat());
   }
 

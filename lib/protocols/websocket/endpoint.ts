@@ -21,6 +21,8 @@ import {
 } from "./socket.ts";
 import { WebSocketTransport } from "./transport.ts";
 import { type Access, callerOf } from "../../http/access.ts";
+import type { OperationDoc } from "../../http/operation.ts";
+import { AT_CHANNELS, AT_SINCE, inQuery, TEXT } from "../../http/parameters.ts";
 import { CORS } from "../../http/cors.ts";
 import type { Exchange, Route } from "../../http/router.ts";
 import type { Protocol } from "../protocol.ts";
@@ -46,11 +48,31 @@ export const SILENT_BEATS_MAX = 2;
 /** Where WebSockets connect, and what `/` is for them. */
 export const WS_PATH = "/ws";
 
+/** What the handshake of a WebSocket gets. */
+export const SOCKET_ANSWERS: OperationDoc["answers"] = {
+  101: { description: "The connection is a WebSocket from here on" },
+};
+
+const SOCKET_DOC: OperationDoc = {
+  id: "socket",
+  summary: "A WebSocket, plain or with the subprotocol hark.v1",
+  need: "receive",
+  parameters: [
+    AT_CHANNELS,
+    AT_SINCE,
+    inQuery("presence", "1 for the joins and leaves of these channels, over hark.v1", TEXT, "1"),
+  ],
+  answers: SOCKET_ANSWERS,
+  problems: [426, 429],
+};
+
 /** Answers `/ws`: plain WebSocket, or `hark.v1` for a client that offers it. */
 export class SocketEndpoint implements Protocol {
-  readonly routes: readonly Route[] = [
-    { path: WS_PATH, methods: { GET: (exchange) => this.#accept(exchange) }, cors: CORS.readable },
-  ];
+  readonly routes: readonly Route[] = [{
+    path: WS_PATH,
+    methods: { GET: { handle: (exchange) => this.#accept(exchange), doc: SOCKET_DOC } },
+    cors: CORS.readable,
+  }];
   readonly #options: SocketEndpointOptions;
   readonly #socketOptions: SocketOptions;
 

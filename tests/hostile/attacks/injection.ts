@@ -145,7 +145,7 @@ export const INJECTION_ATTACKS: readonly Attack[] = [
       for (const line of blocks.flatMap((block) => block.split(/\r\n|\n|\r/))) {
         assertMatch(line, EVENT_FIELD);
       }
-      const { body } = await target.fetch("/metrics");
+      const { body } = await target.fetch(`/metrics?key=${KEY}`);
       for (const line of body.trimEnd().split("\n")) assertMatch(line, METRIC);
       target.stdout.takeAll().forEach(assertLogLine);
       // What is for people tells it as text: JSON, which no browser takes for a page.

@@ -1,0 +1,173 @@
+import type { Access } from "./access.ts";
+import { CORS } from "./cors.ts";
+import { isTemporary, json, PROBLEM_TYPE, titleOf } from "./problem.ts";
+import type { Askers, Content, OperationDoc, Parameter, Schema } from "./operation.ts";
+import type { Route } from "./router.ts";
+
+/** What a document is made with. */
+export interface OpenApiOptions {
+  readonly version: string;
+  readonly access: Pick<Access, "askers">;
+}
+
+/** What every operation may answer: a request that cannot be read or is for another host, and a fault. */
+const COMMON_PROBLEMS = [400, 421, 500];
+/** What those may answer that look at credentials; 503 where the keys of tokens cannot be had. */
+const NEED_PROBLEMS = [401, 403, 503];
+
+const PROBLEM: Schema = {
+  title: "Problem",
+  description: "Problem details (RFC 9457)",
+  type: "object",
+  properties: {
+    type: { type: "string", pattern: "^urn:hark:problem:[a-z-]+$" },
+    title: { type: "string" },
+    status: { type: "integer" },
+    detail: { type: "string", description: "What was wrong, and what is right" },
+    help: { type: "string", description: "The path of the page that says more" },
+  },
+  required: ["type", "title", "status", "detail", "help"],
+};
+
+const PROBLEM_CONTENT = { [PROBLEM_TYPE]: PROBLEM };
+
+const SECURITY_SCHEMES = {
+  bearer: { type: "http", scheme: "bearer", description: "A key, or a token (JWT)" },
+  key: { type: "apiKey", in: "query", name: "key", description: "A key, for what sends no header" },
+  basic: { type: "http", scheme: "basic", description: "A key as the password; POST alone" },
+};
+
+const DESCRIPTION =
+  "Pushes messages from any program to any browser. Each GET may be a HEAD, and each path takes " +
+  "OPTIONS. WebSocket, Socket.IO and Pusher are protocols of their own, of which only the HTTP " +
+  "requests are here.";
+
+/** The same routes, with one more at `/openapi.json` that describes them all. */
+export function withOpenApi(routes: readonly Route[], options: OpenApiOptions): Route[] {
+  let text: string | undefined;
+  const doc: OperationDoc = {
+    id: "openapi",
+    summary: "This document",
+    answers: {
+      200: { description: "OpenAPI 3.1", content: { "application/json": { type: "object" } } },
+    },
+  };
+  const handle = () => json(text ??= JSON.stringify(openApiOf(all, options)));
+  const own = { path: "/openapi.json", methods: { GET: { doc, handle } }, cors: CORS.readable };
+  const all: Route[] = [...routes, own];
+  return all;
+}
+
+/**
+ * The OpenAPI document of these routes.
+ *
+ * @see https://spec.openapis.org/oas/v3.1.1
+ */
+function openApiOf(routes: readonly Route[], { version, access }: OpenApiOptions): unknown {
+  const names = new Names();
+  const paths = routes.map(({ path, methods }) => {
+    const operations = Object.entries(methods).map(([method, { doc }]) => {
+      return [method.toLowerCase(), operationOf(method, doc, names, access)];
+    });
+    return [path.replaceAll(/:(\w+)/g, "{$1}"), Object.fromEntries(operations)];
+  });
+  return {
+    openapi: "3.1.0",
+    info: { title: "Hark", version, description: DESCRIPTION, license: { name: "MIT" } },
+    externalDocs: { url: "docs/publish.md" },
+    paths: Object.fromEntries(paths),
+    components: {
+      schemas: names.schemas,
+      responses: names.responses,
+      securitySchemes: SECURITY_SCHEMES,
+    },
+  };
+}
+
+function operationOf(
+  method: string,
+  doc: OperationDoc,
+  names: Names,
+  access: OpenApiOptions["access"],
+): unknown {
+  const { id, summary, need, parameters = [], body, answers, problems = [] } = doc;
+  const statuses = [...COMMON_PROBLEMS, ...need === undefined ? [] : NEED_PROBLEMS, ...problems];
+  const responses = Object.entries(answers).map(([status, { description, content }]) => {
+    const problems = statuses.includes(Number(status)) ? PROBLEM_CONTENT : {};
+    return [status, { description, ...contentOf({ ...content, ...problems }, names) }];
+  });
+  const refusals = statuses.filter((status) => !(status in answers))
+    .map((status) => [status, names.problem(status)]);
+  return {
+    // Names are to be unique: only the first operation of a name has it.
+    ...names.take(id) ? { operationId: id } : {},
+    summary,
+    ...securityOf(method, need === undefined ? "nobody" : access.askers(need)),
+    ...parameters.length === 0
+      ? {}
+      : { parameters: parameters.map((each) => parameterOf(each, names)) },
+    ...body === undefined ? {} : { requestBody: contentOf(body, names) },
+    responses: Object.fromEntries([...responses, ...refusals]),
+  };
+}
+
+function parameterOf(parameter: Parameter, names: Names): unknown {
+  const required = parameter.in === "path";
+  return { ...parameter, required, schema: names.hoist(parameter.schema) };
+}
+
+function contentOf(content: Content, names: Names): { content?: unknown } {
+  if (Object.keys(content).length === 0) return {};
+  const entries = Object.entries(content).map(([type, schema]) => {
+    return [type, { schema: names.hoist(schema) }];
+  });
+  return { content: Object.fromEntries(entries) };
+}
+
+function securityOf(method: string, askers: Askers): { security?: unknown } {
+  if (askers === "nobody") return {};
+  const schemes = method === "POST" ? ["bearer", "key", "basic"] : ["bearer", "key"];
+  const ways = schemes.map((name) => ({ [name]: [] }));
+  return { security: askers === "some" ? [{}, ...ways] : ways };
+}
+
+/** The names in a document, each of which is given once. */
+class Names {
+  readonly schemas: Record<string, Schema> = {};
+  readonly responses: Record<string, unknown> = {};
+  readonly #taken = new Set<string>();
+
+  /** Reports whether the name of an operation is free, and takes it. */
+  take(id: string): boolean {
+    const isFree = !this.#taken.has(id);
+    this.#taken.add(id);
+    return isFree;
+  }
+
+  /** The answer of a problem with that status, as a reference. */
+  problem(status: number): Schema {
+    const name = titleOf(status).replaceAll(" ", "");
+    const retry = { description: "Seconds to wait", schema: { type: "integer" } };
+    this.responses[name] ??= {
+      description: titleOf(status),
+      ...isTemporary(status) ? { headers: { "Retry-After": retry } } : {},
+      ...contentOf(PROBLEM_CONTENT, this),
+    };
+    return { $ref: `#/components/responses/${name}` };
+  }
+
+  /** The schema, with those in it that have a `title` moved to `schemas`. */
+  hoist(schema: Schema): Schema {
+    const entries = Object.entries(schema).map(([name, value]) => [name, this.#hoistIn(value)]);
+    const { title, ...copy } = Object.fromEntries(entries);
+    if (typeof title !== "string") return Object.fromEntries(entries);
+    this.schemas[title] = copy;
+    return { $ref: `#/components/schemas/${title}` };
+  }
+
+  #hoistIn(value: unknown): unknown {
+    if (Array.isArray(value)) return value.map((each) => this.#hoistIn(each));
+    const isObject = typeof value === "object" && value !== null;
+    return isObject ? this.hoist(value as Schema) : value;
+  }
+}
