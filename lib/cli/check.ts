@@ -7,32 +7,40 @@ import { UsageError } from "./arguments.ts";
 import type { Command, Shell } from "./command.ts";
 import { tryStart } from "./dry_run.ts";
 
+const ALL = "--all";
+
 /** `hark check`: reports what the server would do with these flags and variables, and starts nothing. */
 export const checkCommand: Command = {
   name: "check",
   summary: "show what these flags and variables allow, and what is unwise",
-  help: `Usage: hark check [flags of the server]
+  help: `Usage: hark check [--all] [flags of the server]
 
-Shows what a server with these flags and variables allows, and to whom; what is unwise about it; and
-every option with where its value comes from. Secrets are not shown. Certificate, token keys, store,
+Shows what is unwise about a server with these flags and variables; what it allows, and to whom; and the
+options that are given, with where each comes from. Secrets are not shown. Certificate, token keys, store,
 Redis and Unix socket are tried as far as nothing is changed by it; whether address and store are free, and
 what a URL answers, is not.
 Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not start.
 
+      --all      show every option, the defaults too
   -h, --help     show this`,
   syntax: undefined,
 
   async run({ operands }, shell) {
-    const setup = await readSetup(operands, shell);
+    const showsAll = operands.includes(ALL);
+    const setup = await readSetup(operands.filter((operand) => operand !== ALL), shell);
     if (setup === undefined) {
       shell.write(checkCommand.help);
       return 0;
     }
     const unwise = whatIsUnwise(setup);
+    const options = table(optionRows(setup, showsAll));
     const lines = [
-      ...titled("Who may", table(whoMayDoWhat(setup))),
       ...titled("Unwise", unwise.length > 0 ? unwise.map((line) => `- ${line}`) : ["nothing"]),
-      ...titled("Options", table(optionRows(setup))),
+      ...titled("Who may", table(whoMayDoWhat(setup))),
+      ...titled(
+        showsAll ? "Options" : "Options given",
+        options.length > 0 ? options : ["none; --all shows the defaults"],
+      ),
     ];
     for (const line of lines.slice(0, -1)) shell.write(printable(line));
     return unwise.length > 0 ? 1 : 0;
@@ -57,9 +65,10 @@ async function readSetup(
   }
 }
 
-/** Every option: its flag, where its value comes from, and the value. */
-function optionRows({ config, sources }: Setup): string[][] {
-  const keys = Object.keys(OPTIONS) as OptionKey[];
+/** Each option that is given, or every one: its flag, where its value comes from, and the value. */
+function optionRows({ config, sources }: Setup, showsAll: boolean): string[][] {
+  const keys = (Object.keys(OPTIONS) as OptionKey[])
+    .filter((key) => showsAll || sources[key] !== "default");
   return keys.map((key) => [
     `--${flagName(key)}`,
     shownSource(key, sources),
@@ -73,6 +82,7 @@ function titled(title: string, lines: readonly string[]): string[] {
 
 /** Rows as lines, with columns as wide as their widest cell. */
 function table(rows: readonly (readonly string[])[]): string[] {
-  const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
+  if (rows[0] === undefined) return [];
+  const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   return rows.map((row) => row.map((cell, at) => cell.padEnd(widths[at]!)).join("  ").trimEnd());
 }
