@@ -144,7 +144,10 @@ export class Hub {
   /** Whoever is subscribed to `channel` by its name: their number, and the first `limit` of them. */
   present(channel: string, limit: number): { count: number; entries: PresenceEntry[] } {
     const members = this.subscribers(channel);
-    const entries = Array.from(members.values().take(limit), (member) => member.presenceEntry);
+    const entries = Array.from(
+      members.values().take(limit),
+      (member) => member.presenceOn(channel),
+    );
     return { count: members.size, entries };
   }
 

@@ -5,6 +5,8 @@ export interface Peer {
   readonly address: string;
   /** The user that a token names. */
   readonly user?: string | undefined;
+  /** The user that it is on one channel, where that is not the same on all. */
+  readonly userOn?: (channel: string) => string | undefined;
   /** When the token expires, in milliseconds since 1970; undefined for never. */
   readonly expiresAt?: number | undefined;
   /** Reports whether it may receive a channel; asked of guarded ones that a pattern takes in. */

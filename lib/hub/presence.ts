@@ -16,7 +16,7 @@ const AT_TURNS_END: Timer = { cancel: () => {} };
 
 /** Whoever is present: its entry is asked for only where somebody watches. */
 export interface Member {
-  readonly presenceEntry: PresenceEntry;
+  presenceOn(channel: string): PresenceEntry;
 }
 
 /** Whoever gets joins and leaves. */
@@ -101,7 +101,7 @@ export class Presence {
   joined(channel: string, member: Member): void {
     const change = this.#change(channel);
     if (change === undefined) return;
-    const entry = member.presenceEntry;
+    const entry = member.presenceOn(channel);
     change.left.delete(entry.client);
     change.joined.set(entry.client, entry);
   }
@@ -111,7 +111,7 @@ export class Presence {
     const change = this.#change(channel);
     if (change === undefined) return;
     // Whoever has just come stays in `joined`: a watcher that listed the channel meanwhile has seen it.
-    const entry = member.presenceEntry;
+    const entry = member.presenceOn(channel);
     change.left.set(entry.client, entry);
   }
 

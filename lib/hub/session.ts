@@ -82,13 +82,10 @@ export class Session {
   }
 
   /** How this session looks to others on a channel. */
-  get presenceEntry(): PresenceEntry {
+  presenceOn(channel: string): PresenceEntry {
     const { id, openedAt, peer } = this;
-    return {
-      client: id,
-      ...(peer.user === undefined ? {} : { user: peer.user }),
-      joined: openedAt,
-    };
+    const user = peer.userOn?.(channel) ?? peer.user;
+    return { client: id, ...(user === undefined ? {} : { user }), joined: openedAt };
   }
 
   /** Subscribes and greets; with `since`, replays first. MUST be called once, before all others. */

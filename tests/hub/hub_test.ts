@@ -190,7 +190,7 @@ Deno.test("Hub.present() counts who is on a channel by its name, and names the f
     node.open(["room"], {}, new FakeTransport(), name)
   );
   node.open(["*"]);
-  const entries = [ann!.session.presenceEntry, bob!.session.presenceEntry];
+  const entries = [ann!, bob!].map(({ session }) => session.presenceOn("room"));
   assertEquals(node.hub.present("room", 10), { count: 2, entries });
   assertEquals(node.hub.present("room", 1), { count: 2, entries: entries.slice(0, 1) });
   assertEquals(node.hub.present("room", 0), { count: 2, entries: [] });

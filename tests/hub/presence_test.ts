@@ -255,14 +255,14 @@ Deno.test("Presence skips an encoder that cannot carry it", async () => {
   await node.close();
 });
 
-Deno.test("Session.presenceEntry says who, and since when", async () => {
+Deno.test("Session.presenceOn() says who, and since when", async () => {
   const node = new TestNode();
   const joined = node.clock.now();
   const { session } = join(node, "ann", ["room"]);
   const nameless = node.open(["room"]);
   node.clock.advance(1000);
-  assertEquals(session.presenceEntry, { client: session.id, user: "ann", joined });
-  assertEquals(nameless.session.presenceEntry, { client: nameless.session.id, joined });
-  assertStrictEquals("user" in nameless.session.presenceEntry, false);
+  assertEquals(session.presenceOn("ci"), { client: session.id, user: "ann", joined });
+  assertEquals(nameless.session.presenceOn("ci"), { client: nameless.session.id, joined });
+  assertStrictEquals("user" in nameless.session.presenceOn("ci"), false);
   await node.close();
 });

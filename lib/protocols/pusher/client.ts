@@ -44,8 +44,10 @@ export class PusherClient {
   readonly #socketId = makeSocketId();
   /** Its own socket id, and those that it had before. */
   readonly #socketIds: Set<string> = new Set([this.#socketId]);
-  /** By Pusher's names, with whom it is on a presence channel. */
-  readonly #channels = new Map<string, Member | undefined>();
+  /** By Pusher's names. */
+  readonly #channels = new Set<string>();
+  /** Who it is on presence channels, by Hark's names. */
+  readonly #members = new Map<string, Member>();
   readonly #clientEvents: TokenBucket;
   #user: Member | undefined;
   #waiting = 0;
@@ -57,7 +59,8 @@ export class PusherClient {
     this.#options = options;
     const { hub, address, clock } = options;
     this.#clientEvents = new TokenBucket(CLIENT_EVENTS_PER_SECOND_MAX, clock.monotonic());
-    this.session = hub.open(transport, { address, socketIds: this.#socketIds }, []);
+    const userOn = (channel: string) => this.#members.get(channel)?.userId;
+    this.session = hub.open(transport, { address, socketIds: this.#socketIds, userOn }, []);
     this.session.write(codec.encodeEstablished(this.#socketId, ACTIVITY_TIMEOUT_S));
   }
 
@@ -79,7 +82,7 @@ export class PusherClient {
   /** Leaves everything behind what was asked for before; called once the session is over. */
   leave(): void {
     this.#done = this.#done.then(() => {
-      for (const channel of [...this.#channels.keys()]) this.#left(channel);
+      for (const channel of [...this.#channels]) this.#left(channel);
       if (this.#user !== undefined) this.#options.app.signOut(this.#user.userId, this.session);
       this.#user = undefined;
     });
@@ -140,20 +143,31 @@ export class PusherClient {
     member: Member | undefined,
     since: Position | undefined,
   ): Promise<void> {
-    const { app } = this.#options;
-    if (member !== undefined && app.members.isFull(name, member.userId)) {
-      throw new SubscriptionError("LimitReached", 4004, "Cannot subscribe: the channel is full");
-    }
-    if (member !== undefined) app.join({ channel: name, member }, this.session);
+    if (member !== undefined) this.#join(name, member);
     try {
       await this.session.subscribe([name], {
         since,
-        onSubscribed: (replayed) => this.#subscribed(command, name, member, replayed),
+        onSubscribed: (replayed) => this.#subscribed(command, name, replayed),
       });
     } finally {
-      const isThere = this.#channels.has(command.channel);
-      if (member !== undefined && !isThere) app.leave({ channel: name, member }, this.session);
+      if (!this.#channels.has(command.channel)) this.#part(name);
     }
+  }
+
+  #join(name: string, member: Member): void {
+    const { app } = this.#options;
+    if (app.members.isFull(name, member.userId)) {
+      throw new SubscriptionError("LimitReached", 4004, "Cannot subscribe: the channel is full");
+    }
+    this.#members.set(name, member);
+    app.join({ channel: name, member }, this.session);
+  }
+
+  #part(name: string): void {
+    const member = this.#members.get(name);
+    if (member === undefined) return;
+    this.#members.delete(name);
+    this.#options.app.leave({ channel: name, member }, this.session);
   }
 
   /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
@@ -172,13 +186,12 @@ export class PusherClient {
   #subscribed(
     { channel, since }: Subscribe,
     name: string,
-    member: Member | undefined,
     replayed: Replayed | undefined,
   ): void {
     const { app, hub } = this.#options;
     const { session } = this;
-    this.#channels.set(channel, member);
-    const members = member && app.members.of(name);
+    this.#channels.add(channel);
+    const members = this.#members.has(name) ? app.members.of(name) : undefined;
     session.write(codec.encodeSubscribed(channel, replayed?.position ?? hub.positionId, members));
     if (since !== undefined && replayed?.recovered === false) {
       session.write(codec.encodeGap(channel, formatPosition(since)));
@@ -201,11 +214,10 @@ export class PusherClient {
   #left(channel: string): void {
     const { app } = this.#options;
     const name = app.names.toHark(channel);
-    const member = this.#channels.get(channel);
     if (!this.#channels.delete(channel)) return;
     app.count(name);
     app.vacate(name);
-    if (member !== undefined) app.leave({ channel: name, member }, this.session);
+    this.#part(name);
   }
 
   #signIn(auth: string, userData: string): void {
@@ -241,9 +253,9 @@ export class PusherClient {
       ? `at most ${CLIENT_EVENTS_PER_SECOND_MAX} a second`
       : undefined;
     if (fault !== undefined) return this.#tell(4301, `Cannot send this to other clients: ${fault}`);
-    const frame = codec.encodeClientEvent(command, this.#channels.get(channel)?.userId);
-    app.relay(app.names.toHark(channel), frame, this.session);
-    const userId = this.#channels.get(channel)?.userId;
+    const name = app.names.toHark(channel);
+    const userId = this.#members.get(name)?.userId;
+    app.relay(name, codec.encodeClientEvent(command, userId), this.session);
     app.webhooks?.send({
       name: "client_event",
       channel,

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { TemporaryFolder } from "../../support/certificates.ts";
 import { APP, ask, PusherPeer, trigger } from "../../support/pusher.ts";
 import { type ServerOptions, startServer } from "../../support/server.ts";
+import { Client } from "../../support/socket.ts";
 
 const OPEN_APP = `${APP}?client-events`;
 const start = (options: ServerOptions = {}) => startServer({ pusherApp: [APP], ...options });
@@ -93,6 +94,42 @@ Deno.test("a presence channel takes no member without a right id, and no more th
   );
   await Promise.all(peers.map((each) => each[Symbol.asyncDispose]()));
 });
+
+Deno.test("Hark's own presence names the users of a presence channel", async () => {
+  const publishKey = ["0123456789abcdef"];
+  await using server = await start({ publishKey });
+  const url = `/ws?channel=presence-a&presence=1&key=${publishKey[0]}`;
+  await using watcher = await Client.open(server.socketUrl(url), { protocols: ["hark.v1"] });
+  await watcher.json();
+  const peers = [await PusherPeer.open(server), await PusherPeer.open(server)];
+  for (const [index, userId] of [7, "7"].entries()) {
+    await peers[index]!.join("presence-b", `other ${index}`);
+    await peers[index]!.join("presence-a", userId);
+  }
+  const present = async (channel: string) => {
+    const headers = { authorization: `Bearer ${publishKey[0]}` };
+    const { body } = await server.fetch(`/channels/${channel}/presence`, { headers });
+    const { count, entries } = JSON.parse(body);
+    return [count, entries.map(({ user }: { user?: string }) => user).filter(Boolean).sort()];
+  };
+  // A watcher is there as well, and each connection is one.
+  assertEquals(await present("presence-a"), [3, ["7", "7"]]);
+  assertEquals(await present("presence-b"), [2, ["other 0", "other 1"]]);
+  const { body } = await ask(server, "/channels/presence-a/users");
+  assertEquals(JSON.parse(body), { users: [{ id: "7" }] });
+  await Promise.all(peers.map((each) => each[Symbol.asyncDispose]()));
+  const users = (kind: "joined" | "left", events: Told[]) =>
+    events.flatMap((event) => event[kind] ?? []).map(({ user }) => user);
+  const told: Told[] = [];
+  while (users("left", told).length < 2) told.push(...await watcher.json() as Told[]);
+  assertEquals([users("joined", told), users("left", told)], [["7", "7"], ["7", "7"]]);
+});
+
+/** What a watcher is told of presence. */
+interface Told {
+  readonly joined?: readonly { readonly user?: string }[];
+  readonly left?: readonly { readonly user?: string }[];
+}
 
 Deno.test("of those that come at once no more than 100 are members of a presence channel", async () => {
   await using server = await start();
