@@ -5,7 +5,7 @@ import type { Config } from "./config/config.ts";
 import { openLog } from "./config/configure.ts";
 import { pusherAppsOf } from "./config/pusher_app.ts";
 import { guardOf } from "./core/channel.ts";
-import { type Clock, every, systemClock, type Timer } from "./core/clock.ts";
+import { type Clock, every, systemClock, type Timer, wait, within } from "./core/clock.ts";
 import type { Broker } from "./broker/broker.ts";
 import { journalOf } from "./broker/journals.ts";
 import { LogBroker } from "./broker/log_broker.ts";
@@ -257,11 +257,12 @@ export class Server {
     this.#connections.stopAdmitting();
     await this.#hub.drain(this.#config.drainS * 1000);
     for (const protocol of this.#protocols) protocol.endAll?.();
-    await this.#connections.gone(LEAVE_MS);
-    await Promise.all(this.#protocols.map((protocol) => protocol.drain?.()));
+    await this.#connections.gone(LEAVE_MS, () => this.#hub.size);
     for (const timer of [this.#loopProbe, this.#expiryCheck]) timer?.cancel();
-    for (const each of [...this.#protocols, this.#tokens, this.#publish]) each?.close?.();
+    const ends = [this.#hub, ...this.#protocols, this.#tokens, this.#publish];
+    for (const each of ends) each?.close?.();
     await this.#shutdown();
+    await Promise.all(this.#protocols.map((protocol) => protocol.flush?.()));
     this.#cluster.stop(); // Only now: until here the others count its sessions.
     await this.#broker.close();
   }
@@ -274,11 +275,9 @@ export class Server {
 
   /** Stops listening. A client that does not read its answer is not waited for long. */
   async #shutdown(): Promise<void> {
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = this.#clock.after(LEAVE_MS, resolve);
+    await wait(this.#clock, 1); // Shutting down overtakes what was written in this turn.
     const closed = Promise.all([this.#listener?.close(), this.#forwarding?.close()]);
-    await Promise.race([closed, late]);
-    timer.cancel();
+    await within(this.#clock, LEAVE_MS, closed);
   }
 
   #state(version: string): NodeState {

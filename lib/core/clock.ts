@@ -44,6 +44,19 @@ export function every(clock: Clock, ms: number, callback: () => void): Timer {
   return { cancel: () => timer.cancel() };
 }
 
+/** Resolves once `promise` does, or after `ms` milliseconds. */
+export async function within(clock: Clock, ms: number, promise: Promise<unknown>): Promise<void> {
+  const { promise: late, resolve } = Promise.withResolvers<void>();
+  const timer = clock.after(ms, resolve);
+  await Promise.race([promise, late]);
+  timer.cancel();
+}
+
+/** Resolves after everything that is already due in this turn of the event loop. */
+export function turn(clock: Clock): Promise<void> {
+  return new Promise((resolve) => clock.afterTurn(resolve));
+}
+
 /** Resolves after `ms` milliseconds of `clock`. */
 export function wait(clock: Clock, ms: number): Promise<void> {
   return new Promise((resolve) => clock.after(ms, resolve));

@@ -94,11 +94,11 @@ export class Connections {
     this.#draining = true;
   }
 
-  /** Resolves when every connection is gone, or after `ms` milliseconds. */
-  async gone(ms: number): Promise<void> {
+  /** Resolves when every connection but so many is gone, or after `ms` milliseconds. */
+  async gone(ms: number, kept: () => number): Promise<void> {
     const clock = this.#clock;
     const deadline = clock.monotonic() + ms;
-    while (this.#taken > 0 && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
+    while (this.#taken > kept() && clock.monotonic() < deadline) await wait(clock, GONE_POLL_MS);
   }
 
   /** Admits a connection from `address`. Rejects with a `Refusal` that says when to retry. */

@@ -1,7 +1,7 @@
 import type { Broker } from "../broker/broker.ts";
 import { subscriptionsOf } from "../core/channel.ts";
 import { wait } from "../core/clock.ts";
-import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
+import { DISCONNECTS } from "../core/errors.ts";
 import { isRefreshOver } from "../core/grant.ts";
 import { formatPosition, type Position, type Publication } from "../core/publication.ts";
 import type { PresenceEntry } from "../core/encoder.ts";
@@ -184,19 +184,29 @@ export class Hub {
     }
   }
 
-  /** Ends every session, spread evenly over `drainMs` so that they do not all come back at once. */
-  async drain(drainMs: number, reason: Disconnect = DISCONNECTS.shutdown): Promise<void> {
+  /**
+   * Ends every session but those that leave last, spread evenly over `drainMs` so that they do not all
+   * come back at once.
+   */
+  async drain(drainMs: number): Promise<void> {
     const { clock } = this.#options;
     const deadline = clock.monotonic() + drainMs;
-    const batch = Math.max(1, Math.ceil((this.size * DRAIN_STEP_MS) / Math.max(drainMs, 1)));
-    while (this.size > 0) {
-      const leaving = [...this.#sessions.values()].slice(0, batch);
-      for (const session of leaving) session.end(reason);
+    const count = this.#leavingFirst().length;
+    const batch = Math.max(1, Math.ceil((count * DRAIN_STEP_MS) / Math.max(drainMs, 1)));
+    for (let left = this.#leavingFirst(); left.length > 0; left = this.#leavingFirst()) {
+      for (const session of left.slice(0, batch)) session.end(DISCONNECTS.shutdown);
       const leftMs = deadline - clock.monotonic();
-      if (this.size > 0 && leftMs > 0) {
-        await wait(clock, Math.min(DRAIN_STEP_MS, leftMs));
-      }
+      if (left.length > batch && leftMs > 0) await wait(clock, Math.min(DRAIN_STEP_MS, leftMs));
     }
+  }
+
+  /** Ends every session that is left. */
+  close(): void {
+    for (const session of [...this.#sessions.values()]) session.end(DISCONNECTS.shutdown);
+  }
+
+  #leavingFirst(): Session[] {
+    return [...this.#sessions.values()].filter(({ transport }) => !transport.leavesLast);
   }
 
   #forget(session: Session, why: string): void {

@@ -9,6 +9,8 @@ export interface Transport {
   readonly encoder: Encoder;
   /** Bytes accepted but not yet on the network. */
   readonly bufferedBytes: number;
+  /** True if its client comes back once, soon, and then not for long: it stays until nothing listens. */
+  readonly leavesLast?: boolean;
   /** Takes one frame. MUST NOT throw and MUST NOT block; after `close()` it does nothing. */
   write(frame: Frame): void;
   /** Ends the connection. MUST be idempotent. */

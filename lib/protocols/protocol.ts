@@ -21,12 +21,12 @@ export interface Protocol {
   /** Called once the log is open, before the first request. */
   start?(): void;
   /**
-   * Called after the drain, when the sessions have been sent away: MUST end every connection that is
-   * left, in such a way that its client comes back.
+   * Called after the drain, when the sessions have been sent away but those that leave last: MUST end
+   * every other connection, in such a way that its client comes back.
    */
   endAll?(): void;
-  /** Called once the clients are gone: sends what waits to go elsewhere, for a few seconds. */
-  drain?(): Promise<void>;
-  /** Called last: MUST end all at once, and leave no timer. */
+  /** Called right before nothing listens any more: MUST end all at once, and leave no timer. */
   close?(): void;
+  /** Called last: sends what is to go elsewhere, for a few seconds, and MUST leave no timer either. */
+  flush?(): Promise<void>;
 }

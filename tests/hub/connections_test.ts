@@ -142,7 +142,7 @@ Deno.test("Connections.gone() waits until every slot is given back, or the time 
   const { connections, node } = setUp();
   const admitted = [await connections.admit("a"), await connections.admit("b")];
   let isGone = false;
-  connections.gone(1000).then(() => isGone = true);
+  connections.gone(1000, () => 0).then(() => isGone = true);
   admitted[0]!.gone();
   await node.clock.pass(900);
   assertEquals(isGone, false);
@@ -152,7 +152,7 @@ Deno.test("Connections.gone() waits until every slot is given back, or the time 
 
   await connections.admit("c");
   isGone = false;
-  connections.gone(1000).then(() => isGone = true);
+  connections.gone(1000, () => 0).then(() => isGone = true);
   await node.clock.pass(980);
   assertEquals(isGone, false);
   await node.clock.pass(20);

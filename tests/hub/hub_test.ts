@@ -313,8 +313,21 @@ Deno.test("Hub.drain() takes no time if it has none, and none if nobody is there
   const node = new TestNode();
   await node.hub.drain(5000);
   for (let count = 0; count < 25; count++) node.open(["a"]);
-  await node.hub.drain(0, DISCONNECTS.expired);
-  assertEquals([node.hub.size, node.left.length, node.left[0]], [0, 25, "expired"]);
+  await node.hub.drain(0);
+  assertEquals([node.hub.size, node.left.length, node.left[0]], [0, 25, "shutdown"]);
+  await node.close();
+});
+
+Deno.test("Hub.drain() leaves those that leave last to close()", async () => {
+  const node = new TestNode();
+  const first = node.open(["a"]);
+  const last = node.open(["a"], {}, Object.assign(new FakeTransport(), { leavesLast: true }));
+  const drained = node.hub.drain(1000);
+  await node.clock.pass(1000);
+  await drained;
+  assertEquals([first.session.ended, last.session.ended], [true, false]);
+  node.hub.close();
+  assertEquals([last.transport.closed, node.hub.size], [DISCONNECTS.shutdown, 0]);
   await node.close();
 });
 

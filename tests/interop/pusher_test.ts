@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { deadline } from "../support/deadline.ts";
 import { APP, KEY, PusherPeer, SECRET, trigger } from "../support/pusher.ts";
 import { Proxy } from "../support/proxy.ts";
 import { startServer } from "../support/server.ts";
@@ -93,6 +94,27 @@ Deno.test("pusher-js stays away from a key that there is not, and comes back aft
   proxy.redirect(second.port);
   const states = client.events("state");
   assertEquals((await states.find(([state]) => state === "connected"))[0], "connected");
+});
+
+Deno.test("every version of pusher-js is back at once when a server is started again on its port", async () => {
+  // Longer than it takes them to come back for the first time, when the server is still there.
+  const options = { pusherApp: [APP], drainS: 2 };
+  const first = await startServer(options);
+  await using closing = new AsyncDisposableStack();
+  const clients = await Promise.all(VERSIONS.map(async (version) => {
+    return closing.use(await startClient(version, first.port));
+  }));
+  for (const client of clients) {
+    await client.next("state");
+    await client.write({ subscribe: "ci" });
+    await client.next(SUCCEEDED);
+  }
+  await first.stop();
+  await using second = await startServer({ ...options, drainS: 0, port: first.port });
+  // One that finds nobody there waits for fifteen seconds.
+  for (const client of clients) await deadline(client.next(SUCCEEDED), 12_000);
+  await trigger(second, "ci", "1");
+  for (const client of clients) assertEquals(await client.next("my-event"), ["ci", 1]);
 });
 
 Deno.test("laravel-echo listens, whispers and sees who is there", async () => {

@@ -143,10 +143,11 @@ export class App {
     if (this.settings.subscriptionCounts && !kindOf(channel).isPresence) this.#counts.update(name);
   }
 
-  /** Tells nothing more. */
-  close(): void {
-    this.webhooks?.close();
+  /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
+  async flush(): Promise<void> {
     this.#counts.close();
+    await this.webhooks?.drain();
+    this.webhooks?.close();
   }
 
   /** A session has signed in as a user. */

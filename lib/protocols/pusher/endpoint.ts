@@ -115,18 +115,13 @@ export class PusherEndpoint {
   };
 
   /** Sends away those that came while the server is stopping: now another one may listen soon. */
-  endAll(): void {
+  close(): void {
     for (const [socket, fault] of this.#held) tell(socket, fault);
   }
 
-  /** Sends the webhooks that wait, or hands them on. */
-  async drain(): Promise<void> {
-    await Promise.all(this.apps.map(({ webhooks }) => webhooks?.drain()));
-  }
-
-  /** Tells nothing more. */
-  close(): void {
-    for (const app of this.apps) app.close();
+  /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
+  async flush(): Promise<void> {
+    await Promise.all(this.apps.map((app) => app.flush()));
   }
 
   /** Makes a client of a socket whose handshake is done. */

@@ -26,20 +26,15 @@ export class Pusher implements Protocol {
     return { bodyBytes: this.#api.bodyBytes };
   }
 
-  /** Sends away the clients that came while the server is stopping. */
-  endAll(): void {
-    this.#endpoint.endAll();
-  }
-
-  /** Sends the webhooks that wait, or hands them on. */
-  drain(): Promise<void> {
-    return this.#endpoint.drain();
-  }
-
-  /** Gives up the requests whose bodies have not come whole, and tells nothing more. */
+  /** Sends the last clients away, and gives up the requests whose bodies have not come whole. */
   close(): void {
     this.#endpoint.close();
     this.#api.close();
+  }
+
+  /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
+  flush(): Promise<void> {
+    return this.#endpoint.flush();
   }
 }
 

@@ -21,6 +21,8 @@ const CODES: ReadonlyMap<number, number> = new Map([
 export class PusherTransport implements Transport {
   readonly name = "pusher";
   readonly encoder: Encoder;
+  /** pusher-js tries after one second, and then after fifteen. */
+  readonly leavesLast = true;
   readonly #transport: WebSocketTransport;
   readonly #onClose: () => void;
 

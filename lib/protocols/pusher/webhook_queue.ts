@@ -1,4 +1,4 @@
-import type { Clock, Timer } from "../../core/clock.ts";
+import { type Clock, type Timer, turn, within } from "../../core/clock.ts";
 import type { Log } from "../../observe/log.ts";
 import { signatureOf } from "./signatures.ts";
 
@@ -66,12 +66,9 @@ export class WebhookQueue {
 
   /** Tries everything once more, for at most `ms`. Resolves to what was not taken. */
   async drain(ms: number): Promise<WebhookEvent[]> {
-    const late = Promise.withResolvers<void>();
-    const timer = this.#options.clock.after(ms, late.resolve);
     this.#isLastTry = true;
     this.#endPause?.();
-    await Promise.race([this.#sending, late.promise]);
-    timer.cancel();
+    if (this.#sending !== undefined) await within(this.#options.clock, ms, this.#sending);
     this.#abort.abort();
     await this.#sending;
     return [...this.#current.splice(0), ...this.#waiting.splice(0)];
@@ -84,7 +81,7 @@ export class WebhookQueue {
   }
 
   async #sendAll(): Promise<void> {
-    await new Promise<void>((resolve) => this.#options.clock.afterTurn(resolve));
+    await turn(this.#options.clock);
     while (this.#waiting.length > 0) {
       this.#current = this.#waiting.splice(0, EVENTS_AT_ONCE);
       if (!await this.#sendCurrent()) break;

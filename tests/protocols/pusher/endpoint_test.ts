@@ -222,19 +222,21 @@ Deno.test("a client that is silent is asked, and ended if it does not answer", a
   assertEquals(await alive.settle(), []);
 });
 
-Deno.test("clients that come while the server stops are held, and sent to the next", async () => {
-  const clock = new FakeClock();
-  const server = await start({ clock, drainS: 10 });
+Deno.test("Pusher clients leave last, and those that come while the server stops are held till then", async () => {
+  const server = await start({ drainS: 1 });
   const stayed = await PusherPeer.open(server);
-  const other = await PusherPeer.open(server);
+  const others = await Promise.all(
+    Array.from({ length: 20 }, () => Client.open(server.socketUrl("/ws"))),
+  );
   const stopping = server.stop();
-  assertEquals((await stayed.client.closed()).code, 1001);
+  await others[0]!.closed();
   const late = await Client.open(server.socketUrl("/app/app-key?protocol=7"));
   assertEquals(await late.json(), {
     event: "pusher:error",
     data: { code: 4100, message: "The server is stopping: retry" },
   });
+  assertEquals(others.filter(({ socket }) => socket.readyState === WebSocket.OPEN), []);
   assertEquals((await late.closed()).code, 4100);
-  assertEquals((await other.client.closed()).code, 1001);
+  assertEquals((await stayed.client.closed()).code, 1001);
   await stopping;
 });
