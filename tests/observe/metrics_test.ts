@@ -198,6 +198,7 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_in_use gauge",
     "hark_engineio_sessions gauge",
     "hark_body_bytes gauge",
+    "hark_webhook_events_total counter",
     "hark_rejected_total counter",
     "hark_publish_seconds histogram",
     "hark_fanout_seconds histogram",
@@ -230,6 +231,7 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.inUse.with("connections_max").set(16);
   metrics.engineSessions.set(17);
   metrics.bodyBytes.set(18);
+  metrics.webhookEvents.with("sent").add(25);
   metrics.rejected.with("rate").add(9);
   metrics.publishSeconds.observe(10);
   metrics.fanoutSeconds.observe(0.000_05);
@@ -258,6 +260,7 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     'hark_in_use{bound="connections_max"} 16',
     "hark_engineio_sessions 17",
     "hark_body_bytes 18",
+    'hark_webhook_events_total{outcome="sent"} 25',
     'hark_rejected_total{reason="rate"} 9',
     'hark_publish_seconds_bucket{le="+Inf"} 1',
     "hark_publish_seconds_sum 10",
