@@ -184,12 +184,17 @@ export class ChildServer extends Reachable implements AsyncDisposable {
     this.#process.kill(signal);
   }
 
-  async [Symbol.asyncDispose](): Promise<void> {
+  /** Sends a signal, unless the process has ended already. */
+  killIfRunning(signal: Deno.Signal): void {
     try {
-      this.#process.kill("SIGKILL");
+      this.#process.kill(signal);
     } catch (error) {
-      if (!(error instanceof TypeError)) throw error; // It has ended already.
+      if (!(error instanceof TypeError)) throw error;
     }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.killIfRunning("SIGKILL");
     await this.#process.status;
     await Promise.all([this.stdout.rest(), this.stderr.rest()]);
   }
