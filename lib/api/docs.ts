@@ -73,6 +73,13 @@ const LINES: Schema = { ...TEXT, description: "JSON on each line, a message each
 /** Statuses of what is wrong with a publication. */
 const NOT_PUBLISHED = [413, 429];
 
+const TRACEPARENT: Parameter = {
+  name: "traceparent",
+  in: "header",
+  description: "The trace it is part of (W3C Trace Context); an invalid one is ignored",
+  schema: TEXT,
+};
+
 export const BROADCAST_DOC: OperationDoc = {
   id: "broadcast",
   summary: 'Publishes {"message":"…"}, and answers the same',
@@ -81,6 +88,7 @@ export const BROADCAST_DOC: OperationDoc = {
     inPath("message", "The text", { type: "string", minLength: 1 }),
     inQuery("channel", "Where to; broadcast without it", CHANNEL),
     AT_EVENT,
+    TRACEPARENT,
   ],
   answers: jsonAnswer("Published", MESSAGE),
   problems: NOT_PUBLISHED,
@@ -103,6 +111,7 @@ export const PUBLISH_DOC: OperationDoc = {
       description: "Makes a retry safe: the same request under the same key is published once",
       schema: { type: "string", pattern: IDEMPOTENCY_KEY_PATTERN },
     },
+    TRACEPARENT,
   ],
   body: {
     "application/json": ANY,

@@ -13,6 +13,7 @@ import { channelsOf } from "../http/channels.ts";
 import { type ContentLimits, readContent, type Reading, readingOf } from "../http/content.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
+import { readTraceparent } from "../http/trace.ts";
 
 /** What publishing over HTTP needs, and the bounds it keeps. */
 export interface PublishOptions extends ContentLimits {
@@ -60,7 +61,8 @@ export class PublishEndpoint {
     const [channel = BROADCAST] = channelsOf(query);
     const grant = await this.#authorize(exchange, channel);
     const event = query.get("event") ?? MESSAGE;
-    await this.#options.publisher.publish([{ channel, event, data }], grant);
+    const traceparent = readTraceparent(exchange.request.headers);
+    await this.#options.publisher.publish([{ channel, event, data, traceparent }], grant);
     return json(data);
   };
 
@@ -86,7 +88,8 @@ export class PublishEndpoint {
     const reading = readingOf(request.headers, query);
     const body = await this.#bodies.read(request, this.#bytesMax(reading));
     const messages = readContent(reading, body, this.#options);
-    const drafts = messages.map((data) => ({ channel, event, data }));
+    const traceparent = readTraceparent(request.headers);
+    const drafts = messages.map((data) => ({ channel, event, data, traceparent }));
     const once = key === undefined ? undefined : {
       caller: grant.caller,
       key: ownKey(exchange, grant, key),

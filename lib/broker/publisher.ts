@@ -41,7 +41,7 @@ export class Publisher {
     { caller, mayManage }: PublishedBy,
     once?: KeyedRequest,
   ): Promise<Receipt> {
-    const { broker, clock, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
+    const { broker, clock, log, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
     const sizes = drafts.map((draft) => {
       readInput(() => checkDraft(draft));
       const bytes = dataBytes(draft.data);
@@ -62,8 +62,9 @@ export class Publisher {
     if (!isNew) return receipt;
     onPublished((clock.monotonic() - startedAt) / 1000, receipt.count);
     for (const [index, id] of idsOf(receipt).entries()) {
-      const { channel, event } = drafts[index]!;
-      this.#options.log.debug("published", { channel, event, bytes: sizes[index], id, caller });
+      const { channel, event, traceparent } = drafts[index]!;
+      const bytes = sizes[index];
+      log.debug("published", { channel, event, bytes, id, caller, traceparent });
     }
     return receipt;
   }

@@ -15,6 +15,8 @@ export interface Draft {
   readonly isText?: boolean | undefined;
   /** The socket id of the one Pusher connection that does not get it. */
   readonly except?: string | undefined;
+  /** The trace that it was published in, as `parseTraceparent()` returns it. */
+  readonly traceparent?: string | undefined;
 }
 
 /** A place in the log. */
@@ -84,6 +86,7 @@ export class Publication implements Draft, Position {
   readonly data: Data;
   readonly isText: boolean | undefined;
   readonly except: string | undefined;
+  readonly traceparent: string | undefined;
   /** When it was ordered, in milliseconds since 1970. */
   readonly time: number;
   #memo: Map<MessageEncoder, Encoded> | undefined;
@@ -97,6 +100,7 @@ export class Publication implements Draft, Position {
     this.data = draft.data;
     this.isText = draft.isText;
     this.except = draft.except;
+    this.traceparent = draft.traceparent;
     this.time = time;
   }
 

@@ -9,7 +9,8 @@ export interface CorsPolicy {
 }
 
 const HEADERS =
-  "authorization, cache-control, content-type, idempotency-key, last-event-id, x-requested-with";
+  "authorization, cache-control, content-type, idempotency-key, last-event-id, traceparent, " +
+  "tracestate, x-requested-with";
 
 /**
  * Every policy there is (WHATWG Fetch, "CORS protocol"). The server's own pages and those of allowed

@@ -68,6 +68,7 @@ export function brokerContract(
     });
     drafts.push({ ...draft("a", '"text"'), isText: true, except: "1.2" });
     drafts.push({ ...draft("a"), except: "3.4" });
+    drafts.push({ ...draft("a"), traceparent: `00-${"a".repeat(32)}-${"b".repeat(16)}-01` });
     const receipt = await broker.publish({ drafts });
     const { epoch } = broker.position;
     const time = hasOwnTime ? receipt.time : clock.now();

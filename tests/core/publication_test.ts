@@ -138,7 +138,7 @@ Deno.test("Publication.costBytes counts an empty publication too", () => {
 
 Deno.test("Publication is its draft at a place and a time", () => {
   const publication = new Publication({ epoch: "e", offset: 7 }, DRAFT, 1000);
-  const none = { isText: undefined, except: undefined };
+  const none = { isText: undefined, except: undefined, traceparent: undefined };
   assertEquals({ ...publication }, { ...DRAFT, ...none, epoch: "e", offset: 7, time: 1000 });
   assertEquals(publication.id, "e-7");
 });

@@ -89,7 +89,8 @@ Deno.test("each endpoint's answer may be read by those pages that may make the r
 });
 
 const HEADERS =
-  "authorization, cache-control, content-type, idempotency-key, last-event-id, x-requested-with";
+  "authorization, cache-control, content-type, idempotency-key, last-event-id, traceparent, " +
+  "tracestate, x-requested-with";
 
 Deno.test("each endpoint's preflight lets those pages that may make the request make it", async () => {
   await using server = await startServer({ origins: [ALLOWED] });
@@ -174,7 +175,7 @@ Deno.test("a preflight that is refused gets 403 and the reason", async () => {
     ["/channels/ci", "null", "POST", "content-type", method],
     ["/channels/ci", FOREIGN[0]!, "GET", "authorization"],
     ["/events", FOREIGN[0]!, "GET", "last-event-id,cache-control"],
-    ["/events", FOREIGN[0]!, "GET", "traceparent", names],
+    ["/events", FOREIGN[0]!, "GET", "x-trace", names],
     ["/broadcast/x", FOREIGN[0]!, "GET", "", method],
     ["/socket.io/", FOREIGN[0]!, "POST", "x-anything"],
     ["/socket.io/", FOREIGN[0]!, "PUT", "", method],

@@ -1,5 +1,6 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
+import { TemporaryFolder } from "../support/certificates.ts";
 import { startChild } from "../support/server.ts";
 import { commandOf, SCHEMATHESIS } from "./languages.ts";
 
@@ -8,7 +9,7 @@ import { commandOf, SCHEMATHESIS } from "./languages.ts";
 const KEY = "k".repeat(24);
 const CONFIG = fromFileUrl(new URL("schemathesis.toml", import.meta.url));
 /** Cases of each operation in each phase. */
-const EXAMPLES = 15;
+const EXAMPLES = 10;
 const command = await commandOf(SCHEMATHESIS);
 
 const SERVERS = {
@@ -25,6 +26,7 @@ for (const [name, { env, args }] of Object.entries(SERVERS)) {
     ignore: command === undefined,
     async fn() {
       await using server = await startChild([], env);
+      await using folder = new TemporaryFolder(); // It keeps what it has found there.
       const [program = "", ...first] = command!;
       const { success, stdout } = await new Deno.Command(program, {
         args: [
@@ -36,6 +38,7 @@ for (const [name, { env, args }] of Object.entries(SERVERS)) {
           ...["--max-examples", String(EXAMPLES), "--seed", "1", "--no-shrink"],
           ...["--request-timeout", "10", ...args],
         ],
+        cwd: folder.path,
         stderr: "null",
         env: { COLUMNS: "120" },
       }).output();

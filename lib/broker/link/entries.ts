@@ -73,8 +73,8 @@ export function decodeDraft([channel, event, data, fields = {}]: WireDraft): Dra
 
 /** The optional fields of a draft; undefined if it has none. */
 function fieldsOf(draft: DraftFields): DraftFields | undefined {
-  const { isText, except } = draft;
-  return isText === undefined && except === undefined ? undefined : draftFieldsOf(draft);
+  const fields = draftFieldsOf(draft);
+  return Object.keys(fields).length === 0 ? undefined : fields;
 }
 
 function readGap({ after, until, seen }: Gap): Gap {

@@ -6,6 +6,7 @@ import { readInput, Refusal } from "../../core/errors.ts";
 import { BodyReader } from "../../http/body.ts";
 import { json } from "../../http/problem.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
+import { readTraceparent } from "../../http/trace.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
@@ -83,9 +84,9 @@ export class PusherApi {
   }
 
   /** `POST /apps/:app/events`: publishes to each channel, all or none. */
-  readonly events: Handler = this.#signed(async ({ app, body }) => {
+  readonly events: Handler = this.#signed(async ({ app, body, request }) => {
     const trigger = readInput(() => readTrigger(body, app));
-    await this.#publish(app, [trigger]);
+    await this.#publish(app, [trigger], request);
     const { channels, info } = trigger;
     if (info.size === 0) return answer({});
     const infos = await this.#infos([trigger], app);
@@ -94,9 +95,9 @@ export class PusherApi {
   });
 
   /** `POST /apps/:app/batch_events`: publishes all or none, in their order. */
-  readonly batch: Handler = this.#signed(async ({ app, body }) => {
+  readonly batch: Handler = this.#signed(async ({ app, body, request }) => {
     const triggers = readInput(() => readBatch(body, app));
-    await this.#publish(app, triggers);
+    await this.#publish(app, triggers, request);
     if (triggers.every(({ info }) => info.size === 0)) return answer({});
     const infos = await this.#infos(triggers, app);
     return answer({
@@ -162,8 +163,14 @@ export class PusherApi {
     };
   }
 
-  async #publish({ settings }: App, triggers: readonly Trigger[]): Promise<void> {
-    const drafts = triggers.flatMap(({ drafts }) => drafts);
+  async #publish(
+    { settings }: App,
+    triggers: readonly Trigger[],
+    { headers }: Request,
+  ): Promise<void> {
+    const traceparent = readTraceparent(headers);
+    const drafts = triggers.flatMap(({ drafts }) => drafts)
+      .map((draft) => ({ ...draft, traceparent }));
     const caller = { caller: `app ${settings.id}`, mayManage: true };
     if (drafts.length > 0) await this.#options.publisher.publish(drafts, caller);
   }
