@@ -1,5 +1,6 @@
 import { Proxy } from "../support/proxy.ts";
 import type { RedisServer } from "../support/redis.ts";
+import { presence } from "./presence.ts";
 import { behindNginx } from "./balancer.ts";
 import { herd } from "./herd.ts";
 import { failover } from "./failover.ts";
@@ -206,4 +207,5 @@ export const DRILLS: readonly Drill[] = [
   behindNginx,
   failover,
   herd,
+  presence,
 ];

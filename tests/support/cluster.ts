@@ -19,12 +19,13 @@ const FAST = ["--publish-per-second-max", "1000000", "--drain-s", "0"];
 export class Cluster implements AsyncDisposable {
   readonly redis: RedisServer;
   readonly nodes: ChildServer[] = [];
+  readonly #url: string;
   readonly #args: readonly string[];
 
   static async start(options: ClusterOptions): Promise<Cluster> {
     const { nodes, redis: redisOptions, urlOf = ({ url }) => url, args = [] } = options;
     const redis = await RedisServer.start(redisOptions);
-    const cluster = new Cluster(redis, ["--redis", await urlOf(redis), ...args]);
+    const cluster = new Cluster(redis, await urlOf(redis), args);
     try {
       for (let count = 0; count < nodes; count++) await cluster.addNode();
       return cluster;
@@ -34,8 +35,9 @@ export class Cluster implements AsyncDisposable {
     }
   }
 
-  private constructor(redis: RedisServer, args: readonly string[]) {
+  private constructor(redis: RedisServer, url: string, args: readonly string[]) {
     this.redis = redis;
+    this.#url = url;
     this.#args = [...ROOMY, ...FAST, ...args];
   }
 
@@ -44,10 +46,10 @@ export class Cluster implements AsyncDisposable {
     return this.nodes.map(({ port }) => port);
   }
 
-  /** Starts one more node. */
-  async addNode(): Promise<void> {
+  /** Starts one more node, which finds Redis at a URL of its own or at that of the others. */
+  async addNode(url: string = this.#url): Promise<void> {
     // Nobody else takes this port while the node is restarted.
-    this.nodes.push(await startChild(["--port", String(freePort()), ...this.#args]));
+    this.nodes.push(await this.#startNode(freePort(), url));
   }
 
   /** Ends a node as a service manager does, and starts another on its port. */
@@ -56,7 +58,11 @@ export class Cluster implements AsyncDisposable {
     node.kill("SIGTERM");
     await node.status;
     await node[Symbol.asyncDispose]();
-    this.nodes[at] = await startChild(["--port", String(node.port), ...this.#args]);
+    this.nodes[at] = await this.#startNode(node.port, this.#url);
+  }
+
+  #startNode(port: number, url: string): Promise<ChildServer> {
+    return startChild(["--port", String(port), "--redis", url, ...this.#args]);
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
