@@ -2,7 +2,7 @@ import { Cluster } from "../support/cluster.ts";
 import { fenced, readDoc } from "../support/docs.ts";
 import { freePort } from "../support/free_port.ts";
 import { isInstalled } from "../support/redis.ts";
-import { type Drill, drillAt } from "./drill.ts";
+import { type Drill, drillAt, EVERYBODY } from "./drill.ts";
 import { pause } from "./publishers.ts";
 
 /** Nodes are restarted in turn behind nginx, as cluster.md says. */
@@ -15,7 +15,8 @@ export const behindNginx: Drill = {
     const port = freePort();
     await using _nginx = startNginx(port, cluster.ports);
     return await drillAt({ ports: [port] }, {
-      followers: { hark: 3, sse: 3, plain: 1, socketio4: 1, socketio2: 1 },
+      followers: EVERYBODY,
+      isWhole: true,
       async meanwhile() {
         await pause(300);
         for (let round = 0; round < (size === "full" ? 3 : 1); round++) {

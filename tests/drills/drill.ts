@@ -39,6 +39,8 @@ export interface CrowdOptions {
   readonly meanwhile: (crowd: Crowd) => Promise<void>;
   /** Nothing is disturbed: nobody may lose anything, whoever they are. */
   readonly isCalm?: boolean;
+  /** The log loses nothing: nobody may be told that it has. */
+  readonly isWhole?: boolean;
 }
 
 /** A drill on a cluster. */
@@ -59,6 +61,16 @@ export interface Crowd {
   readonly followers: readonly Follower[];
 }
 
+/** Some of every kind that is tried. */
+export const EVERYBODY: CrowdOptions["followers"] = {
+  hark: 3,
+  sse: 3,
+  recovering: 3,
+  plain: 1,
+  socketio4: 1,
+  socketio2: 1,
+};
+
 const END_MS = 100;
 const ENDED_MS = 60_000;
 
@@ -76,7 +88,7 @@ export async function drillAt(place: Place, options: CrowdOptions): Promise<Figu
   const ledger = new Ledger();
   const ports = () => place.ports;
   const followers = Object.entries(options.followers).flatMap(([kind, count]) =>
-    Array.from({ length: count }, (_, at) => makeFollower(kind as Kind, ledger, ports, at))
+    Array.from({ length: count }, (_, at) => makeFollower(kind as Kind, ports, at))
   );
   await deadline(Promise.all(followers.map((follower) => follower.start())), 60_000);
   const startedAt = performance.now();
@@ -91,7 +103,7 @@ export async function drillAt(place: Place, options: CrowdOptions): Promise<Figu
     await Promise.all(followers.map((follower) => follower.stop()));
   }
   return {
-    ...check(ledger, followers, options.isCalm === true),
+    ...check(ledger, followers, options),
     seconds: Math.round((performance.now() - startedAt) / 1000),
   };
 }
@@ -113,13 +125,18 @@ async function untilAllHave(followers: readonly Follower[], flood: Flood): Promi
   }
 }
 
-function check(ledger: Ledger, followers: readonly Follower[], isCalm: boolean): Figures {
+function check(
+  ledger: Ledger,
+  followers: readonly Follower[],
+  { isCalm = false, isWhole = false }: CrowdOptions,
+): Figures {
   for (const { got } of followers) {
     for (const { text, id } of got) if (id !== "") ledger.know(text, id);
   }
   let deliveries = 0;
   let notices = 0;
   let returns = 0;
+  let unrecovered = 0;
   for (const follower of followers) {
     checkOrder(follower, ledger);
     if (isCalm || RESUMING.includes(follower.kind)) {
@@ -128,7 +145,9 @@ function check(ledger: Ledger, followers: readonly Follower[], isCalm: boolean):
     deliveries += follower.got.length;
     notices += follower.notices.length;
     returns += follower.returns;
+    unrecovered += follower.unrecovered;
   }
+  if (isWhole) assertEquals(notices, 0, "false notices");
   if (isCalm) assertEquals([notices, returns, ledger.refused, ledger.unanswered], [0, 0, 0, 0]);
   const { accepted, refused, unanswered, slowestMs } = ledger;
   return {
@@ -138,6 +157,7 @@ function check(ledger: Ledger, followers: readonly Follower[], isCalm: boolean):
     slowestMs: Math.round(slowestMs),
     deliveries,
     returns,
+    unrecovered,
     notices,
     lost: 0,
     doubled: 0,
@@ -158,14 +178,25 @@ function checkOrder({ kind, got }: Follower, ledger: Ledger): void {
   }
 }
 
-/** What was acknowledged and did not come, though no notice says so. */
+/**
+ * What was acknowledged and did not come, though no notice says so. A notice may be about what came before
+ * the position that it was given for, as another node may have seen more of what a jump has lost: but about
+ * the end of that alone.
+ */
 function lostBy({ got, notices }: Follower, ledger: Ledger): string[] {
   const had = new Set(got.map(({ text }) => text));
   // A slow one has come to an end that is not the last, and is not waited for any longer.
-  const offsets = got.map(({ text }) => ledger.accepted.get(text) ?? 0);
+  const offsets = got.flatMap(({ text }) => ledger.accepted.get(text) ?? []);
   const reached = offsets.reduce((highest, offset) => Math.max(highest, offset), 0);
+  const jumps = ledger.jumps();
+  const partOf = (offset: number) => jumps.filter((end) => end <= offset).length;
+  const parts = Map.groupBy(offsets, partOf);
+  const last = new Map(Array.from(parts, ([part, of]) => [part, of.at(-1)!]));
   return [...ledger.accepted].filter(([text, offset]) =>
-    offset <= reached && !had.has(text) && !notices.some((until) => offset <= until)
+    offset <= reached && !had.has(text) &&
+    !notices.some(({ since, until }) =>
+      offset <= until && (since < offset || offset > (last.get(partOf(offset)) ?? 0))
+    )
   ).map(([text, offset]) => `${text} at ${offset}`);
 }
 

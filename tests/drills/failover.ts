@@ -2,7 +2,7 @@ import { eventually } from "../support/deadline.ts";
 import { Proxy } from "../support/proxy.ts";
 import { RedisServer } from "../support/redis.ts";
 import { NO_SENTINEL, Sentinel } from "../support/sentinel.ts";
-import { type Drill, drill, untilUp } from "./drill.ts";
+import { type Drill, drill, EVERYBODY, untilUp } from "./drill.ts";
 import { pause } from "./publishers.ts";
 
 /** The primary freezes while its replica lags behind, the replica takes over, the primary returns. */
@@ -34,7 +34,7 @@ export const failover: Drill = {
           return `redis+sentinel://127.0.0.1:${sentinel.port}/main`;
         },
       },
-      followers: { hark: 3, sse: 3, plain: 1, socketio4: 1, socketio2: 1 },
+      followers: EVERYBODY,
       async meanwhile({ cluster: { redis: primary, ports } }) {
         await pause(300);
         // What is written from now on does not come to the replica.

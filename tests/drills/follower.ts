@@ -1,25 +1,30 @@
-import type { Got, Ledger } from "./ledger.ts";
+import { type Got, type Notice, readId } from "./ledger.ts";
 
 /** The wire formats that drills try. */
-export type Kind = "hark" | "sse" | "plain" | "socketio4" | "socketio2" | "polling" | "pusher";
+export type Kind =
+  | "hark"
+  | "sse"
+  | "recovering"
+  | "plain"
+  | "socketio4"
+  | "socketio2"
+  | "polling"
+  | "pusher";
 
 /** Those whose clients say where they were, and get what they missed. */
-export const RESUMING: readonly Kind[] = ["hark", "sse"];
+export const RESUMING: readonly Kind[] = ["hark", "sse", "recovering"];
 
 const RETURN_MS = 50;
 
 /** A client that comes back on the next node whenever its connection ends. */
 export abstract class Follower {
   readonly got: Got[] = [];
-  /**
-   * For each notice that some messages are gone, up to which offset. They may be older than what came
-   * last: that another node has seen more than was kept shows only when it is back.
-   */
-  readonly notices: number[] = [];
+  readonly notices: Notice[] = [];
   /** How often it had to come back. */
   returns = 0;
+  /** How often it was taken for a new client then, though it got what it had missed. */
+  unrecovered = 0;
   position = "";
-  readonly #ledger: Ledger;
   readonly #ports: () => readonly number[];
   #next: number;
   #isOver = false;
@@ -28,8 +33,7 @@ export abstract class Follower {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wake = () => {};
 
-  constructor(ledger: Ledger, ports: () => readonly number[], first: number) {
-    this.#ledger = ledger;
+  constructor(ports: () => readonly number[], first: number) {
     this.#ports = ports;
     this.#next = first;
   }
@@ -61,8 +65,13 @@ export abstract class Follower {
     return this.got.some(({ text }) => texts.has(text));
   }
 
-  protected welcome(recovered = true): void {
-    if (!recovered) this.notices.push(this.#ledger.highest);
+  /** It is in, and goes on at `position`, if it knows one. */
+  protected welcome(recovered = true, position = ""): void {
+    if (!recovered) {
+      const since = this.position === "" ? 0 : readId(this.position).offset;
+      this.notices.push({ since, until: readId(position).offset });
+    }
+    if (position !== "") this.position = position;
     this.#welcomed.resolve();
   }
 

@@ -15,8 +15,7 @@ class HarkFollower extends SocketFollower {
     for (const event of JSON.parse(text)) {
       if (event.type === "message") this.receive(event.data, event.id);
       if (event.type !== "welcome") continue;
-      this.welcome(event.recovered);
-      this.position = event.position;
+      this.welcome(event.recovered, event.position);
     }
   }
 }
@@ -76,6 +75,35 @@ class SocketIoFollower extends SocketFollower {
   }
 }
 
+/** A client of Socket.IO 4 that shows where it was. */
+class RecoveringFollower extends SocketFollower {
+  override readonly kind = "recovering";
+  #pid = "";
+
+  protected override open(port: number): WebSocket {
+    const path = "/socket.io/?EIO=4&transport=websocket&recovery=1";
+    return new WebSocket(`ws://127.0.0.1:${port}${path}`);
+  }
+
+  protected override frame(text: string): void {
+    if (text === "2") return this.socket!.send("3");
+    if (text.startsWith("0")) {
+      const auth = this.#pid === "" ? {} : { pid: this.#pid, offset: this.position };
+      return this.socket!.send(`40${JSON.stringify(auth)}`);
+    }
+    if (text.startsWith("40")) {
+      const { pid } = JSON.parse(text.slice(2));
+      if (this.#pid !== "" && this.#pid !== pid) this.unrecovered++;
+      this.#pid = pid;
+      this.welcome(true, this.position === "" ? pid.split("~")[1] : "");
+    } else if (text.startsWith("42")) {
+      const [event, data, id] = JSON.parse(text.slice(2));
+      if (event === "gap") this.welcome(false, id);
+      else if (event === "message" && "n" in data) this.receive(data, id);
+    }
+  }
+}
+
 class SseFollower extends Follower {
   override readonly kind = "sse";
   #reader: ReadableStreamDefaultReader<string> | undefined;
@@ -108,8 +136,7 @@ class SseFollower extends Follower {
     if (id === undefined) return;
     const event = /^event: (.*)$/m.exec(block)?.[1];
     if (event === "message") return this.receive(JSON.parse(/^data: (.*)$/m.exec(block)![1]!), id);
-    this.welcome(event !== "gap");
-    this.position = id;
+    this.welcome(event !== "gap", id);
   }
 }
 
@@ -197,6 +224,8 @@ export function makeFollower(
       return new HarkFollower(...rest);
     case "sse":
       return new SseFollower(...rest);
+    case "recovering":
+      return new RecoveringFollower(...rest);
     case "plain":
       return new PlainFollower(...rest);
     case "polling":

@@ -1,7 +1,17 @@
+import { OFFSET_JUMP } from "../../lib/broker/redis/scripts.ts";
+
 /** A message that a follower got; the id is empty where the wire format has none. */
 export interface Got {
   readonly text: string;
   readonly id: string;
+}
+
+/** A follower was told that some messages are gone. */
+export interface Notice {
+  /** Where it was, */
+  readonly since: number;
+  /** and where it goes on. */
+  readonly until: number;
 }
 
 /** All that was published in a drill, and what became of it. */
@@ -14,8 +24,6 @@ export class Ledger {
   unanswered = 0;
   /** The longest that a publisher waited for its answer, in milliseconds. */
   slowestMs = 0;
-  /** The highest offset that was acknowledged. */
-  highest = 0;
   readonly #texts = new Map<string, string>();
   readonly #ids = new Map<string, string>();
 
@@ -23,7 +31,6 @@ export class Ledger {
     const { offset } = readId(id);
     this.know(text, id);
     this.accepted.set(text, offset);
-    this.highest = Math.max(this.highest, offset);
   }
 
   /** Throws if an id was given twice, or a text kept twice. */
@@ -40,9 +47,10 @@ export class Ledger {
     return this.#ids.get(text);
   }
 
-  /** All epochs that ids are of. */
-  get epochs(): Set<string> {
-    return new Set(Array.from(this.#texts.keys(), (id) => readId(id).epoch));
+  /** The first offset after each jump: there some that were given may be lost. */
+  jumps(): number[] {
+    const offsets = Array.from(this.#texts.keys(), (id) => readId(id).offset).sort((a, b) => a - b);
+    return offsets.filter((offset, at) => at > 0 && offset - offsets[at - 1]! >= OFFSET_JUMP);
   }
 
   answered(startedAt: number): void {

@@ -3,12 +3,12 @@ import { TemporaryFolder } from "../support/certificates.ts";
 import { eventually } from "../support/deadline.ts";
 import { APP } from "../support/pusher.ts";
 import { startWorkers, type WorkersServer } from "../support/workers.ts";
-import { type Drill, drillAt, type Figures, type Size } from "./drill.ts";
+import { type Drill, drillAt, EVERYBODY, type Figures, type Size } from "./drill.ts";
 import type { Kind } from "./follower.ts";
 import { limitsDrill } from "./limits.ts";
 import { pause } from "./publishers.ts";
 
-const ALL = { hark: 3, sse: 3, plain: 1, socketio4: 1, socketio2: 1, polling: 1, pusher: 1 };
+const ALL = { ...EVERYBODY, polling: 1, pusher: 1 };
 const KINDS = Object.keys(ALL) as Kind[];
 const WARM_UP_MS = 300;
 const KEY = "only-for-drills";
