@@ -35,7 +35,7 @@ function workersDrill({ name, what, args = [], isCalm = false, happen }: Workers
       await using server = await startWorkers(3, [...ARGS, ...args]);
       return await drillAt({ ports: server.ports, key: KEY }, {
         followers: ALL,
-        answerMs: 3000,
+        ...(!isCalm && { answerMs: 3000 }),
         isCalm,
         async meanwhile() {
           await pause(WARM_UP_MS);
