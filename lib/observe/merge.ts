@@ -4,7 +4,7 @@ import { formatNumber } from "./metrics.ts";
 export type MergeRule = "sum" | "max" | "min" | "first";
 
 const RULES: Readonly<Record<MergeRule, (a: number, b: number) => number>> = {
-  sum: (a, b) => a + b,
+  sum: (a, b) => toNanos(a + b),
   max: Math.max,
   min: Math.min,
   first: (a) => a,
@@ -63,5 +63,10 @@ function nameOf(head: string): string {
 }
 
 function readNumber(text: string): number {
-  return Number(text.replace("Inf", "Infinity"));
+  return toNanos(Number(text.replace("Inf", "Infinity")));
+}
+
+/** To a billionth: sums are the same in whichever order they are added, so that no counter falls by a rounding. */
+function toNanos(value: number): number {
+  return Number.isInteger(value) ? value : Math.round(value * 1e9) / 1e9;
 }

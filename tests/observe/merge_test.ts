@@ -84,3 +84,11 @@ Deno.test("counters and histograms are what only grows", () => {
   assertEquals(names, grown);
   assertEquals(countersOf(""), "");
 });
+
+Deno.test("a sum is the same in whichever order it is made, and whole numbers stay exact", () => {
+  const text = (value: number) => `# HELP s S.\n# TYPE s counter\ns ${value}\n`;
+  const sum = (...values: number[]) => mergeMetrics(values.map(text), {});
+  assertEquals(sum(0.1, 0.2, 0.3), sum(0.3, 0.2, 0.1));
+  assertEquals(sum(0.0015125239999983933, 0.1), text(0.101512524));
+  assertEquals(sum(2 ** 53 - 3, 2), text(2 ** 53 - 1));
+});
