@@ -25,7 +25,7 @@ const filter = new Filter();
 const store = new Store();
 const feed = new Feed(access, filter);
 const figures = new Figures(access);
-const channels = new ChannelList(filter);
+const channels = new ChannelList(filter, access);
 const sessions = new Sessions(access);
 const nodes = new Nodes(access);
 const list = new MessageList({
@@ -151,7 +151,7 @@ for (const button of document.querySelectorAll("nav button")) {
 let knowsNodes = false;
 async function listChannels() {
   if (document.hidden) return;
-  const isHolder = await channels.list(access).catch(() => false);
+  const isHolder = await channels.list();
   if (!isHolder || knowsNodes) return;
   knowsNodes = true;
   byId("nodes-tab").hidden = !await nodes.read();

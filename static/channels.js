@@ -3,9 +3,9 @@
 import { byId, digits, part, stamp } from "./dom.js";
 import { hueOf } from "./format.js";
 import { covers, isPattern } from "./filter.js";
+import { Paged } from "./pages.js";
 
 const ROWS_MAX = 200;
-const LISTED_MAX = 1000;
 const PREVIEW_CHARS = 80;
 const DRAW_MS = 250;
 
@@ -16,13 +16,17 @@ export class ChannelList {
   /** @type {Map<string, Known>} */ #known = new Map();
   /** @type {Map<string, HTMLElement>} */ #rows = new Map();
   #filter;
+  /** @type {Paged<{ channel: string, publications: number, sessions: number }>} */ #listed;
+  /** How many of the server's channels are listed, where it has more; 0 where it has not. */
+  #first = 0;
   #drawing = false;
   /** Called with the name that is to be looked at alone; "" for all. */
   onSelect = (/** @type {string} */ _name) => {};
 
-  /** @param {import("./filter.js").Filter} filter */
-  constructor(filter) {
+  /** @param {import("./filter.js").Filter} filter @param {import("./access.js").Access} access */
+  constructor(filter, access) {
     this.#filter = filter;
+    this.#listed = new Paged(access, "channels", byId("channels-next"), () => this.list());
     byId("find-channel").addEventListener("input", () => this.#schedule());
     byId("find").addEventListener("submit", (event) => {
       event.preventDefault();
@@ -56,13 +60,14 @@ export class ChannelList {
     this.#schedule();
   }
 
-  /** Takes over what the server lists. @param {import("./access.js").Access} access */
-  async list(access) {
-    const answer = await access.tryFetch(`channels?limit=${LISTED_MAX}`);
+  /** Takes over what the server lists. Resolves to whether it does. */
+  async list() {
+    const answer = await this.#listed.read().catch(() => new Error());
     if (answer instanceof Error) return false;
-    for (const { channel, publications, sessions } of answer.channels) {
+    for (const { channel, publications, sessions } of answer.entries) {
       Object.assign(this.#at(channel), { count: publications, sessions });
     }
+    this.#first = answer.more ? answer.entries.length : 0;
     this.#schedule();
     return true;
   }
@@ -100,16 +105,27 @@ export class ChannelList {
       const row = this.#fill(name);
       if (list.children[at] !== row) list.insertBefore(row, list.children[at] ?? null);
     });
-    const more = names.length - ROWS_MAX;
-    byId("channels-more").hidden = more <= 0 && names.length > 0;
-    byId("channels-more").textContent = more > 0
-      ? `${digits(more)} more: type to find one`
-      : `Press Enter to look at ${sought || "it"}`;
+    const note = this.#noteOf(names.length, sought);
+    byId("channels-more").hidden = note === "";
+    setText(byId("channels-more"), note);
     byId("channel-names").replaceChildren(
       ...names.slice(0, ROWS_MAX).filter((name) => !isPattern(name)).map((value) =>
         Object.assign(document.createElement("option"), { value })
       ),
     );
+  }
+
+  #noteOf(/** @type {number} */ found, /** @type {string} */ sought) {
+    const more = found - ROWS_MAX;
+    const hint = more > 0
+      ? `${digits(more)} more: type to find one.`
+      : found > 0
+      ? ""
+      : `Press Enter to look at ${sought || "it"}.`;
+    return this.#first > 0
+      ? `${hint} The server has more than the first ${digits(this.#first)}, which are listed.`
+        .trim()
+      : hint;
   }
 
   #fill(/** @type {string} */ name) {

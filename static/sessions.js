@@ -3,9 +3,9 @@
 import { Refused } from "./access.js";
 import { byId, count, digits, part, stamp } from "./dom.js";
 import { formatAge } from "./format.js";
+import { Paged, silentText } from "./pages.js";
 
 const READ_MS = 2000;
-const LIMIT = 1000;
 const CHANNELS_SHOWN = 8;
 
 /**
@@ -17,6 +17,7 @@ const CHANNELS_SHOWN = 8;
 /** The table of who is connected, read again and again while it is looked at. */
 export class Sessions {
   #access;
+  /** @type {Paged<Session>} */ #listed;
   /** @type {Map<string, HTMLElement>} */ #rows = new Map();
   /** @type {ReturnType<typeof setTimeout> | undefined} */ #timer;
   #shown = false;
@@ -24,6 +25,7 @@ export class Sessions {
   /** @param {import("./access.js").Access} access */
   constructor(access) {
     this.#access = access;
+    this.#listed = new Paged(access, "sessions", byId("sessions-next"), () => this.read());
   }
 
   /** Begins or ends to read. */
@@ -38,23 +40,25 @@ export class Sessions {
     clearTimeout(this.#timer);
     if (!this.#shown) return;
     if (!document.hidden) {
-      const answer = await this.#access.tryFetch(`sessions?limit=${LIMIT}`).catch(String);
-      if (this.#access.isWanting(answer)) return this.#refused(answer);
+      const answer = await this.#listed.read().catch(String);
       if (typeof answer === "string") say("The server cannot be reached");
-      else if (answer instanceof Refused) say(answer.message);
-      else this.#show(answer);
+      else if (!(answer instanceof Refused)) this.#show(answer);
+      else if (this.#access.isWanting(answer)) return this.#refused(answer);
+      else say(answer.message);
     }
     this.#timer = setTimeout(() => this.read(), READ_MS);
   }
 
   #refused(/** @type {Refused} */ { message }) {
-    this.#show({ sessions: [], more: false });
+    this.#show({ entries: [], more: false, silent: [] });
     say("Sessions are shown to holders of a key");
     this.#access.ask(message, () => this.read());
   }
 
-  #show(/** @type {{ sessions: Session[], more: boolean }} */ { sessions, more }) {
-    say(more ? `The first ${digits(sessions.length)} sessions` : count(sessions.length, "session"));
+  /** @param {{ entries: Session[], more: boolean, silent: string[] }} listed */
+  #show({ entries: sessions, more, silent }) {
+    const amount = count(sessions.length, "session");
+    say((more ? `The first ${amount}, of more` : amount) + silentText(silent));
     sessions.sort((a, b) => b.connected - a.connected);
     const body = byId("sessions-rows");
     const rows = sessions.map((session) => this.#fill(session));
@@ -105,9 +109,11 @@ export class Sessions {
 
   async #end(/** @type {string} */ query) {
     try {
-      const { ended } = await this.#access.fetch(`sessions?${query}`, { method: "DELETE" });
+      const { ended, silent } = await this.#access.fetch(`sessions?${query}`, { method: "DELETE" });
       await this.read();
-      say(`${count(ended, "session")} disconnected; clients may connect again`);
+      say(
+        `${count(ended, "session")} disconnected; clients may connect again${silentText(silent)}`,
+      );
     } catch (error) {
       if (!this.#access.isWanting(error)) say(/** @type {Error} */ (error).message);
     }
@@ -115,7 +121,12 @@ export class Sessions {
 }
 
 /** @type {Record<string, string>} */
-const PROTOCOLS = { sse: "Server-Sent Events", websocket: "WebSocket", socketio: "Socket.IO" };
+const PROTOCOLS = {
+  sse: "Server-Sent Events",
+  websocket: "WebSocket",
+  socketio: "Socket.IO",
+  pusher: "Pusher",
+};
 
 function say(/** @type {string} */ text) {
   const answer = byId("sessions-answer");

@@ -107,6 +107,8 @@ export interface View {
   readonly width: number;
   readonly height: number;
   readonly scheme: "light" | "dark";
+  /** The system's colours take the place of the page's, as in Windows' contrast themes. */
+  readonly hasForcedColors?: boolean;
   /** Pixels of the screen for each pixel of CSS. */
   readonly scale?: number;
 }
@@ -184,7 +186,7 @@ export class Page {
     await this.#send("Input.dispatchKeyEvent", { type: "keyUp", ...key });
   }
 
-  async look({ width, height, scheme, scale = 1 }: View): Promise<void> {
+  async look({ width, height, scheme, scale = 1, hasForcedColors = false }: View): Promise<void> {
     await this.#send("Emulation.setDeviceMetricsOverride", {
       width,
       height,
@@ -195,6 +197,7 @@ export class Page {
       features: [
         { name: "prefers-color-scheme", value: scheme },
         { name: "prefers-reduced-motion", value: "reduce" },
+        { name: "forced-colors", value: hasForcedColors ? "active" : "none" },
       ],
     });
   }

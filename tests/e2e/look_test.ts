@@ -37,6 +37,7 @@ pageTest("fits a phone, upright and across, and a screen zoomed to 200 %", async
     for (const view of VIEWS) {
       await page.evaluate(click(`nav [data-view=${view}]`));
       assertEquals(await tooWide(page), [], `${view} at ${width} x ${height}`);
+      assertEquals(await tooNarrow(page), [], `${view} at ${width} x ${height}`);
     }
   }
   await page.look({ width: 1280, height: 800, scheme: "light" });
@@ -52,4 +53,11 @@ async function tooWide(page: Page): Promise<unknown> {
       ...document.querySelectorAll("body *:not(.hidden, .hidden *, .last, #host)")]
     .filter((part) => part.clientWidth > 0 && part.scrollWidth > part.clientWidth + 1)
     .map(({ localName, id, className }) => [localName, id, className].join(" "))`);
+}
+
+/** Names of events that have no room beside the channel's. */
+async function tooNarrow(page: Page): Promise<unknown> {
+  return await page.evaluate(`[...document.querySelectorAll("#messages .event")]
+    .filter(({ offsetParent, clientWidth }) => offsetParent !== null && clientWidth < 60)
+    .map(({ textContent }) => textContent)`);
 }
