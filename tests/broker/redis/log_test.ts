@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { systemClock } from "../../../lib/core/clock.ts";
+import type { Clock } from "../../../lib/core/clock.ts";
 import { Refusal } from "../../../lib/core/errors.ts";
 import type { Gap } from "../../../lib/broker/journal.ts";
 import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
@@ -16,11 +16,11 @@ import {
   SCRIPTS,
 } from "../../../lib/broker/redis/scripts.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
-import { brokerOn, Deliveries, publishOn, readAfter } from "../helpers.ts";
+import { brokerOn, Deliveries, publishOn, readAfter, TurningClock } from "../helpers.ts";
 
 const NAME = "test";
 const keys = new RedisKeys(NAME);
-const clock = systemClock;
+const clock = new TurningClock(Date.now());
 
 function test(name: string, run: (redis: RedisServer) => Promise<void>): void {
   Deno.test({
@@ -173,7 +173,7 @@ test("whoever loads a log takes channels that have expired for lost", async (red
   await redis.cli("DEL", `${keys.channelStart}gone`);
   const position = { epoch: "e", offset: 2 };
   const later = { now: () => clock.now() + 3_601_000 };
-  const load = (clock: Pick<typeof systemClock, "now">) =>
+  const load = (clock: Pick<Clock, "now">) =>
     loadKept(link.reader, keys, position, { ...LIMITS, clock });
   assertEquals((await load(later)).forgottenOffset, 2);
   assertEquals((await load(clock)).forgottenOffset, 0);

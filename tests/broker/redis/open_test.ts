@@ -5,6 +5,7 @@ import { readTarget, tryRedis } from "../../../lib/broker/redis/open.ts";
 import { type RedisReport, whatIsUnwiseOf } from "../../../lib/broker/redis/report.ts";
 import { systemClock } from "../../../lib/core/clock.ts";
 import { makeCertificate, TemporaryFolder } from "../../support/certificates.ts";
+import { FakeClock } from "../../support/fake_clock.ts";
 import { freePort } from "../../support/free_port.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 import { command, startChild } from "../../support/server.ts";
@@ -93,7 +94,13 @@ test("RedisJournal warns of what is unwise when it is opened first, and once", a
   const warnings: string[] = [];
   const limits = { historyCount: 1, historyAgeS: 60, idempotencyAgeS: 60 };
   const warn = (why: string) => void warnings.push(why);
-  const journal = new RedisJournal({ clock: systemClock, target, name: "a", warn, ...limits });
+  const journal = new RedisJournal({
+    clock: new FakeClock(Date.now()),
+    target,
+    name: "a",
+    warn,
+    ...limits,
+  });
   await journal.open();
   await journal.open();
   assertEquals(warnings, ["Redis forgets acknowledged messages when it ends: set appendonly yes"]);
