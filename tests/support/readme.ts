@@ -30,7 +30,8 @@ import {
   CLIENT_EVENTS_PER_SECOND_MAX,
   DATA_BYTES_MAX,
 } from "../../lib/protocols/pusher/client.ts";
-import { PONG_TIMEOUT_MS, REFUSED_MAX } from "../../lib/protocols/pusher/endpoint.ts";
+import { REFUSED_MAX } from "../../lib/protocols/pusher/endpoint.ts";
+import { PONG_TIMEOUT_MS } from "../../lib/protocols/pusher/guest.ts";
 import { MEMBERS_MAX } from "../../lib/protocols/pusher/members.ts";
 import {
   BATCH_MAX,

@@ -1,3 +1,4 @@
+import { Refusal } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import { parseJson } from "../../core/json.ts";
 import { frameBytes } from "../../core/publication.ts";
@@ -80,6 +81,22 @@ export function readMember(text: string, idName: "user_id" | "id"): Member | und
   const userInfo = JSON.stringify(info);
   if (!isId || userId === "" || userId.length > USER_ID_CHARS_MAX) return undefined;
   return frameBytes(userInfo) > USER_INFO_BYTES_MAX ? undefined : { userId, userInfo };
+}
+
+/** Hark's name of a channel. Throws a `SubscriptionError` if it can be none. */
+export function readName(app: App, channel: string): string {
+  try {
+    return app.names.toHark(channel);
+  } catch (error) {
+    throw new SubscriptionError("InvalidChannel", 400, (error as Error).message);
+  }
+}
+
+/** What a client is told of a subscription that failed. Throws whatever is no fault of its own. */
+export function asSubscriptionError(error: unknown): SubscriptionError {
+  if (error instanceof SubscriptionError) return error;
+  if (!(error instanceof Refusal)) throw error;
+  return new SubscriptionError("LimitReached", 4004, error.message);
 }
 
 function denied(why: string): SubscriptionError {

@@ -1,6 +1,6 @@
 import type { Broker } from "../../broker/broker.ts";
 import type { Clock } from "../../core/clock.ts";
-import { because, DISCONNECTS, Refusal } from "../../core/errors.ts";
+import { because, DISCONNECTS } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import { dataBytes, formatPosition, type Position } from "../../core/publication.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
@@ -9,22 +9,32 @@ import type { Replayed } from "../../hub/replay.ts";
 import type { Session } from "../../hub/session.ts";
 import type { Transport } from "../../hub/transport.ts";
 import type { App } from "./app.ts";
-import { authorize, readMember, SubscriptionError } from "./authorization.ts";
+import {
+  asSubscriptionError,
+  authorize,
+  readMember,
+  readName,
+  SubscriptionError,
+} from "./authorization.ts";
 import * as codec from "./codec.ts";
 import { type Command, CommandError, type Member } from "./codec.ts";
 import { kindOf } from "./names.ts";
 
-/** What a client needs, and its bounds. */
-export interface ClientOptions {
+/** What all clients of an app share. */
+export interface ClientContext {
   readonly app: App;
   readonly hub: Hub;
   readonly broker: Pick<Broker, "history">;
   readonly clock: Clock;
+  /** Commands that wait at a time, such as those behind a replay that the client does not read. */
+  readonly waitingMax: number;
+}
+
+/** Whoever has connected. */
+export interface ClientPeer {
   readonly address: string;
   /** What anyone may do. */
   readonly grant: Grant;
-  /** Commands that wait at a time, such as those behind a replay that the client does not read. */
-  readonly waitingMax: number;
 }
 
 /** After so many seconds of silence, either side asks whether the other is there. */
@@ -40,27 +50,27 @@ type ClientEvent = Command & { type: "client" };
 /** A Pusher client that is connected: its subscriptions, and as whom it has signed in. */
 export class PusherClient {
   readonly session: Session;
-  readonly #options: ClientOptions;
+  readonly #context: ClientContext;
+  readonly #grant: Grant;
   readonly #socketId = makeSocketId();
   /** Its own socket id, and those that it had before. */
   readonly #socketIds: Set<string> = new Set([this.#socketId]);
   /** By Pusher's names. */
   readonly #channels = new Set<string>();
   /** Who it is on presence channels, by Hark's names. */
-  readonly #members = new Map<string, Member>();
-  readonly #clientEvents: TokenBucket;
+  #members: Map<string, Member> | undefined;
+  #clientEvents: TokenBucket | undefined;
   #user: Member | undefined;
   #waiting = 0;
   /** Resolves when the last command is carried out: they count in their order. */
   #done: Promise<void> = Promise.resolve();
 
   /** Opens a session, and says hello. */
-  constructor(options: ClientOptions, transport: Transport) {
-    this.#options = options;
-    const { hub, address, clock } = options;
-    this.#clientEvents = new TokenBucket(CLIENT_EVENTS_PER_SECOND_MAX, clock.monotonic());
-    const userOn = (channel: string) => this.#members.get(channel)?.userId;
-    this.session = hub.open(transport, { address, socketIds: this.#socketIds, userOn }, []);
+  constructor(context: ClientContext, { address, grant }: ClientPeer, transport: Transport) {
+    this.#context = context;
+    this.#grant = grant;
+    const userOn = (channel: string) => this.#members?.get(channel)?.userId;
+    this.session = context.hub.open(transport, { address, socketIds: this.#socketIds, userOn }, []);
     this.session.write(codec.encodeEstablished(this.#socketId, ACTIVITY_TIMEOUT_S));
   }
 
@@ -83,13 +93,13 @@ export class PusherClient {
   leave(): void {
     this.#done = this.#done.then(() => {
       for (const channel of [...this.#channels]) this.#left(channel);
-      if (this.#user !== undefined) this.#options.app.signOut(this.#user.userId, this.session);
+      if (this.#user !== undefined) this.#context.app.signOut(this.#user.userId, this.session);
       this.#user = undefined;
     });
   }
 
   #queue(command: Command): void {
-    const { waitingMax } = this.#options;
+    const { waitingMax } = this.#context;
     if (this.#waiting >= waitingMax) {
       return this.#tell(null, `Cannot take more than ${waitingMax} messages at a time`);
     }
@@ -120,7 +130,7 @@ export class PusherClient {
       return this.#tell(null, `Cannot subscribe to ${channel}: it is subscribed to already`);
     }
     try {
-      const name = readName(this.#options.app, channel);
+      const name = readName(this.#context.app, channel);
       const member = this.#authorize(command, name);
       const since = command.since ?? await this.#beforeNewest(command, name);
       command.socketIds.forEach((id) => this.#addSocketId(id));
@@ -132,8 +142,13 @@ export class PusherClient {
   }
 
   #authorize(command: Subscribe, name: string): Member | undefined {
-    const { app, grant } = this.#options;
-    return authorize(command, name, { app, grant, socketId: this.#socketId, user: this.#user });
+    const { app } = this.#context;
+    return authorize(command, name, {
+      app,
+      grant: this.#grant,
+      socketId: this.#socketId,
+      user: this.#user,
+    });
   }
 
   /** Takes a place on a presence channel before anything is waited for: many may come at once. */
@@ -155,26 +170,26 @@ export class PusherClient {
   }
 
   #join(name: string, member: Member): void {
-    const { app } = this.#options;
+    const { app } = this.#context;
     if (app.members.isFull(name, member.userId)) {
       throw new SubscriptionError("LimitReached", 4004, "Cannot subscribe: the channel is full");
     }
-    this.#members.set(name, member);
+    (this.#members ??= new Map()).set(name, member);
     app.join({ channel: name, member }, this.session);
   }
 
   #part(name: string): void {
-    const member = this.#members.get(name);
+    const member = this.#members?.get(name);
     if (member === undefined) return;
-    this.#members.delete(name);
-    this.#options.app.leave({ channel: name, member }, this.session);
+    this.#members?.delete(name);
+    this.#context.app.leave({ channel: name, member }, this.session);
   }
 
   /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
   async #beforeNewest({ channel }: Subscribe, name: string): Promise<Position | undefined> {
     if (!kindOf(channel).isCache) return undefined;
     const query = { channels: [name], since: undefined, limit: 1, newestFirst: true };
-    const [newest] = (await this.#options.broker.history(query)).publications;
+    const [newest] = (await this.#context.broker.history(query)).publications;
     return newest && { epoch: newest.epoch, offset: newest.offset - 1 };
   }
 
@@ -188,10 +203,10 @@ export class PusherClient {
     name: string,
     replayed: Replayed | undefined,
   ): void {
-    const { app, hub } = this.#options;
+    const { app, hub } = this.#context;
     const { session } = this;
     this.#channels.add(channel);
-    const members = this.#members.has(name) ? app.members.of(name) : undefined;
+    const members = this.#members?.has(name) ? app.members.of(name) : undefined;
     session.write(codec.encodeSubscribed(channel, replayed?.position ?? hub.positionId, members));
     if (since !== undefined && replayed?.recovered === false) {
       session.write(codec.encodeGap(channel, formatPosition(since)));
@@ -206,13 +221,13 @@ export class PusherClient {
 
   async #unsubscribe(channel: string): Promise<void> {
     if (!this.#channels.has(channel)) return;
-    await this.session.unsubscribe([this.#options.app.names.toHark(channel)]);
+    await this.session.unsubscribe([this.#context.app.names.toHark(channel)]);
     this.#left(channel);
   }
 
   /** The session is not on a channel any more. */
   #left(channel: string): void {
-    const { app } = this.#options;
+    const { app } = this.#context;
     const name = app.names.toHark(channel);
     if (!this.#channels.delete(channel)) return;
     app.count(name);
@@ -221,7 +236,7 @@ export class PusherClient {
   }
 
   #signIn(auth: string, userData: string): void {
-    const { app } = this.#options;
+    const { app } = this.#context;
     const isRight = app.isSigned(auth, `${this.#socketId}::user::${userData}`);
     const user = isRight ? readMember(userData, "id") : undefined;
     if (user === undefined) {
@@ -240,7 +255,7 @@ export class PusherClient {
   }
 
   #sendToOthers(command: ClientEvent): void {
-    const { app, clock } = this.#options;
+    const { app } = this.#context;
     const { channel, data = "" } = command;
     const { isSigned, isEncrypted } = kindOf(channel);
     const fault = !app.settings.clientEvents
@@ -249,12 +264,12 @@ export class PusherClient {
       ? "it takes a private or presence channel that you are on"
       : dataBytes(data) > DATA_BYTES_MAX
       ? `data has at most ${DATA_BYTES_MAX} bytes`
-      : !this.#clientEvents.take(clock.monotonic())
+      : !this.#mayWhisper()
       ? `at most ${CLIENT_EVENTS_PER_SECOND_MAX} a second`
       : undefined;
     if (fault !== undefined) return this.#tell(4301, `Cannot send this to other clients: ${fault}`);
     const name = app.names.toHark(channel);
-    const userId = this.#members.get(name)?.userId;
+    const userId = this.#members?.get(name)?.userId;
     app.relay(name, codec.encodeClientEvent(command, userId), this.session);
     app.webhooks?.send({
       name: "client_event",
@@ -266,6 +281,12 @@ export class PusherClient {
     });
   }
 
+  #mayWhisper(): boolean {
+    const now = this.#context.clock.monotonic();
+    this.#clientEvents ??= new TokenBucket(CLIENT_EVENTS_PER_SECOND_MAX, now);
+    return this.#clientEvents.take(now);
+  }
+
   #tell(code: number | null, message: string): void {
     this.session.write(codec.encodeError(code, message));
   }
@@ -275,19 +296,4 @@ export class PusherClient {
 function makeSocketId(): string {
   const [first, second] = crypto.getRandomValues(new BigUint64Array(2));
   return `${first}.${second}`;
-}
-
-/** Hark's name of a channel. Throws a `SubscriptionError` if it can be none. */
-function readName(app: App, channel: string): string {
-  try {
-    return app.names.toHark(channel);
-  } catch (error) {
-    throw new SubscriptionError("InvalidChannel", 400, (error as Error).message);
-  }
-}
-
-function asSubscriptionError(error: unknown): SubscriptionError {
-  if (error instanceof SubscriptionError) return error;
-  if (!(error instanceof Refusal)) throw error;
-  return new SubscriptionError("LimitReached", 4004, error.message);
 }

@@ -2,7 +2,6 @@ import type { Broker } from "../../broker/broker.ts";
 import type { PusherApp } from "../../config/pusher_app.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import { networkOf } from "../../core/address.ts";
-import { Deadlines } from "../../core/deadlines.ts";
 import { Refusal } from "../../core/errors.ts";
 import { Quota } from "../../core/quota.ts";
 import type { Access } from "../../http/access.ts";
@@ -20,9 +19,9 @@ import {
   type SocketOptions,
 } from "../websocket/socket.ts";
 import { App } from "./app.ts";
-import { ACTIVITY_TIMEOUT_S, PusherClient } from "./client.ts";
-import { encodeError, PING } from "./codec.ts";
-import { PusherTransport } from "./transport.ts";
+import type { ClientContext } from "./client.ts";
+import { encodeError } from "./codec.ts";
+import { Guest, Silence } from "./guest.ts";
 import { type Estate, Webhooks } from "./webhooks.ts";
 
 /** What the Pusher endpoint needs. */
@@ -39,8 +38,6 @@ export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
   readonly metrics: Pick<HarkMetrics, "webhookEvents">;
 }
 
-/** How long a client may take to answer a ping. */
-export const PONG_TIMEOUT_MS = 30_000;
 /** Connections at a time that are there to be told why they are refused. */
 export const REFUSED_MAX = 1000;
 
@@ -56,7 +53,6 @@ interface Fault {
 const NO_APP: Fault = { code: 4001, reason: "There is no app with this key" };
 const NO_PROTOCOL: Fault = { code: 4008, reason: "No protocol is given: connect with ?protocol=7" };
 const OTHER_PROTOCOL: Fault = { code: 4007, reason: "This protocol is not served: use 5, 6 or 7" };
-const NO_PONG = { name: "idle", code: 4201, reason: "no answer to a ping" };
 
 /** Answers `/app/:key`: WebSocket for the clients of Pusher's protocol. */
 export class PusherEndpoint {
@@ -66,8 +62,9 @@ export class PusherEndpoint {
   readonly #refused: Quota = new Quota(REFUSED_MAX);
   /** Clients that came while the server is stopping. */
   readonly #held = new Map<Socket, Fault>();
-  readonly #silent: Deadlines<PusherClient>;
-  readonly #asked: Deadlines<PusherClient>;
+  readonly #silence: Silence;
+  /** What the clients of each app share. */
+  readonly #contexts: ReadonlyMap<App, ClientContext>;
 
   constructor(options: PusherEndpointOptions) {
     const { apps, hub, cluster, clock, heartbeatS, channelsPerSessionMax } = this.#options =
@@ -83,11 +80,10 @@ export class PusherEndpoint {
       // A client that comes back subscribes to all its channels at once, with a frame for each.
       inboundPerSecondMax: options.inboundPerSecondMax + channelsPerSessionMax,
     };
-    this.#silent = new Deadlines(clock, ACTIVITY_TIMEOUT_S * 1000, (client) => {
-      this.#asked.start(client);
-      client.session.write(PING);
-    });
-    this.#asked = new Deadlines(clock, PONG_TIMEOUT_MS, (client) => client.session.end(NO_PONG));
+    this.#silence = new Silence(clock);
+    const waitingMax = this.#socketOptions.inboundPerSecondMax;
+    const shared = { hub, broker: options.broker, clock, waitingMax };
+    this.#contexts = new Map(this.apps.map((app) => [app, { ...shared, app }]));
   }
 
   /**
@@ -110,7 +106,9 @@ export class PusherEndpoint {
       if (!(error instanceof Refusal)) throw error;
       return this.#refuse(exchange, { code: 4100, reason: error.message }, error);
     }
-    const open = (socket: Socket) => this.#open(socket, app);
+    const peer = { address, grant: this.#options.access.anonymous(address) };
+    const context = this.#contexts.get(app)!;
+    const open = (socket: Socket) => new Guest(socket, context, peer, this.#silence);
     return acceptSocket(request, { connection, open }, this.#socketOptions);
   };
 
@@ -122,40 +120,6 @@ export class PusherEndpoint {
   /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
   async flush(): Promise<void> {
     await Promise.all(this.apps.map((app) => app.flush()));
-  }
-
-  /** Makes a client of a socket whose handshake is done. */
-  #open(socket: Socket, app: App): SocketHandler {
-    const { access, inboundPerSecondMax, channelsPerSessionMax } = this.#options;
-    const { address } = socket.connection;
-    const transport = new PusherTransport(socket, app.encoder, () => this.#left(client));
-    const client = new PusherClient({
-      ...this.#options,
-      app,
-      address,
-      grant: access.anonymous(address),
-      waitingMax: inboundPerSecondMax + channelsPerSessionMax,
-    }, transport);
-    this.#silent.start(client);
-    return {
-      receiveFrame: (_socket, frame) => {
-        this.#asked.cancel(client);
-        this.#silent.start(client);
-        client.receive(frame);
-      },
-      socketFault: (_socket, reason) => client.session.end(reason),
-      socketClosed: (_socket, why) => {
-        client.session.lost(why);
-        this.#left(client);
-      },
-    };
-  }
-
-  /** A client is over; called once or twice. */
-  #left(client: PusherClient): void {
-    this.#asked.cancel(client);
-    this.#silent.cancel(client);
-    client.leave();
   }
 
   /** Accepts a connection to refuse it. */

@@ -1,6 +1,5 @@
 import type { Disconnect } from "../../core/errors.ts";
-import type { Encoder, Frame } from "../../core/encoder.ts";
-import type { Transport } from "../../hub/transport.ts";
+import type { Encoder } from "../../core/encoder.ts";
 import type { Socket } from "../websocket/socket.ts";
 import { WebSocketTransport } from "../websocket/transport.ts";
 
@@ -17,32 +16,25 @@ const CODES: ReadonlyMap<number, number> = new Map([
   [4502, 4004],
 ]);
 
+/** Whoever is told that this side ends a connection. */
+export interface Leaver {
+  left(): void;
+}
+
 /** A session's frames on the WebSocket of a Pusher client. */
-export class PusherTransport implements Transport {
-  readonly name = "pusher";
-  readonly encoder: Encoder;
+export class PusherTransport extends WebSocketTransport {
+  override readonly name = "pusher";
   /** pusher-js tries after one second, and then after fifteen. */
   readonly leavesLast = true;
-  readonly #transport: WebSocketTransport;
-  readonly #onClose: () => void;
+  readonly #leaver: Leaver;
 
-  /** `onClose` is called when this side ends the connection. */
-  constructor(socket: Socket, encoder: Encoder, onClose: () => void) {
-    this.#transport = new WebSocketTransport(socket, encoder);
-    this.encoder = encoder;
-    this.#onClose = onClose;
+  constructor(socket: Socket, encoder: Encoder, leaver: Leaver) {
+    super(socket, encoder);
+    this.#leaver = leaver;
   }
 
-  get bufferedBytes(): number {
-    return this.#transport.bufferedBytes;
-  }
-
-  write(frame: Frame): void {
-    this.#transport.write(frame);
-  }
-
-  close(reason: Disconnect): void {
-    this.#transport.close({ ...reason, code: CODES.get(reason.code) ?? reason.code });
-    this.#onClose();
+  override close(reason: Disconnect): void {
+    super.close({ ...reason, code: CODES.get(reason.code) ?? reason.code });
+    this.#leaver.left();
   }
 }

@@ -5,7 +5,7 @@ import type { Socket } from "./socket.ts";
 
 /** A session's frames on a WebSocket: each text or bytes is a frame of its own. */
 export class WebSocketTransport implements Transport {
-  readonly name = "websocket";
+  readonly name: string = "websocket";
   readonly encoder: Encoder;
   readonly #socket: Socket;
 
