@@ -2,12 +2,10 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { Browser, findBrowser } from "../e2e/browser.ts";
 import { HarkProcess } from "../e2e/hark.ts";
 import { readLines } from "../support/server.ts";
+import { project, run } from "./project.ts";
 import { toolsFolder } from "./tools.ts";
 
 // client.js as a front end has it: copied into a project, type-checked, bundled, in a worker.
-
-const STATIC = new URL("../../static/", import.meta.url);
-const FILES = ["client.js", "client.d.ts", "hark.d.ts"];
 
 const TYPED = `import { connect, HarkError, type Message } from "./client.js";
 const hark = connect({ url: new URL("https://push.example.com"), channels: ["ci"], since: "10m" });
@@ -26,23 +24,6 @@ hark.on("nothing", () => {});
 // @ts-expect-error -- nor such an option
 connect({ host: "x" });
 `;
-
-/** A project with the client's files and these. */
-async function project(files: Record<string, string>): Promise<string> {
-  const folder = await Deno.makeTempDir({ prefix: "hark-frontend-" });
-  for (const name of FILES) await Deno.copyFile(new URL(name, STATIC), `${folder}/${name}`);
-  for (const [name, text] of Object.entries(files)) {
-    await Deno.writeTextFile(`${folder}/${name}`, text);
-  }
-  return folder;
-}
-
-async function run(cwd: string, ...args: string[]): Promise<string> {
-  const { success, stdout, stderr } = await new Deno.Command("node", { args, cwd }).output();
-  const output = new TextDecoder().decode(stdout) + new TextDecoder().decode(stderr);
-  if (!success) throw new Error(`${args[0]} failed: ${output}`);
-  return output;
-}
 
 Deno.test("tsc --strict takes the client's types", async () => {
   const folder = await project({ "main.ts": TYPED });

@@ -1,7 +1,14 @@
 /** Tools from the npm registry that tests need and users do not. */
 
 /** The packages, pinned. */
-const PACKAGES = ["axe-core@4.10.3", "typescript@5.9.3", "vite@7.1.12"];
+const PACKAGES = [
+  "axe-core@4.10.3",
+  "react@19.2.0",
+  "react-dom@19.2.0",
+  "typescript@5.9.3",
+  "vite@7.1.12",
+  "vue@3.5.22",
+];
 
 let installed: Promise<string> | undefined;
 
