@@ -106,19 +106,3 @@ Deno.test("every option that the pages name is one", async () => {
     assertEquals(unknown, [], path);
   }
 });
-
-Deno.test("client.md names each option, event and member of the client", async () => {
-  const types = await Deno.readTextFile(`${ROOT}static/client.d.ts`);
-  const page = await readDoc("client");
-  for (const start of ["interface Options", "interface Events", "class Hark "]) {
-    const body = types.slice(types.indexOf(start)).split("\n}\n")[0]!;
-    const names = Array.from(
-      body.matchAll(/^ {2}(?:readonly |get )?(\w+)[?(:<]/gm),
-      ([, name]) => name!,
-    );
-    assert(names.length >= 5, start);
-    const missing = names.filter((name) => name !== "constructor")
-      .filter((name) => !new RegExp(`^\\| \`${name}\\b`, "m").test(page));
-    assertEquals(missing, [], start);
-  }
-});

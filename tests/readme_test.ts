@@ -1,18 +1,23 @@
 import { assertEquals } from "@std/assert";
+import { clientParts } from "./support/client_tables.ts";
 import { docUrl, readDoc } from "./support/docs.ts";
 import { partOf, readmeParts, withPart } from "./support/readme.ts";
 
 // HARK_README=1 deno task test writes the tables anew.
 const isWriting = Deno.env.get("HARK_README") === "1";
 
-for (const [name, expected] of readmeParts()) {
-  Deno.test(`reference.md has the table of ${name} that the code has`, async () => {
-    const page = await readDoc("reference");
-    if (isWriting) {
-      return await Deno.writeTextFile(docUrl("reference"), withPart(page, name, expected));
-    }
-    assertEquals(partOf(page, name), expected);
-  });
+const PAGES = { reference: readmeParts(), client: await clientParts() };
+
+for (const [page, parts] of Object.entries(PAGES)) {
+  for (const [name, expected] of parts) {
+    Deno.test(`${page}.md has the table of ${name} that the code has`, async () => {
+      const text = await readDoc(page);
+      if (isWriting) {
+        return await Deno.writeTextFile(docUrl(page), withPart(text, name, expected));
+      }
+      assertEquals(partOf(text, name), expected);
+    });
+  }
 }
 
 Deno.test("reference.md names every endpoint", async () => {

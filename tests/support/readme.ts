@@ -282,7 +282,8 @@ function metricsTable(): string {
   return markdownTable([["Metric", "Type", "Meaning"], ...rows]);
 }
 
-function markdownTable(rows: readonly (readonly string[])[]): string {
+/** A table whose first row is its head. */
+export function markdownTable(rows: readonly (readonly string[])[]): string {
   const widths = rows[0]!.map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));
   const lines = rows.map((row) => row.map((cell, column) => cell.padEnd(widths[column]!)));
   lines.splice(1, 0, widths.map((width) => "-".repeat(width)));
