@@ -40,10 +40,17 @@ const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { ignoreBOM: true });
 const CR = 13;
 const LF = 10;
+const [PLUS, MINUS, COLON, DOLLAR, STAR] = [43, 45, 58, 36, 42];
+const ASCII_MAX = 127;
 const INITIAL_BYTES = 16 * 1024;
 /** A larger buffer is given up as soon as it is empty. */
 const RETAINED_BYTES_MAX = 2 ** 20;
 const WHOLE_NUMBER = /^-?\d{1,16}$/;
+const ZERO = 48;
+/** Numbers of so many digits are read off their bytes, as nearly all are. */
+const DIGITS_MAX = 9;
+/** Texts of so many bytes are put together by hand: decoding costs more than all of it. */
+const SHORT_BYTES_MAX = 12;
 
 /** Encodes a command as an array of bulk strings. */
 export function encodeCommand(args: readonly (string | number)[]): string {
@@ -118,24 +125,24 @@ export class RespDecoder {
   #read(): Reply | undefined {
     for (;;) {
       if (this.#bulkBytes !== undefined) return this.#readBulk(this.#bulkBytes);
-      const line = this.#readLine();
-      if (line === undefined) return undefined;
-      const rest = line.slice(1);
-      switch (line[0]) {
-        case "+":
-          return rest;
-        case "-":
-          return new ReplyError(rest);
-        case ":":
-          return readNumber(rest);
-        case "$": {
-          const length = this.#readLength(rest, this.#limits.replyBytesMax);
+      const end = this.#lineEnd();
+      if (end === undefined) return undefined;
+      const from = this.#start + 1;
+      switch (this.#buffer[this.#start]) {
+        case PLUS:
+          return this.#take(from, end);
+        case MINUS:
+          return new ReplyError(this.#take(from, end));
+        case COLON:
+          return this.#takeNumber(from, end);
+        case DOLLAR: {
+          const length = this.#takeLength(from, end, this.#limits.replyBytesMax);
           if (length === null) return null;
           this.#bulkBytes = length;
           break;
         }
-        case "*": {
-          const length = this.#readLength(rest, this.#limits.itemsMax);
+        case STAR: {
+          const length = this.#takeLength(from, end, this.#limits.itemsMax);
           if (length === null) return null;
           if (length === 0) return [];
           if (this.#stack.length === this.#limits.depthMax) {
@@ -144,12 +151,12 @@ export class RespDecoder {
           this.#stack.push({ items: [], length });
           break;
         }
-        default:
+        default: {
+          const line = JSON.stringify(this.#take(this.#start, end).slice(0, 40));
           throw new SyntaxError(
-            `Cannot parse reply: expected a line that begins with one of + - : $ *, got ${
-              JSON.stringify(line.slice(0, 40))
-            }`,
+            `Cannot parse reply: expected a line that begins with one of + - : $ *, got ${line}`,
           );
+        }
       }
     }
   }
@@ -160,30 +167,40 @@ export class RespDecoder {
     if (this.#buffer[end] !== CR || this.#buffer[end + 1] !== LF) {
       throw new SyntaxError("Cannot parse reply: expected a line end after a bulk string");
     }
-    const text = decoder.decode(this.#buffer.subarray(this.#start, end));
     this.#bulkBytes = undefined;
+    return this.#take(this.#start, end);
+  }
+
+  /** Where the line that has begun ends; undefined if more bytes are needed first. */
+  #lineEnd(): number | undefined {
+    let end = this.#scanned;
+    while (end < this.#end && this.#buffer[end] !== CR) end++;
+    if (end + 1 >= this.#end) {
+      this.#scanned = end;
+      this.#checkBytes(this.#end - this.#start);
+      return undefined;
+    }
+    if (this.#buffer[end + 1] === LF) return end;
+    throw new SyntaxError("Cannot parse reply: expected a line feed after a carriage return");
+  }
+
+  /** The text from `from` to a line end, which is read then. */
+  #take(from: number, end: number): string {
+    const text = textOf(this.#buffer, from, end);
     this.#skipTo(end + 2);
     return text;
   }
 
-  #readLine(): string | undefined {
-    const end = this.#buffer.subarray(0, this.#end).indexOf(CR, this.#scanned);
-    if (end === -1 || end + 1 === this.#end) {
-      this.#scanned = end === -1 ? this.#end : end;
-      this.#checkBytes(this.#end - this.#start);
-      return undefined;
-    }
-    if (this.#buffer[end + 1] !== LF) {
-      throw new SyntaxError("Cannot parse reply: expected a line feed after a carriage return");
-    }
-    const line = decoder.decode(this.#buffer.subarray(this.#start, end));
+  #takeNumber(from: number, end: number): number {
+    const number = digitsOf(this.#buffer, from, end);
+    if (number === undefined) return readNumber(this.#take(from, end));
     this.#skipTo(end + 2);
-    return line;
+    return number;
   }
 
   /** A length; null for what is not there. */
-  #readLength(text: string, max: number): number | null {
-    const length = readNumber(text);
+  #takeLength(from: number, end: number, max: number): number | null {
+    const length = this.#takeNumber(from, end);
     if (length === -1) return null;
     if (length < 0) throw new SyntaxError(`Cannot parse reply: expected a length, got ${length}`);
     if (length > max) {
@@ -233,6 +250,29 @@ export class RespDecoder {
     this.#start = 0;
     this.#end = leftBytes;
   }
+}
+
+function textOf(bytes: Uint8Array, from: number, end: number): string {
+  if (end - from > SHORT_BYTES_MAX) return decoder.decode(bytes.subarray(from, end));
+  let text = "";
+  for (let index = from; index < end; index++) {
+    const byte = bytes[index]!;
+    if (byte > ASCII_MAX) return decoder.decode(bytes.subarray(from, end));
+    text += String.fromCharCode(byte);
+  }
+  return text;
+}
+
+/** The number that a few digits stand for; undefined for anything else. */
+function digitsOf(bytes: Uint8Array, from: number, end: number): number | undefined {
+  if (end === from || end - from > DIGITS_MAX) return undefined;
+  let number = 0;
+  for (let index = from; index < end; index++) {
+    const digit = bytes[index]! - ZERO;
+    if (digit < 0 || digit > 9) return undefined;
+    number = number * 10 + digit;
+  }
+  return number;
 }
 
 function readNumber(text: string): number {
