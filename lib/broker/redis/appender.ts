@@ -4,28 +4,21 @@ import type { Receipt } from "../broker.ts";
 import { keyConflict, type KeyedRequest } from "../idempotency.ts";
 import type { JournalBatch } from "../journal.ts";
 import { ConnectionLost } from "./connection.ts";
-import { draftArguments, type StreamEntry } from "./entries.ts";
-import { isPassing, refusalOf, StaleLogError } from "./errors.ts";
+import type { StreamEntry } from "./entries.ts";
+import { isPassing, refusalOf } from "./errors.ts";
+import { Group, type GroupOptions, type Sent } from "./group.ts";
 import type { LinkKeeper } from "./keeper.ts";
 import type { RedisLink } from "./link.ts";
 import type { Reply } from "./resp.ts";
-import { type RedisKeys, SCRIPTS } from "./scripts.ts";
 
 /** What appending needs, and how much Redis keeps. */
-export interface AppenderOptions {
+export interface AppenderOptions extends GroupOptions {
   readonly clock: Clock;
   readonly keeper: LinkKeeper;
-  readonly keys: RedisKeys;
-  readonly node: string;
-  readonly historyCount: number;
-  readonly historyAgeS: number;
-  readonly idempotencyAgeS: number;
 }
 
 /** How long a batch waits for Redis to be back. */
 export const QUEUE_MS = 1000;
-/** Entries of the log: a node that is further behind reloads. */
-export const LOG_ENTRIES_MAX = 65_536;
 
 /** A batch under way. */
 interface Pending {
@@ -43,6 +36,8 @@ export class Appender {
   readonly #pending = new Map<string, Pending>();
   readonly #appending = new Set<Promise<Receipt>>();
   readonly #arrivals: Arrivals;
+  /** Takes batches until the end of this turn. */
+  #group: Group | undefined;
   /** How far the feed has come. */
   #fedOffset = 0;
   /** The highest offset that was fed or acknowledged. */
@@ -117,7 +112,8 @@ export class Appender {
         }
         sentDuring = this.#feeds;
         try {
-          return this.#read(await this.#send(link, batch, reference, key), link, pending.count);
+          const reply = await this.#send(link, { batch, reference, key });
+          return this.#read(reply, link, pending.count);
         } catch (error) {
           if (!isPassing(error)) throw error;
           keeper.drop(link, error);
@@ -137,49 +133,29 @@ export class Appender {
     throw new ConnectionLost("the feed is not back in time");
   }
 
-  #send(
-    { commands, epoch, run, number }: RedisLink,
-    batch: JournalBatch,
-    reference: string,
-    key: string | undefined,
-  ): Promise<Reply> {
-    const { keys, node, historyCount, historyAgeS, idempotencyAgeS } = this.#options;
-    const { caller = "", once } = batch;
-    // One more than is kept: a node that loads it finds what the channel has lost.
-    const limits = [historyCount + 1, Math.ceil(historyAgeS), LOG_ENTRIES_MAX];
-    return SCRIPTS.append.run(
-      commands,
-      [
-        ...[keys.meta, keys.log, keys.channels, keys.channelStart, keys.writer(node)],
-        ...(key === undefined ? [] : [key]),
-      ],
-      [
-        ...[epoch, run, this.#seen, number],
-        ...limits,
-        ...[caller, reference, once?.fingerprint ?? "", Math.ceil(idempotencyAgeS)],
-        ...draftArguments(batch),
-      ],
-    );
+  /** Sends a batch with the others of this turn. */
+  #send(link: RedisLink, sent: Sent): Promise<Reply> {
+    if (this.#group?.link !== link || this.#group.isFull) {
+      const group = this.#group = new Group(link, this.#options);
+      this.#options.clock.afterTurn(() => {
+        if (this.#group === group) this.#group = undefined;
+        group.send(this.#seen);
+      });
+    }
+    return this.#group.add(sent);
   }
 
   #read(reply: Reply, { epoch }: RedisLink, count: number): Receipt {
     const [outcome, ...rest] = reply as readonly string[];
-    switch (outcome) {
-      case "ok": {
-        const [offset, time] = rest.map(Number);
-        this.#seen = Math.max(this.#seen, offset! + count - 1);
-        return { epoch, offset: offset!, count, time: time! };
-      }
-      case "again": {
-        const [first = "", ...numbers] = rest;
-        const [offset, keptCount, time] = numbers.map(Number);
-        return { epoch: first, offset: offset!, count: keptCount!, time: time! };
-      }
-      case "conflict":
-        throw keyConflict();
-      default:
-        throw new StaleLogError("the log was taken over or replaced");
+    if (outcome === "ok") {
+      const [offset, time] = rest.map(Number);
+      this.#seen = Math.max(this.#seen, offset! + count - 1);
+      return { epoch, offset: offset!, count, time: time! };
     }
+    if (outcome === "conflict") throw keyConflict();
+    const [first = "", ...numbers] = rest;
+    const [offset, keptCount, time] = numbers.map(Number);
+    return { epoch: first, offset: offset!, count: keptCount!, time: time! };
   }
 }
 

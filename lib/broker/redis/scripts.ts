@@ -81,38 +81,29 @@ return {m[1], run, m[3]}
 `;
 
 /**
- * Appends one batch, all or nothing, unless the log is not the one that was opened, or the node has
+ * Appends batches, each all or nothing, unless the log is not the one that was opened, or the node has
  * opened it again since: what comes late by a connection that is given up may have been sent again.
- * Keys: meta, log, channels, the beginning of a channel's key, the node's writer, and that of the
- * idempotency key if there is one. Arguments: epoch, run id, highest offset seen, number of the node's
- * connection, publications a channel keeps, seconds that they are kept, entries of the log, caller, the
- * batch's reference, fingerprint and seconds of the idempotency key, then of each draft channel, event,
- * "1" for bytes, data, began by, optional fields.
- * Returns `{"ok", first offset, time}`, `{"again", epoch, first offset, count, time}` for a key that was
- * taken, `{"conflict"}` or `{"reopen"}`.
+ * Keys: meta, log, channels, the beginning of a channel's key, the node's writer, and that of each
+ * idempotency key. Arguments: epoch, run id, highest offset seen, number of the node's connection,
+ * publications a channel keeps, seconds that they are kept, entries of the log, seconds of an
+ * idempotency key; then of each batch number of drafts, caller, reference, "1" for an idempotency key,
+ * its fingerprint; and of each of its drafts channel, event, "1" for bytes, data, began by, optional
+ * fields. Returns of each batch `{"ok", first offset, time}`, `{"again", epoch, first offset, count,
+ * time}` for a key that was taken, or `{"conflict"}`; or `{}` to have the log opened again.
  */
 const APPEND = `
 local m = redis.call('HMGET', KEYS[1], 'e', 'r', 'o')
-if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] then return {'reopen'} end
+if m[1] ~= ARGV[1] or m[2] ~= ARGV[2] then return {} end
 local o = tonumber(m[3])
-if o < tonumber(ARGV[3]) or redis.call('GET', KEYS[5]) ~= ARGV[4] then return {'reopen'} end
-if KEYS[6] then
-  local kept = redis.call('HMGET', KEYS[6], 'f', 'e', 'o', 'n', 't')
-  if kept[1] == ARGV[10] then return {'again', kept[2], kept[3], kept[4], kept[5]} end
-  if kept[1] then return {'conflict'} end
-end
+if o < tonumber(ARGV[3]) or redis.call('GET', KEYS[5]) ~= ARGV[4] then return {} end
 local now = redis.call('TIME')
 local time = string.format('%.0f', now[1] * 1000 + math.floor(now[2] / 1000))
-local first = string.format('%.0f', o + 1)
-local count = 0
-for i = 12, #ARGV, 6 do
+local function add(i, caller, reference)
   o = o + 1
-  count = count + 1
-  local channel, offset = ARGV[i], string.format('%.0f', o)
-  local id = offset .. '-1'
+  local channel, id = ARGV[i], string.format('%.0f-1', o)
   local fields = {'c', channel, 'e', ARGV[i + 1], 'd', ARGV[i + 3], 't', time}
   if ARGV[i + 2] ~= '' then fields[#fields + 1] = 'b' fields[#fields + 1] = '1' end
-  if ARGV[8] ~= '' then fields[#fields + 1] = 'k' fields[#fields + 1] = ARGV[8] end
+  if caller ~= '' then fields[#fields + 1] = 'k' fields[#fields + 1] = caller end
   if ARGV[i + 4] ~= '=' then fields[#fields + 1] = 'w' fields[#fields + 1] = ARGV[i + 4] end
   if ARGV[i + 5] ~= '' then fields[#fields + 1] = 'x' fields[#fields + 1] = ARGV[i + 5] end
   local key = KEYS[4] .. channel
@@ -121,17 +112,38 @@ for i = 12, #ARGV, 6 do
     redis.call('XADD', key, id, unpack(fields))
   end
   redis.call('EXPIRE', key, ARGV[6])
-  redis.call('ZADD', KEYS[3], offset, channel)
+  redis.call('ZADD', KEYS[3], string.format('%.0f', o), channel)
   fields[#fields + 1] = 'r'
-  fields[#fields + 1] = ARGV[9]
+  fields[#fields + 1] = reference
   redis.call('XADD', KEYS[2], 'MAXLEN', '~', ARGV[7], id, unpack(fields))
 end
-redis.call('HSET', KEYS[1], 'o', string.format('%.0f', o))
-if KEYS[6] then
-  redis.call('HSET', KEYS[6], 'f', ARGV[10], 'e', ARGV[1], 'o', first, 'n', count, 't', time)
-  redis.call('EXPIRE', KEYS[6], ARGV[11])
+local answers, i, k = {}, 9, 5
+while i <= #ARGV do
+  local drafts, fingerprint = i + 5, ARGV[i + 4]
+  local after = drafts + 6 * ARGV[i]
+  local key, taken = nil, {}
+  if ARGV[i + 3] == '1' then
+    k = k + 1
+    key = KEYS[k]
+    taken = redis.call('HMGET', key, 'f', 'e', 'o', 'n', 't')
+  end
+  if taken[1] == fingerprint then
+    answers[#answers + 1] = {'again', taken[2], taken[3], taken[4], taken[5]}
+  elseif taken[1] then
+    answers[#answers + 1] = {'conflict'}
+  else
+    local first = string.format('%.0f', o + 1)
+    for draft = drafts, after - 1, 6 do add(draft, ARGV[i + 1], ARGV[i + 2]) end
+    if key then
+      redis.call('HSET', key, 'f', fingerprint, 'e', ARGV[1], 'o', first, 'n', ARGV[i], 't', time)
+      redis.call('EXPIRE', key, ARGV[8])
+    end
+    answers[#answers + 1] = {'ok', first, time}
+  end
+  i = after
 end
-return {'ok', first, time}
+redis.call('HSET', KEYS[1], 'o', string.format('%.0f', o))
+return answers
 `;
 
 /**

@@ -1,0 +1,94 @@
+import type { JournalBatch } from "../journal.ts";
+import { draftArguments } from "./entries.ts";
+import { StaleLogError } from "./errors.ts";
+import type { RedisLink } from "./link.ts";
+import type { Reply } from "./resp.ts";
+import { type RedisKeys, SCRIPTS } from "./scripts.ts";
+
+/** How batches are sent, and how much Redis keeps. */
+export interface GroupOptions {
+  readonly keys: RedisKeys;
+  readonly node: string;
+  readonly historyCount: number;
+  readonly historyAgeS: number;
+  readonly idempotencyAgeS: number;
+}
+
+/** A batch as it is sent. */
+export interface Sent {
+  readonly batch: JournalBatch;
+  /** By which the node knows it again in the feed. */
+  readonly reference: string;
+  /** Of its idempotency key, if it has one. */
+  readonly key: string | undefined;
+}
+
+/** Entries of the log: a node that is further behind reloads. */
+export const LOG_ENTRIES_MAX = 65_536;
+/** A group takes no more after so many characters and arguments: Redis serves nobody else meanwhile. */
+const CHARS_MAX = 16_384;
+const ARGUMENTS_MAX = 600;
+
+interface Waiting {
+  readonly resolve: (reply: Reply) => void;
+  readonly reject: (error: unknown) => void;
+}
+
+/**
+ * Batches that go to Redis in one call, one behind the other: a call costs this node and Redis more
+ * than a batch does. Each is appended or refused by itself.
+ */
+export class Group {
+  readonly link: RedisLink;
+  readonly #options: GroupOptions;
+  readonly #idempotencyKeys: string[] = [];
+  readonly #args: string[] = [];
+  readonly #waiting: Waiting[] = [];
+  #chars = 0;
+
+  constructor(link: RedisLink, options: GroupOptions) {
+    this.link = link;
+    this.#options = options;
+  }
+
+  get isFull(): boolean {
+    return this.#chars > CHARS_MAX || this.#args.length > ARGUMENTS_MAX;
+  }
+
+  /** Resolves to what the script answers to this batch. Rejects as `RedisConnection.send()` does. */
+  add({ batch, reference, key }: Sent): Promise<Reply> {
+    const { drafts, caller = "", once } = batch;
+    const hasKey = key === undefined ? "" : "1";
+    if (key !== undefined) this.#idempotencyKeys.push(key);
+    const args = [String(drafts.length), caller, reference, hasKey, once?.fingerprint ?? ""];
+    for (const arg of args.concat(draftArguments(batch))) {
+      this.#args.push(arg);
+      this.#chars += arg.length;
+    }
+    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+  }
+
+  /** Sends what was added; `seen` is the highest offset that the node knows to be given. */
+  async send(seen: number): Promise<void> {
+    try {
+      const answers = await this.#run(seen) as readonly Reply[];
+      if (answers.length === 0) throw new StaleLogError("the log was taken over or replaced");
+      this.#waiting.forEach(({ resolve }, index) => resolve(answers[index]!));
+    } catch (error) {
+      for (const { reject } of this.#waiting) reject(error);
+    }
+  }
+
+  #run(seen: number): Promise<Reply> {
+    const { epoch, run, number, commands } = this.link;
+    const { keys, node, historyCount, historyAgeS, idempotencyAgeS } = this.#options;
+    const { meta, log, channels, channelStart } = keys;
+    // One more than is kept: a node that loads it finds what the channel has lost.
+    const limits = [historyCount + 1, Math.ceil(historyAgeS), LOG_ENTRIES_MAX];
+    return SCRIPTS.append.run(
+      commands,
+      [meta, log, channels, channelStart, keys.writer(node), ...this.#idempotencyKeys],
+      [epoch, run, seen, number, ...limits, Math.ceil(idempotencyAgeS), ...this.#args],
+    );
+  }
+}
