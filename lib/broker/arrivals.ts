@@ -2,14 +2,18 @@ import type { Clock, Timer } from "../core/clock.ts";
 
 interface Waiting {
   readonly offset: number;
-  readonly timer: Timer;
+  /** By the monotonic clock. */
+  readonly giveUpAt: number;
   readonly resolve: (arrived: boolean) => void;
 }
 
-/** Waits until the log has come to an offset. */
+/** Waits until the log has come to an offset. Any number of waits are on one timer. */
 export class Arrivals {
   readonly #clock: Clock;
   readonly #waiting = new Set<Waiting>();
+  #timer: Timer | undefined;
+  /** When the timer runs; at the latest when the first gives up. */
+  #timerAt = Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -18,25 +22,49 @@ export class Arrivals {
   /** Resolves to true once the log has come to `offset`; to false if it has not within `timeoutMs`. */
   wait(offset: number, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
-      const timer = this.#clock.after(timeoutMs, () => this.#end(waiting, false));
-      const waiting: Waiting = { offset, timer, resolve };
-      this.#waiting.add(waiting);
+      const giveUpAt = this.#clock.monotonic() + timeoutMs;
+      this.#waiting.add({ offset, giveUpAt, resolve });
+      if (giveUpAt < this.#timerAt) this.#startTimer(giveUpAt);
     });
   }
 
   /** The log has come to `offset`. */
   arrived(offset: number): void {
-    for (const waiting of this.#waiting) if (waiting.offset <= offset) this.#end(waiting, true);
+    this.#end((waiting) => waiting.offset <= offset, true);
   }
 
   /** The log will not come to what is waited for. */
   giveUp(): void {
-    for (const waiting of this.#waiting) this.#end(waiting, false);
+    this.#end(() => true, false);
   }
 
-  #end(waiting: Waiting, arrived: boolean): void {
-    waiting.timer.cancel();
-    this.#waiting.delete(waiting);
-    waiting.resolve(arrived);
+  #end(isOver: (waiting: Waiting) => boolean, arrived: boolean): void {
+    if (this.#waiting.size === 0) return;
+    for (const waiting of this.#waiting) {
+      if (!isOver(waiting)) continue;
+      this.#waiting.delete(waiting);
+      waiting.resolve(arrived);
+    }
+    if (this.#waiting.size === 0) this.#stopTimer();
+  }
+
+  #startTimer(at: number): void {
+    this.#stopTimer();
+    this.#timerAt = at;
+    this.#timer = this.#clock.after(at - this.#clock.monotonic(), () => this.#onTimer());
+  }
+
+  #stopTimer(): void {
+    this.#timer?.cancel();
+    this.#timer = undefined;
+    this.#timerAt = Infinity;
+  }
+
+  #onTimer(): void {
+    this.#stopTimer();
+    const now = this.#clock.monotonic();
+    this.#end(({ giveUpAt }) => giveUpAt <= now, false);
+    const first = Math.min(...Array.from(this.#waiting, ({ giveUpAt }) => giveUpAt));
+    if (this.#waiting.size > 0) this.#startTimer(first);
   }
 }

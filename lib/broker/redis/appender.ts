@@ -25,6 +25,7 @@ interface Pending {
   readonly count: number;
   /** Set when the batch comes back by the feed. */
   receipt?: Receipt;
+  appended?: Promise<Receipt>;
 }
 
 /**
@@ -34,7 +35,6 @@ interface Pending {
 export class Appender {
   readonly #options: AppenderOptions;
   readonly #pending = new Map<string, Pending>();
-  readonly #appending = new Set<Promise<Receipt>>();
   readonly #arrivals: Arrivals;
   /** Takes batches until the end of this turn. */
   #group: Group | undefined;
@@ -76,33 +76,27 @@ export class Appender {
 
   /** Resolves when all that was appended is answered and fed, or after a short while. */
   async settle(): Promise<void> {
-    await Promise.allSettled(this.#appending);
+    await Promise.allSettled(Array.from(this.#pending.values(), ({ appended }) => appended));
     if (this.#fedOffset < this.#seen) await this.#arrivals.wait(this.#seen, QUEUE_MS);
     this.#arrivals.giveUp();
   }
 
   /** Appends a batch. Throws a `Refusal`: `conflict`, or `unavailable` after a short while. */
-  async append(batch: JournalBatch): Promise<Receipt> {
-    const appended = this.#append(batch);
-    this.#appending.add(appended);
-    try {
-      return await appended;
-    } finally {
-      this.#appending.delete(appended);
-    }
+  append(batch: JournalBatch): Promise<Receipt> {
+    const reference = `${this.#options.node}:${++this.#batches}`;
+    const pending: Pending = { count: batch.drafts.length };
+    this.#pending.set(reference, pending);
+    return pending.appended = this.#append(batch, reference, pending);
   }
 
-  async #append(batch: JournalBatch): Promise<Receipt> {
-    const { clock, keeper, keys, node } = this.#options;
-    const reference = `${node}:${++this.#batches}`;
-    const pending: Pending = { count: batch.drafts.length };
+  async #append(batch: JournalBatch, reference: string, pending: Pending): Promise<Receipt> {
+    const { clock, keeper, keys } = this.#options;
     const { once } = batch;
-    const key = once && keys.idempotency(await hashOf(once));
     const giveUpAt = clock.monotonic() + QUEUE_MS;
     const leftMs = () => giveUpAt - clock.monotonic();
     let sentDuring: number | undefined;
-    this.#pending.set(reference, pending);
     try {
+      const key = once && keys.idempotency(await hashOf(once));
       for (let attempt = 1;; attempt++) {
         const link = keeper.link ?? await keeper.wait(leftMs());
         if (attempt > 1) await this.#catchUp(link, leftMs());
