@@ -8,14 +8,11 @@ import { ConnectionLost } from "../../../lib/broker/redis/connection.ts";
 import { StaleLogError } from "../../../lib/broker/redis/errors.ts";
 import { Group } from "../../../lib/broker/redis/group.ts";
 import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
+import type { JournalBatch } from "../../../lib/broker/journal.ts";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
 import { RedisLink } from "../../../lib/broker/redis/link.ts";
 import { loadKept } from "../../../lib/broker/redis/loading.ts";
-import {
-  OFFSET_JUMP,
-  OFFSET_JUMP_SPREAD,
-  RedisKeys,
-} from "../../../lib/broker/redis/scripts.ts";
+import { OFFSET_JUMP, OFFSET_JUMP_SPREAD, RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 import { brokerOn, Deliveries, publishOn, readAfter, TurningClock } from "../helpers.ts";
 
@@ -39,12 +36,21 @@ function openLink({ url }: RedisServer, number: number, epoch = "e"): Promise<Re
   return RedisLink.open(parseRedisUrl(url), keys, progress, clock);
 }
 
-/** Appends one publication on a channel, as a node does. */
-async function append(link: RedisLink, channel: string, historyCount = 2): Promise<unknown> {
-  const limits = { historyCount, historyAgeS: 3600, idempotencyAgeS: 300 };
-  const group = new Group(link, { keys, node: "n", ...limits });
-  const batch = { drafts: [{ channel, event: "message", data: "x" }] };
-  const answer = group.add({ batch, reference: "ref", key: undefined });
+const LIMITS = { historyCount: 2, historyAgeS: 3600 };
+
+/** Batches that go to Redis in one call, as a node sends them. */
+function groupOn(link: RedisLink): Group {
+  return new Group(link, { keys, node: "n", ...LIMITS, idempotencyAgeS: 300 });
+}
+
+function batchOf(...channels: readonly string[]): JournalBatch {
+  return { drafts: channels.map((channel) => ({ channel, event: "message", data: "x" })) };
+}
+
+/** Appends one publication on a channel. */
+async function append(link: RedisLink, channel: string): Promise<unknown> {
+  const group = groupOn(link);
+  const answer = group.add({ batch: batchOf(channel), reference: "ref", key: undefined });
   await Promise.allSettled([group.send(0), answer]);
   return (await answer as string[])[0];
 }
@@ -64,6 +70,60 @@ test("an earlier connection of a node appends nothing once it has opened the log
   const late = await openLink(redis, 1);
   assertEquals(await append(second, "a"), "ok");
   for (const link of [first, second, late]) link.close();
+});
+
+test("batches of one call are answered each by itself, in order", async (redis) => {
+  const link = await openLink(redis, 1);
+  const group = groupOn(link);
+  const add = (channels: readonly string[], name?: string, fingerprint = "") => {
+    const once = name === undefined ? undefined : { caller: "", key: name, fingerprint };
+    const key = name === undefined ? undefined : keys.idempotency(name);
+    return group.add({ batch: { ...batchOf(...channels), once }, reference: "ref", key });
+  };
+  const answers = [
+    add(["a", "b"], "1"),
+    add(["c"]),
+    add(["a", "b"], "1"),
+    add(["d"], "1", "other"),
+    add([]),
+    add(["e"], "2"),
+    add(["c"]),
+  ];
+  await group.send(0);
+  const [[, , time] = []] = await Promise.all(answers) as string[][];
+  assertEquals(await Promise.all(answers) as string[][], [
+    ["ok", "1", time!],
+    ["ok", "3", time!],
+    ["again", "e", "1", "2", time!],
+    ["conflict"],
+    ["ok", "4", time!],
+    ["ok", "4", time!],
+    ["ok", "5", time!],
+  ]);
+  assertEquals(await redis.cli("HGET", keys.meta, "o"), "5");
+  link.close();
+});
+
+test("Appender sends what comes in one turn by one call, and no more than Redis serves quickly", async (redis) => {
+  await using closing = new AsyncDisposableStack();
+  const broker = brokerOn(journalOn(redis), clock);
+  closing.defer(() => broker.close());
+  await broker.start(new Deliveries());
+  const calls = async (count: number, data: string) => {
+    await redis.cli("CONFIG", "RESETSTAT");
+    const drafts = [{ channel: "a", event: "message", data }];
+    const receipts = await Promise.all(Array.from({ length: count }, () => {
+      return broker.publish({ drafts });
+    }));
+    const [, sent] = /cmdstat_evalsha:calls=(\d+)/.exec(await redis.cli("INFO", "commandstats"))!;
+    const first = receipts[0]!.offset;
+    assertEquals(receipts.map(({ offset }) => offset - first), Array.from(receipts.keys()));
+    return Number(sent);
+  };
+  await calls(1, "x");
+  assertEquals(await calls(50, "x"), 1);
+  assertEquals(await calls(200, "x"), 4);
+  assertEquals(await calls(6, "x".repeat(10_000)), 3);
 });
 
 test("a channel whose stream is of another log is begun anew", async (redis) => {
@@ -106,8 +166,6 @@ test("a channel that changes while it is loaded has lost what is no longer there
   assertEquals(lostOffsets, [["a", 3]]);
   link.close();
 });
-
-const LIMITS = { historyCount: 2, historyAgeS: 3600 };
 
 /** Opens the log as a node that knows it, on a server that has taken the place of the one before. */
 async function takeOver(
