@@ -50,7 +50,7 @@ function messagesOf(packet: SocketPacket, protocol: 4 | 5): Message[] {
 
 /** The packets up to the first failure, after which nothing more makes sense. */
 function decodeAll(protocol: 4 | 5, messages: readonly Message[]): SocketPacket[] {
-  const decoder = new SocketDecoder(protocol, ATTACHMENT_BYTES_MAX);
+  const decoder = new SocketDecoder(protocol, { attachmentBytesMax: ATTACHMENT_BYTES_MAX });
   const packets: SocketPacket[] = [];
   let units = 0;
   for (const message of messages) {

@@ -50,6 +50,7 @@ export function serveConformance(port: number, pings: Partial<Pings> = {}): Conf
     connectTimeoutMs: 1000,
     namespacesMax: 10,
     attachmentBytesMax: 1_000_000,
+    jsonCharsMax: 1_000_000,
     accepts: (namespace) => namespace === "/" || namespace === "/custom",
     admit: greet,
     onError: (error) => console.error(error),

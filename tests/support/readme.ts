@@ -203,6 +203,11 @@ function boundsTable(): string {
     ],
     ["characters of Socket.IO's first URL and headers", HANDSHAKE_CHARS_MAX, rejected("too-large")],
     ["characters with which a namespace is joined", CONNECT_CHARS_MAX, rejected("protocol")],
+    [
+      "characters of an event of Socket.IO that is read; a larger one is passed over",
+      "`inbound-bytes-max`",
+      rejected("too-large"),
+    ],
     ["attachments of one Socket.IO packet", ATTACHMENTS_MAX, rejected("protocol")],
     ["time in which an ended polling session gets a goodbye", seconds(GOODBYE_MS), "400"],
     ["characters of a token", TOKEN_CHARS_MAX, rejected("unauthorized")],

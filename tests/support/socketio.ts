@@ -42,6 +42,7 @@ export class SocketHost extends EngineHost {
       connectTimeoutMs: 45_000,
       namespacesMax: 10,
       attachmentBytesMax: 1000,
+      jsonCharsMax: Infinity,
       accepts: (namespace) => guards.has(namespace),
       admit: (socket) => guards.get(socket.namespace)!(socket),
       onError: (error) => thrown.push(error),

@@ -57,7 +57,10 @@ interface Place {
   readonly key: string | number;
 }
 
-/** The places of a packet's placeholders, each at the number of its attachment. */
+/**
+ * The places of a packet's placeholders, each at the number of its attachment; undefined where they were
+ * not read.
+ */
 export type Places = readonly (Place | undefined)[];
 
 /**
@@ -72,9 +75,10 @@ export function findPlaceholders(data: object, count: number): Places | undefine
 /** Puts the attachments where their placeholders stand. */
 export function putAttachments(places: Places, attachments: readonly Bytes[]): void {
   places.forEach((place, num) => {
+    if (place === undefined) return;
     // Not assigned, as the key may be `__proto__`.
     const value = attachments[num];
-    Object.defineProperty(place!.holder, place!.key, { ...PLAIN, value });
+    Object.defineProperty(place.holder, place.key, { ...PLAIN, value });
   });
 }
 

@@ -12,23 +12,40 @@ import {
   type SocketPacket,
 } from "./codec.ts";
 
+/** Stands for the arguments of an event or an ack that is too large to be read. */
+export const UNREAD: unique symbol = Symbol("unread");
+
+/** What a decoder keeps to. */
+export interface DecoderBounds {
+  /** Bytes of one packet's attachments together. */
+  readonly attachmentBytesMax?: number;
+  /** Characters of one packet's JSON that is read. */
+  readonly jsonCharsMax?: number;
+}
+
 /**
  * Puts a connection's messages together to packets.
  *
  * Protocol 4 is spoken over Engine.IO 3, protocol 5 over Engine.IO 4. After a failure the messages
  * no longer make sense, and the connection MUST be closed. Never throws, and holds at most one
- * packet, with at most `attachmentBytesMax` bytes of attachments.
+ * packet, with at most `attachmentBytesMax` bytes of attachments. Of an event or ack with more than
+ * `jsonCharsMax` characters of JSON nothing but its name is read: `UNREAD` is its one argument.
  *
  * See https://github.com/socketio/socket.io-protocol.
  */
 export class SocketDecoder {
   readonly #protocol: 4 | 5;
   readonly #attachmentBytesMax: number;
+  readonly #jsonCharsMax: number;
   #awaiting: Awaiting | undefined;
 
-  constructor(protocol: 4 | 5, attachmentBytesMax = Infinity) {
+  constructor(
+    protocol: 4 | 5,
+    { attachmentBytesMax = Infinity, jsonCharsMax = Infinity }: DecoderBounds = {},
+  ) {
     this.#protocol = protocol;
     this.#attachmentBytesMax = attachmentBytesMax;
+    this.#jsonCharsMax = jsonCharsMax;
   }
 
   /** Takes one message; the packet that it completes, or undefined while attachments are due. */
@@ -41,18 +58,31 @@ export class SocketDecoder {
     const split = splitPacket(text, this.#protocol);
     if (!split.ok) return split;
     const parts = split.value;
-    const data = decodeJson(parts.json);
+    // What asks to join has a bound of its own.
+    const isLarge = parts.type !== "connect" && parts.json.length > this.#jsonCharsMax;
+    const data = isLarge ? this.#skim(parts) : decodeJson(parts.json);
     if (!data.ok) return data;
     const packet = makePacket(parts, data.value);
     if (!packet.ok || parts.attachments === undefined) return packet;
     // An event and an ack have an array, or are refused above.
-    const places = findPlaceholders(data.value as unknown[], parts.attachments);
+    const places = isLarge
+      ? Array(parts.attachments).fill(undefined)
+      : findPlaceholders(data.value as unknown[], parts.attachments);
     if (places === undefined) {
       return failure("placeholders do not name each attachment exactly once");
     }
     if (parts.attachments === 0) return packet;
     this.#awaiting = { packet, places, attachments: [], bytes: 0 };
     return success(undefined);
+  }
+
+  /** Reads no more of the JSON than the name of an event. */
+  #skim({ type, json }: Parts): Decoded<unknown> {
+    if (type === "ack") return success([UNREAD]);
+    if (type !== "event") return failure(`${type} has more than ${this.#jsonCharsMax} characters`);
+    const [, name = ""] = EVENT_NAME.exec(json) ?? [];
+    const event = decodeJson(name);
+    return event.ok ? success([event.value, UNREAD]) : event;
   }
 
   #addAttachment(bytes: Bytes): Decoded<SocketPacket | undefined> {
@@ -77,6 +107,9 @@ interface Awaiting {
   readonly attachments: Bytes[];
   bytes: number;
 }
+
+/** The name with which the JSON of an event begins. */
+const EVENT_NAME = /^\s*\[\s*("(?:[^"\\]|\\.){0,1000}")\s*[,\]]/s;
 
 /** Characters of a packet that asks to join: what it says is kept as long as the client is in. */
 export const CONNECT_CHARS_MAX = 16_384;

@@ -14,6 +14,7 @@ import type { Connections } from "../../hub/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../engineio/server.ts";
 import type { Access } from "../../http/access.ts";
 import { BodyReader } from "../../http/body.ts";
+import { UNREAD } from "./decoder.ts";
 import { HandshakeGrants } from "./handshakes.ts";
 import { PeerCopies, StoredCopies } from "./copies.ts";
 import { newPid, Recoveries } from "./recoveries.ts";
@@ -52,6 +53,8 @@ export interface SocketIoOptions extends EngineLimits {
   readonly bodyTimeoutMs: number;
   readonly namespacesMax: number;
   readonly channelsPerSessionMax: number;
+  /** Characters of the JSON of an event that is read. */
+  readonly inboundBytesMax: number;
   /** Also how many subscriptions are remembered of clients that may come back. */
   readonly channelsMax: number;
 }
@@ -99,6 +102,7 @@ export class SocketIoEndpoint implements Protocol {
       connectTimeoutMs: options.connectTimeoutMs,
       namespacesMax: options.namespacesMax,
       attachmentBytesMax: pollingBytesMax,
+      jsonCharsMax: options.inboundBytesMax,
       accepts: (namespace) => namespace === "/" || isChannel(namespace.slice(1)),
       admit: (socket) => this.#admit(socket),
       onError: (error) => connections.failed(error),
@@ -214,6 +218,7 @@ export class SocketIoEndpoint implements Protocol {
         const reply = typeof ack === "function" ? ack as Ack : () => {};
         try {
           await waiting.run(async () => {
+            if (channels === UNREAD) throw TOO_LARGE;
             await carryOut(readChannels(channels, this.#channelsMax));
             await onChanged();
           });
@@ -238,6 +243,11 @@ export class SocketIoEndpoint implements Protocol {
     });
   }
 }
+
+const TOO_LARGE = new Refusal(
+  "too-large",
+  "Cannot take more characters of channels than inbound-bytes-max: name fewer at a time",
+);
 
 /** The channels that a client names, once each; of too many as many as it takes to refuse them. */
 function readChannels(given: unknown, channelsMax: number): string[] {

@@ -22,6 +22,8 @@ export interface SocketServerOptions {
   readonly namespacesMax: number;
   /** Bytes of one packet's attachments together. */
   readonly attachmentBytesMax: number;
+  /** Characters of one packet's JSON; of a larger event the arguments are left unread. */
+  readonly jsonCharsMax: number;
   /** Reports whether there is a namespace of this name. */
   readonly accepts: (namespace: string) => boolean;
   /** Checks a socket before it joins its namespace; what it throws refuses the socket, and is sent. */
@@ -93,7 +95,7 @@ class SocketClient implements EngineEvents, SocketLink {
     this.#options = options;
     this.#joining = joining;
     this.protocol = engine.codec.version === 3 ? 4 : 5;
-    this.#decoder = new SocketDecoder(this.protocol, options.attachmentBytesMax);
+    this.#decoder = new SocketDecoder(this.protocol, options);
     engine.events = this;
   }
 

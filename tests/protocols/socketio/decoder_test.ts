@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Bytes } from "../../../lib/protocols/engineio/codec.ts";
 import { encodeSocketPacket, type SocketPacket } from "../../../lib/protocols/socketio/codec.ts";
 import { DEPTH_MAX } from "../../../lib/core/json.ts";
-import { SocketDecoder } from "../../../lib/protocols/socketio/decoder.ts";
+import { SocketDecoder, UNREAD } from "../../../lib/protocols/socketio/decoder.ts";
 import {
   random,
   randomBytes,
@@ -158,7 +158,7 @@ Deno.test("add() takes up to 10 attachments", () => {
 
 Deno.test("add() takes no more bytes of attachments than it may hold", () => {
   const text = '52-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]';
-  const decoder = new SocketDecoder(5, 5);
+  const decoder = new SocketDecoder(5, { attachmentBytesMax: 5 });
   for (let round = 0; round < 2; round++) {
     assertEquals([text, bytes(1, 2), bytes(3, 4, 5)].map((part) => decoder.add(part)), [
       DUE,
@@ -175,6 +175,48 @@ Deno.test("add() takes no more bytes of attachments than it may hold", () => {
     ok: false,
     reason: "attachments have more than 5 bytes",
   });
+});
+
+Deno.test("add() leaves the arguments of what is larger than it may read", () => {
+  const jsonCharsMax = 20;
+  const event = (name: string, chars: number) =>
+    `["${name}","${"x".repeat(chars - 7 - name.length)}"]`;
+  const fits = event("a", jsonCharsMax);
+  assertEquals(fits.length, jsonCharsMax);
+  const large = event("a", jsonCharsMax + 1);
+  const place = '{"_placeholder":true,"num":0}';
+  const cases: [text: string, packet: SocketPacket][] = [
+    [`2${fits}`, { type: "event", namespace: "/", data: JSON.parse(fits) }],
+    [`2${large}`, { type: "event", namespace: "/", data: ["a", UNREAD] }],
+    [`2/news,7${large}`, { type: "event", namespace: "/news", id: 7, data: ["a", UNREAD] }],
+    [`2 [ "\\u0061\\"" , ${"[".repeat(200)}`, {
+      type: "event",
+      namespace: "/",
+      data: ['a"', UNREAD],
+    }],
+    [`37${large}`, { type: "ack", namespace: "/", id: 7, data: [UNREAD] }],
+  ];
+  for (const protocol of PROTOCOLS) {
+    const decoder = new SocketDecoder(protocol, { jsonCharsMax });
+    for (const [text, value] of cases) assertEquals(decoder.add(text), { ok: true, value }, text);
+    assertEquals(decoder.add(`52-["a",${place},{}]`), DUE);
+    assertEquals(decoder.add(bytes(1)), DUE);
+    const value: SocketPacket = { type: "event", namespace: "/", data: ["a", UNREAD] };
+    assertEquals(decoder.add(bytes(2)), { ok: true, value });
+    for (const text of [`2${"[".repeat(21)}`, `2["connect","${"x".repeat(20)}"]`]) {
+      assertEquals(decoder.add(text), {
+        ok: false,
+        reason: "event is no array that starts with a free name",
+      });
+    }
+    assertEquals(decoder.add(`4"${"x".repeat(20)}"`), {
+      ok: false,
+      reason: "connect_error has more than 20 characters",
+    });
+    const data = { token: "x".repeat(20) };
+    const connect: SocketPacket = { type: "connect", namespace: "/", data };
+    assertEquals(decoder.add(`0${JSON.stringify(data)}`), { ok: true, value: connect });
+  }
 });
 
 Deno.test("add() takes a binary packet without attachments in protocol 4 only", () => {

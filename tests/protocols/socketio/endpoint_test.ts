@@ -226,6 +226,34 @@ Deno.test("how many namespaces one client is in is bounded, and counted where it
   assertEquals(metrics.get('hark_rejected_total{reason="over-limit"}'), 1);
 });
 
+Deno.test("an event that is too large is not read: one of Hark's is refused, any other ignored", async () => {
+  await using server = await startServer({ welcome: "", inboundBytesMax: 1024 });
+  await using client = await connect(server);
+  const answer = async () => JSON.parse((await client.text()).replace(/^43\d+/, ""))[0];
+  // Of 1024 characters, and of one more.
+  const pad = (chars: number) => `421["subscribe",["news"${" ".repeat(chars - 22)}]]`;
+  assertEquals(pad(1024).length, 1024 + "421".length);
+  client.send(pad(1024));
+  assertEquals(await answer(), { ok: true });
+  client.send(`42["chat","${"x".repeat(500_000)}"]`);
+  client.send(`452-["chat",{"_placeholder":true,"num":0},"${"x".repeat(2000)}"]`);
+  for (let count = 0; count < 2; count++) client.send(new Uint8Array(1));
+  for (const event of ["subscribe", "unsubscribe"]) {
+    client.send(pad(1025).replace("subscribe", event));
+    assertEquals(await answer(), {
+      ok: false,
+      error: {
+        code: "too-large",
+        message:
+          "Cannot take more characters of channels than inbound-bytes-max: name fewer at a time",
+      },
+    });
+  }
+  await publish(server, "news", "n");
+  assertEquals(parse(await client.text())[1], { message: "n" });
+  assertEquals((await server.metrics()).get('hark_rejected_total{reason="too-large"}'), 2);
+});
+
 Deno.test("a client subscribes and unsubscribes by events, with an ack", async () => {
   await using server = await startServer({ welcome: "", channelsPerSessionMax: 2 });
   await using client = await connect(server);
