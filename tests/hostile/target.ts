@@ -94,7 +94,7 @@ export class Target extends ChildServer {
 
   /** Ports of 127.0.0.1 on which it listens. */
   async listeningPorts(): Promise<number[]> {
-    return await listeningPorts(String(this.#pid));
+    return await listeningPorts(this.#pid);
   }
 
   /** What every object has. */

@@ -79,10 +79,9 @@ Deno.test("a proxy that comes by TLS may have the connections of many addresses"
 
 Deno.test("the plain server behind TLS answers nobody but its front", async () => {
   await using folder = new TemporaryFolder();
-  const { certFile: tlsCert, keyFile: tlsKey } = await makeCertificate(folder.path, "a");
-  const before = await listeningPorts("$PPID");
-  await using server = await startServer({ tlsCert, tlsKey });
-  const ports = (await listeningPorts("$PPID")).filter((port) => !before.includes(port));
+  const { certFile, keyFile } = await makeCertificate(folder.path, "a");
+  await using server = await startChild(["--tls-cert", certFile, "--tls-key", keyFile]);
+  const ports = await listeningPorts(server.pid);
   const inner = ports.filter((port) => port !== server.port);
   assertEquals([ports.length, inner.length], [2, 1]);
   for (const path of ["/broadcast/x", "/count", "/metrics"]) {
@@ -97,14 +96,12 @@ Deno.test("the plain server behind TLS answers nobody but its front", async () =
 Deno.test("the plain server behind TLS knows a client by its address and port, not by its port alone", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
-  const { certFile: tlsCert, keyFile: tlsKey } = certificate;
-  const before = await listeningPorts("$PPID");
-  await using server = await startServer({ tlsCert, tlsKey });
+  const { certFile, keyFile } = certificate;
+  await using server = await startChild(["--tls-cert", certFile, "--tls-key", keyFile]);
   using client = trusting(certificate);
   await using socket = await Client.open(`wss://localhost:${server.port}/ws`, { client });
   await socket.text();
-  const inner = (await listeningPorts("$PPID"))
-    .find((port) => port !== server.port && !before.includes(port))!;
+  const inner = (await listeningPorts(server.pid)).find((port) => port !== server.port)!;
   const [taken] = await portsConnectedTo(inner);
   assertEquals(await statusFrom("127.0.0.2", taken!, `http://127.0.0.1:${inner}/count`), "421");
 });

@@ -13,23 +13,27 @@ interface TcpSocket {
   readonly inode: string;
 }
 
-/** The machine's TCP sockets over IPv4, and the inodes of what the process `pid` has open. */
-async function tcpSockets(pid: string): Promise<{ all: TcpSocket[]; own: ReadonlySet<string> }> {
+/** The machine's TCP sockets over IPv4. */
+async function tcpSockets(): Promise<TcpSocket[]> {
   // By a process of its own: Deno lets only a program with every permission read /proc.
-  const output = await run("sh", "-c", `readlink /proc/${pid}/fd/*; cat /proc/net/tcp`);
-  const lines = output.split("\n");
-  const own = new Set(lines.map((line) => /^socket:\[(\d+)\]$/.exec(line)?.[1] ?? ""));
-  const all = lines.map((line) => {
+  const lines = (await run("cat", "/proc/net/tcp")).split("\n");
+  return lines.map((line) => {
     const [, local = "", remote = "", state = "", , , , , , inode = ""] = line.trim().split(/\s+/);
     return { local: local.split(":"), remote: remote.split(":"), state, inode };
   });
-  return { all, own };
 }
 
-/** Ports of 127.0.0.1 on which a process listens; `pid` may be `$PPID`, for this one. */
-export async function listeningPorts(pid: string): Promise<number[]> {
-  const { all, own } = await tcpSockets(pid);
-  return all
+/** The inodes of the sockets that a process has open. */
+async function socketsOf(pid: number): Promise<ReadonlySet<string>> {
+  // What is closed meanwhile cannot be read.
+  const links = await run("sh", "-c", `readlink /proc/${pid}/fd/*; true`);
+  return new Set(Array.from(links.matchAll(/^socket:\[(\d+)\]$/gm), ([, inode]) => inode!));
+}
+
+/** Ports of 127.0.0.1 on which a process listens. */
+export async function listeningPorts(pid: number): Promise<number[]> {
+  const own = await socketsOf(pid);
+  return (await tcpSockets())
     .filter(({ local, state, inode }) => {
       return own.has(inode) && state === LISTENS && local[0] === LOOPBACK;
     })
@@ -38,8 +42,7 @@ export async function listeningPorts(pid: string): Promise<number[]> {
 
 /** Ports of 127.0.0.1 from which somebody is connected to `port`. */
 export async function portsConnectedTo(port: number): Promise<number[]> {
-  const { all } = await tcpSockets("$PPID");
-  return all
+  return (await tcpSockets())
     .filter(({ local, remote, state }) => {
       return local[0] === LOOPBACK && state === IS_ESTABLISHED && parseInt(remote[1]!, 16) === port;
     })
