@@ -161,7 +161,10 @@ class Names {
     const entries = Object.entries(schema).map(([name, value]) => [name, this.#hoistIn(value)]);
     const { title, ...copy } = Object.fromEntries(entries);
     if (typeof title !== "string") return Object.fromEntries(entries);
-    this.schemas[title] = copy;
+    const known = this.schemas[title] ??= copy;
+    if (JSON.stringify(known) !== JSON.stringify(copy)) {
+      throw new TypeError(`Cannot name two schemas ${title}`);
+    }
     return { $ref: `#/components/schemas/${title}` };
   }
 

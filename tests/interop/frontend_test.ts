@@ -7,13 +7,16 @@ import { toolsFolder } from "./tools.ts";
 
 // client.js as a front end has it: copied into a project, type-checked, bundled, in a worker.
 
-const TYPED = `import { connect, HarkError, type Message } from "./client.js";
+const TYPED =
+  `import { connect, HarkError, type Message, type Presence, type Welcome } from "./client.js";
 const hark = connect({ url: new URL("https://push.example.com"), channels: ["ci"], since: "10m" });
 const off: () => void = hark.on("message", ({ id, channel, time }: Message) => {
   const parts: [string, string | undefined, number | undefined] = [id, channel, time];
   console.log(parts);
 });
 hark.on("gap", ({ since }) => since.length);
+hark.on("welcome", ({ position, expiresInMs }: Welcome) => position.length + (expiresInMs ?? 0));
+hark.on("presence", ({ joined: [first] }: Presence) => first?.user);
 hark.on("error", (error) => error instanceof HarkError && error.code);
 const { id, time }: { id: string; time: number } = await hark.publish("ci", { a: 1 });
 for await (const { data } of hark) console.log(data, id, time);
