@@ -90,7 +90,7 @@ export async function drillAt(place: Place, options: CrowdOptions): Promise<Figu
   const ledger = new Ledger();
   const ports = () => place.ports;
   const followers = Object.entries(options.followers).flatMap(([kind, count]) =>
-    Array.from({ length: count }, (_, at) => makeFollower(kind as Kind, ports, at))
+    Array.from({ length: count }, (_, at) => makeFollower(kind as Kind, ledger, ports, at))
   );
   await deadline(Promise.all(followers.map((follower) => follower.start())), 60_000);
   const startedAt = performance.now();

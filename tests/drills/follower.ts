@@ -1,4 +1,4 @@
-import { type Got, type Notice, readId } from "./ledger.ts";
+import { type Got, type Ledger, type Notice, readId } from "./ledger.ts";
 
 /** The wire formats that drills try. */
 export type Kind =
@@ -25,6 +25,7 @@ export abstract class Follower {
   /** How often it was taken for a new client then, though it got what it had missed. */
   unrecovered = 0;
   position = "";
+  readonly #ledger: Ledger;
   readonly #ports: () => readonly number[];
   #next: number;
   #isOver = false;
@@ -33,7 +34,8 @@ export abstract class Follower {
   #timer: ReturnType<typeof setTimeout> | undefined;
   #wake = () => {};
 
-  constructor(ports: () => readonly number[], first: number) {
+  constructor(ledger: Ledger, ports: () => readonly number[], first: number) {
+    this.#ledger = ledger;
     this.#ports = ports;
     this.#next = first;
   }
@@ -65,11 +67,11 @@ export abstract class Follower {
     return this.got.some(({ text }) => texts.has(text));
   }
 
-  /** It is in, and goes on at `position`, if it knows one. */
+  /** It is in, and goes on behind `position`, if it knows one. */
   protected welcome(recovered = true, position = ""): void {
     if (!recovered) {
       const since = this.position === "" ? 0 : readId(this.position).offset;
-      this.notices.push({ since, until: readId(position).offset });
+      this.notices.push({ since, until: this.#ledger.highest });
     }
     if (position !== "") this.position = position;
     this.#welcomed.resolve();

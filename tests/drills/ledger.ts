@@ -10,7 +10,7 @@ export interface Got {
 export interface Notice {
   /** Where it was, */
   readonly since: number;
-  /** and where it goes on. */
+  /** and what had been acknowledged by then. */
   readonly until: number;
 }
 
@@ -24,6 +24,8 @@ export class Ledger {
   unanswered = 0;
   /** The longest that a publisher waited for its answer, in milliseconds. */
   slowestMs = 0;
+  /** The highest offset that was acknowledged. */
+  highest = 0;
   readonly #texts = new Map<string, string>();
   readonly #ids = new Map<string, string>();
 
@@ -31,6 +33,7 @@ export class Ledger {
     const { offset } = readId(id);
     this.know(text, id);
     this.accepted.set(text, offset);
+    this.highest = Math.max(this.highest, offset);
   }
 
   /** Throws if an id was given twice, or a text kept twice. */
