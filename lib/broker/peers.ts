@@ -21,7 +21,7 @@ export interface Peers {
   readonly lagMs?: number;
   /** Begins to listen. Called once, before `tell()`. */
   listen(listener: PeerListener): void;
-  /** Sends a message to all other nodes. What is told in one turn travels together. */
+  /** Sends a message to all other nodes. Messages of one turn travel together. */
   tell(message: PeerMessage): void;
   /**
    * Sends what another node says, which is linked to this one; the listener does not get it. Undefined

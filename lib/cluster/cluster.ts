@@ -41,7 +41,7 @@ export class Cluster implements PeerListener {
   readonly #leavers: ((node: string) => void)[] = [];
   /** The number of the last message of each other node. */
   readonly #numbers = new Map<string, number>();
-  #told = 0;
+  #sent = 0;
   #isStopped = false;
 
   constructor(options: ClusterOptions) {
@@ -115,7 +115,7 @@ export class Cluster implements PeerListener {
 
   /** Sends a message to all other nodes; its type MUST be one that is handled there. */
   tell(message: PeerMessage): void {
-    this.#options.peers.tell({ ...message, number: ++this.#told });
+    this.#options.peers.tell({ ...message, number: ++this.#sent });
   }
 
   /** Handles the messages of one type. */
@@ -123,7 +123,7 @@ export class Cluster implements PeerListener {
     this.#handlers.set(type, handler);
   }
 
-  /** Calls `syncer` with each node that knows nothing of what this one has told, or not all of it. */
+  /** Calls `syncer` with each node that has missed messages of this one, or all of them. */
   onSync(syncer: (node: string) => void): void {
     this.#syncers.push(syncer);
   }
@@ -161,7 +161,7 @@ export class Cluster implements PeerListener {
     if (last !== undefined && number !== last + 1) this.#synchronize(node);
   }
 
-  /** Says everything to a node, and asks it for the same. */
+  /** Sends a node everything, and asks it for the same. */
   #synchronize(node: string): void {
     this.tell({ type: "sync", to: node });
     this.#presence.tellWatched(node);

@@ -54,7 +54,7 @@ export class RemotePresence {
     this.#peers.tell({ type: "unwatch", channels: [channel] });
   }
 
-  /** Tells a node all that this one watches, in place of what it knew before. */
+  /** Sends a node the list of all that this one watches, in place of what it knew before. */
   tellWatched(node: string): void {
     const all = [...this.#watched.keys()];
     for (let at = 0; at === 0 || at < all.length; at += CHANNELS_AT_ONCE) {
@@ -74,7 +74,7 @@ export class RemotePresence {
     this.#unwatchAll(node);
   }
 
-  /** Tells other nodes nothing more. */
+  /** Sends other nodes nothing more. */
   stop(): void {
     for (const channel of this.#watchers.keys()) this.#local.presence.unfollow(channel);
     this.#watchers.clear();
@@ -148,7 +148,7 @@ export class RemotePresence {
     for (const entry of joined) {
       if (entries.size < REMOTE_ENTRIES_MAX) entries.set(entry.client, entry);
     }
-    // Whoever is not kept here is not told of: nobody would say later that it left.
+    // Entries that are not kept here are not relayed: their leaves never would be.
     const kept = joined.filter(({ client }) => entries.has(client));
     for (const { client } of left) entries.delete(client);
     this.#relay({ channel, joined: kept, left });

@@ -37,7 +37,7 @@ export class LinkJournal implements Journal, Peers {
   /** What comes after what the log kept when it was opened, until it is followed. */
   #early: Entry[] = [];
   #listener: PeerListener | undefined;
-  #told: PeerMessage[] = [];
+  #unsent: PeerMessage[] = [];
   readonly #answerers = new Map<string, () => unknown>();
 
   /** The log of the process that listens on the Unix socket `path`. */
@@ -104,10 +104,10 @@ export class LinkJournal implements Journal, Peers {
   }
 
   tell(message: PeerMessage): void {
-    if (this.#told.length === 0) {
-      queueMicrotask(() => this.#connection?.send(["tell", this.#told.splice(0)]));
+    if (this.#unsent.length === 0) {
+      queueMicrotask(() => this.#connection?.send(["tell", this.#unsent.splice(0)]));
     }
-    this.#told.push(message);
+    this.#unsent.push(message);
   }
 
   async #connect(): Promise<LinkConnection> {
@@ -129,7 +129,7 @@ export class LinkJournal implements Journal, Peers {
         return this.#calls.receive(message);
       case "call":
         return this.#answer(fields);
-      case "told":
+      case "messages":
         return this.#hear(String(fields[0]), fields[1] as readonly PeerMessage[]);
       case "health":
         return this.#feed?.onHealth(fields[0] === true, String(fields[1]));

@@ -168,7 +168,7 @@ export class LogKeeper {
 
   /** Says to all followers, but to `from`, what a node says. */
   #say(node: string, messages: readonly PeerMessage[], from?: Follower): void {
-    const text = encodeMessage(["told", node, messages]);
+    const text = encodeMessage(["messages", node, messages]);
     for (const follower of this.#followers) {
       if (follower !== from) follower.connection.sendText(text);
     }
