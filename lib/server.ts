@@ -96,8 +96,8 @@ export class Server {
     this.#clock = clock;
     this.#name = config.node || randomId().slice(0, 8);
     const metrics = this.#metrics = new HarkMetrics({ version, memory: readMemory });
-    const journal = shared?.journal ?? journalOf(config, clock, (why) => log.warn(why));
-    const broker = this.#broker = new LogBroker({ ...config, clock, journal });
+    const journal = shared?.journal ?? journalOf(config, clock, log, metrics);
+    const broker = this.#broker = new LogBroker({ ...config, clock, journal, metrics });
     const admit = shared?.admit ?? new Admission(clock, config).admit;
     const apps = pusherAppsOf(config.pusherApp);
     const isGuarded = guardOf(apps.map(({ prefix }) => prefix));
@@ -116,8 +116,8 @@ export class Server {
       onLeave: (session, why) => connections.left(session, why),
       onError: (error) => log.error("history failed", { error: String(error) }),
     });
-    const { fanoutSeconds, resets, reconnects } = metrics;
-    const sink = this.#sink = new HubSink({ hub, clock, log, fanoutSeconds, resets, reconnects });
+    const { fanoutSeconds } = metrics;
+    const sink = this.#sink = new HubSink({ hub, clock, log, fanoutSeconds });
     const cluster = this.#cluster = new Cluster({
       clock,
       peers: journal.peers ?? noPeers(),

@@ -1,5 +1,16 @@
 import type { Clock, Timer } from "../core/clock.ts";
 
+/** What becomes of the log, as it is counted. */
+export interface BrokerMetrics {
+  /** How long the journal takes to keep a batch. */
+  readonly appendSeconds: { observe(seconds: number): void };
+  /** Times that the feed was away and is back. */
+  readonly reconnects: { inc(): void };
+  /** Times that all of the log was taken over again. */
+  readonly reloads: { inc(): void };
+  readonly gaps: { inc(): void };
+}
+
 /** After so long without a batch nobody knows any more whether the next one would be refused. */
 export const REFUSED_MS = 5000;
 
@@ -11,14 +22,20 @@ export const REFUSED_MS = 5000;
 export class Health {
   readonly #clock: Clock;
   readonly #onChange: (isUp: boolean, why: string) => void;
+  readonly #onBack: () => void;
   #isFed = true;
   #isUp = true;
   #refused: Timer | undefined;
 
-  /** Calls `onChange` when it changes; it works at first. */
-  constructor(clock: Clock, onChange: (isUp: boolean, why: string) => void) {
+  /** Calls `onChange` when it changes, and `onBack` when the feed is back; all works at first. */
+  constructor(
+    clock: Clock,
+    onChange: (isUp: boolean, why: string) => void,
+    onBack: () => void,
+  ) {
     this.#clock = clock;
     this.#onChange = onChange;
+    this.#onBack = onBack;
   }
 
   get isUp(): boolean {
@@ -27,6 +44,7 @@ export class Health {
 
   /** The feed is there, or it is not. */
   fed(isFed: boolean, why = ""): void {
+    if (isFed && !this.#isFed) this.#onBack();
     this.#isFed = isFed;
     this.#refused?.cancel();
     this.#report(isFed, why);

@@ -1,7 +1,9 @@
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
+import type { Log } from "../observe/log.ts";
 import type { Journal } from "./journal.ts";
 import { MemoryJournal } from "./memory.ts";
+import type { ForeignOptions } from "./redis/foreign.ts";
 import { RedisJournal } from "./redis/journal.ts";
 import { readTarget } from "./redis/open.ts";
 import { SqliteJournal } from "./sqlite/journal.ts";
@@ -16,20 +18,25 @@ type JournalConfig = Pick<
   | "historyCount"
   | "historyAgeS"
   | "idempotencyAgeS"
+  | "publishBytesMax"
 >;
 
 /**
- * The journal that the options name; a new kind of journal is a line here. `warn` is called with each
- * thing that is unwise about a server that keeps it.
+ * The journal that the options name; a new kind of journal is a line here. `log` gets each thing that is
+ * unwise about a server that keeps it, and that others write there, which `metrics` counts.
  */
 export function journalOf(
   config: JournalConfig,
   clock: Clock,
-  warn: (why: string) => void = () => {},
+  log: Pick<Log, "warn">,
+  metrics: Pick<ForeignOptions, "foreignEntries">,
 ): Journal {
   const { store, storeSync, redis, redisName: name } = config;
   if (redis !== "") {
-    return new RedisJournal({ ...config, clock, target: readTarget(config), name, warn });
+    const { foreignEntries } = metrics;
+    const warn = (why: string) => log.warn(why);
+    const target = readTarget(config);
+    return new RedisJournal({ ...config, clock, target, name, warn, foreignEntries });
   }
   return store === "" ? new MemoryJournal(clock) : new SqliteJournal(store, clock, storeSync);
 }

@@ -13,7 +13,7 @@ import type {
   Sink,
 } from "./broker.ts";
 import { ChannelQuota } from "./channel_quota.ts";
-import { Health } from "./health.ts";
+import { type BrokerMetrics, Health } from "./health.ts";
 import type { HistoryLimits } from "./history/history.ts";
 import { Idempotency, type IdempotencyOptions } from "./idempotency.ts";
 import {
@@ -31,6 +31,7 @@ import { unavailable } from "./unavailable.ts";
 export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "onForget"> {
   readonly clock: Clock;
   readonly journal: Journal;
+  readonly metrics?: BrokerMetrics;
 }
 
 const EXPIRE_INTERVAL_MS = 1000;
@@ -71,7 +72,11 @@ export class LogBroker implements Broker {
     this.#quota = new ChannelQuota(channelsMax);
     this.#keys = new Idempotency({ ...options, onForget: (request) => journal.forgotten(request) });
     this.#arrivals = new Arrivals(clock);
-    this.#health = new Health(clock, (isUp, why) => this.#sink.health(isUp, why));
+    this.#health = new Health(
+      clock,
+      (isUp, why) => this.#sink.health(isUp, why),
+      () => options.metrics?.reconnects.inc(),
+    );
     this.#replica = this.#replicaOf(NOTHING_KEPT);
   }
 
@@ -144,8 +149,11 @@ export class LogBroker implements Broker {
     admit();
     if (this.#obstacle !== undefined) throw unavailable(this.#obstacle);
     const added = this.#quota.take(batch, this.#replica.history);
+    const startedAt = this.#clock.monotonic();
     try {
       const receipt = await this.#journal.append({ ...batch, beganBy: this.#beganBy(batch) });
+      const seconds = (this.#clock.monotonic() - startedAt) / 1000;
+      this.#options.metrics?.appendSeconds.observe(seconds);
       if (this.#obstacle === undefined) this.#health.kept();
       return receipt;
     } catch (error) {
@@ -192,6 +200,7 @@ export class LogBroker implements Broker {
         this.#deliver(applied);
         applied = [];
         this.#replica.skip(entry, now);
+        this.#options.metrics?.gaps.inc();
         if (entry.seen !== undefined) this.#reset();
         else this.#arrivals.arrived(this.#replica.offset);
       } else {
@@ -244,6 +253,7 @@ export class LogBroker implements Broker {
   /** The log is what the journal keeps, and nothing else. */
   #takeOver(kept: Kept): void {
     const isOther = kept.position.epoch !== this.#replica.epoch;
+    if (this.#expiry !== undefined) this.#options.metrics?.reloads.inc();
     this.#replica = this.#replicaOf(kept);
     const ages = agesMs(kept.keys.map(({ receipt }) => receipt.time), this.#clock.now());
     kept.keys.forEach(({ request, receipt }, index) => {

@@ -11,17 +11,12 @@ export interface SinkOptions {
   readonly log: Log;
   /** Gets how long each publication took to be broadcast, in seconds. */
   readonly fanoutSeconds: { observe(seconds: number): void };
-  /** Counts the times that publishing works again. */
-  readonly reconnects: { inc(): void };
-  /** Counts the times that the log does not go on where it was. */
-  readonly resets: { inc(): void };
 }
 
 /** Hands what a broker delivers to the hub. */
 export class HubSink implements Sink {
   readonly #options: SinkOptions;
   #obstacle: string | undefined;
-  #hasBegun = false;
 
   constructor(options: SinkOptions) {
     this.#options = options;
@@ -40,16 +35,12 @@ export class HubSink implements Sink {
   }
 
   reset(position: Position): void {
-    const { hub, resets } = this.#options;
-    if (this.#hasBegun) resets.inc();
-    this.#hasBegun = true;
-    hub.begin(position);
+    this.#options.hub.begin(position);
   }
 
   health(isUp: boolean, why: string): void {
-    const { log, reconnects } = this.#options;
+    const { log } = this.#options;
     this.#obstacle = isUp ? undefined : why;
-    if (isUp) reconnects.inc();
     if (isUp) log.warn("publishing works again", {}, "journal");
     else log.warn("publishing does not work", { why }, "journal");
   }

@@ -22,8 +22,11 @@ const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   'hark_in_use{bound="idempotency_keys_max"}': "max",
   hark_journal_up: "min",
   hark_nodes: "max",
+  hark_append_seconds: "first",
+  hark_foreign_entries_total: "first",
+  hark_gaps_total: "first",
   hark_reconnects_total: "first",
-  hark_resets_total: "first",
+  hark_reloads_total: "first",
   hark_watched_channels: "max",
 };
 
@@ -82,13 +85,26 @@ export class HarkMetrics extends Registry {
   readonly channels = this.gauge("channels", "Channels with a client or a history.");
   readonly historyPublications = this.gauge("history_publications", "Publications kept.");
   readonly historyBytes = this.gauge("history_bytes", "Bytes of publications kept.");
+  readonly appendSeconds = this.histogram(
+    "append_seconds",
+    "From handing a batch to where the log is kept until it is kept there.",
+    SECONDS_BOUNDS,
+  );
   readonly reconnects = this.counter(
     "reconnects_total",
-    "Times that publishing did not work and does again.",
+    "Times that the log was away and is back.",
   );
-  readonly resets = this.counter(
-    "resets_total",
-    "Gaps in the log and loads of another: each ended all sessions.",
+  readonly reloads = this.counter(
+    "reloads_total",
+    "Times that the log was loaded again, as this node had missed too much: each ended all sessions.",
+  );
+  readonly gaps = this.counter(
+    "gaps_total",
+    "Jumps of the log, where what somebody was sent may be lost.",
+  );
+  readonly foreignEntries = this.counter(
+    "foreign_entries_total",
+    "Entries in Redis that cannot be read, and were skipped.",
   );
   readonly feedLag = this.gauge("feed_lag", "Publications that another node is ahead.");
   readonly feedLagSeconds = this.gauge(

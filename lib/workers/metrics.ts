@@ -1,15 +1,15 @@
 import type { Sink } from "../broker/broker.ts";
 import type { LogKeeper } from "../broker/link/keeper.ts";
 import { type Clock, every, type Timer } from "../core/clock.ts";
-import { HarkMetrics } from "../observe/hark_metrics.ts";
+import type { HarkMetrics } from "../observe/hark_metrics.ts";
 import { probeLoop } from "../observe/loop_probe.ts";
-import { readMemory } from "../observe/memory.ts";
 import { countersOf, mergeMetrics } from "../observe/merge.ts";
 
 /** What merging the metrics of workers needs. */
 export interface WorkersMetricsOptions {
   readonly clock: Clock;
-  readonly version: string;
+  /** Those of the parent. */
+  readonly own: HarkMetrics;
   readonly keeper: Pick<LogKeeper, "ask" | "stats" | "lagMs">;
 }
 
@@ -30,11 +30,10 @@ export class WorkersMetrics implements Sink {
   readonly #said = new Map<string, string>();
   /** What all that are gone had counted. */
   #gone = "";
-  #hasBegun = false;
 
   constructor(options: WorkersMetricsOptions) {
-    const { clock, version } = this.#options = options;
-    const own = this.#own = new HarkMetrics({ version, memory: readMemory });
+    const { clock, own } = this.#options = options;
+    this.#own = own;
     own.journalUp.set(1);
     this.#timers = [
       every(clock, ASK_INTERVAL_MS, () => void this.#ask()),
@@ -60,14 +59,10 @@ export class WorkersMetrics implements Sink {
 
   deliver(): void {}
 
-  reset(): void {
-    if (this.#hasBegun) this.#own.resets.inc();
-    this.#hasBegun = true;
-  }
+  reset(): void {}
 
   health(isUp: boolean): void {
     this.#own.journalUp.set(isUp ? 1 : 0);
-    if (isUp) this.#own.reconnects.inc();
   }
 
   /** Asks nobody any more. */

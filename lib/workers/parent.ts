@@ -7,7 +7,9 @@ import { systemClock } from "../core/clock.ts";
 import { randomId } from "../core/random.ts";
 import { Admission } from "../hub/admission.ts";
 import { reserveAdvertised, reservePort } from "../net/listener.ts";
+import { HarkMetrics } from "../observe/hark_metrics.ts";
 import type { Log } from "../observe/log.ts";
+import { readMemory } from "../observe/memory.ts";
 import {
   checkPermissions,
   logSocket,
@@ -62,11 +64,13 @@ export class Parent {
     // Nobody but this user can look into it.
     this.#folder = Deno.makeTempDirSync({ prefix: "hark-" });
     const rates = new PublishRates(systemClock, config.publishPerSecondMax);
+    const own = new HarkMetrics({ version: VERSION, memory: readMemory });
     this.#keeper = new LogKeeper({
       ...BOUNDS,
       ...config,
       clock: systemClock,
-      journal: journalOf(config, systemClock, (why) => log.warn(why)),
+      metrics: own,
+      journal: journalOf(config, systemClock, log, own),
       path: logSocket({ folder: this.#folder }),
       admit: (caller, count) => rates.take(caller, count),
       onError: (error) => log.error("keeping the log failed", { error: String(error) }),
@@ -75,7 +79,7 @@ export class Parent {
     const release = grantSlots(keeper, new Admission(systemClock, config).admit);
     const metrics = this.#metrics = new WorkersMetrics({
       clock: systemClock,
-      version: VERSION,
+      own,
       keeper,
     });
     keeper.answer("metrics", () => metrics.render());

@@ -249,6 +249,31 @@ export function feedContract(
     assertEquals(await publishOn(broker, "a"), [1]);
   });
 
+  test("counts what becomes of its log", async ({ clock }) => {
+    const journal = new FaultyJournal(create(clock));
+    const counts = { appends: 0, reconnects: 0, reloads: 0, gaps: 0 };
+    const counter = (what: keyof typeof counts) => ({ inc: () => void counts[what]++ });
+    const metrics = {
+      appendSeconds: { observe: () => void counts.appends++ },
+      reconnects: counter("reconnects"),
+      reloads: counter("reloads"),
+      gaps: counter("gaps"),
+    };
+    const broker = brokerOn(journal, clock, { metrics });
+    await broker.start(new Deliveries());
+    await publishOn(broker, "a", "a");
+    assertEquals(counts, { appends: 2, reconnects: 0, reloads: 0, gaps: 0 });
+    journal.report(false);
+    journal.report(true);
+    journal.skip(10);
+    assertEquals(counts, { appends: 2, reconnects: 1, reloads: 0, gaps: 1 });
+    await journal.replace(create(clock));
+    await clock.pass(LONG_MS);
+    await eventually(() => broker.isUp, (isUp) => isUp);
+    assertEquals(counts, { appends: 2, reconnects: 2, reloads: 1, gaps: 1 });
+    await broker.close();
+  });
+
   test("closes while its journal is away", async ({ journal, deliveries }) => {
     journal.isAway = true;
     journal.lose("cut off");

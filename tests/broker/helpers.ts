@@ -1,6 +1,7 @@
 import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import type { Broker, HistoryPage, HistoryQuery, Sink } from "../../lib/broker/broker.ts";
 import { draftFieldsOf } from "../../lib/broker/draft_fields.ts";
+import type { BrokerMetrics } from "../../lib/broker/health.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Journal } from "../../lib/broker/journal.ts";
 import { LogBroker } from "../../lib/broker/log_broker.ts";
@@ -26,7 +27,11 @@ export class TurningClock extends FakeClock {
 
 /** Bounds of a broker that tests change. */
 export type Limits = Partial<
-  HistoryLimits & { idempotencyAgeS: number; idempotencyKeysMax: number }
+  HistoryLimits & {
+    idempotencyAgeS: number;
+    idempotencyKeysMax: number;
+    metrics: BrokerMetrics;
+  }
 >;
 
 /** A broker on a journal; nobody has started it. */

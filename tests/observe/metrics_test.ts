@@ -205,8 +205,11 @@ Deno.test("HarkMetrics has every metric of the server", () => {
     "hark_channels gauge",
     "hark_history_publications gauge",
     "hark_history_bytes gauge",
+    "hark_append_seconds histogram",
     "hark_reconnects_total counter",
-    "hark_resets_total counter",
+    "hark_reloads_total counter",
+    "hark_gaps_total counter",
+    "hark_foreign_entries_total counter",
     "hark_feed_lag gauge",
     "hark_feed_lag_seconds gauge",
     "hark_journal_up gauge",
@@ -239,7 +242,10 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
   metrics.historyPublications.set(13);
   metrics.historyBytes.set(14);
   metrics.reconnects.add(21);
-  metrics.resets.add(22);
+  metrics.appendSeconds.observe(0.5);
+  metrics.reloads.add(22);
+  metrics.gaps.add(26);
+  metrics.foreignEntries.add(27);
   metrics.feedLag.set(23);
   metrics.feedLagSeconds.set(0.024);
   metrics.journalUp.set(1);
@@ -271,8 +277,13 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     "hark_channels 12",
     "hark_history_publications 13",
     "hark_history_bytes 14",
+    'hark_append_seconds_bucket{le="+Inf"} 1',
+    "hark_append_seconds_sum 0.5",
+    "hark_append_seconds_count 1",
     "hark_reconnects_total 21",
-    "hark_resets_total 22",
+    "hark_reloads_total 22",
+    "hark_gaps_total 26",
+    "hark_foreign_entries_total 27",
     "hark_feed_lag 23",
     "hark_feed_lag_seconds 0.024",
     "hark_journal_up 1",

@@ -7,16 +7,21 @@ import { startWorkers } from "../support/workers.ts";
 
 const ONLY_GROWS = /_(total|bucket|count|sum)(\{|$)/;
 
+function makeMetrics(): HarkMetrics {
+  return new HarkMetrics({ version: "1", memory: () => ({ rss: 1, heap: 1 }) });
+}
+
 /** Workers that count by hand; one that is frozen does not answer. */
 class Workers {
   readonly clock = new FakeClock();
   readonly #workers = new Map<string, HarkMetrics>();
   readonly frozen = new Set<string>();
   lagMs = 0;
-  readonly metrics = new WorkersMetrics({ clock: this.clock, version: "1", keeper: this });
+  readonly own = makeMetrics();
+  readonly metrics = new WorkersMetrics({ clock: this.clock, own: this.own, keeper: this });
 
   start(node: string): HarkMetrics {
-    const metrics = new HarkMetrics({ version: "1", memory: () => ({ rss: 1, heap: 1 }) });
+    const metrics = makeMetrics();
     metrics.journalUp.set(1);
     this.#workers.set(node, metrics);
     return metrics;
@@ -93,24 +98,25 @@ Deno.test("a worker that is frozen counts with what it said last", async () => {
 Deno.test("what becomes of the log is counted once, by the parent", async () => {
   const workers = new Workers();
   const all = [workers.start("1"), workers.start("2")];
-  workers.metrics.reset();
   workers.metrics.health(false);
   workers.lagMs = 1500;
   assertEquals((await workers.read()).get("hark_journal_up"), 0);
   workers.metrics.health(true);
-  workers.metrics.reset();
-  for (const each of all) {
+  for (const each of [workers.own, ...all]) {
     each.reconnects.inc();
-    each.resets.inc();
+    each.reloads.inc();
+    each.gaps.inc();
+    each.appendSeconds.observe(0.5);
     each.inUse.with("idempotency_keys_max").set(5);
     each.inUse.with("connections_max").set(5);
   }
   const found = await workers.read();
   const names = [
-    ...["journal_up", "reconnects_total", "resets_total", "feed_lag_seconds"],
+    ...["journal_up", "reconnects_total", "reloads_total", "gaps_total", "append_seconds_sum"],
+    "feed_lag_seconds",
     ...['in_use{bound="idempotency_keys_max"}', 'in_use{bound="connections_max"}'],
   ];
-  assertEquals(names.map((name) => found.get(`hark_${name}`)), [1, 1, 1, 1.5, 7, 10]);
+  assertEquals(names.map((name) => found.get(`hark_${name}`)), [1, 1, 1, 1, 0.5, 1.5, 7, 15]);
   workers.metrics.close();
 });
 

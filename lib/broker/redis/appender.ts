@@ -43,7 +43,10 @@ export class Appender {
   /** The highest offset that was fed or acknowledged. */
   #seen = 0;
   #batches = 0;
-  /** Grows whenever the feed begins anew: what it did not show before, it never will. */
+  /**
+   * Grows whenever the feed begins anew, or jumps: what it did not show before, it never will, though
+   * others may have been sent it.
+   */
   #feeds = 0;
 
   constructor(options: AppenderOptions) {
@@ -62,13 +65,18 @@ export class Appender {
     this.#fedOffset = this.#seen = offset;
   }
 
-  /** The feed has brought these entries. */
-  fed(entries: readonly StreamEntry[], epoch: string): void {
+  /**
+   * The feed has brought these entries. Where the broker could not take them, they show what was kept, but
+   * this node has not seen them.
+   */
+  fed(entries: readonly StreamEntry[], epoch: string, isTaken: boolean): void {
     for (const { offset, fields } of entries) {
+      if (fields.has("g")) this.#feeds++;
       const pending = this.#pending.get(fields.get("r") ?? "");
       if (pending === undefined) continue;
       pending.receipt ??= { epoch, offset, count: pending.count, time: Number(fields.get("t")) };
     }
+    if (!isTaken) return;
     this.#fedOffset = entries.at(-1)?.offset ?? this.#fedOffset;
     this.#seen = Math.max(this.#seen, this.#fedOffset);
     this.#arrivals.arrived(this.#fedOffset);
@@ -94,6 +102,7 @@ export class Appender {
     const { once } = batch;
     const giveUpAt = clock.monotonic() + QUEUE_MS;
     const leftMs = () => giveUpAt - clock.monotonic();
+    /** During which feed it was sent, if that may have kept it. */
     let sentDuring: number | undefined;
     try {
       const key = once && keys.idempotency(await hashOf(once));
@@ -104,12 +113,13 @@ export class Appender {
         if (once === undefined && sentDuring !== undefined && sentDuring !== this.#feeds) {
           throw new ConnectionLost("whether it was kept is not known");
         }
-        sentDuring = this.#feeds;
+        const feeds = this.#feeds;
         try {
           const reply = await this.#send(link, { batch, reference, key });
           return this.#read(reply, link, pending.count);
         } catch (error) {
           if (!isPassing(error)) throw error;
+          if (error instanceof ConnectionLost) sentDuring ??= feeds;
           keeper.drop(link, error);
         }
       }

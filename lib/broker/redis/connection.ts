@@ -1,11 +1,16 @@
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import type { RedisAddress } from "../../core/redis_url.ts";
-import { encodeCommand, type Reply, ReplyError, RespDecoder } from "./resp.ts";
+import { encodeCommand, type Reply, ReplyError, RESP_LIMITS, RespDecoder } from "./resp.ts";
 
 /** The connection to Redis is lost: whether the commands under way were carried out is not known. */
 export class ConnectionLost extends Error {
-  override readonly name = "ConnectionLost";
+  override readonly name: string = "ConnectionLost";
+}
+
+/** The connection was given up, as a reply on it was over a limit. */
+export class ReplyTooLarge extends ConnectionLost {
+  override readonly name = "ReplyTooLarge";
 }
 
 /** How a connection is made, and the bounds it keeps. */
@@ -15,6 +20,8 @@ export interface RedisConnectionOptions {
   readonly timeoutMs: number;
   /** The time of a command counts from the last bytes that came: long replies may take longer. */
   readonly mayTrickle?: boolean;
+  /** Bytes of one reply; a longer one ends the connection. */
+  readonly replyBytesMax?: number;
 }
 
 /** Commands that wait for their replies, and bytes that wait to be written. */
@@ -40,7 +47,7 @@ export class RedisConnection {
   readonly #clock: Clock;
   /** When the last bytes came. */
   #readAt = -Infinity;
-  readonly #decoder = new RespDecoder();
+  readonly #decoder: RespDecoder;
   readonly #deadlines: Deadlines<Pending>;
   #pending: Pending[] = [];
   /** How many of `#pending` are answered: shifting each would cost the length of the queue. */
@@ -69,7 +76,8 @@ export class RedisConnection {
   }
 
   private constructor(conn: Deno.Conn, options: RedisConnectionOptions) {
-    const { clock, timeoutMs, mayTrickle = false } = options;
+    const { clock, timeoutMs, mayTrickle = false, replyBytesMax } = options;
+    this.#decoder = new RespDecoder({ ...RESP_LIMITS, ...replyBytesMax && { replyBytesMax } });
     this.#conn = conn;
     this.#clock = clock;
     this.#deadlines = new Deadlines(clock, timeoutMs, (pending) => {
@@ -99,7 +107,10 @@ export class RedisConnection {
       if (this.#lost !== undefined) return reject(this.#lost);
       const text = encodeCommand(command);
       const waiting = this.#pending.length - this.#answered;
-      if (waiting >= PENDING_MAX || this.#unsent.length + text.length > UNSENT_CHARS_MAX) {
+      // One that is larger all by itself is sent when nothing else waits.
+      const isTooMuch = this.#unsent !== "" &&
+        this.#unsent.length + text.length > UNSENT_CHARS_MAX;
+      if (waiting >= PENDING_MAX || isTooMuch) {
         return reject(new ConnectionLost("Redis takes commands too slowly: too many wait"));
       }
       const pending = { resolve, reject };
@@ -222,5 +233,6 @@ async function dial({ hostname, port, path, tls, caCerts }: RedisAddress): Promi
 
 function lost(error: unknown): ConnectionLost {
   if (error instanceof ConnectionLost) return error;
+  if (error instanceof RangeError) return new ReplyTooLarge(error.message);
   return new ConnectionLost(`the connection to Redis failed: ${(error as Error).message}`);
 }

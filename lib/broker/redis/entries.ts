@@ -1,6 +1,7 @@
 import { type Data, type Draft, type Position, Publication } from "../../core/publication.ts";
 import { type DraftFields, draftFieldsOf, readDraftFields } from "../draft_fields.ts";
 import type { Gap, JournalBatch, Logged } from "../journal.ts";
+import type { PeerMessage } from "../peers.ts";
 import type { Reply } from "./resp.ts";
 
 /** One entry of a stream, as Redis answers it. */
@@ -13,6 +14,17 @@ export interface StreamEntry {
 
 /** Stands for "whoever publishes has begun the channel". */
 const SAME_CALLER = "=";
+
+/** Of a stored publication, beside its data: names, caller, and what Redis puts around them. */
+const ENTRY_BYTES = 8 * 1024;
+const ENTRIES_AT_ONCE = 1000;
+
+/** How many publications may be asked for at once, so that the largest fit into three quarters of a reply. */
+export function entriesAtOnce(publishBytesMax: number, replyBytesMax: number): number {
+  // As base64, where it is bytes.
+  const entryBytes = publishBytesMax * 4 / 3 + ENTRY_BYTES;
+  return Math.max(1, Math.min(ENTRIES_AT_ONCE, Math.floor(0.75 * replyBytesMax / entryBytes)));
+}
 
 /** Reads entries as XRANGE answers them. Throws a `TypeError` on anything else. */
 export function readEntries(reply: Reply): StreamEntry[] {
@@ -30,11 +42,18 @@ export function readStreams(reply: Reply): Map<string, StreamEntry[]> {
   }));
 }
 
-/** The publication in an entry; undefined if it holds something else. */
-export function readPublication(
-  { offset, fields }: StreamEntry,
-  epoch: string,
-): Logged | undefined {
+/** The publication in an entry; undefined if it holds something else, or nothing that can be read. */
+export function readPublication(entry: StreamEntry, epoch: string): Logged | undefined {
+  try {
+    return parsePublication(entry, epoch);
+  } catch (error) {
+    // Of base64, or of JSON.
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+}
+
+function parsePublication({ offset, fields }: StreamEntry, epoch: string): Logged | undefined {
   const channel = fields.get("c");
   const event = fields.get("e");
   const text = fields.get("d");
@@ -51,14 +70,29 @@ export function readPublication(
 
 /** The gap in an entry; undefined if it holds something else. */
 export function readGap({ offset, fields }: StreamEntry): Gap | undefined {
-  const after = fields.get("g");
-  return after === undefined ? undefined : makeGap(after, offset, fields.get("s"));
+  return makeGap(fields.get("g"), offset, fields.get("s"));
 }
 
-/** Reads a gap from the list of those that are kept. */
-export function readKeptGap(text: string): Gap {
-  const [after = "", until = "", seen] = text.split(" ");
+/** Reads a gap from the list of those that are kept; undefined if it is none. */
+export function readKeptGap(text: string): Gap | undefined {
+  const [after, until, seen] = text.split(" ");
   return makeGap(after, Number(until), seen);
+}
+
+/** What a node has said; undefined if it is nothing that a node says. */
+export function readMessages({ fields }: StreamEntry): readonly PeerMessage[] | undefined {
+  let messages: unknown;
+  try {
+    messages = JSON.parse(fields.get("m") ?? "");
+  } catch (error) {
+    if (error instanceof SyntaxError) return undefined;
+    throw error;
+  }
+  return Array.isArray(messages) && messages.every(isMessage) ? messages : undefined;
+}
+
+function isMessage(value: unknown): value is PeerMessage {
+  return typeof (value as Partial<PeerMessage> | null)?.type === "string";
 }
 
 /** A gap as it stands in that list. */
@@ -109,8 +143,13 @@ function readEntry(reply: Reply): StreamEntry {
   return { id, offset: Number(id.slice(0, id.indexOf("-"))), fields };
 }
 
-function makeGap(after: string, until: number, seen: string | undefined): Gap {
-  return { after: Number(after), until, seen: Number(seen) || undefined };
+function makeGap(
+  after: string | undefined,
+  until: number,
+  seen: string | undefined,
+): Gap | undefined {
+  const isGap = after !== undefined && Number(after) < until;
+  return isGap ? { after: Number(after), until, seen: Number(seen) || undefined } : undefined;
 }
 
 function unexpected(reply: Reply): TypeError {

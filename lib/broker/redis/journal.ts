@@ -15,8 +15,9 @@ import {
 import type { Peers } from "../peers.ts";
 import type { RedisTarget } from "../../core/redis_url.ts";
 import { Appender } from "./appender.ts";
-import type { RedisConnection } from "./connection.ts";
+import { type RedisConnection, ReplyTooLarge } from "./connection.ts";
 import {
+  entriesAtOnce,
   readEntries,
   readGap,
   readPublication,
@@ -25,30 +26,33 @@ import {
   streamId,
 } from "./entries.ts";
 import { isPassing } from "./errors.ts";
+import { ForeignEntries, type ForeignOptions } from "./foreign.ts";
 import { LinkKeeper } from "./keeper.ts";
 import { OtherLogError, RedisLink } from "./link.ts";
 import { loadKept } from "./loading.ts";
 import { cannotUse } from "./open.ts";
 import { readReport, whatIsUnwiseOf } from "./report.ts";
 import { RedisPeers } from "./peers.ts";
+import { RESP_LIMITS } from "./resp.ts";
 import { RedisKeys, SCRIPTS } from "./scripts.ts";
 
 /** How a `RedisJournal` works, and the bounds it keeps. */
-export interface RedisJournalOptions {
+export interface RedisJournalOptions extends ForeignOptions {
   readonly clock: Clock;
   readonly target: RedisTarget;
-  /** Called with each thing that is unwise about the server, when it is opened first. */
-  readonly warn?: (why: string) => void;
   /** Separates the logs of several clusters on one Redis. */
   readonly name: string;
   readonly historyCount: number;
   readonly historyAgeS: number;
   readonly idempotencyAgeS: number;
+  /** Bytes of one publication, of any node. */
+  readonly publishBytesMax: number;
+  /** Bytes of one reply of Redis. */
+  readonly replyBytesMax?: number;
 }
 
 /** How long Redis waits for an entry before it answers that there is none. */
 const BLOCK_MS = 2000;
-const ENTRIES_AT_ONCE = 1000;
 const SWEEP_INTERVAL_MS = 60_000;
 const CHANNELS_SWEPT = 100;
 
@@ -63,6 +67,9 @@ export class RedisJournal implements Journal {
   readonly #keeper: LinkKeeper;
   readonly #appender: Appender;
   readonly #peers: RedisPeers;
+  readonly #foreign: ForeignEntries;
+  /** Entries in one reply. */
+  readonly #entriesMax: number;
   #epoch: string | undefined;
   /** The gaps of the log, oldest first. */
   #gaps: readonly Gap[] = [];
@@ -80,9 +87,12 @@ export class RedisJournal implements Journal {
       onChange: (isUp, why) => this.#feed?.onHealth(isUp, why),
       onGivenUp: ({ message }) => this.#lose(message),
     });
+    const { publishBytesMax, replyBytesMax = RESP_LIMITS.replyBytesMax } = options;
+    this.#entriesMax = entriesAtOnce(publishBytesMax, replyBytesMax);
+    const foreign = this.#foreign = new ForeignEntries(options);
     const node = randomId();
     this.#appender = new Appender({ ...options, keeper, keys, node });
-    this.#peers = new RedisPeers({ clock, keeper, keys, node });
+    this.#peers = new RedisPeers({ clock, keeper, keys, node, foreign });
   }
 
   /** The way to the other nodes that share the log. */
@@ -106,7 +116,11 @@ export class RedisJournal implements Journal {
     this.#epoch = link.epoch;
     this.#sweep ??= every(this.#options.clock, SWEEP_INTERVAL_MS, () => this.#removeOld());
     this.#appender.begin(link.offset);
-    const kept = await loadKept(link.reader, this.#keys, link, this.#options);
+    const kept = await loadKept(link.reader, this.#keys, link, {
+      ...this.#options,
+      entriesMax: this.#entriesMax,
+      foreign: this.#foreign,
+    });
     this.#gaps = kept.gaps;
     return kept;
   }
@@ -153,7 +167,7 @@ export class RedisJournal implements Journal {
   }
 
   #connect(): Promise<RedisLink> {
-    const { target, clock } = this.#options;
+    const { target, clock, replyBytesMax } = this.#options;
     const isKnown = this.#epoch !== undefined;
     const progress = {
       epoch: this.#epoch ?? randomEpoch(),
@@ -163,20 +177,21 @@ export class RedisJournal implements Journal {
       gaps: this.#gaps,
       number: ++this.#links,
     };
-    return RedisLink.open(target, this.#keys, progress, clock);
+    return RedisLink.open(target, this.#keys, progress, clock, replyBytesMax);
   }
 
   async #followFrom({ epoch, offset }: Position, feed: Feed): Promise<void> {
     const { log, peers } = this.#keys;
     let last = streamId({ offset });
     let lastPeers: string | undefined;
+    let entriesMax = this.#entriesMax;
     while (this.#feed === feed) {
       const link = await this.#keeper.current();
       if (link === undefined) return;
       try {
         lastPeers ??= await endOf(link.reader, peers);
         const reply = await link.reader.send(
-          ...["XREAD", "COUNT", ENTRIES_AT_ONCE, "BLOCK", BLOCK_MS, "STREAMS"],
+          ...["XREAD", "COUNT", entriesMax, "BLOCK", BLOCK_MS, "STREAMS"],
           ...[log, peers, last, lastPeers],
         );
         const streams = readStreams(reply);
@@ -189,6 +204,11 @@ export class RedisJournal implements Journal {
         this.#peers.receive(messages);
       } catch (error) {
         if (!isPassing(error)) return this.#lose(String(error));
+        if (error instanceof ReplyTooLarge) {
+          // What nodes say may be lost; of the log fewer are asked for until it is loaded again.
+          lastPeers = undefined;
+          entriesMax = Math.ceil(entriesMax / 4);
+        }
         this.#keeper.drop(link, error);
       }
     }
@@ -197,12 +217,13 @@ export class RedisJournal implements Journal {
   #take(entries: readonly StreamEntry[], epoch: string, feed: Feed): void {
     const found = entries.flatMap((entry): Entry[] => {
       const read = readPublication(entry, epoch) ?? readGap(entry);
-      return read === undefined ? [] : [read];
+      if (read !== undefined) return [read];
+      this.#foreign.skip(this.#keys.log, entry);
+      return [];
     });
     this.#gaps = [...this.#gaps, ...found.filter(isGap)].slice(-GAPS_MAX);
     feed.onEntries(found);
-    // What the broker could not take says nothing of what this node has seen.
-    if (this.#feed === feed) this.#appender.fed(entries, epoch);
+    this.#appender.fed(entries, epoch, this.#feed === feed);
   }
 
   #lose(why: string): void {

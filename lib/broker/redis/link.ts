@@ -3,6 +3,7 @@ import type { Clock } from "../../core/clock.ts";
 import type { Gap } from "../journal.ts";
 import type { RedisConnection } from "./connection.ts";
 import { formatGap } from "./entries.ts";
+import { RESP_LIMITS } from "./resp.ts";
 import { connectTo } from "./sentinel.ts";
 import {
   FORMAT_VERSION,
@@ -62,6 +63,7 @@ export class RedisLink {
     keys: RedisKeys,
     progress: Progress,
     clock: Clock,
+    replyBytesMax: number = RESP_LIMITS.replyBytesMax,
   ): Promise<RedisLink> {
     const commands = await connectTo(target, { clock, timeoutMs: COMMAND_TIMEOUT_MS });
     try {
@@ -70,6 +72,7 @@ export class RedisLink {
         clock,
         timeoutMs: READ_TIMEOUT_MS,
         mayTrickle: true,
+        replyBytesMax,
       });
       return new RedisLink(commands, reader, epoch, run, offset, progress.number);
     } catch (error) {

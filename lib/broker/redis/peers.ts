@@ -1,8 +1,9 @@
 import type { Clock } from "../../core/clock.ts";
 import type { PeerListener, PeerMessage, Peers } from "../peers.ts";
 import { ConnectionLost } from "./connection.ts";
-import type { StreamEntry } from "./entries.ts";
+import { readMessages, type StreamEntry } from "./entries.ts";
 import { isPassing } from "./errors.ts";
+import type { ForeignEntries } from "./foreign.ts";
 import type { LinkKeeper } from "./keeper.ts";
 import type { RedisLink } from "./link.ts";
 import type { RedisKeys } from "./scripts.ts";
@@ -13,6 +14,7 @@ export interface RedisPeersOptions {
   readonly keeper: LinkKeeper;
   readonly keys: RedisKeys;
   readonly node: string;
+  readonly foreign: ForeignEntries;
 }
 
 /** Entries of the stream that nodes talk by: a node that is further behind misses some. */
@@ -21,7 +23,7 @@ const MESSAGES_MAX = 10_000;
 const SILENCE_MS = 10_000;
 
 /** Messages of one node, one behind the other. */
-interface Told {
+interface Outgoing {
   readonly node: string;
   readonly messages: PeerMessage[];
 }
@@ -31,7 +33,7 @@ export class RedisPeers implements Peers {
   readonly node: string;
   readonly #options: RedisPeersOptions;
   #listener: PeerListener | undefined;
-  #told: Told[] = [];
+  #unsent: Outgoing[] = [];
   /** When the oldest message was sent that has not come back; undefined if all have. */
   #unheardSince: number | undefined;
   #lagMs = 0;
@@ -56,21 +58,25 @@ export class RedisPeers implements Peers {
   }
 
   relay(node: string, messages: readonly PeerMessage[]): void {
-    if (this.#told.length === 0) queueMicrotask(() => this.#send());
-    const last = this.#told.at(-1);
+    if (this.#unsent.length === 0) queueMicrotask(() => this.#send());
+    const last = this.#unsent.at(-1);
     if (last?.node === node) last.messages.push(...messages);
-    else this.#told.push({ node, messages: [...messages] });
+    else this.#unsent.push({ node, messages: [...messages] });
   }
 
   /** The feed has brought these entries. */
   receive(entries: readonly StreamEntry[]): void {
-    for (const { fields } of entries) {
-      const node = fields.get("n") ?? "";
-      if ((fields.get("v") ?? node) === this.node) {
+    const { clock, foreign, keys } = this.#options;
+    for (const entry of entries) {
+      const { fields } = entry;
+      const messages = readMessages(entry);
+      const [node = "", sentAt] = [fields.get("n"), Number(fields.get("a"))];
+      if (messages === undefined || node === "" || !Number.isFinite(sentAt)) {
+        foreign.skip(keys.peers, entry);
+      } else if ((fields.get("v") ?? node) === this.node) {
         this.#unheardSince = undefined;
-        this.#lagMs = Math.max(0, this.#options.clock.monotonic() - Number(fields.get("a")));
+        this.#lagMs = Math.max(0, clock.monotonic() - sentAt);
       } else {
-        const messages = JSON.parse(fields.get("m") ?? "[]") as PeerMessage[];
         for (const message of messages) this.#listener?.onMessage(node, message);
       }
     }
@@ -78,7 +84,7 @@ export class RedisPeers implements Peers {
 
   #send(): void {
     const { clock, keeper } = this.#options;
-    const told = this.#told.splice(0);
+    const unsent = this.#unsent.splice(0);
     const { link } = keeper;
     if (link === undefined) {
       // What was on its way is lost, and the next link is not to blame.
@@ -91,11 +97,11 @@ export class RedisPeers implements Peers {
       return keeper.drop(link, new ConnectionLost("the feed is silent"));
     }
     this.#unheardSince ??= now;
-    for (const each of told) this.#add(link, each, now);
+    for (const each of unsent) this.#add(link, each, now);
   }
 
   /** Adds an entry: the node that says it, the one that it comes by if that is another, when, and what. */
-  #add(link: RedisLink, { node, messages }: Told, now: number): void {
+  #add(link: RedisLink, { node, messages }: Outgoing, now: number): void {
     const { keeper, keys } = this.#options;
     link.commands.send(
       ...["XADD", keys.peers, "MAXLEN", "~", MESSAGES_MAX, "*"],

@@ -67,7 +67,7 @@ local o = tonumber(m[3])
 local lost = seen > o and seen or 0
 for index, gap in ipairs(redis.call('LRANGE', KEYS[3], 0, -1)) do
   local after, till, last = string.match(gap, '(%d+) (%d+) (%d+)')
-  if seen > tonumber(after) and seen < tonumber(till) and seen > tonumber(last) then
+  if after and seen > tonumber(after) and seen < tonumber(till) and seen > tonumber(last) then
     redis.call('LSET', KEYS[3], index - 1, after .. ' ' .. till .. ' ' .. text(seen))
     lost = seen
     break

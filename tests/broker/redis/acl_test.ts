@@ -23,7 +23,12 @@ Deno.test({
       "Redis forgets acknowledged messages when it ends: set appendonly yes",
     ]);
     await using closing = new AsyncDisposableStack();
-    const limits = { historyCount: 100, historyAgeS: 3600, idempotencyAgeS: 300 };
+    const limits = {
+      historyCount: 100,
+      historyAgeS: 3600,
+      idempotencyAgeS: 300,
+      publishBytesMax: 65_536,
+    };
     const target = parseRedisUrl(redis);
     const journal = new RedisJournal({ clock, target, name: "hark", ...limits });
     const broker = brokerOn(journal, clock);

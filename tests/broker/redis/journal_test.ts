@@ -19,6 +19,7 @@ if (!NO_REDIS) {
         historyCount: 100,
         historyAgeS: 3600,
         idempotencyAgeS: 300,
+        publishBytesMax: 65_536,
       }),
     { canReopen: true, hasOwnTime: true },
   );

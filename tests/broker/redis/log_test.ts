@@ -9,6 +9,7 @@ import { StaleLogError } from "../../../lib/broker/redis/errors.ts";
 import { Group } from "../../../lib/broker/redis/group.ts";
 import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import type { JournalBatch } from "../../../lib/broker/journal.ts";
+import { ForeignEntries } from "../../../lib/broker/redis/foreign.ts";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
 import { RedisLink } from "../../../lib/broker/redis/link.ts";
 import { loadKept } from "../../../lib/broker/redis/loading.ts";
@@ -37,6 +38,7 @@ function openLink({ url }: RedisServer, number: number, epoch = "e"): Promise<Re
 }
 
 const LIMITS = { historyCount: 2, historyAgeS: 3600 };
+const LOADED = { ...LIMITS, entriesMax: 2, foreign: new ForeignEntries({}) };
 
 /** Batches that go to Redis in one call, as a node sends them. */
 function groupOn(link: RedisLink): Group {
@@ -58,7 +60,7 @@ async function append(link: RedisLink, channel: string): Promise<unknown> {
 function journalOn({ url }: RedisServer, historyCount = 100): RedisJournal {
   const target = parseRedisUrl(url);
   const limits = { historyCount, historyAgeS: 3600, idempotencyAgeS: 300 };
-  return new RedisJournal({ clock, target, name: NAME, ...limits });
+  return new RedisJournal({ clock, target, name: NAME, publishBytesMax: 65_536, ...limits });
 }
 
 test("an earlier connection of a node appends nothing once it has opened the log anew", async (redis) => {
@@ -158,7 +160,7 @@ test("a channel that changes while it is loaded has lost what is no longer there
   const link = await openLink(redis, 1);
   for (let count = 0; count < 3; count++) await append(link, "a");
   const position = { epoch: "e", offset: 3 };
-  const load = () => loadKept(link.reader, keys, position, { ...LIMITS, clock });
+  const load = () => loadKept(link.reader, keys, position, { ...LOADED, clock });
   assertEquals((await load()).lostOffsets, [["a", 1]]);
   for (let count = 0; count < 2; count++) await append(link, "a");
   const { publications, lostOffsets } = await load();
@@ -233,19 +235,34 @@ test("whoever loads a log takes channels that have expired for lost", async (red
   const now = { now: () => Date.now() };
   const later = { now: () => Date.now() + 3_601_000 };
   const load = (clock: Pick<Clock, "now">) =>
-    loadKept(link.reader, keys, position, { ...LIMITS, clock });
+    loadKept(link.reader, keys, position, { ...LOADED, clock });
   assertEquals((await load(later)).forgottenOffset, 2);
   assertEquals((await load(now)).forgottenOffset, 0);
   link.close();
 });
 
-Deno.test("Appender sends no batch again whose outcome a new feed cannot show", async () => {
+const GAP = new Map([["g", "3"], ["s", "0"]]);
+const UNKNOWN: Readonly<Record<string, (appender: Appender) => void>> = {
+  // The broker opens the journal anew before the batch can be sent again.
+  "a new feed": (appender) => appender.begin(5),
+  // It may have been in what the log has lost.
+  "the feed behind a jump": (appender) =>
+    appender.fed([{ id: "5-1", offset: 5, fields: GAP }], "e", true),
+};
+
+for (const [what, happen] of Object.entries(UNKNOWN)) {
+  Deno.test(`Appender sends no batch again whose outcome ${what} cannot show`, async () => {
+    assertEquals(await appendDuring(happen), ["unavailable", 1]);
+  });
+}
+
+/** Appends while something happens and the reply is lost: how that ends, and how often it was sent. */
+async function appendDuring(happen: (appender: Appender) => void): Promise<[string, number]> {
   let sent = 0;
   const commands = {
     send() {
       sent++;
-      // The broker opens the journal anew before the batch can be sent again.
-      appender.begin(5);
+      happen(appender);
       return Promise.reject(new ConnectionLost("cut"));
     },
   };
@@ -255,5 +272,5 @@ Deno.test("Appender sends no batch again whose outcome a new feed cannot show", 
   const appender: Appender = new Appender({ clock, keeper, keys, ...options });
   const batch = { drafts: [{ channel: "a", event: "message", data: "x" }] };
   const refusal = await assertRejects(() => appender.append(batch), Refusal);
-  assertEquals([refusal.type, sent], ["unavailable", 1]);
-});
+  return [refusal.type, sent];
+}

@@ -92,7 +92,12 @@ test("RedisJournal warns of what is unwise when it is opened first, and once", a
   await using server = await RedisServer.start();
   const target = readTarget({ redis: server.url, redisCa: "" });
   const warnings: string[] = [];
-  const limits = { historyCount: 1, historyAgeS: 60, idempotencyAgeS: 60 };
+  const limits = {
+    historyCount: 1,
+    historyAgeS: 60,
+    idempotencyAgeS: 60,
+    publishBytesMax: 65_536,
+  };
   const warn = (why: string) => void warnings.push(why);
   const journal = new RedisJournal({
     clock: new FakeClock(Date.now()),

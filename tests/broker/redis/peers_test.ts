@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
+import { ForeignEntries } from "../../../lib/broker/redis/foreign.ts";
 import { RedisPeers } from "../../../lib/broker/redis/peers.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -31,6 +32,7 @@ class Host {
       keeper: keeper as unknown as LinkKeeper,
       keys: new RedisKeys("test"),
       node,
+      foreign: new ForeignEntries({}),
     });
   }
 

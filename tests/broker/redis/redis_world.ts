@@ -100,6 +100,7 @@ export class RedisWorld implements World, AsyncDisposable {
       historyCount: 100_000,
       historyAgeS: 3600,
       idempotencyAgeS: 300,
+      publishBytesMax: 65_536,
     });
     const way = new RedisWay(journal, proxy, () => this.#losses);
     this.#ways.add(way);
