@@ -1,5 +1,5 @@
 /**
- * Clients and SDKs in other languages. They are installed into folders of the cache by
+ * Clients, SDKs and tools in other languages. They are installed into folders of the cache by
  *
  *     deno run -A tests/interop/languages.ts
  *
