@@ -17,8 +17,8 @@ export const checkCommand: Command = {
 
 Shows what is unwise about a server with these flags and variables; what it allows, and to whom; and the
 options that are given, with where each comes from. Secrets are not shown. Certificate, token keys, store,
-Redis and Unix socket are tried as far as nothing is changed by it; whether address and store are free, and
-what a URL answers, is not.
+Redis, the nodes that share it and Unix socket are tried as far as nothing is changed by it; whether address
+and store are free, and what other URLs answer, is not.
 Exits with 0 if nothing is unwise, 1 if something is, 2 if the server would not start.
 
       --all      show every option, the defaults too

@@ -6,13 +6,14 @@ import { CertificateError } from "../core/errors.ts";
 import { RedisError } from "../broker/redis/errors.ts";
 import { tryRedis } from "../broker/redis/open.ts";
 import { checkStoreFile, isWritableFolder, StoreError } from "../broker/sqlite/store_file.ts";
+import { tryCluster } from "./cluster_check.ts";
 import { UsageError } from "./arguments.ts";
 
 /** What was seen when a start was tried. */
 export interface Trial {
   /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
   readonly certificateEndsAt: number | undefined;
-  /** What is unwise about the Redis that is named: a sentence each. */
+  /** What is unwise about the Redis that is named, and the nodes that share it: a sentence each. */
   readonly unwiseOfRedis: readonly string[];
 }
 
@@ -35,7 +36,7 @@ export async function tryStart(config: Config, clock: Clock): Promise<Trial> {
   await attempt(() => tryTokenKeys(config, clock));
   await attempt(() => tryStore(config));
   await attempt(() => trySocket(config));
-  const unwiseOfRedis = config.redis === "" ? [] : await attempt(() => tryRedis(config, clock));
+  const unwiseOfRedis = await attempt(() => tryLog(config, clock));
   if (problems.length > 0) throw new UsageError(problems.join("\n"));
   return { certificateEndsAt, unwiseOfRedis: unwiseOfRedis ?? [] };
 }
@@ -70,6 +71,11 @@ async function tryTokenKeys({ tokenJwks: source }: Config, clock: Clock): Promis
 async function tryStore({ store }: Config): Promise<void> {
   if (store === "") return;
   await checkStoreFile(store);
+}
+
+async function tryLog(config: Config, clock: Clock): Promise<string[]> {
+  if (config.redis === "") return [];
+  return [...await tryRedis(config, clock), ...await tryCluster(config, clock)];
 }
 
 /** Any other address was read with the options; only listening shows whether it is free. */

@@ -118,7 +118,9 @@ export class Membership {
   }
 
   #say(type: string): void {
-    this.#options.peers.tell({ type, ...this.#options.state() });
+    const { peers, state, clock } = this.#options;
+    // The time is for `hark check`, which compares clocks.
+    peers.tell({ type, ...state(), time: clock.now() });
   }
 }
 

@@ -4,6 +4,7 @@
  */
 
 import { isLoopback } from "../core/address.ts";
+import { addressOf } from "../core/node_url.ts";
 import { withoutSecrets } from "../core/redact.ts";
 import { suggest } from "../core/suggest.ts";
 import type { Option } from "./option.ts";
@@ -267,8 +268,15 @@ function checkWorkers({ workers, listen }: Config, problems: string[]): void {
 }
 
 /** Nodes forward to each other only what they have signed. */
-function checkCluster({ redis, advertise, clusterSecret }: Config, problems: string[]): void {
+function checkCluster(config: Config, problems: string[]): void {
+  const { redis, advertise, clusterSecret, listen, host, port } = config;
   if (advertise === "") return;
+  const own = addressOf(advertise);
+  const isHere = ["0.0.0.0", "::", own.hostname].includes(host) ||
+    host === "localhost" && isLoopback(own.hostname);
+  if (listen === "" && isHere && port === own.port && port !== 0) {
+    problems.push("--advertise is where clients come: give other nodes a port of their own");
+  }
   if (redis === "") problems.push("--advertise is for nodes that share a log: give --redis too");
   if (clusterSecret === "") {
     problems.push("--advertise needs a secret that all nodes have: give HARK_CLUSTER_SECRET");

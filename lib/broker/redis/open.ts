@@ -5,7 +5,8 @@ import { readReport, whatIsUnwiseOf } from "./report.ts";
 import { RedisKeys } from "./scripts.ts";
 import { connectTo } from "./sentinel.ts";
 
-const TIMEOUT_MS = 5000;
+/** How long a server may take to answer. */
+export const TIMEOUT_MS = 5000;
 const CERTIFICATE = "-----BEGIN CERTIFICATE-----";
 
 /** What `--redis`, `--redis-ca` and `--redis-name` say. */

@@ -17,7 +17,8 @@ export interface RedisReport {
 }
 
 const MAJOR_MIN = 7;
-const SKEW_MS_MAX = 2000;
+/** Clocks that differ by more are not synchronized. */
+export const SKEW_MS_MAX = 2000;
 
 /** Asks a server about itself. `now` is in milliseconds since 1970. */
 export async function readReport(

@@ -1,0 +1,114 @@
+import { type HeardNode, hearNodes } from "../broker/redis/heard.ts";
+import { SKEW_MS_MAX } from "../broker/redis/report.ts";
+import type { Config } from "../config/config.ts";
+import { isLoopback } from "../core/address.ts";
+import type { Clock } from "../core/clock.ts";
+import { addressOf } from "../core/node_url.ts";
+import { parseRedisUrl } from "../core/redis_url.ts";
+import { UsageError } from "./arguments.ts";
+
+/** How long whoever is at an address may take to answer. */
+const ANSWER_MS = 2000;
+/** Nodes that are asked. */
+const ASKED_MAX = 50;
+
+/** Whoever answers at an address: another program counts as a node, as only a node can tell. */
+type Answerer = "nobody" | "node" | "clients";
+
+/**
+ * What is unwise about the nodes that share a log, this one to come included: a sentence each. Throws a
+ * `RedisError` if they cannot be heard, and a `UsageError` if the node could not listen for the others.
+ */
+export async function tryCluster(config: Config, clock: Clock): Promise<string[]> {
+  tryAdvertised(config);
+  const nodes = await hearNodes(config, clock);
+  return [
+    ...nodes.flatMap(whatIsUnwiseOfClock),
+    ...await whatIsUnwiseOfAdvertised(config),
+    ...await whatIsUnwiseOfAddresses(nodes, config),
+  ];
+}
+
+/** Whether it is free is not tried. */
+function tryAdvertised({ advertise }: Config): void {
+  if (advertise === "") return;
+  try {
+    Deno.listen({ ...addressOf(advertise), port: 0 }).close();
+  } catch (error) {
+    const { message } = error as Error;
+    throw new UsageError(
+      `Cannot listen on ${advertise}: ${message}: expected an address of this machine`,
+    );
+  }
+}
+
+function whatIsUnwiseOfClock({ name, aheadMs }: HeardNode): string[] {
+  // NaN where an older node does not say what time it is.
+  if (!(Math.abs(aheadMs) > SKEW_MS_MAX)) return [];
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  const which = aheadMs > 0 ? "ahead of" : "behind";
+  return [
+    `the clock of node ${name} is ${seconds} s ${which} that of Redis: synchronize both (NTP)`,
+  ];
+}
+
+async function whatIsUnwiseOfAdvertised({ advertise, redis }: Config): Promise<string[]> {
+  if (advertise === "") return [];
+  const found: string[] = [];
+  const { hostname } = addressOf(advertise);
+  const isAmongItself = parseRedisUrl(redis).addresses.every(({ hostname, path }) => {
+    return path !== "" || isLoopback(hostname);
+  });
+  if (isLoopback(hostname) && !isAmongItself) {
+    found.push(
+      `nodes on other machines do not reach --advertise ${advertise}: give an address that they do`,
+    );
+  }
+  if (await askAt(advertise) === "clients") {
+    found.push(
+      `clients are served at --advertise ${advertise}: give other nodes a port of their own`,
+    );
+  }
+  return found;
+}
+
+async function whatIsUnwiseOfAddresses(
+  nodes: readonly HeardNode[],
+  { advertise }: Config,
+): Promise<string[]> {
+  if (advertise === "") return [];
+  const asked = nodes.filter(({ address }) => address !== "" && address !== advertise);
+  const found = await Promise.all(
+    asked.slice(0, ASKED_MAX).map(async ({ name, address }) => {
+      switch (await askAt(address)) {
+        case "nobody":
+          return [
+            `node ${name} cannot be reached at ${address}: open the way, or correct its --advertise`,
+          ];
+        case "clients":
+          return [
+            `node ${name} advertises ${address}, where clients are served: correct its --advertise`,
+          ];
+        case "node":
+          return [];
+      }
+    }),
+  );
+  return found.flat();
+}
+
+/** Asks what only the port for clients answers: that for nodes refuses whatever no node has signed. */
+async function askAt(url: string): Promise<Answerer> {
+  try {
+    const response = await fetch(new URL("/healthz", url), {
+      signal: AbortSignal.timeout(ANSWER_MS),
+      redirect: "manual",
+    });
+    await response.body?.cancel();
+    return response.status === 200 ? "clients" : "node";
+  } catch (error) {
+    const isSilent = error instanceof TypeError || (error as Error).name === "TimeoutError";
+    if (!isSilent) throw error;
+    return "nobody";
+  }
+}
