@@ -1,7 +1,11 @@
-/** The npm package pusher: `node pusher_sdk.mjs <folder> <port>` makes each call once, and tells its answer. */
+/**
+ * The npm package pusher: `node pusher_sdk.mjs <folder> <port>` makes each call once, and tells its answer.
+ * Reads lines that are webhooks as JSON, `{"headers", "rawBody"}`, and tells what it makes of them.
+ */
 
 import { createRequire } from "node:module";
 import process from "node:process";
+import { createInterface } from "node:readline";
 
 const [folder, port] = process.argv.slice(2);
 const Pusher = createRequire(import.meta.url)(folder);
@@ -38,3 +42,9 @@ await tell("channel", pusher.get({ path: "/channels/presence-a", params: { info:
 await tell("users", pusher.get({ path: "/channels/presence-a/users" }));
 await tell("user", pusher.sendToUser("7", "e", {}));
 await tell("terminate", pusher.terminateUserConnections("7"));
+
+for await (const line of createInterface({ input: process.stdin })) {
+  const webhook = pusher.webhook(JSON.parse(line));
+  const args = webhook.isValid() ? [webhook.getEvents()] : ["invalid"];
+  process.stdout.write(`${JSON.stringify({ event: "webhook", args })}\n`);
+}

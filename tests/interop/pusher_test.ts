@@ -1,6 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { deadline } from "../support/deadline.ts";
 import { APP, KEY, PusherPeer, SECRET, trigger } from "../support/pusher.ts";
+import { Inbox } from "../support/inbox.ts";
 import { Proxy } from "../support/proxy.ts";
 import { startServer } from "../support/server.ts";
 import { ClientProcess, NodeProcess, packageFolder, type PACKAGES } from "./clients.ts";
@@ -172,6 +173,27 @@ Deno.test("the npm package pusher triggers, asks and terminates", async () => {
     ["e", 42],
     ["e", null],
   ]);
+});
+
+Deno.test("the npm package pusher takes webhooks for what they are", async () => {
+  const posted = new Inbox<{ headers: Record<string, string>; rawBody: string }>();
+  const listen = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
+  await using receiver = Deno.serve(listen, async (request) => {
+    const headers = Object.fromEntries(request.headers);
+    posted.push({ headers, rawBody: await request.text() });
+    return new Response();
+  });
+  const webhook = `http://127.0.0.1:${receiver.addr.port}/`;
+  await using server = await startServer({ pusherApp: [`${APP}?webhook=${webhook}`] });
+  await using peer = await PusherPeer.open(server);
+  await peer.subscribe("ci");
+  const name: keyof typeof PACKAGES = "pusher";
+  await using sdk = new NodeProcess("pusher_sdk.mjs", await packageFolder(name), `${server.port}`);
+  const came = await posted.next();
+  await sdk.write(came);
+  assertEquals(await sdk.next("webhook"), [[{ name: "channel_occupied", channel: "ci" }]]);
+  await sdk.write({ ...came, rawBody: `${came.rawBody} ` });
+  assertEquals(await sdk.next("webhook"), ["invalid"]);
 });
 
 const python = await commandOf(PUSHER_SDKS.python);
