@@ -3,6 +3,7 @@ import type { Message } from "./codec.ts";
 import type { LinkConnection } from "./connection.ts";
 
 interface Call {
+  readonly promise: Promise<unknown>;
   readonly resolve: (result: unknown) => void;
   readonly reject: (error: Error) => void;
 }
@@ -10,19 +11,15 @@ interface Call {
 /** Calls of one process that another answers. */
 export class Calls {
   readonly #waiting = new Map<number, Call>();
-  readonly #answers = new Set<Promise<unknown>>();
   #last = 0;
 
   /** Calls the other end. Rejects with the `Refusal` that it answers. */
   call(connection: LinkConnection, name: string, args: readonly unknown[]): Promise<unknown> {
     const id = ++this.#last;
-    const { promise, resolve, reject } = Promise.withResolvers<unknown>();
-    this.#waiting.set(id, { resolve, reject });
-    this.#answers.add(promise);
-    const forget = () => void this.#answers.delete(promise);
-    promise.then(forget, forget);
+    const call: Call = Promise.withResolvers<unknown>();
+    this.#waiting.set(id, call);
     connection.send(["call", id, name, ...args]);
-    return promise;
+    return call.promise;
   }
 
   /** Takes an answer. */
@@ -36,7 +33,7 @@ export class Calls {
 
   /** Resolves once everything that is waited for is answered, or has failed. */
   async settled(): Promise<void> {
-    await Promise.allSettled(this.#answers);
+    await Promise.allSettled(Array.from(this.#waiting.values(), ({ promise }) => promise));
   }
 
   /** Nothing is answered any more. */

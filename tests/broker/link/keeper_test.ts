@@ -1,6 +1,12 @@
 import { DOUBT_MS } from "../../../lib/broker/replica.ts";
 import { assertEquals, assertRejects } from "@std/assert";
 import type { Kept, StoredRecords } from "../../../lib/broker/journal.ts";
+import {
+  encodeFrame,
+  encodeMessage,
+  FrameDecoder,
+  type Message,
+} from "../../../lib/broker/link/codec.ts";
 import { LinkJournal } from "../../../lib/broker/link/journal.ts";
 import type { LogBroker } from "../../../lib/broker/log_broker.ts";
 import { MemoryJournal } from "../../../lib/broker/memory.ts";
@@ -266,6 +272,26 @@ Deno.test("records of followers are stored where the log is kept, and all of the
   assertEquals(stored.get("a"), undefined);
   await link.close();
   await late.close();
+});
+
+Deno.test("what is appended and the answer to it come in one frame", async () => {
+  const clock = new TurningClock();
+  await using keeper = await new TestKeeper(clock).ready();
+  using conn = await Deno.connect({ transport: "unix", path: keeper.path });
+  const frame = async (...messages: readonly Message[]): Promise<string[]> => {
+    await conn.write(encodeFrame(messages.map(encodeMessage)));
+    const buffer = new Uint8Array(10_000);
+    const length = await conn.read(buffer);
+    const bytes = buffer.subarray(0, length ?? 0);
+    assertEquals(new DataView(bytes.buffer).getUint32(0), bytes.length - 4);
+    return new FrameDecoder().push(bytes).map(([name]) => name);
+  };
+  assertEquals(await frame(["hello", "x"], ["open"]), ["log", "opened"]);
+  const draft = ["a", "message", "1"];
+  const once = { caller: "a", key: "k", fingerprint: "f" };
+  assertEquals(await frame(["call", 1, "append", [draft], {}]), ["entries", "done"]);
+  assertEquals(await frame(["call", 2, "append", [draft], { once }]), ["entries", "done"]);
+  assertEquals(await frame(["call", 3, "append", [draft], { once }]), ["done"]);
 });
 
 Deno.test("a follower that sends what is no frame is cut off, and the others stay", async () => {
