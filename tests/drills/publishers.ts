@@ -10,7 +10,11 @@ export interface FloodOptions {
   readonly pauseMs: number;
   /** Longer than a node may take to answer. */
   readonly answerMs: number;
+  /** Reports whether publishers are to wait, as followers are behind. */
+  readonly isAhead?: () => boolean;
 }
+
+const AHEAD_PAUSE_MS = 20;
 
 /** Publishers that go on until they are stopped. */
 export class Flood {
@@ -49,8 +53,9 @@ export class Flood {
   }
 
   async #publish(publisher: number): Promise<void> {
-    const { pauseMs } = this.#options;
+    const { pauseMs, isAhead = () => false } = this.#options;
     for (let number = 0; !this.#isOver && this.#published < this.#countMax; number++) {
+      while (isAhead()) await pause(AHEAD_PAUSE_MS);
       this.#published++;
       const text = `${publisher}:${number}`;
       if (publisher % 2 === 0) await this.insist(text);

@@ -2,6 +2,7 @@ import { assertEquals } from "@std/assert";
 import { TemporaryFolder } from "../support/certificates.ts";
 import { eventually } from "../support/deadline.ts";
 import { APP } from "../support/pusher.ts";
+import { METRICS_KEY } from "../support/server.ts";
 import { startWorkers, type WorkersServer } from "../support/workers.ts";
 import { type Drill, drillAt, EVERYBODY, type Figures, type Size } from "./drill.ts";
 import type { Kind } from "./follower.ts";
@@ -14,7 +15,8 @@ const WARM_UP_MS = 300;
 const KEY = "only-for-drills";
 /** Every protocol, and more history than a drill needs. */
 const ARGS = [
-  ...["--publish-key", KEY, "--pusher-app", APP, "--publish-per-second-max", "100000"],
+  ...["--publish-key", KEY, "--metrics-key", METRICS_KEY, "--pusher-app", APP],
+  ...["--publish-per-second-max", "100000"],
   ...["--history-count", "1000000", "--history-bytes-max", "1000000000", "--drain-s", "0"],
 ];
 
@@ -115,6 +117,7 @@ export const WORKERS_DRILLS: readonly Drill[] = [
         followers: Object.fromEntries(KINDS.map((kind) => [kind, each])),
         publishers: 24,
         pauseMs: 0,
+        behindMax: 200,
         isCalm: true,
         meanwhile: ({ flood }) => flood.count(count),
       });
