@@ -18,6 +18,10 @@ function pause(ms: number): Promise<void> {
   return new Promise((resolve) => setTimeout(resolve, ms));
 }
 
+/** Publications before the measured ones, until all programs are compiled and connected. */
+const WARM_UP_COUNT = 2000;
+const LATENCY_COUNT = 10_000;
+
 /** From a publication at one node to its delivery at another, 1,000 times a second. */
 async function latency(): Promise<void> {
   await using cluster = await Cluster.start({ nodes: 2 });
@@ -25,14 +29,15 @@ async function latency(): Promise<void> {
   const socket = new WebSocket(there.socketUrl("/ws?channel=a"));
   const sentAt: number[] = [];
   const took: number[] = [];
+  let arrived = 0;
   socket.onmessage = ({ data }) => {
-    const at = sentAt[Number(data)];
-    if (at !== undefined) took.push(performance.now() - at);
+    took[Number(data)] = performance.now() - sentAt[Number(data)]!;
+    arrived++;
   };
   await new Promise((resolve) => socket.onopen = resolve);
   const begun = performance.now();
   const answers: Promise<unknown>[] = [];
-  while (sentAt.length < 10_000) {
+  while (sentAt.length < WARM_UP_COUNT + LATENCY_COUNT) {
     while (sentAt.length < performance.now() - begun) {
       const body = String(sentAt.push(performance.now()) - 1);
       const headers = { "content-type": "application/json" };
@@ -45,9 +50,9 @@ async function latency(): Promise<void> {
     await pause(1);
   }
   await Promise.all(answers);
-  await eventually(() => took.length, (count) => count === sentAt.length);
-  took.sort((a, b) => a - b);
-  const at = (part: number) => took[Math.floor(took.length * part)]!.toFixed(2);
+  await eventually(() => arrived, (count) => count === sentAt.length);
+  const measured = took.slice(WARM_UP_COUNT).sort((a, b) => a - b);
+  const at = (part: number) => measured[Math.floor(measured.length * part)]!.toFixed(2);
   say(`publish to delivery on another node, 1,000/s: p50 ${at(0.5)} ms, p99 ${at(0.99)} ms`);
   socket.close();
 }
@@ -74,25 +79,42 @@ async function timed(start: () => Promise<ChildServer>): Promise<number> {
   return Math.round(performance.now() - begun);
 }
 
+const PUBLISH_ROUNDS = 3;
+
 /** Acknowledged publications a second through one node, in memory and in Redis. */
 async function publish(): Promise<void> {
   await using redis = await RedisServer.start();
-  for (const args of [[], ["--redis", redis.url], [], ["--redis", redis.url]]) {
-    await using node = await startChild([...FAST, ...args]);
-    const one = await rate(node, JSON.stringify({ n: "x".repeat(90) }), "application/json", 1);
-    const lines = Array.from({ length: 100 }, () => JSON.stringify({ n: "x".repeat(90) }));
-    const many = await rate(node, lines.join("\n"), "application/x-ndjson", 100);
-    say(`${args.length === 0 ? "memory" : "redis"}: ${one} requests/s, ndjson ${many} messages/s`);
+  const ratios: number[] = [];
+  for (let round = 0; round < PUBLISH_ROUNDS; round++) {
+    const [memory, other] = [await publishRate([]), await publishRate(["--redis", redis.url])];
+    ratios.push(other / memory);
   }
+  say(`redis beside memory ${spread(ratios)}`);
+}
+
+async function publishRate(args: readonly string[]): Promise<number> {
+  await using node = await startChild([...FAST, ...args]);
+  const body = JSON.stringify({ n: "x".repeat(90) });
+  await rate(node, body, "application/json", 1, 2);
+  const one = await rate(node, body, "application/json", 1);
+  const many = await rate(node, Array(100).fill(body).join("\n"), "application/x-ndjson", 100);
+  say(`${args[0] ?? "memory"}: ${one} requests/s, ndjson ${many} messages/s`);
+  return one;
 }
 
 /** By wrk, 64 at once. */
-async function rate(node: ChildServer, body: string, type: string, each: number): Promise<number> {
+async function rate(
+  node: ChildServer,
+  body: string,
+  type: string,
+  each: number,
+  seconds = 5,
+): Promise<number> {
   const file = await Deno.makeTempFile({ suffix: ".lua" });
   const script =
     `wrk.method = "POST" wrk.headers["Content-Type"] = "${type}" wrk.body = [==[\n${body}]==]`;
   await Deno.writeTextFile(file, script);
-  const args = ["-t", "1", "-c", "64", "-d", "5s", "-s", file, `${node.url}/channels/a`];
+  const args = ["-t", "1", "-c", "64", "-d", `${seconds}s`, "-s", file, `${node.url}/channels/a`];
   const { stdout } = await new Deno.Command("wrk", { args }).output();
   await Deno.remove(file);
   const text = new TextDecoder().decode(stdout);
@@ -100,46 +122,115 @@ async function rate(node: ChildServer, body: string, type: string, each: number)
   return Math.round(Number(/Requests\/sec:\s+([\d.]+)/.exec(text)![1]) * each);
 }
 
-/** Processor time for each delivery, on a node in memory and one in Redis. */
+/**
+ * Processor time for each delivery on a node in Redis, beside one in memory. Another one in memory shows
+ * how much two equal nodes differ.
+ */
 async function cpu(): Promise<void> {
   await using redis = await RedisServer.start();
   for (const clients of [1000, 5000]) {
-    for (const args of [[], ["--redis", redis.url], [], ["--redis", redis.url]]) {
-      await using node = await startChild([...FAST, ...args]);
-      const micros = await cpuPerDelivery(node, clients);
-      say(`${clients} clients, ${args.length === 0 ? "memory" : "redis"}: ${micros} µs a delivery`);
+    await using closing = new AsyncDisposableStack();
+    const crowds: Crowd[] = [];
+    for (const args of [[], [], ["--redis", redis.url]]) {
+      const node = closing.use(await startChild([...FAST, ...args]));
+      crowds.push(closing.use(await Crowd.connect(node, clients)));
+    }
+    for (const crowd of crowds) await crowd.deliver(WARM_UP_DELIVERIES);
+    const rounds: number[][] = [];
+    for (let round = 0; round < CPU_ROUNDS; round++) {
+      const micros: number[] = [];
+      for (const crowd of crowds) micros.push(await crowd.deliver(ROUND_DELIVERIES));
+      rounds.push(micros);
+    }
+    const each = [0, 1, 2].map((node) => median(rounds.map((micros) => micros[node]!)).toFixed(2));
+    say(`${clients} clients: memory ${each[0]}, ${each[1]}, redis ${each[2]} µs a delivery`);
+    say(`  memory beside memory ${spread(rounds.map(([one, other]) => other! / one!))}`);
+    const besides = rounds.map(([one, other, redis]) => 2 * redis! / (one! + other!));
+    say(`  redis beside both ${spread(besides)}`);
+  }
+}
+
+const CPU_ROUNDS = 11;
+const WARM_UP_DELIVERIES = 200_000;
+const ROUND_DELIVERIES = 100_000;
+
+/** Clients of one node, which read all that comes. */
+class Crowd implements Disposable {
+  readonly #node: ChildServer;
+  readonly #conns: readonly Deno.TcpConn[];
+  #missing = 0;
+  #all = Promise.withResolvers<void>();
+
+  static async connect(node: ChildServer, clients: number): Promise<Crowd> {
+    const conns: Deno.TcpConn[] = [];
+    const buffer = new Uint8Array(1024);
+    for (let count = 0; count < clients; count++) {
+      const conn = await Deno.connect({ hostname: "127.0.0.1", port: node.port });
+      await conn.write(new TextEncoder().encode(
+        "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
+          "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
+      ));
+      await conn.read(buffer);
+      conns.push(conn);
+    }
+    return new Crowd(node, conns);
+  }
+
+  private constructor(node: ChildServer, conns: readonly Deno.TcpConn[]) {
+    this.#node = node;
+    this.#conns = conns;
+    for (const conn of conns) this.#read(conn);
+  }
+
+  /** Publishes one message after the other; returns microseconds of the node for each delivery. */
+  async deliver(deliveries: number): Promise<number> {
+    const clients = this.#conns.length;
+    const before = await processorMicros(this.#node);
+    for (let count = 0; count < deliveries / clients; count++) {
+      this.#missing = clients;
+      this.#all = Promise.withResolvers();
+      await this.#node.publish("broadcast", { n: "x".repeat(90) });
+      await this.#all.promise;
+    }
+    return (await processorMicros(this.#node) - before) / deliveries;
+  }
+
+  async #read(conn: Deno.TcpConn): Promise<void> {
+    const buffer = new Uint8Array(1024);
+    try {
+      // Each message is one read: the next comes when all have the one before.
+      while (await conn.read(buffer) !== null) if (--this.#missing === 0) this.#all.resolve();
+    } catch (error) {
+      if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) {
+        throw error;
+      }
     }
   }
+
+  [Symbol.dispose](): void {
+    for (const conn of this.#conns) conn.close();
+  }
 }
 
-async function cpuPerDelivery(node: ChildServer, clients: number): Promise<string> {
-  const conns: Deno.TcpConn[] = [];
-  const buffer = new Uint8Array(65_536);
-  for (let count = 0; count < clients; count++) {
-    const conn = await Deno.connect({ hostname: "127.0.0.1", port: node.port });
-    await conn.write(new TextEncoder().encode(
-      "GET /ws HTTP/1.1\r\nHost: localhost\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n" +
-        "Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
-    ));
-    await conn.read(buffer);
-    conns.push(conn);
+/** What all threads of a node have used. */
+async function processorMicros({ pid }: ChildServer): Promise<number> {
+  let nanos = 0;
+  for await (const { name } of Deno.readDir(`/proc/${pid}/task`)) {
+    const text = await Deno.readTextFile(`/proc/${pid}/task/${name}/schedstat`);
+    nanos += Number(text.split(" ")[0]);
   }
-  // Nobody looks at what comes: it is little enough for the system to keep.
-  const messages = 200;
-  const before = await processorMs(node);
-  for (let count = 0; count < messages; count++) {
-    await node.publish("broadcast", { n: "x".repeat(90) });
-    await pause(5);
-  }
-  const used = await processorMs(node) - before;
-  for (const conn of conns) conn.close();
-  return (used * 1000 / (messages * clients)).toFixed(3);
+  return nanos / 1000;
 }
 
-async function processorMs({ pid }: ChildServer): Promise<number> {
-  const text = await Deno.readTextFile(`/proc/${pid}/stat`);
-  const fields = text.slice(text.lastIndexOf(")") + 2).split(" ");
-  return (Number(fields[11]) + Number(fields[12])) * 10;
+function median(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[Math.floor(values.length / 2)]!;
+}
+
+/** The median, and the range of the middle half. */
+function spread(values: readonly number[]): string {
+  const sorted = values.toSorted((a, b) => a - b);
+  const at = (part: number) => sorted[Math.floor((sorted.length - 1) * part)]!.toFixed(3);
+  return `${at(0.5)} x (${at(0.25)} to ${at(0.75)})`;
 }
 
 for (const [name, bench] of Object.entries(BENCHES)) {
