@@ -1,6 +1,6 @@
 import { TemporaryFolder } from "./certificates.ts";
 import { deadline } from "./deadline.ts";
-import { type Answer, ChildServer, command, Reachable, readLines } from "./server.ts";
+import { type Answer, ChildServer, command, METRICS_KEY, Reachable, readLines } from "./server.ts";
 
 /** A server of several processes. */
 export class WorkersServer extends ChildServer {
@@ -47,7 +47,8 @@ export async function startWorkers(
   const all = ["--port", "0", "--workers", String(count), ...args];
   // The sockets of a server that is killed are left behind.
   const folder = new TemporaryFolder();
-  const process = command(all, { TMPDIR: folder.path, ...env }).spawn();
+  const process = command(all, { TMPDIR: folder.path, HARK_METRICS_KEY: METRICS_KEY, ...env })
+    .spawn();
   const stdout = readLines(process.stdout);
   const stderr = readLines(process.stderr);
   const pids: number[] = [];
