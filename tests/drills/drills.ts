@@ -4,6 +4,7 @@ import type { RedisServer } from "../support/redis.ts";
 import { presence } from "./presence.ts";
 import { behindNginx } from "./balancer.ts";
 import { herd } from "./herd.ts";
+import { machinesDrill } from "./machines.ts";
 import { failover } from "./failover.ts";
 import { type Drill, drill, EVERYBODY, type Scene, type Size, untilUp } from "./drill.ts";
 import { pause } from "./publishers.ts";
@@ -220,5 +221,6 @@ export const DRILLS: readonly Drill[] = [
   behindNginx,
   failover,
   herd,
+  machinesDrill,
   presence,
 ];

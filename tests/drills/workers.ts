@@ -70,7 +70,7 @@ function restartDrill(name: string, what: string, signal: Deno.Signal): Drill {
               await pause(WARM_UP_MS);
               server.kill(signal);
               await server.status;
-              await eventually(() => isFree(port), (free) => free);
+              await untilFree(port);
               await server[Symbol.asyncDispose]();
               server = await startWorkers(3, [...store, "--port", String(port)]);
             }
@@ -92,6 +92,11 @@ async function missedBy(server: WorkersServer, { accepted, notices }: Figures): 
   // What was not acknowledged may be kept all the same.
   assertEquals([kept >= accepted!, notices], [true, 0], `${kept} of ${accepted}`);
   return 0;
+}
+
+/** Waits until nobody listens at a port: the workers of a parent that is gone end by themselves. */
+export async function untilFree(port: number): Promise<void> {
+  await eventually(() => isFree(port), (free) => free);
 }
 
 function isFree(port: number): boolean {
