@@ -49,8 +49,8 @@ export class LinkedJournal implements Journal {
   readonly #keeper: TestKeeper;
   readonly #link: LinkJournal;
 
-  constructor(clock: Clock) {
-    this.#keeper = new TestKeeper(clock);
+  constructor(clock: Clock, journal: Journal = new MemoryJournal(clock)) {
+    this.#keeper = new TestKeeper(clock, journal);
     this.#link = new LinkJournal(this.#keeper.path);
   }
 
