@@ -39,7 +39,11 @@ import {
   PARAMETERS_MAX,
   SIGNATURE_AGE_MAX_S,
 } from "../../lib/protocols/pusher/requests.ts";
-import { RETRIES_MS, WAITING_MAX } from "../../lib/protocols/pusher/webhook_queue.ts";
+import {
+  RETRIES_MS,
+  WAITING_CHARS_MAX,
+  WAITING_MAX,
+} from "../../lib/protocols/pusher/webhook_queue.ts";
 import { DRAIN_MS } from "../../lib/protocols/pusher/webhooks.ts";
 import { usage } from "../../lib/config/help.ts";
 import { LIMIT_MAX } from "../../lib/api/channels.ts";
@@ -180,6 +184,7 @@ function boundsTable(): string {
       disconnected("idle"),
     ],
     ["events of webhooks that wait; of more the oldest are dropped", WAITING_MAX, dropped],
+    ["characters of those together", WAITING_CHARS_MAX, dropped],
     ["time in which a webhook is repeated", seconds(RETRIES_MS), dropped],
     ["time in which a server that stops sends its webhooks", seconds(DRAIN_MS), dropped],
     ["Pusher connections that are told why they are refused", REFUSED_MAX, "503"],

@@ -29,6 +29,10 @@ export interface WebhookQueueOptions {
 export const RETRIES_MS = 300_000;
 /** Events that wait; of more the oldest are dropped. */
 export const WAITING_MAX = 10_000;
+/** Characters of all of them together: what clients send to each other is told with its data. */
+export const WAITING_CHARS_MAX = 8 * 1024 ** 2;
+/** What an event costs beside its texts. */
+const EVENT_CHARS = 100;
 /** Events in one request. */
 const EVENTS_AT_ONCE = 100;
 const ANSWER_TIMEOUT_MS = 10_000;
@@ -44,6 +48,9 @@ export class WebhookQueue {
   /** The events of the request that is tried now. */
   #current: WebhookEvent[] = [];
   #waiting: WebhookEvent[] = [];
+  #waitingChars = 0;
+  /** Events were dropped, and nothing was taken since: that is said once. */
+  #isFull = false;
   /** Settles once nothing waits, or nothing more is tried; undefined if that is so. */
   #sending: Promise<void> | undefined;
   /** Ends the pause before the next try. */
@@ -57,10 +64,11 @@ export class WebhookQueue {
 
   /** Sends an event, with all that come in the same turn. */
   send(event: WebhookEvent): void {
-    if (this.#waiting.length >= WAITING_MAX) {
-      this.#drop(this.#waiting.splice(0, 1), "too many wait");
-    }
     this.#waiting.push(event);
+    this.#waitingChars += charsOf(event);
+    while (this.#waiting.length > WAITING_MAX || this.#waitingChars > WAITING_CHARS_MAX) {
+      this.#dropOldest();
+    }
     this.#sending ??= this.#sendAll();
   }
 
@@ -71,19 +79,26 @@ export class WebhookQueue {
     if (this.#sending !== undefined) await within(this.#options.clock, ms, this.#sending);
     this.#abort.abort();
     await this.#sending;
-    return [...this.#current.splice(0), ...this.#waiting.splice(0)];
+    return [...this.#current.splice(0), ...this.#take(Infinity)];
   }
 
-  /** Counts events as dropped. */
-  #drop(events: readonly WebhookEvent[], why: string): void {
-    this.#options.count("dropped", events.length);
-    this.#options.log.warn("webhook dropped", { why, events: events.length });
+  #dropOldest(): void {
+    this.#options.count("dropped", this.#take(1).length);
+    if (!this.#isFull) this.#options.log.warn("webhook dropped", { why: "too many wait" });
+    this.#isFull = true;
+  }
+
+  /** Takes so many of those that wait, the oldest first. */
+  #take(count: number): WebhookEvent[] {
+    const events = this.#waiting.splice(0, count);
+    for (const event of events) this.#waitingChars -= charsOf(event);
+    return events;
   }
 
   async #sendAll(): Promise<void> {
     await turn(this.#options.clock);
     while (this.#waiting.length > 0) {
-      this.#current = this.#waiting.splice(0, EVENTS_AT_ONCE);
+      this.#current = this.#take(EVENTS_AT_ONCE);
       if (!await this.#sendCurrent()) break;
     }
     this.#sending = undefined;
@@ -97,12 +112,15 @@ export class WebhookQueue {
       const fault = await this.#post(this.#current);
       if (fault === undefined) {
         count("sent", this.#current.splice(0).length);
+        this.#isFull = false;
         return true;
       }
       if (pauseMs === PAUSE_MIN_MS) log.warn("webhook failed", { why: fault });
       if (this.#isLastTry) return false;
       if (clock.monotonic() + pauseMs > giveUpAt) {
-        this.#drop(this.#current.splice(0), fault);
+        const events = this.#current.splice(0).length;
+        count("dropped", events);
+        log.warn("webhook dropped", { why: fault, events });
         return true;
       }
       await this.#pause(pauseMs);
@@ -141,4 +159,11 @@ export class WebhookQueue {
       return (error as Error).name;
     }
   }
+}
+
+function charsOf(event: WebhookEvent): number {
+  return Object.values(event).reduce(
+    (sum: number, value) => sum + String(value).length,
+    EVENT_CHARS,
+  );
 }

@@ -1,6 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { signatureOf } from "../../../lib/protocols/pusher/signatures.ts";
-import { WAITING_MAX, type WebhookEvent } from "../../../lib/protocols/pusher/webhook_queue.ts";
+import {
+  WAITING_CHARS_MAX,
+  WAITING_MAX,
+  type WebhookEvent,
+} from "../../../lib/protocols/pusher/webhook_queue.ts";
 import {
   DRAIN_MS,
   type Estate,
@@ -133,7 +137,7 @@ Deno.test("of webhooks that wait the oldest are dropped, and all once the server
   const count = (...counted: unknown[]) => void counts.push(counted);
   const webhooks = webhooksTo("https://a.example/", clock, { fetch, log, count });
   for (let count = 0; count <= WAITING_MAX; count++) webhooks.send(EVENT);
-  assertEquals(dropped, [{ why: "too many wait", events: 1 }]);
+  assertEquals(dropped, [{ why: "too many wait" }]);
   await clock.pass(0);
   await webhooks.drain();
   webhooks.close();
@@ -145,6 +149,29 @@ Deno.test("of webhooks that wait the oldest are dropped, and all once the server
   await clock.pass(600_000);
   // It was tried once more, as it stopped.
   assertEquals([bodies.length, clock.timers], [2, 0]);
+});
+
+Deno.test("events that wait are bounded by their size too, and that they are dropped is said once", async () => {
+  const clock = new FakeClock();
+  const { bodies, fetch } = answering(500, 200);
+  const logged: unknown[] = [];
+  let dropped = 0;
+  const log = { warn: (message: string, fields?: unknown) => void logged.push([message, fields]) };
+  const count = (outcome: string, events: number) => {
+    if (outcome === "dropped") dropped += events;
+  };
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, log, count });
+  // Each counts as a hundred more than its texts.
+  const data = "x".repeat(10_000 - 100 - EVENT.name.length - EVENT.channel.length);
+  const fitting = Math.floor(WAITING_CHARS_MAX / 10_000);
+  for (let index = 0; index < fitting; index++) webhooks.send({ ...EVENT, data });
+  assertEquals([dropped, logged], [0, []]);
+  for (let index = 0; index < 5; index++) webhooks.send({ ...EVENT, data });
+  assertEquals([dropped, logged.splice(0)], [5, [["webhook dropped", { why: "too many wait" }]]]);
+  await clock.pass(1000);
+  const sent = bodies.slice(1).map((body) => JSON.parse(body).events.length);
+  assertEquals(sent.reduce((sum, each) => sum + each), fitting);
+  await webhooks.drain();
 });
 
 Deno.test("a node that is alone sends all before it ends: what waits, and who has just gone", async () => {
