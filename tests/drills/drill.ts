@@ -127,7 +127,7 @@ async function untilAllHave(followers: readonly Follower[], flood: Flood): Promi
     ends.add(text);
     await flood.insist(text);
     await pause(pauseMs);
-    const late = followers.filter((follower) => !follower.hasAny(ends));
+    const late = followers.filter((follower) => !follower.isAt(ends));
     if (late.length === 0) return;
     const now = performance.now();
     const gotNow = late.reduce((sum, follower) => sum + follower.got.length, 0);

@@ -62,9 +62,9 @@ export abstract class Follower {
     await this.#running;
   }
 
-  /** Whether it has got one of these. */
-  hasAny(texts: ReadonlySet<string>): boolean {
-    return this.got.some(({ text }) => texts.has(text));
+  /** Reports whether it has come to one of these, which are published last. */
+  isAt(texts: ReadonlySet<string>): boolean {
+    return texts.has(this.got.at(-1)?.text ?? "");
   }
 
   /** It is in, and goes on behind `position`, if it knows one. */
@@ -80,7 +80,7 @@ export abstract class Follower {
   protected receive(data: unknown, id = ""): void {
     const { n: text } = data as { n: string };
     if (id !== "") this.position = id;
-    this.got.push({ text, id });
+    this.got.push(this.#ledger.share(text, id));
   }
 
   async #run(): Promise<void> {

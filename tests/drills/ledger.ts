@@ -28,6 +28,7 @@ export class Ledger {
   highest = 0;
   readonly #texts = new Map<string, string>();
   readonly #ids = new Map<string, string>();
+  readonly #got = new Map<string, Got>();
 
   accept(text: string, id: string): void {
     const { offset } = readId(id);
@@ -43,6 +44,14 @@ export class Ledger {
     if (otherId !== id) throw new Error(`${text} is doubled: ${id} and ${otherId}`);
     this.#texts.set(id, text);
     this.#ids.set(text, id);
+  }
+
+  /** What a follower got: one object for all that got the same, as a crowd gets millions. */
+  share(text: string, id: string): Got {
+    const key = id === "" ? text : id;
+    let got = this.#got.get(key);
+    if (got?.text !== text) this.#got.set(key, got = { text, id });
+    return got;
   }
 
   /** The id of a text that somebody knows. */
