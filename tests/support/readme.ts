@@ -1,4 +1,5 @@
 import { FORWARDED_MAX, SIGNATURE_AGE_MS } from "../../lib/net/forwarding.ts";
+import { RESP_LIMITS } from "../../lib/broker/redis/resp.ts";
 import { NODES_MAX, SILENCE_MS } from "../../lib/cluster/membership.ts";
 import { ANSWER_TIMEOUT_MS } from "../../lib/cluster/questions.ts";
 import { REMOTE_ENTRIES_MAX } from "../../lib/cluster/remote_presence.ts";
@@ -263,6 +264,11 @@ function boundsTable(): string {
       "entries of one channel's presence kept of another node",
       REMOTE_ENTRIES_MAX,
       "joins and leaves of more are not sent",
+    ],
+    [
+      "bytes of one reply of Redis",
+      RESP_LIMITS.replyBytesMax,
+      "fewer entries are asked for at once",
     ],
     ["gaps in the log that are remembered", GAPS_MAX, "older positions are not recovered"],
     [
