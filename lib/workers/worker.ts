@@ -41,7 +41,11 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
   const inner = await serveRelayed(server, workerSocket(setup, index), log);
   await journal.call("ready", index, url);
   const isToStop = await obey(server);
-  if (!isToStop) return ABANDONED;
+  if (!isToStop) {
+    // Nobody else removes it, as the process that has made it was killed.
+    await Deno.remove(setup.folder, { recursive: true }).catch(unlessGone);
+    return ABANDONED;
+  }
   await server.stop();
   await inner.close();
   relay.close();
@@ -50,9 +54,7 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
 
 /** Answers what has come to other workers. */
 async function serveRelayed(server: Server, path: string, log: Log): Promise<{ close(): unknown }> {
-  await Deno.remove(path).catch((error) => {
-    if (!(error instanceof Deno.errors.NotFound)) throw error;
-  });
+  await Deno.remove(path).catch(unlessGone);
   return new LastingServer<Deno.UnixAddr>({
     clock: systemClock,
     onFailure: ({ message }) => log.warn("cannot listen for a moment", { error: message }),
@@ -62,6 +64,11 @@ async function serveRelayed(server: Server, path: string, log: Log): Promise<{ c
       });
     },
   });
+}
+
+/** Another process may have removed a file before. */
+function unlessGone(error: unknown): void {
+  if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
 /** Does what stdin says. Resolves to true if that is to stop, to false if nobody is there any more. */

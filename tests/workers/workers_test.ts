@@ -22,11 +22,13 @@ Deno.test("a store outlives kill -9 of the parent, whose workers end", async () 
   const args = ["--store", `${folder.path}/log.db`];
   const ids: string[] = [];
   {
-    await using server = await startWorkers(2, args);
+    await using server = await startWorkers(2, args, { TMPDIR: folder.path });
+    assertEquals(await foldersIn(folder.path), 1);
     for (let n = 0; n < 50; n++) ids.push(await server.publish("a", `${n}`));
     server.kill("SIGKILL");
     await server.status;
     await eventually(() => isListening(server.port), (listening) => !listening);
+    await eventually(() => foldersIn(folder.path), (count) => count === 0);
   }
   await using server = await startWorkers(2, args);
   const { body } = await server.fetch("/channels/a?limit=1000");
@@ -98,6 +100,12 @@ Deno.test("all workers count and list the sessions of all", async () => {
     }));
   }
 });
+
+/** The folders of sockets that are there. */
+async function foldersIn(path: string): Promise<number> {
+  const entries = await Array.fromAsync(Deno.readDir(path));
+  return entries.filter(({ isDirectory }) => isDirectory).length;
+}
 
 async function isListening(port: number): Promise<boolean> {
   try {
