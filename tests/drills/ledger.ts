@@ -27,7 +27,7 @@ export class Ledger {
   /** The highest offset that was acknowledged. */
   highest = 0;
   readonly #texts = new Map<string, string>();
-  readonly #ids = new Map<string, string>();
+  readonly #ids = new Map<string, string[]>();
   readonly #got = new Map<string, Got>();
 
   accept(text: string, id: string): void {
@@ -37,13 +37,18 @@ export class Ledger {
     this.highest = Math.max(this.highest, offset);
   }
 
-  /** Throws if an id was given twice, or a text kept twice. */
+  /**
+   * Throws if an id was given twice, or a text kept twice. With the end of a log go the keys in it: what
+   * is repeated after that is published anew.
+   */
   know(text: string, id: string): void {
-    const [otherText = text, otherId = id] = [this.#texts.get(id), this.#ids.get(text)];
+    const otherText = this.#texts.get(id) ?? text;
     if (otherText !== text) throw new Error(`${id} is ${text}, and was ${otherText}`);
-    if (otherId !== id) throw new Error(`${text} is doubled: ${id} and ${otherId}`);
+    const ids = this.#ids.get(text) ?? [];
+    const doubled = ids.find((other) => other !== id && !isBeyondJump(other, id));
+    if (doubled !== undefined) throw new Error(`${text} is doubled: ${doubled} and ${id}`);
     this.#texts.set(id, text);
-    this.#ids.set(text, id);
+    if (!ids.includes(id)) this.#ids.set(text, [...ids, id]);
   }
 
   /** What a follower got: one object for all that got the same, as a crowd gets millions. */
@@ -54,9 +59,10 @@ export class Ledger {
     return got;
   }
 
-  /** The id of a text that somebody knows. */
+  /** The id of a text that somebody knows; undefined if it has several. */
   idOf(text: string): string | undefined {
-    return this.#ids.get(text);
+    const ids = this.#ids.get(text) ?? [];
+    return ids.length === 1 ? ids[0] : undefined;
   }
 
   /** The first offset after each jump: there some that were given may be lost. */
@@ -68,6 +74,12 @@ export class Ledger {
   answered(startedAt: number): void {
     this.slowestMs = Math.max(this.slowestMs, performance.now() - startedAt);
   }
+}
+
+/** Reports whether a log has lost its end between two ids, or is another. */
+function isBeyondJump(one: string, other: string): boolean {
+  const [a, b] = [readId(one), readId(other)];
+  return a.epoch !== b.epoch || Math.abs(a.offset - b.offset) >= OFFSET_JUMP;
 }
 
 /** The parts of an id. */

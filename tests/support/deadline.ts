@@ -4,7 +4,7 @@ import { setImmediate } from "node:timers";
 const { setTimeout, clearTimeout } = globalThis;
 
 /** Far more than anything takes, on a busy machine too: it only ends a test that has failed. */
-const DEADLINE_MS = 60_000;
+const DEADLINE_MS = 120_000;
 
 /** Settles as `promise` does, or rejects once `ms` milliseconds of real time are over. */
 export async function deadline<T>(promise: PromiseLike<T>, ms = DEADLINE_MS): Promise<T> {

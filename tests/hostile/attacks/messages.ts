@@ -10,7 +10,10 @@ const KIB = 1024;
 const MIB = KIB ** 2;
 const READERS = 200;
 const PUBLISHED_BYTES = 60_000;
-const SLOW = 'hark_disconnects_total{reason="slow"}';
+/** What a client that does not read is cut for: what it has not read, or that it answers no ping. */
+const CUT = ["slow", "ping_timeout", "idle"].map((reason) =>
+  `hark_disconnects_total{reason="${reason}"}`
+);
 
 type Open = (crowd: Crowd, target: Target) => Promise<unknown>;
 
@@ -63,8 +66,8 @@ export const MESSAGE_ATTACKS: readonly Attack[] = [
       await eventually(
         async () => {
           assertEquals((await publish()).status, 200);
-          return await target.metric(SLOW) +
-            await target.metric('hark_disconnects_total{reason="ping_timeout"}');
+          const cut = await Promise.all(CUT.map((reason) => target.metric(reason)));
+          return cut.reduce((sum, count) => sum + count);
         },
         (cut) => cut >= READERS,
       );
