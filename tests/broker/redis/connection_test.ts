@@ -40,6 +40,17 @@ test("RedisConnection answers commands in their order, however many are sent at 
   assertEquals((await connection.ended).message, "the connection to Redis was closed");
 });
 
+test("RedisConnection sends a command that is larger than what may wait, if nothing does", async () => {
+  await using server = await RedisServer.start();
+  const connection = await open(server.url);
+  const large = "x".repeat(65 * 2 ** 20);
+  const sent = [connection.send("SET", "a", large), connection.send("SET", "b", large)];
+  const [first, second] = await Promise.allSettled(sent);
+  assertEquals([first?.status, second?.status], ["fulfilled", "rejected"]);
+  assertEquals(await connection.send("STRLEN", "a"), large.length);
+  connection.close();
+});
+
 test("RedisConnection rejects a command that Redis refuses, and goes on", async () => {
   await using server = await RedisServer.start();
   const connection = await open(server.url);
