@@ -31,7 +31,9 @@ async function latency(): Promise<void> {
   const took: number[] = [];
   let arrived = 0;
   socket.onmessage = ({ data }) => {
-    took[Number(data)] = performance.now() - sentAt[Number(data)]!;
+    const at = sentAt[Number(data)];
+    if (at === undefined) return; // The greeting.
+    took[Number(data)] = performance.now() - at;
     arrived++;
   };
   await new Promise((resolve) => socket.onopen = resolve);
