@@ -267,3 +267,23 @@ Deno.test("of two workers one sends webhooks, and an excluded socket is so at bo
   ]);
   assertEquals(receiver.posted.takeAll(), []);
 });
+
+Deno.test("workers that stop at the same time tell of everybody that they are gone", async () => {
+  await using receiver = new Receiver();
+  const args = ["--pusher-app", receiver.app(), "--drain-s", "0"];
+  await using server = await startWorkers(2, args);
+  const peers = await Promise.all(Array.from({ length: 8 }, () => PusherPeer.open(server)));
+  for (const [index, peer] of peers.entries()) await peer.join(ROOM, index % 2);
+  assertEquals(await receiver.next(3), [
+    `channel_occupied ${ROOM}`,
+    `member_added ${ROOM}`,
+    `member_added ${ROOM}`,
+  ]);
+  server.kill("SIGTERM");
+  assertEquals((await server.status).code, 0);
+  assertEquals(await receiver.next(3), [
+    `channel_vacated ${ROOM}`,
+    `member_removed ${ROOM}`,
+    `member_removed ${ROOM}`,
+  ]);
+});

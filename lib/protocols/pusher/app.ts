@@ -18,6 +18,7 @@ import { type Change, HERE, Members, type Presence } from "./members.ts";
 import { kindOf, Names } from "./names.ts";
 import { isSame, signatureOf } from "./signatures.ts";
 import type { WebhookEvent } from "./webhook_queue.ts";
+import { type SenderCluster, Senders } from "./senders.ts";
 import type { Estate, Webhooks } from "./webhooks.ts";
 
 /** What an app needs. */
@@ -27,9 +28,9 @@ export interface AppOptions {
   readonly prefixes: readonly string[];
   readonly hub: Hub;
   readonly clock: Clock;
-  readonly cluster: Pick<Cluster, "node" | "nodes" | "tell" | "handle" | "onSync" | "onLeft">;
+  readonly cluster: SenderCluster & Pick<Cluster, "tell" | "handle" | "onSync">;
   /** Makes them, if the app wants any. */
-  readonly makeWebhooks: (handOn: (estate: Estate) => void) => Webhooks | undefined;
+  readonly makeWebhooks: (senders: Senders) => Webhooks | undefined;
 }
 
 /** Whoever is on an occupied channel. */
@@ -64,7 +65,10 @@ export class App {
   readonly #users = new Map<string, Set<Session>>();
 
   constructor({ settings, prefixes, hub, clock, cluster, makeWebhooks }: AppOptions) {
-    const webhooks = this.webhooks = makeWebhooks((estate) => this.#handOn(estate));
+    const inherit = (estate: Estate) =>
+      this.webhooks?.inherit(estate, (event) => this.#isThere(event)) ?? false;
+    const senders = new Senders(cluster, `pusher ${settings.id} webhooks`, inherit);
+    const webhooks = this.webhooks = makeWebhooks(senders);
     this.settings = settings;
     this.#hub = hub;
     this.#cluster = cluster;
@@ -88,10 +92,6 @@ export class App {
     });
     this.#handle("count", (node, { channel, count }) => {
       this.#counts.heard(node, String(channel), Number(count));
-    });
-    this.#handle("webhooks", (_node, { to, ...estate }) => {
-      if (to !== cluster.node) return;
-      webhooks?.inherit(estate as unknown as Estate, (event) => this.#isThere(event));
     });
     this.#handle("frame", (_node, { channel, frame }) => {
       this.#send(String(channel), String(frame));
@@ -146,8 +146,7 @@ export class App {
   /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
   async flush(): Promise<void> {
     this.#counts.close();
-    await this.webhooks?.drain();
-    this.webhooks?.close();
+    await this.webhooks?.flush();
   }
 
   /** A session has signed in as a user. */
@@ -237,14 +236,6 @@ export class App {
     if (channel === undefined) return;
     this.#send(name, encodeSubscriptionCount(channel, count));
     this.webhooks?.tell({ name: "subscription_count", channel, subscription_count: count });
-  }
-
-  /** Hands on to the node that tells what all nodes see once this one is gone. */
-  #handOn(estate: Estate): void {
-    const others = this.#cluster.nodes.map(({ id }) => id).filter((id) =>
-      id !== this.#cluster.node
-    );
-    this.#tell("webhooks", { to: others.sort()[0], ...estate });
   }
 
   /** Reports whether whoever is said to be gone is there. */

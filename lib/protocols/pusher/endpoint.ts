@@ -22,7 +22,8 @@ import { App } from "./app.ts";
 import type { ClientContext } from "./client.ts";
 import { encodeError } from "./codec.ts";
 import { Guest, Silence } from "./guest.ts";
-import { type Estate, Webhooks } from "./webhooks.ts";
+import type { Senders } from "./senders.ts";
+import { Webhooks } from "./webhooks.ts";
 
 /** What the Pusher endpoint needs. */
 export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
@@ -71,7 +72,7 @@ export class PusherEndpoint {
       options;
     const prefixes = apps.map(({ prefix }) => prefix);
     this.apps = apps.map((settings) => {
-      const makeWebhooks = (handOn: HandOn) => webhooksOf(settings, options, handOn);
+      const makeWebhooks = (senders: Senders) => webhooksOf(settings, options, senders);
       return new App({ settings, prefixes, hub, clock, cluster, makeWebhooks });
     });
     this.#socketOptions = {
@@ -142,20 +143,17 @@ export class PusherEndpoint {
   }
 }
 
-type HandOn = (estate: Estate) => void;
-
 function webhooksOf(
   { webhook: url, key, secret }: PusherApp,
-  { clock, log, cluster, metrics }: PusherEndpointOptions,
-  handOn: HandOn,
+  { clock, log, metrics }: PusherEndpointOptions,
+  senders: Senders,
 ): Webhooks | undefined {
   if (url === undefined) return undefined;
   return new Webhooks({
-    ...{ url, key, secret, clock, log, handOn },
+    ...{ url, key, secret, clock, log },
     count: (outcome, events) => metrics.webhookEvents.with(outcome).add(events),
-    // One that all nodes agree on, and that another takes the place of when it is gone.
-    isSender: () => cluster.nodes.every(({ id }) => cluster.node <= id),
-    isAlone: () => cluster.isAlone,
+    isSender: () => senders.isHere,
+    handOn: (estate) => senders.handOn(estate),
   });
 }
 

@@ -14,10 +14,8 @@ export interface Estate {
 export interface WebhookOptions extends WebhookQueueOptions {
   /** Reports whether this node is the one that tells what all nodes see. */
   readonly isSender: () => boolean;
-  /** Reports whether there is no other node. */
-  readonly isAlone: () => boolean;
-  /** Hands on to another node what this one does not send. */
-  readonly handOn: (estate: Estate) => void;
+  /** Hands on to another node what this one does not send. Resolves to false if none takes it. */
+  readonly handOn: (estate: Estate) => Promise<boolean>;
 }
 
 /** How long somebody may be gone without a word of it. */
@@ -38,8 +36,8 @@ export class Webhooks {
   readonly #leaving = new Map<string, WebhookEvent>();
   readonly #grace: Deadlines<string>;
   #isSilent = false;
-  #isDraining = false;
-  #isClosed = false;
+  #isStopping = false;
+  #isOver = false;
 
   constructor(options: WebhookOptions) {
     this.#options = options;
@@ -59,7 +57,7 @@ export class Webhooks {
 
   /** Tells that something is no longer there, unless it comes back soon. Every node calls it. */
   went(about: string, event: WebhookEvent): void {
-    if (this.#isClosed) return;
+    if (this.#isOver) return;
     this.#leaving.set(about, event);
     this.#grace.start(about);
   }
@@ -76,40 +74,39 @@ export class Webhooks {
     this.#isSilent = false;
   }
 
-  /** Sends an event, from this node or, if it is stopping, from another. */
+  /** Sends an event. */
   send(event: WebhookEvent): void {
-    if (this.#isDraining && !this.#options.isAlone()) this.#handOn([event], []);
-    else this.#queue.send(event);
-  }
-
-  /** Takes over from a node that stops. `isThere` reports whether somebody is back. */
-  inherit({ events, gone }: Estate, isThere: (event: WebhookEvent) => boolean): void {
-    for (const event of events) this.send(event);
-    for (const [about, event] of gone) if (!isThere(event)) this.went(about, event);
+    this.#queue.send(event);
   }
 
   /**
-   * Sends what waits, for a short while, and hands on what is not taken. Whatever happens after that is
-   * told by another node, if there is one; what is about to be told is told now if there is none.
+   * Takes over from a node that stops; returns false if this one stops as well. `isThere` reports whether
+   * somebody is back.
    */
-  async drain(): Promise<void> {
-    const { isAlone, count, log } = this.#options;
-    this.#isDraining = true;
-    if (isAlone()) { for (const [, event] of this.#endGrace()) this.tell(event); }
-    const rest = await this.#queue.drain(DRAIN_MS);
-    if (!isAlone()) this.#handOn(rest, []);
-    else if (rest.length > 0) {
-      count("dropped", rest.length);
-      log.warn("webhook dropped", { why: "the server stops", events: rest.length });
-    }
+  inherit({ events, gone }: Estate, isThere: (event: WebhookEvent) => boolean): boolean {
+    if (this.#isStopping) return false;
+    for (const event of events) this.send(event);
+    for (const [about, event] of gone) if (!isThere(event)) this.went(about, event);
+    return true;
   }
 
-  /** Leaves to another node who is gone and may come back. */
-  close(): void {
-    this.#isClosed = true;
-    const gone = this.#endGrace();
-    const { isSender, isAlone } = this.#options;
-    if (isSender() && !isAlone()) this.#handOn([], gone);
+  /**
+   * Hands on to another node who is gone and may come back, and tells of them if none is left. Then sends
+   * what waits, for a short while, and hands on what is not taken.
+   */
+  async flush(): Promise<void> {
+    const { isSender, count, log } = this.#options;
+    this.#isStopping = true;
+    if (isSender() && !await this.#handOn([], [...this.#leaving])) {
+      // With whom the others have lost meanwhile, which stop as well.
+      for (const [, event] of this.#endGrace()) this.send(event);
+    }
+    const rest = await this.#queue.drain(DRAIN_MS);
+    this.#isOver = true;
+    this.#endGrace();
+    if (rest.length === 0 || await this.#handOn(rest, [])) return;
+    count("dropped", rest.length);
+    log.warn("webhook dropped", { why: "the server stops", events: rest.length });
   }
 
   #endGrace(): Gone[] {
@@ -119,13 +116,14 @@ export class Webhooks {
     return gone;
   }
 
-  /** In messages that are not too large. */
-  #handOn(events: readonly WebhookEvent[], gone: readonly Gone[]): void {
+  /** In messages that are not too large. Resolves to false if not all of it is taken. */
+  async #handOn(events: readonly WebhookEvent[], gone: readonly Gone[]): Promise<boolean> {
     const { handOn, count } = this.#options;
-    for (let at = 0; at < Math.max(events.length, gone.length); at += HANDED_AT_ONCE) {
+    for (let at = 0; at < Math.max(events.length, gone.length, 1); at += HANDED_AT_ONCE) {
       const to = at + HANDED_AT_ONCE;
-      handOn({ events: events.slice(at, to), gone: gone.slice(at, to) });
+      if (!await handOn({ events: events.slice(at, to), gone: gone.slice(at, to) })) return false;
     }
     count("handed-on", events.length);
+    return true;
   }
 }

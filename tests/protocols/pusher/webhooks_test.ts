@@ -61,8 +61,7 @@ function webhooksTo(url: string, clock: FakeClock, more: Partial<WebhookOptions>
   return new Webhooks({
     ...{ url, key: KEY, secret: SECRET, clock, log: NO_LOG },
     isSender: () => true,
-    isAlone: () => true,
-    handOn: () => {},
+    handOn: () => Promise.resolve(false),
     count: () => {},
     ...more,
   });
@@ -98,7 +97,7 @@ Deno.test("webhooks are signed, and those of one turn travel together, in order"
   assertEquals(headers.get("content-type"), "application/json");
   assertEquals(headers.get("x-pusher-key"), KEY);
   assertEquals(headers.get("x-pusher-signature"), signatureOf(SECRET, body));
-  await webhooks.drain();
+  await webhooks.flush();
 });
 
 Deno.test("a webhook that is not taken is sent again, and dropped after five minutes", async () => {
@@ -139,8 +138,7 @@ Deno.test("of webhooks that wait the oldest are dropped, and all once the server
   for (let count = 0; count <= WAITING_MAX; count++) webhooks.send(EVENT);
   assertEquals(dropped, [{ why: "too many wait" }]);
   await clock.pass(0);
-  await webhooks.drain();
-  webhooks.close();
+  await webhooks.flush();
   assertEquals(dropped.slice(1), [
     { why: "status 500" },
     { why: "the server stops", events: WAITING_MAX },
@@ -171,7 +169,7 @@ Deno.test("events that wait are bounded by their size too, and that they are dro
   await clock.pass(1000);
   const sent = bodies.slice(1).map((body) => JSON.parse(body).events.length);
   assertEquals(sent.reduce((sum, each) => sum + each), fitting);
-  await webhooks.drain();
+  await webhooks.flush();
 });
 
 Deno.test("a node that is alone sends all before it ends: what waits, and who has just gone", async () => {
@@ -181,10 +179,9 @@ Deno.test("a node that is alone sends all before it ends: what waits, and who ha
   webhooks.send(EVENT);
   await clock.pass(100);
   webhooks.went("ci", GONE);
-  const draining = webhooks.drain();
+  const flushing = webhooks.flush();
   await clock.pass(0);
-  await draining;
-  webhooks.close();
+  await flushing;
   webhooks.went("ci", GONE);
   assertEquals(bodies.map((body) => JSON.parse(body).events), [[EVENT], [EVENT], [GONE]]);
   assertEquals(clock.timers, 0);
@@ -197,42 +194,38 @@ Deno.test("a receiver that does not answer holds up a node that stops for a whil
       init!.signal!.addEventListener("abort", () => reject(init!.signal!.reason));
     });
   const estates: Estate[] = [];
-  const handOn = (estate: Estate) => void estates.push(estate);
-  const webhooks = webhooksTo("https://a.example/", clock, { fetch, handOn, isAlone: () => false });
+  const handOn = (estate: Estate) => Promise.resolve(estates.push(estate) > 0);
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, handOn });
   for (let index = 0; index < 150; index++) webhooks.send({ ...EVENT, channel: `c${index}` });
-  let isDrained = false;
-  const draining = webhooks.drain().then(() => isDrained = true);
+  let isFlushed = false;
+  const flushing = webhooks.flush().then(() => isFlushed = true);
   await clock.pass(DRAIN_MS - 1);
-  assertEquals([isDrained, estates], [false, []]);
+  // First of all another takes over.
+  assertEquals([isFlushed, estates.splice(0)], [false, [{ events: [], gone: [] }]]);
   await clock.pass(1);
-  await draining;
+  await flushing;
   const names = estates.flatMap(({ events }) => events.map(({ channel }) => channel));
   assertEquals(names, Array.from({ length: 150 }, (_, index) => `c${index}`));
   assertEquals(estates.map(({ events }) => events.length), [100, 50]);
 });
 
-Deno.test("a node that stops hands on what comes late, and who may come back", async () => {
+Deno.test("a node that stops hands on who may come back, and takes nothing over itself", async () => {
   const clock = new FakeClock();
   const next = answering(200);
-  const heir = webhooksTo("https://a.example/", clock, { fetch: next.fetch, isAlone: () => false });
+  const heir = webhooksTo("https://a.example/", clock, { fetch: next.fetch });
   const { fetch, bodies } = answering(200);
   const isThere = ({ channel }: WebhookEvent) => channel === "back";
-  const handOn = (estate: Estate) => heir.inherit(estate, isThere);
-  const counts: unknown[] = [];
-  const count = (...counted: unknown[]) => void counts.push(counted);
-  const options = { fetch, handOn, count, isAlone: () => false };
-  const webhooks = webhooksTo("https://a.example/", clock, options);
+  const handOn = (estate: Estate) => Promise.resolve(heir.inherit(estate, isThere));
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, handOn });
   webhooks.went("back", { ...GONE, channel: "back" });
   webhooks.went("ci", GONE);
-  await webhooks.drain();
-  webhooks.came("late", { ...EVENT, channel: "late" });
-  webhooks.close();
+  await webhooks.flush();
+  assertEquals(webhooks.inherit({ events: [EVENT], gone: [] }, isThere), false);
   await clock.pass(2999);
-  assertEquals(channelsOf(next.bodies), ["late"]);
+  assertEquals(channelsOf(next.bodies), []);
   await clock.pass(1);
-  assertEquals(channelsOf(next.bodies), ["late", "ci"]);
+  assertEquals(channelsOf(next.bodies), ["ci"]);
   assertEquals([bodies, clock.timers], [[], 0]);
-  assertEquals(counts, [["handed-on", 0], ["handed-on", 1], ["handed-on", 0]]);
 });
 
 Deno.test("whoever is back within three seconds is not told of", async () => {

@@ -1,0 +1,49 @@
+import type { Cluster } from "../../cluster/cluster.ts";
+import type { Estate } from "./webhooks.ts";
+
+/** What of the cluster is needed. */
+export type SenderCluster = Pick<Cluster, "node" | "nodes" | "ask" | "answer" | "onLeft">;
+
+/**
+ * Which node sends an app's webhooks: the first by its id of those that have not handed on to another.
+ * All nodes agree on it, and another takes the place of one that is gone.
+ */
+export class Senders {
+  readonly #cluster: SenderCluster;
+  readonly #question: string;
+  readonly #retired = new Set<string>();
+
+  /** `inherit` takes over from another node; it returns false if this one stops as well. */
+  constructor(cluster: SenderCluster, question: string, inherit: (estate: Estate) => boolean) {
+    this.#cluster = cluster;
+    this.#question = question;
+    cluster.answer(question, ({ from, to, ...estate }) => {
+      this.#retired.add(String(from));
+      return to === cluster.node && inherit(estate as unknown as Estate);
+    });
+    cluster.onLeft((node) => this.#retired.delete(node));
+  }
+
+  /** Reports whether this node is it. */
+  get isHere(): boolean {
+    const { node } = this.#cluster;
+    return !this.#retired.has(node) && this.#others().every((id) => node <= id);
+  }
+
+  /** Hands on to another node. Resolves to false if there is none that does not stop. */
+  async handOn(estate: Estate): Promise<boolean> {
+    for (;;) {
+      const [to] = this.#others().sort();
+      if (to === undefined) return false;
+      const from = this.#cluster.node;
+      const { answers } = await this.#cluster.ask(this.#question, { from, to, ...estate });
+      this.#retired.add(answers.get(to) === true ? from : to);
+      if (answers.get(to) === true) return true;
+    }
+  }
+
+  #others(): string[] {
+    const { node, nodes } = this.#cluster;
+    return nodes.map(({ id }) => id).filter((id) => id !== node && !this.#retired.has(id));
+  }
+}
