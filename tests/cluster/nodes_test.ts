@@ -6,8 +6,8 @@ import { type Reachable, startChild, startServer, type TestServer } from "../sup
 import { Client, HarkClient } from "../support/socket.ts";
 
 const KEY = "only-for-tests";
-/** Less than a node may be silent. */
-const STEP_MS = 1000;
+/** Less than Redis may take for a command that is on its way. */
+const STEP_MS = 500;
 const AUTH = { headers: { authorization: `Bearer ${KEY}` } };
 
 type Event = Record<string, unknown>;
