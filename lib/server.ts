@@ -255,7 +255,7 @@ export class Server {
     if (this.#draining) return;
     this.#draining = true;
     this.#connections.stopAdmitting();
-    await this.#hub.drain(this.#config.drainS * 1000);
+    await this.#hub.drain(this.#config.drainS * 1000, !this.#cluster.isAlone);
     for (const protocol of this.#protocols) protocol.endAll?.();
     await this.#connections.gone(LEAVE_MS, () => this.#hub.size);
     for (const timer of [this.#loopProbe, this.#expiryCheck]) timer?.cancel();

@@ -186,9 +186,10 @@ export class Hub {
 
   /**
    * Ends every session but those that leave last, spread evenly over `drainMs` so that they do not all
-   * come back at once.
+   * come back at once. With `isWhole` it takes all of that time if somebody is left: for whatever sends
+   * clients to other nodes to notice.
    */
-  async drain(drainMs: number): Promise<void> {
+  async drain(drainMs: number, isWhole = false): Promise<void> {
     const { clock } = this.#options;
     const deadline = clock.monotonic() + drainMs;
     const count = this.#leavingFirst().length;
@@ -198,6 +199,8 @@ export class Hub {
       const leftMs = deadline - clock.monotonic();
       if (left.length > batch && leftMs > 0) await wait(clock, Math.min(DRAIN_STEP_MS, leftMs));
     }
+    const restMs = deadline - clock.monotonic();
+    if (isWhole && this.size > 0 && restMs > 0) await wait(clock, restMs);
   }
 
   /** Ends every session that is left. */

@@ -315,10 +315,14 @@ Deno.test("Hub.drain() leaves those that leave last to close()", async () => {
   const node = new TestNode();
   const first = node.open(["a"]);
   const last = node.open(["a"], {}, Object.assign(new FakeTransport(), { leavesLast: true }));
-  const drained = node.hub.drain(1000);
-  await node.clock.pass(1000);
-  await drained;
+  await node.hub.drain(1000);
   assertEquals([first.session.ended, last.session.ended], [true, false]);
+  let isDone = false;
+  node.hub.drain(1000, true).then(() => isDone = true);
+  await node.clock.pass(999);
+  assertEquals(isDone, false);
+  await node.clock.pass(1);
+  assertEquals(isDone, true);
   node.hub.close();
   assertEquals([last.transport.closed, node.hub.size], [DISCONNECTS.shutdown, 0]);
   await node.close();
