@@ -7,6 +7,7 @@ import { RedisServer } from "../support/redis.ts";
 // deno run -A tests/bench/cluster.ts [latency] [start] [publish] [cpu]
 
 const BENCHES: Readonly<Record<string, () => Promise<void>>> = { latency, start, publish, cpu };
+const MESSAGE = { n: "x".repeat(90) };
 const FAST = ["--publish-per-second-max", "1000000"];
 
 function say(line: string): void {
@@ -62,7 +63,7 @@ async function latency(): Promise<void> {
 /** How long a node takes to start with 100,000 kept publications in 1,000 channels. */
 async function start(): Promise<void> {
   await using cluster = await Cluster.start({ nodes: 1 });
-  const lines = Array.from({ length: 100 }, () => JSON.stringify({ n: "x".repeat(90) })).join("\n");
+  const lines = Array.from({ length: 100 }, () => JSON.stringify(MESSAGE)).join("\n");
   const headers = { "content-type": "application/x-ndjson" };
   for (let channel = 0; channel < 1000; channel++) {
     const url = `${cluster.nodes[0]!.url}/channels/c${channel}`;
@@ -96,7 +97,7 @@ async function publish(): Promise<void> {
 
 async function publishRate(args: readonly string[]): Promise<number> {
   await using node = await startChild([...FAST, ...args]);
-  const body = JSON.stringify({ n: "x".repeat(90) });
+  const body = JSON.stringify(MESSAGE);
   await rate(node, body, "application/json", 1, 2);
   const one = await rate(node, body, "application/json", 1);
   const many = await rate(node, Array(100).fill(body).join("\n"), "application/x-ndjson", 100);
@@ -134,7 +135,9 @@ async function cpu(): Promise<void> {
     await using closing = new AsyncDisposableStack();
     const crowds: Crowd[] = [];
     for (const args of [[], [], ["--redis", redis.url]]) {
-      const node = closing.use(await startChild([...FAST, ...args]));
+      const node = closing.use(await startChild([...FAST, "--welcome", "", ...args]));
+      // Until the way of a publication is compiled: clients come later.
+      await rate(node, JSON.stringify(MESSAGE), "application/json", 1, 2);
       crowds.push(closing.use(await Crowd.connect(node, clients)));
     }
     for (const crowd of crowds) await crowd.deliver(WARM_UP_DELIVERIES);
@@ -155,12 +158,14 @@ async function cpu(): Promise<void> {
 const CPU_ROUNDS = 11;
 const WARM_UP_DELIVERIES = 200_000;
 const ROUND_DELIVERIES = 100_000;
+const FRAME_BYTES = 2 + JSON.stringify(MESSAGE).length;
 
 /** Clients of one node, which read all that comes. */
 class Crowd implements Disposable {
   readonly #node: ChildServer;
   readonly #conns: readonly Deno.TcpConn[];
-  #missing = 0;
+  /** Of the message that was published last. */
+  #missingBytes = 0;
   #all = Promise.withResolvers<void>();
 
   static async connect(node: ChildServer, clients: number): Promise<Crowd> {
@@ -189,9 +194,9 @@ class Crowd implements Disposable {
     const clients = this.#conns.length;
     const before = await processorMicros(this.#node);
     for (let count = 0; count < deliveries / clients; count++) {
-      this.#missing = clients;
+      this.#missingBytes = clients * FRAME_BYTES;
       this.#all = Promise.withResolvers();
-      await this.#node.publish("broadcast", { n: "x".repeat(90) });
+      await this.#node.publish("broadcast", MESSAGE);
       await this.#all.promise;
     }
     return (await processorMicros(this.#node) - before) / deliveries;
@@ -200,8 +205,12 @@ class Crowd implements Disposable {
   async #read(conn: Deno.TcpConn): Promise<void> {
     const buffer = new Uint8Array(1024);
     try {
-      // Each message is one read: the next comes when all have the one before.
-      while (await conn.read(buffer) !== null) if (--this.#missing === 0) this.#all.resolve();
+      for (;;) {
+        const length = await conn.read(buffer);
+        if (length === null) return;
+        this.#missingBytes -= length;
+        if (this.#missingBytes === 0) this.#all.resolve();
+      }
     } catch (error) {
       if (!(error instanceof Deno.errors.BadResource || error instanceof Deno.errors.Interrupted)) {
         throw error;
