@@ -206,7 +206,9 @@ class SimulatedJournal implements NodeJournal {
   }
 
   #openServer(): boolean {
-    if (!this.#server.open(this.#epoch, this.seen, this.#run, this.#gaps)) return false;
+    const unfed = this.#last < this.seen ? [{ after: this.#last, until: this.seen }] : [];
+    const gaps = [...this.#gaps, ...unfed];
+    if (!this.#server.open(this.#epoch, this.seen, this.#run, gaps)) return false;
     this.#epoch = this.#server.epoch;
     this.#run = this.#server.run;
     return true;

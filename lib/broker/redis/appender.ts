@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { Arrivals } from "../arrivals.ts";
 import type { Receipt } from "../broker.ts";
 import { keyConflict, type KeyedRequest } from "../idempotency.ts";
-import type { JournalBatch } from "../journal.ts";
+import type { Gap, JournalBatch } from "../journal.ts";
 import { ConnectionLost } from "./connection.ts";
 import type { StreamEntry } from "./entries.ts";
 import { isPassing, refusalOf } from "./errors.ts";
@@ -57,6 +57,12 @@ export class Appender {
   /** The highest offset that this node knows to be given. */
   get seen(): number {
     return this.#seen;
+  }
+
+  /** What was given and this node has not been fed: it cannot say what of it is lost. */
+  get unfed(): readonly Gap[] {
+    const [after, until] = [this.#fedOffset, this.#seen];
+    return after < until ? [{ after, until }] : [];
   }
 
   /** The feed begins behind `offset`, maybe in another log. */

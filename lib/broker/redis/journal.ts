@@ -174,7 +174,7 @@ export class RedisJournal implements Journal {
       seen: isKnown ? this.#appender.seen : 0,
       isKnown,
       node: this.#peers.node,
-      gaps: this.#gaps,
+      gaps: [...this.#gaps, ...this.#appender.unfed],
       number: ++this.#links,
     };
     return RedisLink.open(target, this.#keys, progress, clock, replyBytesMax);

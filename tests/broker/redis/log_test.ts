@@ -11,6 +11,7 @@ import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import type { JournalBatch } from "../../../lib/broker/journal.ts";
 import { ForeignEntries } from "../../../lib/broker/redis/foreign.ts";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
+import type { Reply } from "../../../lib/broker/redis/resp.ts";
 import { RedisLink } from "../../../lib/broker/redis/link.ts";
 import { loadKept } from "../../../lib/broker/redis/loading.ts";
 import { OFFSET_JUMP, OFFSET_JUMP_SPREAD, RedisKeys } from "../../../lib/broker/redis/scripts.ts";
@@ -256,6 +257,18 @@ for (const [what, happen] of Object.entries(UNKNOWN)) {
   });
 }
 
+Deno.test("Appender knows what was given and it was not fed", async () => {
+  const commands = { send: () => Promise.resolve([["ok", "5", "1"]]) };
+  const appender = appenderOn(commands);
+  appender.begin(3);
+  await appender.append(batchOf("a"));
+  assertEquals(appender.unfed, [{ after: 3, until: 5 }]);
+  appender.fed([{ id: "4-1", offset: 4, fields: new Map() }], "e", true);
+  assertEquals(appender.unfed, [{ after: 4, until: 5 }]);
+  appender.fed([{ id: "5-1", offset: 5, fields: new Map() }], "e", true);
+  assertEquals(appender.unfed, []);
+});
+
 /** Appends while something happens and the reply is lost: how that ends, and how often it was sent. */
 async function appendDuring(happen: (appender: Appender) => void): Promise<[string, number]> {
   let sent = 0;
@@ -266,11 +279,15 @@ async function appendDuring(happen: (appender: Appender) => void): Promise<[stri
       return Promise.reject(new ConnectionLost("cut"));
     },
   };
+  const appender: Appender = appenderOn(commands);
+  const refusal = await assertRejects(() => appender.append(batchOf("a")), Refusal);
+  return [refusal.type, sent];
+}
+
+/** An appender whose link is there, and sends by these. */
+function appenderOn(commands: { readonly send: () => Promise<Reply> }): Appender {
   const link = { commands, epoch: "e", run: "r", offset: 5, number: 1 } as unknown as RedisLink;
   const keeper = { link, drop() {} } as unknown as LinkKeeper;
   const options = { historyCount: 1, historyAgeS: 1, idempotencyAgeS: 1, node: "n" };
-  const appender: Appender = new Appender({ clock, keeper, keys, ...options });
-  const batch = { drafts: [{ channel: "a", event: "message", data: "x" }] };
-  const refusal = await assertRejects(() => appender.append(batch), Refusal);
-  return [refusal.type, sent];
+  return new Appender({ clock, keeper, keys, ...options });
 }
