@@ -135,7 +135,7 @@ async function cpu(): Promise<void> {
     await using closing = new AsyncDisposableStack();
     const crowds: Crowd[] = [];
     for (const args of [[], [], ["--redis", redis.url]]) {
-      const node = closing.use(await startChild([...FAST, "--welcome", "", ...args]));
+      const node = closing.use(await startChild([...FAST, ...QUIET, ...args]));
       // Until the way of a publication is compiled: clients come later.
       await rate(node, JSON.stringify(MESSAGE), "application/json", 1, 2);
       crowds.push(closing.use(await Crowd.connect(node, clients)));
@@ -158,6 +158,8 @@ async function cpu(): Promise<void> {
 const CPU_ROUNDS = 11;
 const WARM_UP_DELIVERIES = 200_000;
 const ROUND_DELIVERIES = 100_000;
+/** Nodes send nothing but the message. */
+const QUIET = ["--welcome", "", "--heartbeat-s", "3600"];
 const FRAME_BYTES = 2 + JSON.stringify(MESSAGE).length;
 
 /** Clients of one node, which read all that comes. */
