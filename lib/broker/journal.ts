@@ -79,8 +79,11 @@ export interface Feed {
 export interface StoredRecords {
   /** All of them, the one that was put the longest ago first. The journal MUST be open. */
   read(): readonly string[];
-  /** Puts texts, and deletes those that are undefined, all in one step. */
-  change(changes: ReadonlyMap<string, string | undefined>): void;
+  /**
+   * Puts texts, and deletes those that are undefined, all in one step. Once it resolves, they outlive the
+   * process that keeps them, unless they could not be kept: MUST NOT reject.
+   */
+  change(changes: ReadonlyMap<string, string | undefined>): void | Promise<void>;
 }
 
 /** Where the log lives: memory, a file, a server, or another process of this machine. */

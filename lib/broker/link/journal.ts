@@ -27,7 +27,7 @@ interface Opening {
 export class LinkJournal implements Journal, Peers {
   /** This follower's id: random, and new with each start. */
   readonly node: string = randomId();
-  readonly records: LinkRecords = new LinkRecords((message) => this.#connection?.send(message));
+  readonly records: LinkRecords = new LinkRecords((changes) => this.call("records", changes));
   readonly #path: string;
   readonly #calls = new Calls();
   #connection: LinkConnection | undefined;

@@ -49,6 +49,7 @@ export class LogKeeper {
     });
     this.#broker = new LogBroker({ ...options, journal });
     this.answer("append", (_node, args) => this.#append(args));
+    this.answer("records", (_, [changes]) => changeRecords(this.#records, changes as WireChanges));
   }
 
   /** Opens the log, and listens. Throws what `Journal.open()` and `Deno.listen()` throw. */
@@ -134,8 +135,6 @@ export class LogKeeper {
         return this.#hand(follower, fields[0] as readonly PeerMessage[]);
       case "call":
         return this.#call(follower, fields);
-      case "records":
-        return changeRecords(this.#records, fields[0] as WireChanges);
     }
   }
 

@@ -1,5 +1,5 @@
+import { Refusal } from "../../core/errors.ts";
 import type { StoredRecords } from "../journal.ts";
-import type { Message } from "./codec.ts";
 
 /** What a message has of changed records; null for one that is deleted. */
 export type WireChanges = readonly (readonly [key: string, text: string | null])[];
@@ -22,12 +22,12 @@ export class MemoryRecords implements StoredRecords {
 
 /** Records that the process which keeps the log stores, for all that follow it. */
 export class LinkRecords implements StoredRecords {
-  readonly #send: (message: Message) => void;
+  readonly #store: (changes: WireChanges) => Promise<unknown>;
   #stored: string[] = [];
 
-  /** `send` sends a message to the process that keeps the log. */
-  constructor(send: (message: Message) => void) {
-    this.#send = send;
+  /** `store` has the process that keeps the log change records, and resolves once it has. */
+  constructor(store: (changes: WireChanges) => Promise<unknown>) {
+    this.#store = store;
   }
 
   /** Those that were stored when the log was opened, or opened again; each is read once. */
@@ -35,8 +35,13 @@ export class LinkRecords implements StoredRecords {
     return this.#stored.splice(0);
   }
 
-  change(changes: ReadonlyMap<string, string | undefined>): void {
-    this.#send(["records", Array.from(changes, ([key, text]) => [key, text ?? null])]);
+  async change(changes: ReadonlyMap<string, string | undefined>): Promise<void> {
+    try {
+      await this.#store(Array.from(changes, ([key, text]) => [key, text ?? null]));
+    } catch (error) {
+      // That process is away, and a publish reports it.
+      if (!(error instanceof Refusal)) throw error;
+    }
   }
 
   /** Some of those that are stored. */
@@ -46,6 +51,9 @@ export class LinkRecords implements StoredRecords {
 }
 
 /** Puts into `records` what a follower has changed. */
-export function changeRecords(records: StoredRecords, changes: WireChanges): void {
-  records.change(new Map(changes.map(([key, text]) => [key, text ?? undefined])));
+export async function changeRecords(
+  records: StoredRecords,
+  changes: WireChanges,
+): Promise<void> {
+  await records.change(new Map(changes.map(([key, text]) => [key, text ?? undefined])));
 }

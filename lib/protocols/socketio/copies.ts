@@ -56,9 +56,14 @@ export class StoredCopies implements RecordCopies {
     }
   }
 
-  update(records: readonly RecoveryRecord[], forgotten: readonly string[]): void {
+  async update(
+    records: readonly RecoveryRecord[],
+    forgotten: readonly string[],
+  ): Promise<void> {
     const texts = records.map((record) => [record.pid, JSON.stringify(record)] as const);
-    this.#table.change(new Map([...texts, ...forgotten.map((pid) => [pid, undefined] as const)]));
+    await this.#table.change(
+      new Map([...texts, ...forgotten.map((pid) => [pid, undefined] as const)]),
+    );
   }
 }
 

@@ -16,8 +16,11 @@ export interface RecoveryRecord {
 export interface RecordCopies {
   /** False while nobody would take a copy. */
   readonly isNeeded: boolean;
-  /** Takes records that are new or have changed, and the pids of those that are not needed any more. */
-  update(records: readonly RecoveryRecord[], forgotten: readonly string[]): void;
+  /**
+   * Takes records that are new or have changed, and the pids of those that are not needed any more.
+   * Resolves once they are kept or lost; MUST NOT reject.
+   */
+  update(records: readonly RecoveryRecord[], forgotten: readonly string[]): void | Promise<void>;
 }
 
 /** Reads a record that has travelled as JSON; undefined if it is none. */

@@ -45,7 +45,7 @@ export class Recoveries {
   /** What the copies are told at the end of the turn. */
   readonly #changed = new Set<string>();
   readonly #forgotten = new Set<string>();
-  /** Resolves at the end of the turn; undefined if there is nothing to tell. */
+  /** Resolves once what is told at the end of the turn is copied; undefined if there is nothing to tell. */
   #flushed: Promise<void> | undefined;
 
   constructor(options: RecoveryOptions) {
@@ -124,21 +124,19 @@ export class Recoveries {
     if (!this.#copies.some(({ isNeeded }) => isNeeded)) return undefined;
     pids.add(pid);
     return this.#flushed ??= new Promise((resolve) => {
-      this.#clock.afterTurn(() => {
-        this.#flush();
-        resolve();
-      });
+      this.#clock.afterTurn(() => resolve(this.#flush()));
     });
   }
 
-  #flush(): void {
+  async #flush(): Promise<void> {
     const records = Array.from(this.#changed, (pid) => this.#find(pid))
       .filter((record) => record !== undefined);
     const forgotten = [...this.#forgotten];
     this.#changed.clear();
     this.#forgotten.clear();
     this.#flushed = undefined;
-    for (const copies of this.#copies) if (copies.isNeeded) copies.update(records, forgotten);
+    const needed = this.#copies.filter(({ isNeeded }) => isNeeded);
+    await Promise.all(needed.map((copies) => copies.update(records, forgotten)));
   }
 }
 
