@@ -1,6 +1,7 @@
 import { Keys } from "./auth/keys.ts";
-import { takesTokens, Tokens } from "./auth/tokens.ts";
+import { Tokens } from "./auth/tokens.ts";
 import { type Config, ConfigError } from "./config/config.ts";
+import { isOpenServer, takesTokens } from "./config/exposure.ts";
 import { isLoopback } from "./core/address.ts";
 import type { Guard } from "./core/channel.ts";
 import type { Clock } from "./core/clock.ts";
@@ -25,7 +26,7 @@ export function makeGate(config: Config, clock: Clock, log: Log, isGuarded: Guar
   const tokens = takesTokens(config)
     ? new Tokens({ ...config, clock, onFailure: (why) => log.warn("keys failed", { why }) })
     : undefined;
-  const isOpen = keys.isEmpty && tokens === undefined && config.pusherApp.length === 0;
+  const isOpen = isOpenServer(config);
   const ownProtocol = config.tlsCert === "" ? undefined : "https";
   const origins = new Origins({
     isOpen,

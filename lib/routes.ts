@@ -3,9 +3,8 @@ import type { NodesEndpoint } from "./api/nodes.ts";
 import type { StatusEndpoint } from "./api/status.ts";
 import type { PublishEndpoint } from "./api/publish.ts";
 import * as docs from "./api/docs.ts";
-import type { OperationDoc } from "./http/operation.ts";
 import { type OpenApiOptions, withOpenApi } from "./http/openapi.ts";
-import { type Handler, type Operation, type Route, Router } from "./http/router.ts";
+import { get, type Operation, post, type Route, Router } from "./http/router.ts";
 import type { Protocol } from "./protocols/protocol.ts";
 import type { SessionsEndpoint } from "./api/sessions.ts";
 import { CORS } from "./http/cors.ts";
@@ -38,7 +37,6 @@ function routesOf(endpoints: Endpoints): Route[] {
     handle: publish.broadcast,
     head: publish.broadcastHead,
   };
-  const get = (handle: Handler, doc: OperationDoc) => ({ GET: { handle, doc } });
   return [
     {
       path: "/broadcast/:message",
@@ -56,7 +54,7 @@ function routesOf(endpoints: Endpoints): Route[] {
       path: "/channels/:channel",
       methods: {
         ...get(channels.history, docs.HISTORY_DOC),
-        POST: { handle: publish.publish, doc: docs.PUBLISH_DOC },
+        ...post(publish.publish, docs.PUBLISH_DOC),
       },
       cors: readable,
     },

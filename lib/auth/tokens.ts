@@ -15,11 +15,6 @@ export interface TokensOptions extends Expectations {
   readonly onFailure: (why: string) => void;
 }
 
-/** Reports whether tokens count at all. */
-export function takesTokens(options: Pick<TokensOptions, "tokenSecret" | "tokenJwks">): boolean {
-  return options.tokenSecret !== "" || options.tokenJwks !== "";
-}
-
 /** Checks tokens. */
 export class Tokens {
   readonly #options: TokensOptions;

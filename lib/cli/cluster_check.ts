@@ -1,5 +1,5 @@
 import { type HeardNode, hearNodes } from "../broker/redis/heard.ts";
-import { SKEW_MS_MAX } from "../broker/redis/report.ts";
+import { whatIsUnwiseOfClock } from "../broker/redis/report.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
@@ -23,7 +23,10 @@ export async function tryCluster(config: Config, clock: Clock): Promise<string[]
   tryAdvertised(config);
   const nodes = await hearNodes(config, clock);
   return [
-    ...nodes.flatMap(whatIsUnwiseOfClock),
+    // An older node does not say what time it is.
+    ...nodes.flatMap(({ name, aheadMs }) =>
+      whatIsUnwiseOfClock(`the clock of node ${name}`, aheadMs)
+    ),
     ...await whatIsUnwiseOfAdvertised(config),
     ...await whatIsUnwiseOfAddresses(nodes, config),
   ];
@@ -40,16 +43,6 @@ function tryAdvertised({ advertise }: Config): void {
       `Cannot listen on ${advertise}: ${message}: expected an address of this machine`,
     );
   }
-}
-
-function whatIsUnwiseOfClock({ name, aheadMs }: HeardNode): string[] {
-  // NaN where an older node does not say what time it is.
-  if (!(Math.abs(aheadMs) > SKEW_MS_MAX)) return [];
-  const seconds = Math.round(Math.abs(aheadMs) / 1000);
-  const which = aheadMs > 0 ? "ahead of" : "behind";
-  return [
-    `the clock of node ${name} is ${seconds} s ${which} that of Redis: synchronize both (NTP)`,
-  ];
 }
 
 async function whatIsUnwiseOfAdvertised({ advertise, redis }: Config): Promise<string[]> {

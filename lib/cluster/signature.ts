@@ -1,3 +1,5 @@
+import { concat } from "../core/bytes.ts";
+
 /** A request from one node to another, as it is signed. */
 export interface SignedRequest {
   readonly method: string;
@@ -42,8 +44,5 @@ export class RequestSigner {
 /** No part but the body can have a line break, so no two requests have the same bytes. */
 function bytesOf({ method, target, address, time, body }: SignedRequest): Uint8Array<ArrayBuffer> {
   const head = new TextEncoder().encode(`${method}\n${target}\n${address}\n${time}\n`);
-  const bytes = new Uint8Array(head.length + body.length);
-  bytes.set(head);
-  bytes.set(body, head.length);
-  return bytes;
+  return concat([head, body]);
 }

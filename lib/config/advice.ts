@@ -1,6 +1,7 @@
 import { isLoopback } from "../core/address.ts";
 import { OPAQUE_ORIGIN } from "../core/origin.ts";
 import type { Config, Sources } from "./config.ts";
+import { isOpenServer, takesTokens } from "./exposure.ts";
 
 /** What a configuration is judged by. */
 export interface Setup {
@@ -28,7 +29,7 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
     ...takesTokens(config) ? ["whoever shows a token, to the channels that it names"] : [],
     ...pusherApp.length > 0 ? ["whoever signs with the secret of an app of Pusher"] : [],
   ];
-  const isOpen = publishers.length === 0;
+  const isOpen = isOpenServer(config);
   return [
     ["reach it", whoReaches(config)],
     ["publish", isOpen ? "anyone, but for pages of other sites" : publishers.join("; ")],
@@ -98,9 +99,8 @@ export function whatIsUnwise(setup: Setup): string[] {
 function unwiseExposure({ config }: Setup): string[] {
   const { listen, host, trustProxy, publicHost, origins } = config;
   const found: string[] = [];
-  const { publishKey, pusherApp } = config;
-  const isOpen = publishKey.length === 0 && !takesTokens(config) && pusherApp.length === 0;
   const isBehindProxy = listen !== "" || trustProxy > 0 || publicHost.length > 0;
+  const isOpen = isOpenServer(config);
   if (isOpen && !isLoopback(host)) {
     found.push(`anyone with a way to ${host} may publish: set a key with HARK_PUBLISH_KEYS`);
   } else if (isOpen && isBehindProxy) {
@@ -192,8 +192,4 @@ function unwiseRedis({ config, sources, unwiseOfRedis = [] }: Setup): string[] {
     found.push("the password in --redis is seen by all users of this machine: use HARK_REDIS");
   }
   return found;
-}
-
-function takesTokens({ tokenSecret, tokenJwks }: Config): boolean {
-  return tokenSecret !== "" || tokenJwks !== "";
 }

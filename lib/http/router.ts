@@ -39,6 +39,16 @@ export interface Route {
   readonly cors: CorsPolicy;
 }
 
+/** A route's methods that are `GET` alone. */
+export function get(handle: Handler, doc: OperationDoc): { readonly GET: Operation } {
+  return { GET: { handle, doc } };
+}
+
+/** A route's methods that are `POST` alone. */
+export function post(handle: Handler, doc: OperationDoc): { readonly POST: Operation } {
+  return { POST: { handle, doc } };
+}
+
 /** A route that matches a path. */
 export interface Match {
   readonly route: Route;

@@ -114,7 +114,7 @@ export class Hub {
   begin({ epoch, offset }: Position): void {
     this.#epoch = epoch;
     this.#offset = offset;
-    for (const session of [...this.#sessions.values()]) session.end(DISCONNECTS.shutdown);
+    this.close();
   }
 
   /** Gives a publication to every session that is subscribed to its channel, once each. */

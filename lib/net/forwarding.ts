@@ -6,6 +6,7 @@ import { addressOf } from "../core/node_url.ts";
 import type { BodyReader } from "../http/body.ts";
 import { refusalProblem } from "../http/problem.ts";
 import { advertisedError } from "./listener.ts";
+import { relayRequest, unknownSid } from "./relayed_request.ts";
 import { LastingServer } from "./resilient_server.ts";
 import { relaySocket } from "./relayed_socket.ts";
 
@@ -48,7 +49,6 @@ const TIME = "hark-time";
 const SIGNATURE = "hark-signature";
 /** A request's own, which do not travel (RFC 9110 section 7.6.1). */
 const OWN_HEADERS = ["connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"];
-const SOCKET_HEADERS = /^sec-websocket-/;
 const NOTHING = new Uint8Array();
 /** A node's id is in the sid, behind the number of a worker where there are some. */
 const SID = /[?&]sid=(?:\d{1,2}~)?([\w-]{22})~/;
@@ -136,7 +136,10 @@ export class Forwarding {
     try {
       const body = await bodies.read(request, pollingBytesMax);
       const headers = await this.#sign(request, address, url, body);
-      if (isSocket(request)) return await this.#forwardSocket(request, url, headers);
+      if (isSocket(request)) {
+        const { outboundBytesMax } = this.#options;
+        return await relaySocket(request, { url, client: this.#client, headers, outboundBytesMax });
+      }
       return await this.#fetch(request, url, headers, body);
     } catch (error) {
       if (error instanceof Refusal) return refusalProblem(error);
@@ -163,34 +166,23 @@ export class Forwarding {
     return headers;
   }
 
-  async #forwardSocket(request: Request, url: URL, headers: Headers): Promise<Response> {
-    for (const name of [...headers.keys()]) if (SOCKET_HEADERS.test(name)) headers.delete(name);
-    url.protocol = "ws:";
-    const { outboundBytesMax } = this.#options;
-    return await relaySocket(request, { url, client: this.#client, headers, outboundBytesMax });
-  }
-
   async #fetch(
     { method, signal }: Request,
     url: URL,
     headers: Headers,
     bytes: Uint8Array<ArrayBuffer>,
   ): Promise<Response> {
-    // The answer is passed on as it is, and encoded for the client only once.
-    headers.set("accept-encoding", "identity");
     const late = new AbortController();
     const timeoutMs = this.#options.heartbeatS * 1000 + ANSWER_EXTRA_MS;
     const timer = systemClock.after(timeoutMs, () => late.abort());
     try {
-      const { status, headers: answered, body } = await fetch(url, {
+      return await relayRequest(url, {
         method,
         headers,
         body: bytes.length === 0 ? null : bytes,
         signal: AbortSignal.any([signal, late.signal]),
         client: this.#client,
-        redirect: "manual",
       });
-      return new Response(body, { status, headers: answered });
     } finally {
       timer.cancel();
     }
@@ -248,9 +240,4 @@ export class Forwarding {
 
 function isSocket({ headers }: Request): boolean {
   return headers.get("upgrade")?.toLowerCase() === "websocket";
-}
-
-/** As Engine.IO says it: the node is gone with its sessions, and the client begins anew. */
-function unknownSid(): Response {
-  return Response.json({ code: 1, message: "Session ID unknown" }, { status: 400 });
 }

@@ -1,7 +1,9 @@
 /** What relaying a WebSocket needs. */
 export interface RelayedSocketOptions {
+  /** Of HTTP. */
   readonly url: URL;
   readonly client: Deno.HttpClient;
+  /** Those of the handshake itself do not travel: the other one is made anew. */
   readonly headers: Headers;
   /** Unsent bytes before one end is too slow. */
   readonly outboundBytesMax: number;
@@ -11,14 +13,17 @@ const SLOW = { code: 4001, reason: "slow: too much unsent" };
 /** What may be sent as a close code (RFC 6455 section 7.4): others only report what became of TCP. */
 const isSendable = (code: number) => code >= 1000 && ![1004, 1005, 1006, 1015].includes(code);
 
-/**
- * Accepts a WebSocket whose frames another process handles. Rejects if that does not accept it.
- */
+const HANDSHAKE_HEADERS = /^sec-websocket-/;
+
+/** Accepts a WebSocket whose frames another process handles. Rejects if that does not accept it. */
 export async function relaySocket(
   request: Request,
   { url, client, headers, outboundBytesMax }: RelayedSocketOptions,
 ): Promise<Response> {
-  const inner = new WebSocket(url, { client, headers });
+  const address = new URL(url);
+  address.protocol = "ws:";
+  const passedOn = new Headers([...headers].filter(([name]) => !HANDSHAKE_HEADERS.test(name)));
+  const inner = new WebSocket(address, { client, headers: passedOn });
   inner.binaryType = "arraybuffer";
   await opened(inner);
   let upgrade: Deno.WebSocketUpgrade;

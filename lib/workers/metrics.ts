@@ -1,6 +1,6 @@
 import type { Sink } from "../broker/broker.ts";
 import type { LogKeeper } from "../broker/link/keeper.ts";
-import { type Clock, every, type Timer } from "../core/clock.ts";
+import { type Clock, every, type Timer, within } from "../core/clock.ts";
 import type { HarkMetrics } from "../observe/hark_metrics.ts";
 import { probeLoop } from "../observe/loop_probe.ts";
 import { countersOf, mergeMetrics } from "../observe/merge.ts";
@@ -72,10 +72,7 @@ export class WorkersMetrics implements Sink {
 
   async #ask(): Promise<void> {
     const { clock, keeper } = this.#options;
-    const { promise: late, resolve } = Promise.withResolvers<void>();
-    const timer = clock.after(ANSWER_TIMEOUT_MS, resolve);
     const asked = keeper.ask("metrics", (node, text) => this.#said.set(node, String(text)));
-    await Promise.race([asked, late]);
-    timer.cancel();
+    await within(clock, ANSWER_TIMEOUT_MS, asked);
   }
 }

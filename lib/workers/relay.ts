@@ -1,5 +1,6 @@
 import { handshakeFault, isUpgrade } from "../protocols/websocket/handshake.ts";
 import { workerSocket } from "./command.ts";
+import { relayRequest, unknownSid } from "../net/relayed_request.ts";
 import { relaySocket } from "../net/relayed_socket.ts";
 
 /** Carries the client's address to the worker that answers; only the workers' own sockets read it. */
@@ -8,7 +9,6 @@ const ADDRESS_HEADER = "hark-client-address";
 const SENT_ON_HEADER = "hark-sent-on";
 /** A request's own, which do not travel (RFC 9110 section 7.6.1), and what the next one makes anew. */
 const OWN_HEADERS = ["connection", "keep-alive", "upgrade", "transfer-encoding", "host"];
-const SOCKET_HEADERS = /^sec-websocket-/;
 
 /** What relaying needs. */
 export interface RelayOptions {
@@ -66,20 +66,13 @@ export class Relay {
     const url = new URL(request.url);
     url.protocol = "http:";
     const client = this.#client(owner);
+    for (const name of OWN_HEADERS) headers.delete(name);
     try {
       if (isUpgrade(request) && handshakeFault(request) === undefined) {
-        for (const name of [...headers.keys()]) if (SOCKET_HEADERS.test(name)) headers.delete(name);
-        for (const name of OWN_HEADERS) headers.delete(name);
-        url.protocol = "ws:";
         const { outboundBytesMax } = this.#options;
         return await relaySocket(request, { url, client, headers, outboundBytesMax });
       }
-      for (const name of OWN_HEADERS) headers.delete(name);
-      // The answer is passed on as it is, and encoded for the client only once.
-      headers.set("accept-encoding", "identity");
-      const init = { method, headers, body, signal, client, redirect: "manual" } as const;
-      const { status, headers: answered, body: answer } = await fetch(url, init);
-      return new Response(answer, { status, headers: answered });
+      return await relayRequest(url, { method, headers, body, signal, client });
     } catch {
       return unknownSid();
     }
@@ -103,9 +96,4 @@ export class Relay {
 function ownerOf(url: string): number | undefined {
   const [, index] = /[?&]sid=(\d{1,2})~/.exec(url) ?? [];
   return index === undefined ? undefined : Number(index);
-}
-
-/** As Engine.IO says it: the worker is gone with its sessions, and the client begins anew. */
-function unknownSid(): Response {
-  return Response.json({ code: 1, message: "Session ID unknown" }, { status: 400 });
 }

@@ -1,17 +1,15 @@
 import type { Clock } from "../../core/clock.ts";
 import type { RedisConnection } from "./connection.ts";
 import { readEntries, readMessages } from "./entries.ts";
-import { cannotUse, readTarget, type RedisOptions, TIMEOUT_MS } from "./open.ts";
+import { askRedis, type RedisOptions } from "./open.ts";
 import { readReport } from "./report.ts";
-import { RedisKeys } from "./scripts.ts";
-import { connectTo } from "./sentinel.ts";
 
 /** A node that has said a moment ago that it is there. */
 export interface HeardNode {
   readonly name: string;
   /** Where other nodes reach it; empty for nowhere. */
   readonly address: string;
-  /** By how much its clock is ahead of that of Redis, in milliseconds. */
+  /** By how much its clock is ahead of that of Redis, in milliseconds; NaN if it does not say. */
   readonly aheadMs: number;
 }
 
@@ -21,18 +19,8 @@ const ENTRIES_AT_ONCE = 1000;
 const PAGES_MAX = 10;
 
 /** The nodes that share the log. Throws a `RedisError`. */
-export async function hearNodes(options: RedisOptions, clock: Clock): Promise<HeardNode[]> {
-  const target = readTarget(options);
-  try {
-    const connection = await connectTo(target, { clock, timeoutMs: TIMEOUT_MS });
-    try {
-      return await readNodes(connection, new RedisKeys(options.redisName).peers, clock);
-    } finally {
-      connection.close();
-    }
-  } catch (error) {
-    throw cannotUse(target, error);
-  }
+export function hearNodes(options: RedisOptions, clock: Clock): Promise<HeardNode[]> {
+  return askRedis(options, clock, (connection, { peers }) => readNodes(connection, peers, clock));
 }
 
 async function readNodes(

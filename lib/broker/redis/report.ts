@@ -18,7 +18,7 @@ export interface RedisReport {
 
 const MAJOR_MIN = 7;
 /** Clocks that differ by more are not synchronized. */
-export const SKEW_MS_MAX = 2000;
+const SKEW_MS_MAX = 2000;
 
 /** Asks a server about itself. `now` is in milliseconds since 1970. */
 export async function readReport(
@@ -46,12 +46,15 @@ export function whatIsUnwiseOf(report: RedisReport): string[] {
   if (replicas > 0 && !needsReplicas) {
     found.push("a failover may lose acknowledged messages: set min-replicas-to-write 1");
   }
-  if (Math.abs(report.skewMs) > SKEW_MS_MAX) {
-    const seconds = Math.round(Math.abs(report.skewMs) / 1000);
-    const which = report.skewMs > 0 ? "behind" : "ahead of";
-    found.push(`this clock is ${seconds} s ${which} that of Redis: synchronize both (NTP)`);
-  }
-  return found;
+  return [...found, ...whatIsUnwiseOfClock("this clock", -report.skewMs)];
+}
+
+/** What is unwise about a clock that is so far ahead of that of Redis; nothing if that is not known. */
+export function whatIsUnwiseOfClock(clock: string, aheadMs: number): string[] {
+  if (!(Math.abs(aheadMs) > SKEW_MS_MAX)) return [];
+  const seconds = Math.round(Math.abs(aheadMs) / 1000);
+  const which = aheadMs > 0 ? "ahead of" : "behind";
+  return [`${clock} is ${seconds} s ${which} that of Redis: synchronize both (NTP)`];
 }
 
 function parseReport(info: string, skewMs: number): RedisReport {

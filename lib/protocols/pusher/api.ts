@@ -11,6 +11,7 @@ import type { Hub } from "../../hub/hub.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
 import { kindOf } from "./names.ts";
+import { newestOf } from "./newest.ts";
 import { type Counts, Occupancy } from "./occupancy.ts";
 import {
   type Attributes,
@@ -185,8 +186,7 @@ export class PusherApi {
 
   async #cache(name: string): Promise<Cached | null> {
     const { broker, clock, historyAgeS } = this.#options;
-    const query = { channels: [name], since: undefined, limit: 1, newestFirst: true };
-    const [newest] = (await broker.history(query)).publications;
+    const newest = await newestOf(broker, name);
     if (newest === undefined) return null;
     const ageS = (clock.now() - newest.time) / 1000;
     return { data: triggeredText(newest), ttl: Math.max(0, Math.round(historyAgeS - ageS)) };

@@ -19,6 +19,7 @@ import {
 import * as codec from "./codec.ts";
 import { type Command, CommandError, type Member } from "./codec.ts";
 import { kindOf } from "./names.ts";
+import { newestOf } from "./newest.ts";
 
 /** What all clients of an app share. */
 export interface ClientContext {
@@ -188,8 +189,7 @@ export class PusherClient {
   /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
   async #beforeNewest({ channel }: Subscribe, name: string): Promise<Position | undefined> {
     if (!kindOf(channel).isCache) return undefined;
-    const query = { channels: [name], since: undefined, limit: 1, newestFirst: true };
-    const [newest] = (await this.#context.broker.history(query)).publications;
+    const newest = await newestOf(this.#context.broker, name);
     return newest && { epoch: newest.epoch, offset: newest.offset - 1 };
   }
 

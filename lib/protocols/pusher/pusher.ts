@@ -1,6 +1,5 @@
 import { CORS } from "../../http/cors.ts";
-import type { OperationDoc } from "../../http/operation.ts";
-import type { Handler, Route } from "../../http/router.ts";
+import { get, post, type Route } from "../../http/router.ts";
 import type { Protocol, ProtocolUse } from "../protocol.ts";
 import * as docs from "./docs.ts";
 import { PusherApi, type PusherApiOptions } from "./api.ts";
@@ -41,8 +40,6 @@ export class Pusher implements Protocol {
 function routesOf({ accept }: PusherEndpoint, api: PusherApi): Route[] {
   const { events, batch, channels, channel, users, terminate } = api;
   const cors = CORS.allowed;
-  const get = (handle: Handler, doc: OperationDoc) => ({ GET: { handle, doc } });
-  const post = (handle: Handler, doc: OperationDoc) => ({ POST: { handle, doc } });
   const app = "/apps/:app";
   const oneUser = `${app}/users/:user/terminate_connections`;
   return [
