@@ -6,7 +6,7 @@ import type { Subscribers } from "./subscribers.ts";
 export interface SessionContext<S> extends ReplayOptions {
   readonly subscribers: Subscribers<S>;
   readonly presence: Presence;
-  /** The first thing a client is told; empty for nothing. */
+  /** The first thing that a client gets; empty for nothing. */
   readonly greeting: string;
   /** Called once, when the session is over. */
   readonly onEnd: (session: S, why: string) => void;

@@ -1,6 +1,7 @@
 /** Real clients from the npm registry, each in a Node process of its own. */
 
 import { Inbox } from "../support/inbox.ts";
+import { exists } from "../support/files.ts";
 
 /** The packages, pinned: their folders' names and what npm installs there. */
 export const PACKAGES = {
@@ -76,16 +77,6 @@ async function run(cwd: string, command: string, ...args: string[]): Promise<voi
 
 function temporaryFolder(): string {
   return Deno.env.get("TMPDIR") ?? "/tmp";
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 /** A program whose output are events as lines of JSON: `{"event": name, "args": […]}`. */

@@ -7,6 +7,7 @@
  */
 
 import { fromFileUrl } from "@std/path";
+import { exists } from "../support/files.ts";
 
 /** How a client comes to be, and how it is run. */
 interface Language {
@@ -147,16 +148,6 @@ function fileOf(path: string): string {
 
 function read(path: string): Promise<string> {
   return Deno.readTextFile(fileOf(path));
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }
 
 if (import.meta.main) {

@@ -1,3 +1,5 @@
+import { exists } from "../support/files.ts";
+
 /** Tools from the npm registry that tests need and users do not. */
 
 /** The packages, pinned. */
@@ -27,14 +29,4 @@ async function install(): Promise<string> {
   if (!success) throw new Error(`npm failed: ${new TextDecoder().decode(stderr)}`);
   await Deno.rename(fresh, folder);
   return folder;
-}
-
-async function exists(path: string): Promise<boolean> {
-  try {
-    await Deno.stat(path);
-    return true;
-  } catch (error) {
-    if (error instanceof Deno.errors.NotFound) return false;
-    throw error;
-  }
 }

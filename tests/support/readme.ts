@@ -188,7 +188,11 @@ function boundsTable(): string {
     ["characters of those together", WAITING_CHARS_MAX, dropped],
     ["time in which a webhook is repeated", seconds(RETRIES_MS), dropped],
     ["time in which a server that stops sends its webhooks", seconds(DRAIN_MS), dropped],
-    ["Pusher connections that are told why they are refused", REFUSED_MAX, "503"],
+    [
+      "Pusher connections that are accepted to get the reason why they are refused",
+      REFUSED_MAX,
+      "503",
+    ],
     ["entries in one page (`limit`)", LIMIT_MAX, rejected("bad-request")],
     ["channels in one page of `/sessions`", NAMES_MAX, "`more` is true"],
     [

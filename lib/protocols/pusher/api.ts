@@ -176,7 +176,7 @@ export class PusherApi {
     if (drafts.length > 0) await this.#options.publisher.publish(drafts, caller);
   }
 
-  /** What tells the attributes of the channels of triggers. */
+  /** A function that gives the attributes of a channel of these triggers. */
   async #infos(triggers: readonly Trigger[], app: App) {
     const names = triggers.filter(({ info }) => info.has("subscription_count"))
       .flatMap(({ drafts }) => drafts.map(({ channel }) => channel));

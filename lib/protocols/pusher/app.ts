@@ -56,7 +56,7 @@ export class App {
   readonly encoder: Encoder;
   readonly members: Members = new Members();
   readonly webhooks: Webhooks | undefined;
-  /** Channels with a Pusher client, each as if it had one member; empty if nobody is told. */
+  /** Channels with a Pusher client, each as if it had one member; empty if there are no webhooks. */
   readonly #occupied = new Members();
   readonly #counts: Counts;
   readonly #hub: Hub;
@@ -143,7 +143,7 @@ export class App {
     if (this.settings.subscriptionCounts && !kindOf(channel).isPresence) this.#counts.update(name);
   }
 
-  /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
+  /** Sends the webhooks that wait, or hands them on, and sends no more. */
   async flush(): Promise<void> {
     this.#counts.close();
     await this.webhooks?.flush();

@@ -11,7 +11,7 @@ export const USER_ID_CHARS_MAX = 128;
 /** Bytes of what a presence channel says of a user. */
 export const USER_INFO_BYTES_MAX = 1024;
 
-/** A subscription that is refused, as its client is told. */
+/** A subscription that is refused, with what its client gets as the reason. */
 export class SubscriptionError extends Error {
   override readonly name = "SubscriptionError";
   readonly type: string;
@@ -92,7 +92,7 @@ export function readName(app: App, channel: string): string {
   }
 }
 
-/** What a client is told of a subscription that failed. Throws whatever is no fault of its own. */
+/** The error of a subscription that failed, for its client. Throws whatever is no fault of its own. */
 export function asSubscriptionError(error: unknown): SubscriptionError {
   if (error instanceof SubscriptionError) return error;
   if (!(error instanceof Refusal)) throw error;

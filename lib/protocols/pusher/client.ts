@@ -75,7 +75,7 @@ export class PusherClient {
     this.session.write(codec.encodeEstablished(this.#socketId, ACTIVITY_TIMEOUT_S));
   }
 
-  /** Takes one frame. What is wrong with it is told to the client, which stays connected. */
+  /** Takes one frame. If it is wrong, the client gets an error, and stays connected. */
   receive(message: string | Uint8Array): void {
     if (typeof message !== "string") {
       return this.session.end(because(DISCONNECTS.protocol, "expected a text frame"));

@@ -18,7 +18,7 @@ export const LARGE_CHANNEL = 100;
 export const INTERVAL_MS = 5000;
 
 /**
- * How many are on channels, over all nodes. Each change is told at once, but of a large channel once in a
+ * How many are on channels, over all nodes. Each change is sent at once, but of a large channel once in a
  * while: else a crowd of n that comes would cost n² frames.
  */
 export class Counts {
@@ -26,9 +26,9 @@ export class Counts {
   /** What the others know of this node; nothing where it has nobody. */
   readonly #here = new Map<string, number>();
   readonly #nodes = new Map<string, Map<string, number>>();
-  /** What was told last. */
+  /** What was sent last. */
   readonly #totals = new Map<string, number>();
-  /** Large channels of which nothing is told for a while. */
+  /** Large channels of which nothing is sent for a while. */
   readonly #pauses: Deadlines<string>;
   readonly #paused = new Set<string>();
 
@@ -78,7 +78,7 @@ export class Counts {
     for (const [channel, count] of now) this.heard(node, channel, count);
   }
 
-  /** Tells nothing that is put off any more. */
+  /** Sends nothing that is put off any more. */
   close(): void {
     for (const channel of this.#paused) this.#pauses.cancel(channel);
   }

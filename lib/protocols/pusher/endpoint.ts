@@ -39,7 +39,7 @@ export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
   readonly metrics: Pick<HarkMetrics, "webhookEvents">;
 }
 
-/** Connections at a time that are there to be told why they are refused. */
+/** Connections at a time that are accepted to send the reason why they are refused. */
 export const REFUSED_MAX = 1000;
 
 /** Versions of the protocol that are served: they differ in what Hark sends or takes in nothing. */
@@ -88,8 +88,8 @@ export class PusherEndpoint {
   }
 
   /**
-   * Makes a session of a request. Whoever is refused is told so by a frame and a close code: an answer of
-   * HTTP makes clients try for ever.
+   * Makes a session of a request. Whoever is refused gets a frame and a close code: an answer of HTTP makes
+   * clients retry for ever.
    */
   readonly accept: Handler = async (exchange) => {
     const { request, params, address } = exchange;
@@ -118,7 +118,7 @@ export class PusherEndpoint {
     for (const [socket, fault] of this.#held) tell(socket, fault);
   }
 
-  /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
+  /** Sends the webhooks that wait, or hands them on, and sends no more. */
   async flush(): Promise<void> {
     await Promise.all(this.apps.map((app) => app.flush()));
   }
@@ -157,7 +157,7 @@ function webhooksOf(
   });
 }
 
-/** A WebSocket that is there to be told why it is refused. */
+/** A WebSocket that was accepted to send the reason why it is refused. */
 const REFUSED: SocketHandler = {
   receiveFrame: () => {},
   socketFault: () => {},

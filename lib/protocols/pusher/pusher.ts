@@ -31,7 +31,7 @@ export class Pusher implements Protocol {
     this.#api.close();
   }
 
-  /** Sends the webhooks that wait, or hands them on, and tells nothing more. */
+  /** Sends the webhooks that wait, or hands them on, and sends no more. */
   flush(): Promise<void> {
     return this.#endpoint.flush();
   }

@@ -16,7 +16,7 @@ const CODES: ReadonlyMap<number, number> = new Map([
   [4502, 4004],
 ]);
 
-/** Whoever is told that this side ends a connection. */
+/** Is called when this side ends a connection. */
 export interface Leaver {
   left(): void;
 }

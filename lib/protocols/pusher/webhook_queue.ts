@@ -2,7 +2,7 @@ import { type Clock, type Timer, turn, within } from "../../core/clock.ts";
 import type { Log } from "../../observe/log.ts";
 import { signatureOf } from "./signatures.ts";
 
-/** What a webhook tells: its name, and what goes with it. */
+/** What a webhook reports: its name, and what goes with it. */
 export interface WebhookEvent {
   readonly name: string;
   readonly channel: string;
@@ -29,7 +29,7 @@ export interface WebhookQueueOptions {
 export const RETRIES_MS = 300_000;
 /** Events that wait; of more the oldest are dropped. */
 export const WAITING_MAX = 10_000;
-/** Characters of all of them together: what clients send to each other is told with its data. */
+/** Characters of all of them together: what clients send to each other is reported with its data. */
 export const WAITING_CHARS_MAX = 8 * 1024 ** 2;
 /** What an event costs beside its texts. */
 const EVENT_CHARS = 100;

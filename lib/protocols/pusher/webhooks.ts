@@ -1,7 +1,7 @@
 import { Deadlines } from "../../core/deadlines.ts";
 import { type WebhookEvent, WebhookQueue, type WebhookQueueOptions } from "./webhook_queue.ts";
 
-/** Something that is gone, if nothing takes it back: what it is about, and what is told of it. */
+/** Something that is gone, if nothing takes it back: what it is about, and what is reported of it. */
 export type Gone = readonly [about: string, event: WebhookEvent];
 
 /** What a node that stops leaves to another. */
@@ -12,7 +12,7 @@ export interface Estate {
 
 /** What webhooks need. */
 export interface WebhookOptions extends WebhookQueueOptions {
-  /** Reports whether this node is the one that tells what all nodes see. */
+  /** Reports whether this node is the one that sends what all nodes see. */
   readonly isSender: () => boolean;
   /** Hands on to another node what this one does not send. Resolves to false if none takes it. */
   readonly handOn: (estate: Estate) => Promise<boolean>;
@@ -26,13 +26,13 @@ export const DRAIN_MS = 5000;
 const HANDED_AT_ONCE = 100;
 
 /**
- * An app's webhooks. Each node sees what happens on all; one of them tells. Whoever leaves and comes back
- * within three seconds is not told of.
+ * An app's webhooks. Each node sees what happens on all; one of them sends it. Whoever leaves and comes
+ * back within three seconds is not reported.
  */
 export class Webhooks {
   readonly #options: WebhookOptions;
   readonly #queue: WebhookQueue;
-  /** What is to be told if nothing takes it back, by what it is about. */
+  /** What is to be reported if nothing takes it back, by what it is about. */
   readonly #leaving = new Map<string, WebhookEvent>();
   readonly #grace: Deadlines<string>;
   #isSilent = false;
@@ -49,25 +49,25 @@ export class Webhooks {
     });
   }
 
-  /** Tells that something is there, unless its end was still to be told. Every node calls it. */
+  /** Reports that something is there, unless its end was still to be reported. Every node calls it. */
   came(about: string, event: WebhookEvent): void {
     this.#grace.cancel(about);
     if (!this.#leaving.delete(about)) this.tell(event);
   }
 
-  /** Tells that something is no longer there, unless it comes back soon. Every node calls it. */
+  /** Reports that something is no longer there, unless it comes back soon. Every node calls it. */
   went(about: string, event: WebhookEvent): void {
     if (this.#isOver) return;
     this.#leaving.set(about, event);
     this.#grace.start(about);
   }
 
-  /** Tells what all nodes see: one of them sends it. */
+  /** Reports what all nodes see: one of them sends it. */
   tell(event: WebhookEvent): void {
     if (!this.#isSilent && this.#options.isSender()) this.send(event);
   }
 
-  /** Runs what tells nothing of what came. */
+  /** Runs a task without a report of whoever comes in it. */
   silently(task: () => void): void {
     this.#isSilent = true;
     task();
@@ -91,7 +91,7 @@ export class Webhooks {
   }
 
   /**
-   * Hands on to another node who is gone and may come back, and tells of them if none is left. Then sends
+   * Hands on to another node whoever is gone and may come back, and reports them if none is left. Then sends
    * what waits, for a short while, and hands on what is not taken.
    */
   async flush(): Promise<void> {
