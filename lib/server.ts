@@ -43,7 +43,7 @@ import type { Shared } from "./shared.ts";
 import { VERSION } from "./version.ts";
 import { Admission } from "./hub/admission.ts";
 import { Connections } from "./hub/connections.ts";
-import { isUpgrade } from "./protocols/websocket/handshake.ts";
+import { isUpgrade } from "./http/upgrade.ts";
 import { Handshakes } from "./protocols/websocket/socket.ts";
 
 /** What a server is made of; everything it needs from outside is passed in. */

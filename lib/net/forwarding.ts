@@ -1,14 +1,14 @@
 import type { Cluster } from "../cluster/cluster.ts";
 import type { RequestSigner } from "../cluster/signature.ts";
-import { type Clock, systemClock } from "../core/clock.ts";
+import type { Clock, Timer } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
 import { addressOf } from "../core/node_url.ts";
 import type { BodyReader } from "../http/body.ts";
 import { refusalProblem } from "../http/problem.ts";
+import { isUpgrade } from "../http/upgrade.ts";
 import { advertisedError } from "./listener.ts";
-import { relayRequest, unknownSid } from "./relayed_request.ts";
+import { relay, unknownSid } from "./relay.ts";
 import { LastingServer } from "./resilient_server.ts";
-import { relaySocket } from "./relayed_socket.ts";
 
 /** What nodes need to forward requests to each other. */
 export interface ForwardingOptions {
@@ -47,8 +47,6 @@ const ANSWER_EXTRA_MS = 10_000;
 const ADDRESS = "hark-client-address";
 const TIME = "hark-time";
 const SIGNATURE = "hark-signature";
-/** A request's own, which do not travel (RFC 9110 section 7.6.1). */
-const OWN_HEADERS = ["connection", "keep-alive", "transfer-encoding", "content-length", "upgrade"];
 const NOTHING = new Uint8Array();
 /** A node's id is in the sid, behind the number of a worker where there are some. */
 const SID = /[?&]sid=(?:\d{1,2}~)?([\w-]{22})~/;
@@ -130,71 +128,52 @@ export class Forwarding {
   }
 
   async #forward(request: Request, address: string, url: URL): Promise<Response> {
-    const { bodies, pollingBytesMax, onForwarded } = this.#options;
+    const { clock, bodies, pollingBytesMax, heartbeatS, outboundBytesMax, onForwarded } =
+      this.#options;
     this.#forwarded++;
     onForwarded();
+    const late = new AbortController();
+    let timer: Timer | undefined;
     try {
-      const body = await bodies.read(request, pollingBytesMax);
-      const headers = await this.#sign(request, address, url, body);
-      if (isSocket(request)) {
-        const { outboundBytesMax } = this.#options;
-        return await relaySocket(request, { url, client: this.#client, headers, outboundBytesMax });
-      }
-      return await this.#fetch(request, url, headers, body);
+      const bytes = await bodies.read(request, pollingBytesMax);
+      const headers = await this.#sign(request.method, address, url, bytes);
+      timer = clock.after(heartbeatS * 1000 + ANSWER_EXTRA_MS, () => late.abort());
+      return await relay(request, {
+        url,
+        client: this.#client,
+        headers,
+        body: bytes.length === 0 ? null : bytes,
+        signal: AbortSignal.any([request.signal, late.signal]),
+        outboundBytesMax,
+      });
     } catch (error) {
-      if (error instanceof Refusal) return refusalProblem(error);
-      return unknownSid();
+      return error instanceof Refusal ? refusalProblem(error) : unknownSid();
     } finally {
+      timer?.cancel();
       this.#forwarded--;
     }
   }
 
   async #sign(
-    { method, headers: given }: Request,
+    method: string,
     address: string,
     { pathname, search }: URL,
     body: Uint8Array<ArrayBuffer>,
-  ): Promise<Headers> {
+  ): Promise<Record<string, string>> {
     const { signer, clock } = this.#options;
-    const headers = new Headers(given);
-    for (const name of OWN_HEADERS) headers.delete(name);
     const time = clock.now();
     const target = pathname + search;
-    headers.set(ADDRESS, address);
-    headers.set(TIME, String(time));
-    headers.set(SIGNATURE, await signer.sign({ method, target, address, time, body }));
-    return headers;
-  }
-
-  async #fetch(
-    { method, signal }: Request,
-    url: URL,
-    headers: Headers,
-    bytes: Uint8Array<ArrayBuffer>,
-  ): Promise<Response> {
-    const late = new AbortController();
-    const timeoutMs = this.#options.heartbeatS * 1000 + ANSWER_EXTRA_MS;
-    const timer = systemClock.after(timeoutMs, () => late.abort());
-    try {
-      return await relayRequest(url, {
-        method,
-        headers,
-        body: bytes.length === 0 ? null : bytes,
-        signal: AbortSignal.any([signal, late.signal]),
-        client: this.#client,
-      });
-    } finally {
-      timer.cancel();
-    }
+    const signature = await signer.sign({ method, target, address, time, body });
+    return { [ADDRESS]: address, [TIME]: String(time), [SIGNATURE]: signature };
   }
 
   /** Answers a request of another node. */
   async #answer(request: Request, peer: string): Promise<Response> {
     const { bodies, pollingBytesMax, handle, onRefused } = this.#options;
     try {
-      const body = isSocket(request) ? NOTHING : await bodies.read(request, pollingBytesMax);
+      const body = isUpgrade(request) ? NOTHING : await bodies.read(request, pollingBytesMax);
       const address = await this.#verify(request, body);
-      if (isSocket(request)) return await handle(request, address);
+      if (isUpgrade(request)) return await handle(request, address);
       const { url, method, headers, signal } = request;
       const init = { method, headers, signal, body: method === "POST" ? body : null };
       return await handle(new Request(url, init), address);
@@ -209,23 +188,16 @@ export class Forwarding {
   async #verify({ method, url, headers }: Request, body: Uint8Array<ArrayBuffer>): Promise<string> {
     const { signer, clock } = this.#options;
     const { pathname, search } = new URL(url);
-    const [address, time, signature] = [ADDRESS, TIME, SIGNATURE].map((name) =>
-      headers.get(name) ?? ""
-    );
-    const request = {
-      method,
-      target: pathname + search,
-      address: address!,
-      time: Number(time),
-      body,
-    };
-    if (!await signer.verify(request, signature!)) {
+    const target = pathname + search;
+    const [address, time, signature] = [ADDRESS, TIME, SIGNATURE].map((name) => headers.get(name));
+    const signed = { method, target, address: address ?? "", time: Number(time), body };
+    if (!await signer.verify(signed, signature ?? "")) {
       throw new Refusal(
         "unauthorized",
         "Cannot take a request that no node of this cluster signed",
       );
     }
-    if (!(Math.abs(clock.now() - request.time) <= SIGNATURE_AGE_MS)) {
+    if (!(Math.abs(clock.now() - signed.time) <= SIGNATURE_AGE_MS)) {
       throw new Refusal(
         "unauthorized",
         "Cannot take a request that was signed at another time: set the clocks",
@@ -234,10 +206,6 @@ export class Forwarding {
     if (!this.#isSocketIo(pathname)) {
       throw new Refusal("not-found", "Cannot forward anything but Socket.IO");
     }
-    return address!;
+    return signed.address;
   }
-}
-
-function isSocket({ headers }: Request): boolean {
-  return headers.get("upgrade")?.toLowerCase() === "websocket";
 }

@@ -1,14 +1,10 @@
-import { handshakeFault, isUpgrade } from "../protocols/websocket/handshake.ts";
+import { relay, unknownSid } from "../net/relay.ts";
 import { workerSocket } from "./command.ts";
-import { relayRequest, unknownSid } from "../net/relayed_request.ts";
-import { relaySocket } from "../net/relayed_socket.ts";
 
 /** Carries the client's address to the worker that answers; only the workers' own sockets read it. */
 const ADDRESS_HEADER = "hark-client-address";
 /** Whether another node has sent the request on: then the host that it names is of no matter. */
 const SENT_ON_HEADER = "hark-sent-on";
-/** A request's own, which do not travel (RFC 9110 section 7.6.1), and what the next one makes anew. */
-const OWN_HEADERS = ["connection", "keep-alive", "upgrade", "transfer-encoding", "host"];
 
 /** What relaying needs. */
 export interface RelayOptions {
@@ -49,30 +45,29 @@ export class Relay {
   handle(request: Request, address: string, isSentOn = false): Promise<Response> | undefined {
     const owner = ownerOf(request.url);
     if (owner === undefined || owner === this.#options.index) return undefined;
-    const headers = new Headers(request.headers);
-    headers.set(ADDRESS_HEADER, address);
-    headers.set(SENT_ON_HEADER, String(isSentOn));
-    return this.#relay(request, headers, owner);
+    return this.#relay(request, owner, {
+      [ADDRESS_HEADER]: address,
+      [SENT_ON_HEADER]: String(isSentOn),
+    });
   }
 
-  /** Lets go of connections to other workers. */
+  /** Closes the connections to other workers. */
   close(): void {
     for (const client of this.#clients.values()) client.close();
     this.#clients.clear();
   }
 
-  async #relay(request: Request, headers: Headers, owner: number): Promise<Response> {
-    const { method, body, signal } = request;
+  async #relay(
+    request: Request,
+    owner: number,
+    headers: Readonly<Record<string, string>>,
+  ): Promise<Response> {
+    const { outboundBytesMax } = this.#options;
     const url = new URL(request.url);
     url.protocol = "http:";
     const client = this.#client(owner);
-    for (const name of OWN_HEADERS) headers.delete(name);
     try {
-      if (isUpgrade(request) && handshakeFault(request) === undefined) {
-        const { outboundBytesMax } = this.#options;
-        return await relaySocket(request, { url, client, headers, outboundBytesMax });
-      }
-      return await relayRequest(url, { method, headers, body, signal, client });
+      return await relay(request, { url, client, headers, outboundBytesMax });
     } catch {
       return unknownSid();
     }

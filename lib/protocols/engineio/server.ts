@@ -15,7 +15,7 @@ import {
 import { Heartbeats } from "./heartbeats.ts";
 import { type NewcomerLimits, Newcomers } from "./newcomers.ts";
 import { Polls } from "./polling.ts";
-import { handshakeFault, isUpgrade } from "../websocket/handshake.ts";
+import { handshakeFault, isUpgrade } from "../../http/upgrade.ts";
 import {
   acceptSocket,
   type Handshakes,

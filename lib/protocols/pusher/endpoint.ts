@@ -11,7 +11,7 @@ import type { Hub } from "../../hub/hub.ts";
 import type { HarkMetrics } from "../../observe/hark_metrics.ts";
 import type { Log } from "../../observe/log.ts";
 import { SILENT_BEATS_MAX } from "../websocket/endpoint.ts";
-import { refuseHandshake } from "../websocket/handshake.ts";
+import { refuseHandshake } from "../../http/upgrade.ts";
 import {
   acceptSocket,
   type Socket,

@@ -11,7 +11,7 @@ import type { Transport } from "../../hub/transport.ts";
 import { type Batching, BatchingTransport } from "../../hub/batching.ts";
 import { Commands } from "../hark/commands.ts";
 import type { Connections } from "../../hub/connections.ts";
-import { offeredProtocols, refuseHandshake } from "./handshake.ts";
+import { offeredProtocols, refuseHandshake } from "../../http/upgrade.ts";
 import {
   acceptSocket,
   type Message,

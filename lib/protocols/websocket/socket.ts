@@ -4,7 +4,7 @@ import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { Connection } from "../../hub/connections.ts";
-import { isUpgrade } from "./handshake.ts";
+import { isUpgrade } from "../../http/upgrade.ts";
 import { dropIdleTimer } from "./idle_timer.ts";
 
 /** What a client sends in one frame. */

@@ -1,4 +1,4 @@
-import { problem } from "../../http/problem.ts";
+import { problem } from "./problem.ts";
 
 /** The subprotocols that a client offers (RFC 6455 section 4.1), in its order. */
 export function offeredProtocols(headers: Headers): string[] {

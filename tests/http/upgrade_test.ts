@@ -1,13 +1,9 @@
 import { assertEquals } from "@std/assert";
-import {
-  handshakeFault,
-  isUpgrade,
-  offeredProtocols,
-} from "../../../lib/protocols/websocket/handshake.ts";
-import { eventually } from "../../support/deadline.ts";
-import { FakeClock } from "../../support/fake_clock.ts";
-import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "../../support/raw.ts";
-import { startServer } from "../../support/server.ts";
+import { handshakeFault, isUpgrade, offeredProtocols } from "../../lib/http/upgrade.ts";
+import { eventually } from "../support/deadline.ts";
+import { FakeClock } from "../support/fake_clock.ts";
+import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "../support/raw.ts";
+import { startServer } from "../support/server.ts";
 
 /** The handshake's lines with one of them changed, or left out if `value` is undefined. */
 function handshakeWith(name: string, value: string | undefined): string[] {

@@ -1,0 +1,99 @@
+import { DISCONNECTS } from "../core/errors.ts";
+import { handshakeFault, isUpgrade } from "../http/upgrade.ts";
+
+/** How a request is relayed to another process. */
+export interface RelayOptions {
+  /** Of HTTP, also for a WebSocket. */
+  readonly url: URL;
+  readonly client: Deno.HttpClient;
+  /** What the other process is to know beside the client's own headers. */
+  readonly headers: Readonly<Record<string, string>>;
+  /** By default that of the request. */
+  readonly body?: Uint8Array<ArrayBuffer> | null;
+  /** Gives up waiting for an answer; by default when the client has gone. */
+  readonly signal?: AbortSignal;
+  /** Unsent bytes before one end of a WebSocket is too slow. */
+  readonly outboundBytesMax: number;
+}
+
+/** Headers of one connection (RFC 9110 section 7.6.1), and those that the next request makes anew. */
+const OWN_HEADERS =
+  /^(connection|keep-alive|te|transfer-encoding|upgrade|host|content-length|sec-websocket-.*)$/;
+/** What may be sent as a close code (RFC 6455 section 7.4): others only report what became of TCP. */
+const isSendable = (code: number) => code >= 1000 && ![1004, 1005, 1006, 1015].includes(code);
+
+/**
+ * Has another process answer a request, also one for a WebSocket, and passes on what comes from there.
+ * Rejects if that process is gone, or does not accept the WebSocket.
+ */
+export async function relay(request: Request, options: RelayOptions): Promise<Response> {
+  const headers = new Headers([...request.headers].filter(([name]) => !OWN_HEADERS.test(name)));
+  for (const [name, value] of Object.entries(options.headers)) headers.set(name, value);
+  if (isUpgrade(request) && handshakeFault(request) === undefined) {
+    return await relaySocket(request, headers, options);
+  }
+  // It is encoded for the client only once.
+  headers.set("accept-encoding", "identity");
+  const { url, client, body = request.body, signal = request.signal } = options;
+  const init = {
+    method: request.method,
+    headers,
+    body,
+    signal,
+    client,
+    redirect: "manual",
+  } as const;
+  const answer = await fetch(url, init);
+  return new Response(answer.body, { status: answer.status, headers: answer.headers });
+}
+
+/** As Engine.IO says it: that process is gone with its sessions, and the client begins anew. */
+export function unknownSid(): Response {
+  return Response.json({ code: 1, message: "Session ID unknown" }, { status: 400 });
+}
+
+async function relaySocket(
+  request: Request,
+  headers: Headers,
+  { url, client, outboundBytesMax }: RelayOptions,
+): Promise<Response> {
+  const address = new URL(url);
+  address.protocol = "ws:";
+  const inner = new WebSocket(address, { client, headers });
+  inner.binaryType = "arraybuffer";
+  await opened(inner);
+  let upgrade: Deno.WebSocketUpgrade;
+  try {
+    upgrade = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
+  } catch (error) {
+    inner.close();
+    throw error;
+  }
+  const { socket: outer, response } = upgrade;
+  outer.binaryType = "arraybuffer";
+  pass(inner, outer, outboundBytesMax);
+  pass(outer, inner, outboundBytesMax);
+  return response;
+}
+
+function opened(socket: WebSocket): Promise<void> {
+  return new Promise((resolve, reject) => {
+    socket.onopen = () => resolve();
+    socket.onerror = () => reject(new Error("Cannot relay: the WebSocket was refused"));
+  });
+}
+
+/** Passes on what comes from one end to the other, and its end. */
+function pass(from: WebSocket, to: WebSocket, bytesMax: number): void {
+  from.onmessage = ({ data }) => {
+    if (to.readyState !== WebSocket.OPEN) return;
+    to.send(data);
+    if (to.bufferedAmount <= bytesMax) return;
+    for (const end of [from, to]) end.close(DISCONNECTS.slow.code, DISCONNECTS.slow.reason);
+  };
+  from.onerror = () => {}; // A close event follows, and says the same.
+  from.onclose = ({ code, reason }) => {
+    if (isSendable(code)) to.close(code, reason);
+    else to.close();
+  };
+}
