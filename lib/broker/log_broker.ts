@@ -1,3 +1,4 @@
+import { ExponentialBackoff, jittered } from "../core/backoff.ts";
 import { type Clock, every, type Timer } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
 import type { Position, Publication } from "../core/publication.ts";
@@ -37,7 +38,7 @@ export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "
 const EXPIRE_INTERVAL_MS = 1000;
 /** How long a batch that is kept may take to be fed. */
 export const APPLY_TIMEOUT_MS = 10_000;
-/** Pauses between attempts to open a journal that is away: each the double of the one before. */
+/** Pauses between attempts to open a journal that is away. */
 const REOPEN_MIN_MS = 50;
 const REOPEN_MAX_MS = 2000;
 
@@ -60,6 +61,7 @@ export class LogBroker implements Broker {
   /** The feed that is followed; undefined while it is lost. */
   #feed: Feed | undefined;
   #expiry: Timer | undefined;
+  readonly #backoff = new ExponentialBackoff(REOPEN_MIN_MS, REOPEN_MAX_MS);
   #reopening: Timer | undefined;
   /** Why nothing can be published; undefined if it can. */
   #obstacle: string | undefined = "it has not started";
@@ -228,19 +230,19 @@ export class LogBroker implements Broker {
     if (this.#isClosed) return;
     this.#obstacle = why;
     this.#health.fed(false, why);
-    this.#reopen(REOPEN_MIN_MS);
+    this.#backoff.reset();
+    this.#reopen();
   }
 
-  async #reopen(pauseMs: number): Promise<void> {
+  async #reopen(): Promise<void> {
     let kept: Kept;
     try {
       kept = await this.#journal.open();
     } catch (error) {
       if (this.#isClosed) return;
       this.#health.fed(false, String(error));
-      const jitteredMs = pauseMs * (0.5 + Math.random());
-      const nextMs = Math.min(REOPEN_MAX_MS, 2 * pauseMs);
-      this.#reopening = this.#clock.after(jitteredMs, () => this.#reopen(nextMs));
+      const pauseMs = jittered(this.#backoff.next());
+      this.#reopening = this.#clock.after(pauseMs, () => this.#reopen());
       return;
     }
     if (this.#isClosed) return;

@@ -1,3 +1,4 @@
+import { ExponentialBackoff } from "../core/backoff.ts";
 import type { Clock, Timer } from "../core/clock.ts";
 import type { Log } from "../observe/log.ts";
 
@@ -14,7 +15,7 @@ export interface WorkerProcessOptions {
 /** How a worker has ended. */
 export type WorkerStatus = Pick<Deno.CommandStatus, "code" | "signal">;
 
-/** Pauses before a worker that has died is started again: each the double of the one before. */
+/** Pauses before a worker that has died is started again. */
 export const RESTART_MIN_MS = 100;
 export const RESTART_MAX_MS = 10_000;
 /** As a shell says it of a command that cannot be run. */
@@ -29,7 +30,7 @@ export class WorkerProcess {
   #process: Deno.ChildProcess | undefined;
   #stdin: WritableStreamDefaultWriter<Uint8Array> | undefined;
   #startedAt = 0;
-  #pauseMs = RESTART_MIN_MS;
+  readonly #backoff = new ExponentialBackoff(RESTART_MIN_MS, RESTART_MAX_MS);
   #restart: Timer | undefined;
   #isReady = false;
   #isStopping = false;
@@ -103,10 +104,9 @@ export class WorkerProcess {
       this.#first.reject(new Error(`worker ${index} ended with code ${code}`));
       return;
     }
-    if (clock.monotonic() - this.#startedAt >= STEADY_MS) this.#pauseMs = RESTART_MIN_MS;
-    const afterMs = this.#pauseMs;
+    if (clock.monotonic() - this.#startedAt >= STEADY_MS) this.#backoff.reset();
+    const afterMs = this.#backoff.next();
     log.error("worker died", { worker: index, code, signal: signal ?? undefined, afterMs });
-    this.#pauseMs = Math.min(RESTART_MAX_MS, 2 * afterMs);
     this.#restart = clock.after(afterMs, () => this.#spawn());
   }
 }

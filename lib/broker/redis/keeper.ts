@@ -1,3 +1,4 @@
+import { ExponentialBackoff, jittered } from "../../core/backoff.ts";
 import type { Clock, Timer } from "../../core/clock.ts";
 import { ConnectionLost } from "./connection.ts";
 import type { RedisLink } from "./link.ts";
@@ -15,7 +16,7 @@ export interface LinkKeeperOptions {
   readonly onGivenUp: (error: Error) => void;
 }
 
-/** Pauses between attempts to connect: each up to the double of the one before. */
+/** Pauses between attempts to connect. */
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 2000;
 
@@ -25,6 +26,7 @@ export class LinkKeeper {
   #link: RedisLink | undefined;
   /** Resolves to the next link, or to undefined when there will be none. */
   #next = Promise.withResolvers<RedisLink | undefined>();
+  readonly #backoff = new ExponentialBackoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS);
   #pause: Timer | undefined;
   /** Grows whenever what was begun before does not count any more. */
   #round = 0;
@@ -68,7 +70,8 @@ export class LinkKeeper {
     if (this.#link !== link) return;
     this.#begin();
     this.#options.onChange(false, message);
-    this.#reconnect(RECONNECT_MIN_MS, this.#round);
+    this.#backoff.reset();
+    this.#reconnect(this.#round);
   }
 
   /** Makes no more links, and ends the one that is there. */
@@ -86,7 +89,7 @@ export class LinkKeeper {
     link?.close();
   }
 
-  async #reconnect(pauseMs: number, round: number): Promise<void> {
+  async #reconnect(round: number): Promise<void> {
     try {
       const link = await this.#options.connect();
       if (round !== this.#round) return link.close();
@@ -95,10 +98,8 @@ export class LinkKeeper {
     } catch (error) {
       if (round !== this.#round) return;
       if (!this.#options.isPassing(error)) return this.#options.onGivenUp(error as Error);
-      // Spread, so that nodes that lost Redis together do not all come back together.
-      const jitteredMs = pauseMs * (0.5 + Math.random() / 2);
-      const nextMs = Math.min(RECONNECT_MAX_MS, pauseMs * 2);
-      this.#pause = this.#options.clock.after(jitteredMs, () => this.#reconnect(nextMs, round));
+      const pauseMs = jittered(this.#backoff.next());
+      this.#pause = this.#options.clock.after(pauseMs, () => this.#reconnect(round));
     }
   }
 
