@@ -95,7 +95,7 @@ export class StatusEndpoint {
     metrics.inUse.with("connections_max").set(connections);
     metrics.inUse.with("handshakes_max").set(handshakes);
     metrics.inUse.with("idempotency_keys_max").set(idempotencyKeys);
-    metrics.engineSessions.set(engineSessions);
+    metrics.engineioSessions.set(engineSessions);
     metrics.bodyBytes.set(bodyBytes);
   }
 }

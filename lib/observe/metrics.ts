@@ -11,9 +11,17 @@ export interface MetricDescription {
   readonly help: string;
 }
 
-interface Metric extends MetricDescription {
-  /** Its lines, without HELP and TYPE. */
-  readonly render: (name: string) => string[];
+/** A metric, whose name is that of the registry's field that has it. */
+abstract class Metric {
+  abstract readonly type: MetricDescription["type"];
+  readonly help: string;
+
+  constructor(help: string) {
+    this.help = help;
+  }
+
+  /** Its lines under this name, without HELP and TYPE. */
+  abstract render(name: string): string[];
 }
 
 const LABEL_VALUES_MAX = 64;
@@ -21,7 +29,8 @@ const LABEL_VALUES_MAX = 64;
 const OTHER_VALUES = "other";
 
 /** A number that only grows. */
-export class Counter {
+export class Counter extends Metric {
+  override readonly type = "counter";
   #value = 0;
 
   get value(): number {
@@ -36,10 +45,15 @@ export class Counter {
   add(amount: number): void {
     this.#value += amount;
   }
+
+  override render(name: string): string[] {
+    return [`${name} ${formatNumber(this.#value)}`];
+  }
 }
 
-/** A number that comes and goes. */
-export class Gauge {
+/** A number that goes up and down. */
+export class Gauge extends Metric {
+  override readonly type = "gauge";
   #value = 0;
 
   get value(): number {
@@ -57,20 +71,40 @@ export class Gauge {
   set(value: number): void {
     this.#value = value;
   }
+
+  override render(name: string): string[] {
+    return [`${name} ${formatNumber(this.#value)}`];
+  }
 }
 
-/** How often values fell into which range. */
-export class Histogram {
+/** Numbers that are measured whenever they are read: one for each value of a label. */
+export class Measured extends Metric {
+  override readonly type = "gauge";
+  readonly #label: string;
+  readonly #measure: () => Readonly<Record<string, number>>;
+
+  constructor(help: string, label: string, measure: () => Readonly<Record<string, number>>) {
+    super(help);
+    this.#label = label;
+    this.#measure = measure;
+  }
+
+  override render(name: string): string[] {
+    return renderLabelled(name, this.#label, Object.entries(this.#measure()));
+  }
+}
+
+/** Counts how many values fell into which range. */
+export class Histogram extends Metric {
+  override readonly type = "histogram";
   readonly #bounds: readonly number[];
   /** One for each bound, and one for what is above them all. */
   readonly #counts: number[];
   #sum = 0;
 
   /** @param bounds the upper bound of each bucket, growing */
-  constructor(bounds: readonly number[]) {
-    if (!bounds.every((bound, at) => at === 0 || bound > bounds[at - 1]!)) {
-      throw new RangeError(`Cannot make a histogram: expected growing bounds, got ${bounds}`);
-    }
+  constructor(help: string, bounds: readonly number[]) {
+    super(help);
     this.#bounds = bounds;
     this.#counts = new Array(bounds.length + 1).fill(0);
   }
@@ -82,8 +116,7 @@ export class Histogram {
     this.#sum += value;
   }
 
-  /** Its lines, under this name. */
-  render(name: string): string[] {
+  override render(name: string): string[] {
     let count = 0;
     const buckets = [...this.#bounds, Infinity].map((bound, at) => {
       count += this.#counts[at]!;
@@ -94,12 +127,16 @@ export class Histogram {
 }
 
 /** One metric for each value of a label. */
-export class Labelled<Child extends Counter | Gauge> {
+export class Labelled<Child extends Counter | Gauge> extends Metric {
+  override readonly type: MetricDescription["type"];
   readonly #label: string;
   readonly #create: () => Child;
   readonly #children = new Map<string, Child>();
 
   constructor(label: string, create: () => Child) {
+    const { type, help } = create();
+    super(help);
+    this.type = type;
     this.#label = label;
     this.#create = create;
   }
@@ -119,92 +156,59 @@ export class Labelled<Child extends Counter | Gauge> {
     return child;
   }
 
-  /** Its lines, under this name. */
-  render(name: string): string[] {
+  override render(name: string): string[] {
     const values = [...this.#children].map(([value, child]) => [value, child.value] as const);
     return renderLabelled(name, this.#label, values);
   }
 }
 
-/** The metrics of one server, in the order in which they were made. */
-export class Registry {
+/** Makes a counter, or one for each value of a label. */
+export function counter(help: string): Counter;
+export function counter(help: string, label: string): Labelled<Counter>;
+export function counter(help: string, label?: string): Counter | Labelled<Counter> {
+  return label === undefined ? new Counter(help) : new Labelled(label, () => new Counter(help));
+}
+
+/** Makes a gauge, or one for each value of a label. */
+export function gauge(help: string): Gauge;
+export function gauge(help: string, label: string): Labelled<Gauge>;
+export function gauge(help: string, label?: string): Gauge | Labelled<Gauge> {
+  return label === undefined ? new Gauge(help) : new Labelled(label, () => new Gauge(help));
+}
+
+/**
+ * The metrics that are its fields, in their order. Names follow from the fields': `journalUp` is
+ * `hark_journal_up`, and a counter's name ends in `_total`.
+ */
+export abstract class Registry {
   /** The media type of what `render()` returns. */
-  static readonly contentType = "text/plain; version=0.0.4; charset=utf-8";
+  readonly contentType: string = "text/plain; version=0.0.4; charset=utf-8";
 
-  readonly contentType = Registry.contentType;
-  readonly #metrics = new Map<string, Metric>();
-
-  /** Makes a counter, or one for each value of a label. The name gets `hark_` before it. */
-  counter(name: string, help: string): Counter;
-  counter(name: string, help: string, label: string): Labelled<Counter>;
-  counter(name: string, help: string, label?: string): Counter | Labelled<Counter> {
-    if (!name.endsWith("_total")) {
-      throw new TypeError(`Cannot make counter ${name}: expected a name that ends in _total`);
-    }
-    const counter = label === undefined ? new Counter() : new Labelled(label, () => new Counter());
-    this.#add({ name, type: "counter", help, render: renderer(counter) });
-    return counter;
-  }
-
-  /** Makes a gauge, or one for each value of a label. The name gets `hark_` before it. */
-  gauge(name: string, help: string): Gauge;
-  gauge(name: string, help: string, label: string): Labelled<Gauge>;
-  gauge(name: string, help: string, label?: string): Gauge | Labelled<Gauge> {
-    const gauge = label === undefined ? new Gauge() : new Labelled(label, () => new Gauge());
-    this.#add({ name, type: "gauge", help, render: renderer(gauge) });
-    return gauge;
-  }
-
-  /** Makes a gauge that is measured whenever it is read: a number for each value of a label. */
-  measured(
-    name: string,
-    help: string,
-    label: string,
-    measure: () => Readonly<Record<string, number>>,
-  ): void {
-    const render = (name: string) => renderLabelled(name, label, Object.entries(measure()));
-    this.#add({ name, type: "gauge", help, render });
-  }
-
-  /** Makes a histogram. The name gets `hark_` before it. */
-  histogram(name: string, help: string, bounds: readonly number[]): Histogram {
-    const histogram = new Histogram(bounds);
-    this.#add({ name, type: "histogram", help, render: (name) => histogram.render(name) });
-    return histogram;
-  }
-
-  /** What metrics there are, under their full names. */
+  /** Lists the metrics under their full names. */
   describe(): MetricDescription[] {
-    return [...this.#metrics.values()].map(({ name, type, help }) => ({ name, type, help }));
+    return this.#metrics().map(([name, { type, help }]) => ({ name, type, help }));
   }
 
   /** All metrics as text. */
   render(): string {
-    const lines = [...this.#metrics.values()].flatMap(({ name, type, help, render }) => [
-      `# HELP ${name} ${escapeHelp(help)}`,
-      `# TYPE ${name} ${type}`,
-      ...render(name),
+    const lines = this.#metrics().flatMap(([name, metric]) => [
+      `# HELP ${name} ${escapeHelp(metric.help)}`,
+      `# TYPE ${name} ${metric.type}`,
+      ...metric.render(name),
     ]);
     return lines.map((line) => `${line}\n`).join("");
   }
 
-  #add(metric: Metric): void {
-    const name = `hark_${metric.name}`;
-    if (!/^[a-z][a-z0-9_]*$/.test(metric.name)) {
-      throw new TypeError(
-        `Cannot make a metric: expected a name in snake_case, got ${metric.name}`,
-      );
-    }
-    if (this.#metrics.has(name)) {
-      throw new TypeError(`Cannot make metric ${name}: there is one of this name`);
-    }
-    this.#metrics.set(name, { ...metric, name });
+  #metrics(): [name: string, metric: Metric][] {
+    return Object.entries(this).flatMap(([field, value]) =>
+      value instanceof Metric ? [[nameOf(field, value), value]] : []
+    );
   }
 }
 
-function renderer(metric: Counter | Gauge | Labelled<Counter | Gauge>): Metric["render"] {
-  if (metric instanceof Labelled) return (name) => metric.render(name);
-  return (name) => [`${name} ${formatNumber(metric.value)}`];
+function nameOf(field: string, { type }: Metric): string {
+  const name = field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
+  return `hark_${name}${type === "counter" ? "_total" : ""}`;
 }
 
 function renderLabelled(

@@ -2,7 +2,7 @@ import type { Sink } from "../broker/broker.ts";
 import type { LogKeeper } from "../broker/link/keeper.ts";
 import { type Clock, every, type Timer, within } from "../core/clock.ts";
 import type { HarkMetrics } from "../observe/hark_metrics.ts";
-import { probeLoop } from "../observe/loop_probe.ts";
+import { probeLoop } from "../observe/process.ts";
 import { countersOf, mergeMetrics } from "../observe/merge.ts";
 
 /** What merging the metrics of workers needs. */

@@ -9,7 +9,7 @@ import { Admission } from "../hub/admission.ts";
 import { reserveAdvertised, reservePort } from "../net/listener.ts";
 import { HarkMetrics } from "../observe/hark_metrics.ts";
 import type { Log } from "../observe/log.ts";
-import { readMemory } from "../observe/memory.ts";
+import { readMemory } from "../observe/process.ts";
 import {
   checkPermissions,
   logSocket,

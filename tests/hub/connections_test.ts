@@ -275,7 +275,7 @@ Deno.test("an exception in any handler of a socket is told, closes with 1011 and
   };
   const connection = () =>
     new Connection("192.0.2.1", () => {}, {
-      closing: new Gauge(),
+      closing: new Gauge(""),
       fault: (reason, _address, error) => told.push(`${reason.name}: ${(error as Error).message}`),
     });
   const failing = (at: string | null): SocketGuest => {

@@ -95,7 +95,7 @@ function engineServer(
     isShared: () => true,
     readBody: (request, bytesMax) => bodies.read(request, bytesMax),
     admit: (address) => {
-      return Promise.resolve(new Connection(address, () => {}, { closing: new Gauge(), fault }));
+      return Promise.resolve(new Connection(address, () => {}, { closing: new Gauge(""), fault }));
     },
     onConnection,
   });

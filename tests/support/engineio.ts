@@ -69,7 +69,7 @@ export class EngineHost implements AsyncDisposable {
   readonly errors: unknown[] = [];
   readonly #http: Deno.HttpServer<Deno.NetAddr>;
   #taken = 0;
-  readonly #closing = new Gauge();
+  readonly #closing = new Gauge("");
   #changed = Promise.withResolvers<void>();
 
   constructor(options: EngineHostOptions = {}) {

@@ -11,3 +11,9 @@ export function probeLoop(clock: Clock, onDelay: (seconds: number) => void): Tim
     dueAt = now + PROBE_MS;
   });
 }
+
+/** Returns the bytes of memory that this process has, and those that its JavaScript heap uses. */
+export function readMemory(): { rss: number; heap: number } {
+  const { rss, heapUsed: heap } = Deno.memoryUsage();
+  return { rss, heap };
+}
