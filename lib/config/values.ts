@@ -43,7 +43,6 @@ export interface Config {
   readonly historyAgeS: number;
   readonly historyBytesMax: number;
   readonly historyTotalBytesMax: number;
-  readonly idempotencyAgeS: number;
   readonly store: string;
   readonly storeSync: "normal" | "full";
 
