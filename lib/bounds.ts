@@ -1,6 +1,6 @@
 /** The bounds that are no options, and that tests set. */
 
-import { IDEMPOTENCY_AGE_S, IDEMPOTENCY_KEYS_MAX } from "./broker/idempotency.ts";
+import { IDEMPOTENCY_KEYS_MAX } from "./broker/idempotency.ts";
 import { BODY_TIMEOUT_MS } from "./http/body.ts";
 import { PRESENCE_MAX } from "./hub/presence.ts";
 import { POLLING_BYTES_MAX } from "./protocols/engineio/handshake.ts";
@@ -20,7 +20,6 @@ export interface Bounds {
   readonly handshakesMax: number;
   readonly namespacesMax: number;
   readonly presenceMax: number;
-  readonly idempotencyAgeS: number;
   readonly idempotencyKeysMax: number;
   readonly pollingBytesMax: number;
 }
@@ -35,7 +34,6 @@ export const BOUNDS: Bounds = {
   handshakesMax: HANDSHAKES_MAX,
   namespacesMax: NAMESPACES_MAX,
   presenceMax: PRESENCE_MAX,
-  idempotencyAgeS: IDEMPOTENCY_AGE_S,
   idempotencyKeysMax: IDEMPOTENCY_KEYS_MAX,
   pollingBytesMax: POLLING_BYTES_MAX,
 };

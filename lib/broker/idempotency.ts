@@ -2,8 +2,6 @@ import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
 import { Quota } from "../core/quota.ts";
 
-/** For how many seconds a key is remembered: publishers rely on it, whichever server they meet. */
-export const IDEMPOTENCY_AGE_S = 300;
 /** Keys that are remembered; a caller gets half of what the others leave. */
 export const IDEMPOTENCY_KEYS_MAX = 100_000;
 

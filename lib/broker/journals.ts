@@ -8,19 +8,18 @@ import { RedisJournal } from "./redis/journal.ts";
 import { readTarget } from "./redis/open.ts";
 import { SqliteJournal } from "./sqlite/journal.ts";
 
-type JournalConfig =
-  & Pick<
-    Config,
-    | "store"
-    | "storeSync"
-    | "redis"
-    | "redisCa"
-    | "redisName"
-    | "historyCount"
-    | "historyAgeS"
-    | "publishBytesMax"
-  >
-  & { readonly idempotencyAgeS: number };
+type JournalConfig = Pick<
+  Config,
+  | "store"
+  | "storeSync"
+  | "redis"
+  | "redisCa"
+  | "redisName"
+  | "historyCount"
+  | "historyAgeS"
+  | "idempotencyAgeS"
+  | "publishBytesMax"
+>;
 
 /**
  * The journal that the options name; a new kind of journal is a line here. `log` gets each thing that is

@@ -195,6 +195,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       1024 * GIB,
       "bytes kept in all; the caller that holds most loses some first",
     ),
+    idempotencyAgeS: integer(300, 1, 86_400, "seconds that an Idempotency-Key is remembered"),
     store: text(
       "",
       "FILE",

@@ -13,7 +13,6 @@ const FIXED: ReadonlyMap<string, number> = new Map([
   ["connect-timeout-ms", 45_000],
   ["namespaces-max", 16],
   ["handshakes-max", 2000],
-  ["idempotency-age-s", 300],
   ["idempotency-keys-max", 100_000],
   ["presence-max", 1000],
   ["handshake-timeout-ms", 10_000],

@@ -43,6 +43,7 @@ export interface Config {
   readonly historyAgeS: number;
   readonly historyBytesMax: number;
   readonly historyTotalBytesMax: number;
+  readonly idempotencyAgeS: number;
   readonly store: string;
   readonly storeSync: "normal" | "full";
 

@@ -70,7 +70,7 @@ export class Parent {
       ...config,
       clock: systemClock,
       metrics: own,
-      journal: journalOf({ ...config, ...BOUNDS }, systemClock, log, own),
+      journal: journalOf(config, systemClock, log, own),
       path: logSocket({ folder: this.#folder }),
       admit: (caller, count) => rates.take(caller, count),
       onError: (error) => log.error("keeping the log failed", { error: String(error) }),

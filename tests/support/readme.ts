@@ -238,11 +238,6 @@ function boundsTable(): string {
       "those idle for longest are forgotten",
     ],
     [
-      "time for which an Idempotency-Key is remembered",
-      `${BOUNDS.idempotencyAgeS} s`,
-      "a later retry publishes again",
-    ],
-    [
       "Idempotency-Keys remembered; a caller gets half of what others leave",
       BOUNDS.idempotencyKeysMax,
       rejected("over-limit"),
