@@ -10,7 +10,7 @@ import { engineio3 } from "../../lib/protocols/engineio/codec3.ts";
 import { decodeJsonpBody, encodeJsonp } from "../../lib/protocols/engineio/jsonp.ts";
 import { engineio4 } from "../../lib/protocols/engineio/codec4.ts";
 import type { Dice } from "../support/dice.ts";
-import { decodeAll } from "../support/packets.ts";
+import { decodeAll, partOf } from "../support/packets.ts";
 import type { Fuzzer, Show } from "./fuzzer.ts";
 import { someBytes, someJson, someText } from "./grammar.ts";
 import { mutateBytes, mutateText } from "./mutator.ts";
@@ -27,8 +27,8 @@ function codecFuzzer(codec: EngineCodec): Fuzzer {
       const packets = Array.from({ length: 1 + dice.upTo(4) }, () => somePacket(dice));
       const base64 = dice.chance(0.5);
       const encoders = [
-        () => codec.encodePayload(packets, { base64 }),
-        () => codec.encodeFrame(packets[0]!, { base64 }),
+        () => codec.encodePayload(packets.map(partOf), base64),
+        () => codec.encodeFrame(partOf(packets[0]!), base64),
       ];
       const isPayload = dice.chance(0.6);
       const encoded = encoders[isPayload ? 0 : 1]!();
@@ -103,11 +103,11 @@ function checkMutated(
   if (packets.some(isAmbiguous)) return;
   const base64 = typeof input === "string";
   for (const packet of packets) {
-    const frame = codec.encodeFrame(packet, { base64 });
+    const frame = codec.encodeFrame(partOf(packet), base64);
     assertEquals(decodeFrame(codec, frame), [packet]);
   }
   if (!isPayload) return;
-  const payload = codec.encodePayload(packets, { base64 });
+  const payload = codec.encodePayload(packets.map(partOf), base64);
   assertEquals(decodePayload(codec, payload), packets);
   const isText = packets.every(({ data }) => typeof data === "string");
   if (isText && typeof input === "string") assertEquals(shorten(payload as string), shorten(input));

@@ -1,4 +1,16 @@
-import type { Bytes, Decoded, EngineCodec, Packet } from "../../lib/protocols/engineio/codec.ts";
+import {
+  type Bytes,
+  type Decoded,
+  type EngineCodec,
+  type Packet,
+  PACKET_TYPES,
+  type Part,
+} from "../../lib/protocols/engineio/codec.ts";
+
+/** The packet as the server sends it. */
+export function partOf({ type, data }: Packet): Part {
+  return typeof data === "string" ? `${PACKET_TYPES.indexOf(type)}${data}` : data;
+}
 
 /** All packets of a payload, or why it cannot be read. */
 export function decodeAll(codec: EngineCodec, body: string | Bytes): Decoded<Packet[]> {

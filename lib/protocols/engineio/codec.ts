@@ -27,27 +27,24 @@ export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly reason: string };
 
-/** How bytes are to be written. */
-export interface EncodeOptions {
-  /** True if the client takes text only (`b64=1`). */
-  readonly base64: boolean;
-}
+/** A packet to send: `<type digit><data>`, or the bytes of a message. */
+export type Part = string | Bytes;
 
 /**
- * One version of Engine.IO: packets to WebSocket frames and polling bodies, and back.
+ * One version of Engine.IO: packets to WebSocket frames and polling bodies, and back. Bytes are sent in
+ * base64 if `base64` is true.
  *
- * Encoding throws a `TypeError` on a packet that the version cannot express. Decoding MUST NOT
- * throw, and takes time and memory in proportion to its input.
+ * Decoding MUST NOT throw, and takes time and memory in proportion to its input.
  */
 export interface EngineCodec {
   /** The `EIO` parameter that asks for it. */
   readonly version: 3 | 4;
-  /** One WebSocket frame; without options, bytes travel as a binary frame. */
-  encodeFrame(packet: Packet, options?: EncodeOptions): string | Bytes;
+  /** The WebSocket frame of one packet. */
+  encodeFrame(part: Part, base64: boolean): string | Bytes;
   /** The packet that one WebSocket frame holds. */
   decodeFrame(frame: string | Bytes): Decoded<Packet>;
-  /** The body of a polling answer; throws a `RangeError` on no packets at all. */
-  encodePayload(packets: readonly Packet[], options: EncodeOptions): string | Bytes;
+  /** The body of a polling answer. There MUST be a packet, and no U+001E in any: JSON holds none. */
+  encodePayload(parts: readonly Part[], base64: boolean): string | Bytes;
   /**
    * The packets of a polling body, at least one; bytes are an `application/octet-stream`. Each is
    * decoded when it is asked for, so that whoever counts them decodes no more than may come; none
@@ -64,31 +61,6 @@ export function success<T>(value: T): Decoded<T> {
 /** Why decoding failed. */
 export function failure(reason: string): Decoded<never> {
   return { ok: false, reason };
-}
-
-/** The digit that stands for `type` on the wire. */
-export function typeDigit(type: PacketType): number {
-  return PACKET_TYPES.indexOf(type);
-}
-
-/** Throws unless there is a packet to send and no packet but a message carries bytes. */
-export function checkPackets(packets: readonly Packet[]): void {
-  if (packets.length === 0) {
-    throw new RangeError("Cannot encode payload: got no packets, expected at least one");
-  }
-  packets.forEach(checkPacket);
-}
-
-/** Throws a `TypeError` if a packet that is not a message carries bytes. */
-export function checkPacket({ type, data }: Packet): void {
-  if (typeof data !== "string" && type !== "message") {
-    throw new TypeError(`Cannot encode packet: only a message can carry bytes, got ${type}`);
-  }
-}
-
-/** `<type digit><data>`. */
-export function encodeText(type: PacketType, data: string): string {
-  return `${typeDigit(type)}${data}`;
 }
 
 /** Reads `<type digit><data>`. */

@@ -2,19 +2,15 @@ import { concat } from "../../core/bytes.ts";
 import { ownText } from "../../core/text.ts";
 import {
   type Bytes,
-  checkPacket,
-  checkPackets,
   decodeBase64,
   type Decoded,
   decodeText,
   decodeUtf8,
-  encodeText,
   type EngineCodec,
   failure,
   type Packet,
-  PACKET_TYPES,
+  type Part,
   success,
-  typeDigit,
 } from "./codec.ts";
 
 /**
@@ -29,22 +25,17 @@ import {
 export const engineio3: EngineCodec = {
   version: 3,
 
-  encodeFrame(packet, options) {
-    checkPacket(packet);
-    if (typeof packet.data === "string" || options?.base64) return encodeAsText(packet);
-    return concat([Uint8Array.of(MESSAGE), packet.data]);
+  encodeFrame(part, base64) {
+    return typeof part === "string" || base64 ? encodeText(part) : encodeBinary(part);
   },
 
   decodeFrame(frame) {
     return typeof frame === "string" ? decodeTextPacket(frame) : decodeBinaryPacket(frame);
   },
 
-  encodePayload(packets, { base64 }) {
-    checkPackets(packets);
-    if (!base64 && packets.some(({ data }) => typeof data !== "string")) {
-      return encodeBinaryPayload(packets);
-    }
-    return packets.map(encodeAsText).map((text) => `${text.length}:${text}`).join("");
+  encodePayload(parts, base64) {
+    const isText = base64 || parts.every((part) => typeof part === "string");
+    return isText ? encodeTextPayload(parts) : encodeBinaryPayload(parts);
   },
 
   *decodePayload(body) {
@@ -60,14 +51,13 @@ export const engineio3: EngineCodec = {
 export const engineio2: EngineCodec = {
   ...engineio3,
 
-  encodePayload(packets, options) {
-    if (options.base64) return engineio3.encodePayload(packets, options);
-    checkPackets(packets);
-    return encodeBinaryPayload(packets);
+  encodePayload(parts, base64) {
+    return base64 ? encodeTextPayload(parts) : encodeBinaryPayload(parts);
   },
 };
 
-const MESSAGE = typeDigit("message");
+/** The type of a message, as a digit or a byte. */
+const MESSAGE = 4;
 const STRING = 0;
 const BINARY = 1;
 const LENGTH_DIGITS_MAX = 10;
@@ -79,8 +69,25 @@ const encoder = new TextEncoder();
 // Not a strict one: throwing and catching for each of many packets takes seconds.
 const lenientUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
-function encodeAsText({ type, data }: Packet): string {
-  return typeof data === "string" ? encodeText(type, data) : `b${MESSAGE}${data.toBase64()}`;
+function encodeText(part: Part): string {
+  return typeof part === "string" ? part : `b${MESSAGE}${part.toBase64()}`;
+}
+
+function encodeBinary(data: Bytes): Bytes {
+  return concat([Uint8Array.of(MESSAGE), data]);
+}
+
+function encodeTextPayload(parts: readonly Part[]): string {
+  return parts.map(encodeText).map((text) => `${text.length}:${text}`).join("");
+}
+
+function encodeBinaryPayload(parts: readonly Part[]): Bytes {
+  return concat(parts.flatMap((part) => {
+    const isText = typeof part === "string";
+    const body = isText ? encoder.encode(part) : encodeBinary(part);
+    const digits = Array.from(String(body.length), Number);
+    return [Uint8Array.of(isText ? STRING : BINARY, ...digits, BINARY_LENGTH.terminator), body];
+  }));
 }
 
 function decodeTextPacket(text: string): Decoded<Packet> {
@@ -92,7 +99,7 @@ function decodeTextPacket(text: string): Decoded<Packet> {
 function decodeBinaryPacket(bytes: Bytes): Decoded<Packet> {
   const [type] = bytes;
   if (type === undefined) return failure("binary packet is empty, expected a type byte");
-  if (PACKET_TYPES[type] !== "message") return failure("binary packet is not a message");
+  if (type !== MESSAGE) return failure("binary packet is not a message");
   return success({ type: "message", data: bytes.subarray(1) });
 }
 
@@ -188,17 +195,4 @@ function count(text: string, part: string): number {
   let found = 0;
   for (let at = text.indexOf(part); at >= 0; at = text.indexOf(part, at + part.length)) found++;
   return found;
-}
-
-function encodeBinaryPayload(packets: readonly Packet[]): Bytes {
-  return concat(packets.flatMap(encodeBinaryParts));
-}
-
-function encodeBinaryParts(packet: Packet): Bytes[] {
-  const frame = engineio3.encodeFrame(packet);
-  const [kind, body] = typeof frame === "string"
-    ? [STRING, encoder.encode(frame)]
-    : [BINARY, frame];
-  const digits = Array.from(String(body.length), Number);
-  return [Uint8Array.of(kind, ...digits, BINARY_LENGTH.terminator), body];
 }

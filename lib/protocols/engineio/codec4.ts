@@ -1,13 +1,11 @@
 import {
-  checkPacket,
-  checkPackets,
   decodeBase64,
   type Decoded,
   decodeText,
-  encodeText,
   type EngineCodec,
   failure,
   type Packet,
+  type Part,
   success,
 } from "./codec.ts";
 import { ownText } from "../../core/text.ts";
@@ -21,10 +19,8 @@ import { ownText } from "../../core/text.ts";
 export const engineio4: EngineCodec = {
   version: 4,
 
-  encodeFrame(packet, options) {
-    checkPacket(packet);
-    if (typeof packet.data === "string" || options?.base64) return encodeAsText(packet);
-    return packet.data;
+  encodeFrame(part, base64) {
+    return base64 ? encodeText(part) : part;
   },
 
   decodeFrame(frame) {
@@ -33,9 +29,8 @@ export const engineio4: EngineCodec = {
       : success({ type: "message", data: frame });
   },
 
-  encodePayload(packets) {
-    checkPackets(packets);
-    return packets.map(encodePayloadPacket).join(SEPARATOR);
+  encodePayload(parts) {
+    return parts.map(encodeText).join(SEPARATOR);
   },
 
   *decodePayload(body) {
@@ -53,18 +48,10 @@ export const engineio4: EngineCodec = {
 
 const SEPARATOR = "\x1e";
 
-function encodeAsText({ type, data }: Packet): string {
-  return typeof data === "string" ? encodeText(type, data) : `b${data.toBase64()}`;
+function encodeText(part: Part): string {
+  return typeof part === "string" ? part : `b${part.toBase64()}`;
 }
 
 function decodeTextPacket(text: string): Decoded<Packet> {
   return text.startsWith("b") ? decodeBase64(text.slice(1)) : decodeText(text);
-}
-
-function encodePayloadPacket(packet: Packet): string {
-  const text = encodeAsText(packet);
-  if (text.includes(SEPARATOR)) {
-    throw new TypeError("Cannot encode payload: a packet contains U+001E, which separates packets");
-  }
-  return text;
 }

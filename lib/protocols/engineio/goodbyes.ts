@@ -1,4 +1,4 @@
-import type { Packet } from "./codec.ts";
+import type { Part } from "./codec.ts";
 import { pollAnswer, type PollingStyle, pollingStyle } from "./polling.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
@@ -7,7 +7,7 @@ import type { Connection } from "../../hub/connections.ts";
 /** The answers to the polls that still come of a session that has ended. */
 export interface Goodbye extends Pick<PollingStyle, "codec" | "base64"> {
   /** One for each poll; never empty. */
-  readonly answers: readonly (readonly Packet[])[];
+  readonly answers: readonly (readonly Part[])[];
   /** Gone once all of it is taken or forgotten. */
   readonly connection: Connection;
 }
@@ -41,10 +41,10 @@ export class Goodbyes {
   /** The answer to a poll of session `sid`, which MUST be remembered. */
   answer(sid: string, query: URLSearchParams): Response {
     const goodbye = this.#goodbyes.get(sid)!;
-    const [packets, ...answers] = goodbye.answers;
+    const [parts, ...answers] = goodbye.answers;
     if (answers.length === 0) this.#forget(sid);
     else this.#goodbyes.set(sid, { ...goodbye, answers });
-    return pollAnswer(pollingStyle(goodbye, query), packets!);
+    return pollAnswer(pollingStyle(goodbye, query), parts!);
   }
 
   /** Forgets them all. */

@@ -1,18 +1,15 @@
 import {
   type Bytes,
   type Decoded,
-  decodeText,
   decodeUtf8,
   type EngineCodec,
   type Packet,
+  type Part,
   success,
 } from "./codec.ts";
 import { decodeJsonpBody, encodeJsonp } from "./jsonp.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { Connection } from "../../hub/connections.ts";
-
-/** What leaves: an encoded text packet, or the bytes of a message. */
-export type Part = string | Bytes;
 
 /** How a client wants a request answered. */
 export interface PollingStyle {
@@ -35,9 +32,9 @@ export function pollingStyle(
 /** The answer to a poll. */
 export function pollAnswer(
   { codec, jsonp, base64 }: PollingStyle,
-  packets: readonly Packet[],
+  parts: readonly Part[],
 ): Response {
-  const payload = codec.encodePayload(packets, { base64 });
+  const payload = codec.encodePayload(parts, base64);
   if (typeof payload !== "string") return answer(payload, "application/octet-stream");
   if (jsonp === undefined) return answer(payload, "text/plain; charset=UTF-8");
   return answer(encodeJsonp(jsonp, payload), "text/javascript; charset=UTF-8");
@@ -153,14 +150,14 @@ export class Polls {
   }
 
   /** Ends the open poll, if there is one, with what waits and `last`. */
-  end(...last: Packet[]): void {
+  end(...last: Part[]): void {
     const poll = this.#open;
     this.#open = undefined;
-    poll?.resolve(pollAnswer(poll.style, [...this.take().map(toPacket), ...last]));
+    poll?.resolve(pollAnswer(poll.style, [...this.take(), ...last]));
   }
 
   /** Ends the open poll, if there is one, with `last` alone: what waits is dropped. */
-  endWith(last: Packet): void {
+  endWith(last: Part): void {
     this.take();
     this.end(last);
   }
@@ -170,8 +167,8 @@ export class Polls {
    * is left for the polls that come, each in an answer of its own: a client that gets messages and a
    * close in one drops the messages.
    */
-  finish(last: Packet | undefined): (readonly Packet[])[] {
-    const answers = [this.take().map(toPacket), last === undefined ? [] : [last]]
+  finish(last: Part | undefined): (readonly Part[])[] {
+    const answers = [this.take(), last === undefined ? [] : [last]]
       .filter(({ length }) => length > 0);
     const poll = this.#open;
     if (poll === undefined) return answers;
@@ -199,12 +196,4 @@ export class Polls {
   #flush(): void {
     if (this.#queue.length > 0) this.end();
   }
-}
-
-/** Reads a part again, for answers in which it is encoded with others. */
-export function toPacket(part: Part): Packet {
-  if (typeof part !== "string") return { type: "message", data: part };
-  const packet = decodeText(part);
-  if (!packet.ok) throw new TypeError(`Cannot send a part: ${packet.reason}`);
-  return packet.value;
 }

@@ -1,4 +1,11 @@
-import { type Bytes, type Decoded, type EngineCodec, failure, type Packet } from "./codec.ts";
+import {
+  type Bytes,
+  type Decoded,
+  type EngineCodec,
+  failure,
+  type Packet,
+  type Part,
+} from "./codec.ts";
 import { type Disconnect, DISCONNECTS, invitesBack, Refusal } from "../../core/errors.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
 import type { Connection } from "../../hub/connections.ts";
@@ -7,7 +14,6 @@ import { closeHeard, type EngineHandshake, type EngineLimits, openPacket } from 
 import type { Heartbeats } from "./heartbeats.ts";
 import {
   decodePost,
-  type Part,
   type PollingStyle,
   pollingStyle,
   Polls,
@@ -16,8 +22,6 @@ import {
 } from "./polling.ts";
 import { Upgrade } from "./upgrade.ts";
 import type { Message, Socket, SocketHandler } from "../websocket/socket.ts";
-
-export type { Part } from "./polling.ts";
 
 /** What happens on an Engine.IO session. */
 export interface EngineEvents {
@@ -39,8 +43,9 @@ export interface EngineSessionParts {
   readonly onEnd: (session: EngineSession, goodbye: Goodbye | undefined) => void;
 }
 
-const NOOP: Packet = { type: "noop", data: "" };
-const CLOSE: Packet = { type: "close", data: "" };
+const PING = "2";
+const NOOP = "6";
+const CLOSE = "1";
 const NO_EVENTS: EngineEvents = { onMessage: () => {}, onClose: () => {} };
 const NORMAL = { code: 1000, reason: "" };
 
@@ -49,6 +54,8 @@ export class EngineSession implements SocketHandler {
   readonly id: string;
   readonly codec: EngineCodec;
   readonly handshake: EngineHandshake;
+  /** True if the client takes text only. */
+  readonly base64: boolean;
   /** MUST be set in `onConnection()`. */
   events: EngineEvents = NO_EVENTS;
   readonly #limits: EngineLimits;
@@ -69,6 +76,7 @@ export class EngineSession implements SocketHandler {
     this.id = id;
     this.codec = codec;
     this.handshake = handshake;
+    this.base64 = handshake.query.get("b64") === "1";
     this.#limits = limits;
     this.#heartbeats = heartbeats;
     this.#onEnd = onEnd;
@@ -76,11 +84,6 @@ export class EngineSession implements SocketHandler {
     else this.#socket = carrier;
     heartbeats.start(this);
     this.write(openPacket(this.id, this.#polls === undefined ? [] : ["websocket"], limits));
-  }
-
-  /** True if the client takes text only. */
-  get base64(): boolean {
-    return this.handshake.query.get("b64") === "1";
   }
 
   /** Bytes accepted but not yet on the network. */
@@ -101,8 +104,9 @@ export class EngineSession implements SocketHandler {
   write(part: Part): void {
     if (this.#isOver) return;
     if (this.bufferedBytes > this.#limits.outboundBytesMax) this.close(DISCONNECTS.slow);
-    else if (this.#socket !== undefined) this.#socket.send(this.#frame(part));
-    else this.#polls?.write(part);
+    else if (this.#socket !== undefined) {
+      this.#socket.send(this.codec.encodeFrame(part, this.base64));
+    } else this.#polls?.write(part);
   }
 
   /**
@@ -196,7 +200,7 @@ export class EngineSession implements SocketHandler {
 
   /** Asks the client whether it is there. */
   ping(): void {
-    this.write("2");
+    this.write(PING);
   }
 
   /** Ends the session: its client has not shown in time that it is there. */
@@ -257,12 +261,7 @@ export class EngineSession implements SocketHandler {
     this.#polls!.close();
     this.#polls = undefined;
     this.#socket = socket;
-    for (const part of parts) socket.send(this.#frame(part));
-  }
-
-  #frame(part: Part): Message {
-    if (typeof part === "string") return part;
-    return this.codec.encodeFrame({ type: "message", data: part }, this);
+    for (const part of parts) socket.send(this.codec.encodeFrame(part, this.base64));
   }
 
   /** Ends the session; `answers` are those that its client's next polls still get. */

@@ -3,7 +3,8 @@ import { SocketDecoder } from "./decoder.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
-import type { EngineEvents, EngineSession, Part } from "../engineio/session.ts";
+import type { Part } from "../engineio/codec.ts";
+import type { EngineEvents, EngineSession } from "../engineio/session.ts";
 import { encodeParts, type Handshake, ServerSocket, type SocketLink } from "./socket.ts";
 
 export { type Ack, type EventHandler, type Handshake, ServerSocket } from "./socket.ts";

@@ -7,7 +7,7 @@ import {
 } from "./codec.ts";
 import { MESSAGE_DIGIT } from "./encoder.ts";
 import type { Disconnect } from "../../core/errors.ts";
-import type { Part } from "../engineio/session.ts";
+import type { Part } from "../engineio/codec.ts";
 
 /** What is known of a socket's client when it joins. */
 export interface Handshake {
