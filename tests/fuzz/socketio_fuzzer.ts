@@ -1,14 +1,13 @@
 import { assert, assertEquals } from "@std/assert";
 import type { Bytes } from "../../lib/protocols/engineio/codec.ts";
 import {
-  encodeSocketPacket,
-  escapeNonAscii,
-  isReservedEvent,
   type JsonObject,
   type SocketPacket,
+  toEngineText,
 } from "../../lib/protocols/socketio/codec.ts";
 import { SocketDecoder } from "../../lib/protocols/socketio/decoder.ts";
 import type { Dice } from "../support/dice.ts";
+import { messagesOf } from "../support/socketio_packets.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { nested, several, someBytes, someText, someValue } from "./grammar.ts";
 import { mutateBytes, mutateList, mutateText } from "./mutator.ts";
@@ -28,24 +27,25 @@ export const socketioFuzzer: Fuzzer = {
   round(dice, show) {
     const protocol = dice.pick(PROTOCOLS);
     const packets = [somePacket(dice, protocol), somePacket(dice, protocol)];
-    const messages = packets.flatMap((packet) => messagesOf(packet, protocol));
+    const messages = packets.flatMap((packet) => travel(packet, protocol));
     show({ protocol, messages });
     assertEquals(decodeAll(protocol, messages), packets);
     const mutated = mutateMessages(dice, messages);
     show({ protocol, mutated });
     for (const packet of decodeAll(protocol, mutated)) {
       // As written, because JSON takes 1e999 for a number and cannot give it back.
-      const again = messagesOf(packet, protocol);
+      const again = travel(packet, protocol);
       const packets = decodeAll(protocol, again);
-      assertEquals(packets.map((packet) => messagesOf(packet, protocol)), [again]);
+      assertEquals(packets.map((packet) => travel(packet, protocol)), [again]);
     }
     checkPrototypes();
   },
 };
 
-function messagesOf(packet: SocketPacket, protocol: 4 | 5): Message[] {
-  const { text, attachments } = encodeSocketPacket(packet);
-  return [protocol === 4 ? escapeNonAscii(text) : text, ...attachments];
+/** The messages of a packet, escaped as the server does it for a protocol. */
+function travel(packet: SocketPacket, protocol: 4 | 5): Message[] {
+  const [text, ...attachments] = messagesOf(packet);
+  return [toEngineText(text, protocol).slice(1), ...attachments];
 }
 
 /** The packets up to the first failure, after which nothing more makes sense. */
@@ -107,9 +107,8 @@ function somePacket(dice: Dice, protocol: 4 | 5): SocketPacket {
       return { type: "connect_error", namespace, data };
     }
   }
-  const name = someText(dice);
-  const event = isReservedEvent(name) ? "event" : name;
-  const data: [string, ...unknown[]] = [event, ...someArguments(dice)];
+  // Socket.IO keeps names such as `connect` for itself; none has a colon.
+  const data: [string, ...unknown[]] = [`:${someText(dice)}`, ...someArguments(dice)];
   return { type: "event", namespace, ...(dice.chance(0.5) && { id }), data };
 }
 

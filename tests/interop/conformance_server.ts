@@ -10,17 +10,17 @@
  * `message-with-ack`. The time-outs are short, so that a suite can wait for them.
  */
 
-import { MESSAGE_DIGIT } from "../../lib/protocols/socketio/encoder.ts";
 import { systemClock } from "../../lib/core/clock.ts";
 import type { Disconnect } from "../../lib/core/errors.ts";
 import { Connection } from "../../lib/hub/connections.ts";
 import { Gauge } from "../../lib/observe/metrics.ts";
 import { BodyReader } from "../../lib/http/body.ts";
-import { type Ack, type ServerSocket, SocketServer } from "../../lib/protocols/socketio/server.ts";
+import { SocketServer } from "../../lib/protocols/socketio/server.ts";
+import type { ServerSocket } from "../../lib/protocols/socketio/socket.ts";
 import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
 import { EngineServer } from "../../lib/protocols/engineio/server.ts";
 import { withCors } from "../support/engineio.ts";
-import { emit } from "../support/socketio.ts";
+import { acknowledge, emit, listen } from "../support/socketio.ts";
 import { Handshakes } from "../../lib/protocols/websocket/socket.ts";
 
 const GREETING_MS = 20;
@@ -107,7 +107,7 @@ function fault(_reason: Disconnect, _address: string, error: unknown): void {
 
 function echo(socket: EngineSession): void {
   socket.events = {
-    onMessage: (data) => socket.write(typeof data === "string" ? MESSAGE_DIGIT + data : data),
+    onMessage: (data) => socket.write(typeof data === "string" ? `4${data}` : data),
     onClose: () => {},
   };
 }
@@ -118,10 +118,9 @@ function greet(socket: ServerSocket): void {
   const timer = systemClock.after(GREETING_MS, () => emit(socket, "auth", auth));
   socket.onDisconnect(() => timer.cancel());
   if (socket.namespace !== "/") return;
-  socket.on("message", (...args) => emit(socket, "message-back", ...args));
-  socket.on("message-with-ack", (...args) => {
-    const ack: Ack = args.pop();
-    ack(...args);
+  listen(socket, {
+    message: (args) => emit(socket, "message-back", ...args),
+    "message-with-ack": (args, id) => acknowledge(socket, id!, ...args),
   });
 }
 

@@ -1,13 +1,15 @@
 import { assertEquals } from "@std/assert";
 import {
-  type ServerSocket,
-  SocketServer,
-  type SocketServerOptions,
-} from "../../lib/protocols/socketio/server.ts";
-import { encodeParts } from "../../lib/protocols/socketio/socket.ts";
+  type EventPacket,
+  type SocketPacket,
+  toEngineText,
+} from "../../lib/protocols/socketio/codec.ts";
+import { SocketServer, type SocketServerOptions } from "../../lib/protocols/socketio/server.ts";
+import type { ServerSocket } from "../../lib/protocols/socketio/socket.ts";
 import { EngineHost, type EngineHostOptions, SocketClock } from "./engineio.ts";
 import { Inbox } from "./inbox.ts";
 import type { Client } from "./socket.ts";
+import { messagesOf } from "./socketio_packets.ts";
 
 const NAMESPACES = ["/", "/custom", "/other"];
 
@@ -76,9 +78,28 @@ export async function join(client: Client, namespace = "", auth = ""): Promise<s
 
 /** Sends an event; its arguments are JSON values, and bytes anywhere among them. */
 export function emit(socket: ServerSocket, event: string, ...args: unknown[]): void {
-  const { namespace, protocol } = socket;
-  const parts = encodeParts({ type: "event", namespace, data: [event, ...args] }, protocol);
-  for (const part of parts) socket.write(part);
+  send(socket, { type: "event", namespace: socket.namespace, data: [event, ...args] });
+}
+
+/** Answers the event with this id; arguments are as those of `emit()`. */
+export function acknowledge(socket: ServerSocket, id: number, ...args: unknown[]): void {
+  send(socket, { type: "ack", namespace: socket.namespace, id, data: args });
+}
+
+function send(socket: ServerSocket, packet: SocketPacket): void {
+  const [text, ...attachments] = messagesOf(packet);
+  for (const part of [toEngineText(text, socket.protocol), ...attachments]) socket.write(part);
+}
+
+/** Takes an event's arguments, and its id if the client wants an ack. */
+export type Listener = (args: readonly unknown[], id: number | undefined) => void;
+
+/** Handles the events that have a listener. */
+export function listen(socket: ServerSocket, listeners: Readonly<Record<string, Listener>>): void {
+  const known = new Map(Object.entries(listeners));
+  socket.onEvent(async ({ id, data: [event, ...args] }: EventPacket) => {
+    await known.get(event)?.(args, id);
+  });
 }
 
 /** A client in `/`, and the server's socket of it. */

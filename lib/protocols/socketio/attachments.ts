@@ -3,54 +3,6 @@ import type { Bytes } from "../engineio/codec.ts";
 /** How many attachments a packet can have; clients refuse more. */
 export const ATTACHMENTS_MAX = 10;
 
-/** What stands in a packet's JSON for the attachment of that number. */
-export interface Placeholder {
-  readonly _placeholder: true;
-  readonly num: number;
-}
-
-/** JSON text with placeholders, and the bytes that they stand for. */
-export interface Detached {
-  readonly json: string;
-  readonly attachments: readonly Bytes[];
-}
-
-/** The placeholder of attachment `num`. */
-export function placeholder(num: number): Placeholder {
-  return { _placeholder: true, num };
-}
-
-/**
- * Writes `data` as JSON with a placeholder for each `Uint8Array` and `ArrayBuffer` in it.
- *
- * Throws a `TypeError` if there are such bytes and `data` also holds an object that looks like a
- * placeholder, a `RangeError` if there are more than 10, and what `JSON.stringify()` throws.
- */
-export function detachBytes(data: readonly unknown[]): Detached {
-  const attachments: Bytes[] = [];
-  let lookalikes = 0;
-  // The holder has the value as it is; `toJSON()` has already run for the second parameter.
-  const json = JSON.stringify(data, function (this: Record<string, unknown>, key, value) {
-    const bytes = toBytes(this[key]);
-    if (bytes === undefined) {
-      if (looksLikePlaceholder(value)) lookalikes++;
-      return value;
-    }
-    return placeholder(attachments.push(bytes) - 1);
-  });
-  if (attachments.length > ATTACHMENTS_MAX) {
-    throw new RangeError(
-      `Cannot encode packet: at most ${ATTACHMENTS_MAX} attachments, got ${attachments.length}`,
-    );
-  }
-  if (attachments.length > 0 && lookalikes > 0) {
-    throw new TypeError(
-      "Cannot encode packet: beside bytes, no object can have _placeholder: true",
-    );
-  }
-  return { json, attachments };
-}
-
 /** Where a placeholder stands. */
 interface Place {
   readonly holder: object;
@@ -102,24 +54,15 @@ function takePlaces(holder: object, places: (Place | undefined)[]): boolean {
 function takePlace(
   holder: object,
   key: Place["key"],
-  item: object,
+  item: Record<string, unknown>,
   places: (Place | undefined)[],
 ): boolean {
-  if (!looksLikePlaceholder(item)) return takePlaces(item, places);
-  const { num } = item;
+  const { _placeholder, num } = item;
+  if (_placeholder !== true) return takePlaces(item, places);
   const isFree = typeof num === "number" && Object.hasOwn(places, num) && !places[num];
   if (!isFree) return false;
   places[num] = { holder, key };
   return true;
-}
-
-function toBytes(value: unknown): Bytes | undefined {
-  if (value instanceof ArrayBuffer) return new Uint8Array(value);
-  return value instanceof Uint8Array ? value as Bytes : undefined;
-}
-
-function looksLikePlaceholder(value: unknown): value is Placeholder {
-  return isObject(value) && value._placeholder === true;
 }
 
 function isObject(value: unknown): value is Record<string, unknown> {

@@ -2,15 +2,7 @@ import { ATTACHMENTS_MAX, findPlaceholders, type Places, putAttachments } from "
 import { type Bytes, type Decoded, failure, success } from "../engineio/codec.ts";
 import { DEPTH_MAX, parseJson } from "../../core/json.ts";
 import { ownText } from "../../core/text.ts";
-import {
-  BINARY_EVENT,
-  HEADER,
-  isReservedEvent,
-  type JsonObject,
-  NAMESPACE,
-  SOCKET_TYPES,
-  type SocketPacket,
-} from "./codec.ts";
+import { HEADER, type JsonObject, SOCKET_TYPES, type SocketPacket } from "./codec.ts";
 
 /** Stands for the arguments of an event or an ack that is too large to be read. */
 export const UNREAD: unique symbol = Symbol("unread");
@@ -111,6 +103,20 @@ interface Awaiting {
 /** The name with which the JSON of an event begins. */
 const EVENT_NAME = /^\s*\[\s*("(?:[^"\\]|\\.){0,1000}")\s*[,\]]/s;
 
+/** The digit from which on types are binary. */
+const BINARY_TYPES_MIN = 5;
+/** A namespace: no comma, which ends it, and no control character. */
+const NAMESPACE = /^\/[^,\p{Cc}]*$/u;
+/** The names that Socket.IO keeps for itself: no packet can carry an event with one of them. */
+const RESERVED_EVENTS: ReadonlySet<string> = new Set([
+  "connect",
+  "connect_error",
+  "disconnect",
+  "disconnecting",
+  "newListener",
+  "removeListener",
+]);
+
 /** Characters of a packet that asks to join: what it says is kept as long as the client is in. */
 export const CONNECT_CHARS_MAX = 16_384;
 
@@ -134,7 +140,7 @@ function splitPacket(text: string, protocol: 4 | 5): Decoded<Parts> {
     return failure(`connect packet has more than ${CONNECT_CHARS_MAX} characters`);
   }
   const attachments = count === undefined ? undefined : Number(count);
-  if ((attachments !== undefined) !== (Number(digit) >= BINARY_EVENT)) {
+  if ((attachments !== undefined) !== (Number(digit) >= BINARY_TYPES_MIN)) {
     return failure("an attachment count belongs to binary packets, and only to them");
   }
   // Clients of protocol 4 may call a packet binary although nothing in it turns out to be.
@@ -200,5 +206,5 @@ function isJsonObject(value: unknown): value is JsonObject {
 }
 
 function isEventData(value: unknown): value is [string, ...unknown[]] {
-  return Array.isArray(value) && typeof value[0] === "string" && !isReservedEvent(value[0]);
+  return Array.isArray(value) && typeof value[0] === "string" && !RESERVED_EVENTS.has(value[0]);
 }

@@ -1,9 +1,11 @@
 import { MESSAGE } from "../../core/publication.ts";
 import type { Encoder, Frame } from "../../core/encoder.ts";
-import { encodeBinaryEvent, encodeEventText, escapeNonAscii } from "./codec.ts";
+import { prefixOf, toEngineText } from "./codec.ts";
 
-/** What stands before each Socket.IO packet in a text packet of Engine.IO. */
-export const MESSAGE_DIGIT = "4";
+const EVENT = "2";
+/** An event with one attachment. */
+const BINARY_EVENT = "51-";
+const PLACEHOLDER = '{"_placeholder":true,"num":0}';
 
 /**
  * Publications as Socket.IO events of one namespace, for one protocol: text packets of Engine.IO,
@@ -11,27 +13,26 @@ export const MESSAGE_DIGIT = "4";
  * clients that recover by it.
  */
 export function socketioEncoder(namespace: string, protocol: 4 | 5, withIds: boolean): Encoder {
-  // Clients of protocol 4 cannot all read anything but ASCII.
-  const finish = (text: string) => MESSAGE_DIGIT + (protocol === 4 ? escapeNonAscii(text) : text);
-  const event = (name: string, json: string, id: string): string =>
-    finish(encodeEventText(namespace, name, json, ...offsetArgument(id)));
-  const offsetArgument = (id: string) => withIds ? [JSON.stringify(id)] : [];
+  const prefix = prefixOf(namespace);
+  const encode = (type: string, event: string, json: string, id: string): string => {
+    const offset = withIds ? `,${JSON.stringify(id)}` : "";
+    return toEngineText(`${type}${prefix}[${JSON.stringify(event)},${json}${offset}]`, protocol);
+  };
 
   return {
-    message({ id, event: name, data }): Frame {
-      if (typeof data === "string") return event(name, data, id);
-      const packet = encodeBinaryEvent(namespace, name, data, ...offsetArgument(id));
-      return [finish(packet.text), ...packet.attachments];
+    message({ id, event, data }): Frame {
+      if (typeof data === "string") return encode(EVENT, event, data, id);
+      return [encode(BINARY_EVENT, event, PLACEHOLDER, id), data];
     },
 
     welcome({ greeting, recovered, since, position }): Frame {
       const frames = [];
       if (recovered !== true && greeting !== "") {
-        frames.push(event(MESSAGE, JSON.stringify({ message: greeting }), position));
+        frames.push(encode(EVENT, MESSAGE, JSON.stringify({ message: greeting }), position));
       }
       if (recovered !== false) return frames;
       const gap = JSON.stringify({ since, oldest: position });
-      return [...frames, event("gap", gap, position)];
+      return [...frames, encode(EVENT, "gap", gap, position)];
     },
 
     presence: () => undefined,

@@ -1,20 +1,18 @@
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { StoredRecords } from "../../broker/journal.ts";
 import { isShared } from "../../core/address.ts";
-import { checkSubscription, isChannel } from "../../core/channel.ts";
-import type { Clock } from "../../core/clock.ts";
-import { readInput, Refusal } from "../../core/errors.ts";
+import { isChannel } from "../../core/channel.ts";
+import { Refusal } from "../../core/errors.ts";
 import { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
-import type { Session } from "../../hub/session.ts";
-import { WaitingCommands } from "../../hub/waiting.ts";
-import { type Ack, ConnectError, type ServerSocket, SocketServer } from "./server.ts";
+import { Commands } from "./commands.ts";
+import { ConnectError, SocketServer } from "./server.ts";
+import type { ServerSocket } from "./socket.ts";
 import type { Connections } from "../../hub/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../engineio/server.ts";
 import type { Access } from "../../http/access.ts";
 import { BodyReader } from "../../http/body.ts";
-import { UNREAD } from "./decoder.ts";
 import { HandshakeGrants } from "./handshakes.ts";
 import { PeerCopies, StoredCopies } from "./copies.ts";
 import { newPid, Recoveries } from "./recoveries.ts";
@@ -65,42 +63,30 @@ export const LARGEST_POSTS = 64;
 /** Answers Socket.IO: namespace `/` is everybody's, `/news` is the channel `news`. */
 export class SocketIoEndpoint implements Protocol {
   readonly routes: readonly Route[];
-  readonly #hub: Hub;
-  readonly #connections: Connections;
+  readonly #options: SocketIoOptions;
   readonly #engine: EngineServer;
   readonly #bodies: BodyReader;
   readonly #encoders = new Encoders();
   readonly #recoveries: Recoveries;
   readonly #copies: readonly (PeerCopies | StoredCopies)[];
-  readonly #clock: Clock;
   readonly #grants: HandshakeGrants;
-  /** Commands of one client that wait at a time. */
-  readonly #waitingMax: number;
-  /** Channels that one client is on. */
-  readonly #channelsMax: number;
 
   constructor(options: SocketIoOptions) {
-    const { hub, connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
+    const { connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
+    this.#options = options;
     this.routes = options.socketio ? routesOf(options.socketioPath, this.#handle) : [];
-    this.#waitingMax = options.inboundPerSecondMax;
-    this.#channelsMax = options.channelsPerSessionMax;
     this.#bodies = new BodyReader({
       clock,
       timeoutMs,
       bytesMax: LARGEST_POSTS * pollingBytesMax,
     });
-    this.#hub = hub;
-    this.#connections = connections;
-    this.#clock = clock;
     this.#grants = new HandshakeGrants(options.access, clock);
     const { channelsMax: subscriptionsMax, cluster, records } = options;
     const stored = records === undefined ? [] : [new StoredCopies(records)];
     const copies = this.#copies = [new PeerCopies(cluster), ...stored];
     this.#recoveries = new Recoveries({ clock, subscriptionsMax, copies });
     const io = new SocketServer({
-      clock,
-      connectTimeoutMs: options.connectTimeoutMs,
-      namespacesMax: options.namespacesMax,
+      ...options,
       attachmentBytesMax: pollingBytesMax,
       jsonCharsMax: options.inboundBytesMax,
       accepts: (namespace) => namespace === "/" || isChannel(namespace.slice(1)),
@@ -162,30 +148,31 @@ export class SocketIoEndpoint implements Protocol {
   }
 
   #refused({ type, message }: Refusal, { handshake }: ServerSocket): void {
-    this.#connections.refused(type, message, handshake.address);
+    this.#options.connections.refused(type, message, handshake.address);
   }
 
   /** Makes a session of a socket; what it returns resolves when the client has been let in. */
   #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
+    const { hub, clock } = this.#options;
     const { namespace, handshake } = socket;
     const withIds = socket.protocol === 5 && recovers(handshake);
     const recovery = withIds ? this.#recoveries.read(handshake, grant.user) : undefined;
     const asked = namespace === "/"
-      ? readSubscription(handshake.query, this.#clock.now())
+      ? readSubscription(handshake.query, clock.now())
       : { channels: [namespace.slice(1)], since: undefined };
     grant.checkReceive(asked.channels);
     const recovered = recovery?.record?.channels.filter((channel) => grant.mayReceive(channel)) ??
       [];
     const channels = [...new Set([...asked.channels, ...recovered])];
     const since = recovery?.since ?? asked.since;
-    this.#hub.checkSubscriptions(channels, handshake.address);
+    hub.checkSubscriptions(channels, handshake.address);
     // A client of protocol 4 looks for this in its first answer, and gets no data with it.
     if (socket.protocol === 4) socket.connect();
 
     const { promise, resolve } = Promise.withResolvers<void>();
     let pid = "";
     const transport = new SocketIoTransport(socket, this.#encoders.take(socket, withIds));
-    const session = this.#hub.open(transport, peerOf(handshake.address, grant), channels, {
+    const session = hub.open(transport, peerOf(handshake.address, grant), channels, {
       since,
       onWelcome: ({ position, recovered }, { subscriptions }) => {
         const record = recovered === true ? recovery?.record : undefined;
@@ -202,63 +189,16 @@ export class SocketIoEndpoint implements Protocol {
       this.#recoveries.left(pid, session.subscriptions);
       this.#encoders.giveBack(socket, withIds);
     });
-    this.#serveCommands(socket, session, grant, () => this.#recoveries.changed(pid));
+    const commands = new Commands({
+      ...this.#options,
+      socket,
+      session,
+      grant,
+      waitingMax: this.#options.inboundPerSecondMax,
+      onChanged: () => this.#recoveries.changed(pid),
+      onRefused: (refusal) => this.#refused(refusal, socket),
+    });
+    socket.onEvent((event) => commands.receive(event));
     return since === undefined ? undefined : promise;
   }
-
-  #serveCommands(
-    socket: ServerSocket,
-    session: Session,
-    grant: Grant,
-    onChanged: () => Promise<void> | undefined,
-  ): void {
-    const waiting = new WaitingCommands(this.#waitingMax);
-    const serve = (event: string, carryOut: (channels: string[]) => Promise<unknown>) => {
-      socket.on(event, async (channels: unknown, ack: unknown) => {
-        const reply = typeof ack === "function" ? ack as Ack : () => {};
-        try {
-          await waiting.run(async () => {
-            if (channels === UNREAD) throw TOO_LARGE;
-            await carryOut(readChannels(channels, this.#channelsMax));
-            await onChanged();
-          });
-          reply({ ok: true });
-        } catch (error) {
-          if (!(error instanceof Refusal)) throw error;
-          this.#refused(error, socket);
-          reply({ ok: false, error: { code: error.type, message: error.message } });
-        }
-      });
-    };
-    serve("subscribe", (channels) => {
-      readInput(() => channels.forEach(checkSubscription));
-      grant.checkExpiry(this.#clock.now());
-      grant.checkReceive(channels);
-      return session.subscribe(channels);
-    });
-    serve("unsubscribe", (channels) => {
-      readInput(() => channels.forEach(checkSubscription));
-      this.#hub.checkCount(channels);
-      return session.unsubscribe(channels);
-    });
-  }
-}
-
-const TOO_LARGE = new Refusal(
-  "too-large",
-  "Cannot take more characters of channels than inbound-bytes-max: name fewer at a time",
-);
-
-/** The channels that a client names, once each; of too many as many as it takes to refuse them. */
-function readChannels(given: unknown, channelsMax: number): string[] {
-  const names = new Set<string>();
-  for (const name of Array.isArray(given) ? given : [given]) {
-    if (typeof name !== "string") {
-      throw new Refusal("bad-request", "Expected a channel or a list of channels");
-    }
-    names.add(name);
-    // `broadcast` is one more than the others.
-    if (names.size > channelsMax + 1) break;
-  }
-  return [...names];
 }

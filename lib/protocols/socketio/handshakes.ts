@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { Refusal } from "../../core/errors.ts";
 import { Grant, hasExpired } from "../../core/grant.ts";
-import type { Handshake } from "./server.ts";
+import type { Handshake } from "./socket.ts";
 import { type Access, callerOf } from "../../http/access.ts";
 import type { Exchange } from "../../http/router.ts";
 

@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { parsePosition, type Position } from "../../core/publication.ts";
 import { randomId } from "../../core/random.ts";
 import { type RecordCopies, RecordTable, type RecoveryRecord } from "./records.ts";
-import type { Handshake } from "./server.ts";
+import type { Handshake } from "./socket.ts";
 
 /** Where a client that comes back was before. */
 export interface Recovery {

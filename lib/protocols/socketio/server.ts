@@ -1,13 +1,11 @@
-import type { JsonObject, SocketPacket } from "./codec.ts";
+import { encodePacket, type JsonObject, type SocketPacket } from "./codec.ts";
 import { SocketDecoder } from "./decoder.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 import type { EngineEvents, EngineSession } from "../engineio/session.ts";
-import { encodeParts, type Handshake, ServerSocket, type SocketLink } from "./socket.ts";
-
-export { type Ack, type EventHandler, type Handshake, ServerSocket } from "./socket.ts";
+import { type Handshake, ServerSocket, type SocketLink } from "./socket.ts";
 
 /** How long a client may be in no namespace. */
 export const CONNECT_TIMEOUT_MS = 45_000;
@@ -55,7 +53,7 @@ export class ConnectError extends Error {
  *   accepts: (namespace) => namespace === "/",
  *   admit(socket) {
  *     if (socket.handshake.auth.token !== "secret") throw new ConnectError("wrong token");
- *     socket.on("question", (text, ack) => ack(`you asked ${text}`));
+ *     socket.onEvent(async ({ id, data: [event, ...args] }) => console.log(event, args));
  *   },
  * });
  * const engine = new EngineServer({ ...limits, onConnection: (session) => io.attach(session) });
@@ -204,12 +202,8 @@ class SocketClient implements EngineEvents, SocketLink {
     const message = error instanceof Error ? error.message : String(error);
     const data = error instanceof ConnectError ? error.data : undefined;
     const details: JsonObject = data === undefined ? { message } : { message, data };
-    const refusal: SocketPacket = {
-      type: "connect_error",
-      namespace,
-      data: this.protocol === 4 ? message : details,
-    };
-    for (const part of encodeParts(refusal, this.protocol)) this.write(part);
+    const reason = this.protocol === 4 ? message : details;
+    this.write(encodePacket({ type: "connect_error", namespace, data: reason }, this.protocol));
   }
 
   #handshake({ query, data }: SocketPacket & { type: "connect" }): Handshake {

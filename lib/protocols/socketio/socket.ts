@@ -1,11 +1,10 @@
 import {
-  encodeSocketPacket,
-  escapeNonAscii,
+  encodePacket,
   type EventPacket,
   type JsonObject,
+  type ServerPacket,
   type SocketPacket,
 } from "./codec.ts";
-import { MESSAGE_DIGIT } from "./encoder.ts";
 import type { Disconnect } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 
@@ -21,15 +20,8 @@ export interface Handshake {
   readonly headers: Headers;
 }
 
-/** Answers an event; only the first call counts. */
-export type Ack = (...args: unknown[]) => void;
-
-/**
- * Takes an event's arguments; if the client wants an answer, the last one is an `Ack`. What it throws
- * is reported and harms nobody.
- */
-// deno-lint-ignore no-explicit-any -- what a client sends can be anything: handlers must look
-export type EventHandler = (...args: any[]) => void | Promise<void>;
+/** Takes an event of the client. What it rejects with is reported, and the client stays. */
+export type EventHandler = (event: EventPacket) => Promise<void>;
 
 /** What a socket needs of its connection. */
 export interface SocketLink {
@@ -51,7 +43,7 @@ export class ServerSocket {
   readonly namespace: string;
   readonly handshake: Handshake;
   readonly #link: SocketLink;
-  readonly #handlers = new Map<string, EventHandler>();
+  #onEvent: EventHandler | undefined;
   #connected = false;
   /** Why it has ended; undefined if it has not. */
   #endedBy: string | undefined;
@@ -95,17 +87,20 @@ export class ServerSocket {
     else this.#send({ type: "connect", namespace });
   }
 
-  /** Handles an event; a second handler takes the place of the first. */
-  on(event: string, handler: EventHandler): this {
-    this.#handlers.set(event, handler);
-    return this;
+  /** Called with each event; without a handler, events are ignored. */
+  onEvent(handler: EventHandler): void {
+    this.#onEvent = handler;
   }
 
   /** Called once, when the socket has left or its connection is gone; at once if it has already. */
-  onDisconnect(handler: (why: string) => void): this {
+  onDisconnect(handler: (why: string) => void): void {
     this.#onDisconnect = handler;
     if (this.#endedBy !== undefined) handler(this.#endedBy);
-    return this;
+  }
+
+  /** Answers the client's event with this id. */
+  acknowledge(id: number, ...data: readonly unknown[]): void {
+    this.#send({ type: "ack", namespace: this.namespace, id, data });
   }
 
   /** Writes what is encoded already: text packets of Engine.IO, and the bytes that belong to them. */
@@ -125,13 +120,11 @@ export class ServerSocket {
     this.#link.close(reason);
   }
 
-  /** Takes a packet of the client; its acks are ignored, as it is asked for none. For the connection alone. */
+  /** Takes a packet of the client. Acks are ignored: no event asks for one. For the connection alone. */
   receive(packet: SocketPacket): void {
-    switch (packet.type) {
-      case "event":
-        return this.#receiveEvent(packet);
-      case "disconnect":
-        return this.end("client disconnect");
+    if (packet.type === "disconnect") this.end("client disconnect");
+    else if (packet.type === "event") {
+      this.#onEvent?.(packet).catch((error) => this.#link.onError(error));
     }
   }
 
@@ -143,33 +136,7 @@ export class ServerSocket {
     this.#onDisconnect?.(why);
   }
 
-  #receiveEvent({ id, data }: EventPacket): void {
-    const [event, ...args] = data;
-    const handler = this.#handlers.get(event);
-    if (handler === undefined) return;
-    if (id !== undefined) args.push(this.#ack(id));
-    const run = async () => await handler(...args);
-    run().catch((error) => this.#link.onError(error));
+  #send(packet: ServerPacket): void {
+    this.write(encodePacket(packet, this.protocol));
   }
-
-  #ack(id: number): Ack {
-    let answered = false;
-    return (...args) => {
-      if (answered || this.ended) return;
-      answered = true;
-      this.#send({ type: "ack", namespace: this.namespace, id, data: args });
-    };
-  }
-
-  #send(packet: SocketPacket): void {
-    if (this.ended) return;
-    for (const part of encodeParts(packet, this.protocol)) this.#link.write(part);
-  }
-}
-
-/** A packet as parts of Engine.IO: the text packet, and the bytes that belong to it. */
-export function encodeParts(packet: SocketPacket, protocol: 4 | 5): Part[] {
-  const { text, attachments } = encodeSocketPacket(packet);
-  // Clients of protocol 4 cannot all read anything but ASCII.
-  return [MESSAGE_DIGIT + (protocol === 4 ? escapeNonAscii(text) : text), ...attachments];
 }

@@ -2,7 +2,7 @@ import type { Encoder, Frame } from "../../core/encoder.ts";
 import { type Disconnect, invitesBack } from "../../core/errors.ts";
 import type { Transport } from "../../hub/transport.ts";
 import { socketioEncoder } from "./encoder.ts";
-import type { ServerSocket } from "./server.ts";
+import type { ServerSocket } from "./socket.ts";
 
 /** A session's frames as Socket.IO packets of one namespace. */
 export class SocketIoTransport implements Transport {

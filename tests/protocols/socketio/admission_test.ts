@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
-import { ConnectError, type ServerSocket } from "../../../lib/protocols/socketio/server.ts";
+import { ConnectError } from "../../../lib/protocols/socketio/server.ts";
+import type { ServerSocket } from "../../../lib/protocols/socketio/socket.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { join, SocketHost } from "../../support/socketio.ts";
 

@@ -17,6 +17,7 @@ const messages: [string, 4 | 5, string, string | Uint8Array<ArrayBuffer>, Frame]
   ["/news", 4, "order", "[1,2]", '42/news,["order",[1,2]]'],
   ["/", 5, "grüße", '"ü€😀"', '42["grüße","ü€😀","e-7"]'],
   ["/", 4, "grüße", '"ü€😀"', '42["gr\\u00fc\\u00dfe","\\u00fc\\u20ac\\ud83d\\ude00"]'],
+  ["/", 5, 'quote"\\\n€', "null", '42["quote\\"\\\\\\n€",null,"e-7"]'],
   ["/", 5, "__proto__", '{"__proto__":1}', '42["__proto__",{"__proto__":1},"e-7"]'],
   ["/", 5, "file", BYTES, [`451-["file",${PLACEHOLDER},"e-7"]`, BYTES]],
   ["/", 4, "file", BYTES, [`451-["file",${PLACEHOLDER}]`, BYTES]],

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { connectPair, join } from "../../support/socketio.ts";
+import { connectPair, join, listen } from "../../support/socketio.ts";
 
 const PLACEHOLDERS = '{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}';
 const count11 = Array.from({ length: 11 }, (_, num) => `{"_placeholder":true,"num":${num}}`);
@@ -59,7 +59,7 @@ Deno.test("ten attachments are taken", async () => {
   await using pair = await connectPair();
   const { client, socket } = pair;
   const got = Promise.withResolvers<unknown[]>();
-  socket.on("a", (...args) => got.resolve(args));
+  listen(socket, { a: (args) => got.resolve([...args]) });
   client.send(`4510-["a",${count11.slice(0, 10).join()}]`);
   for (let value = 0; value < 10; value++) client.send(new Uint8Array([value]));
   const expected = Array.from({ length: 10 }, (_, value) => new Uint8Array([value]));

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { ConnectError } from "../../../lib/protocols/socketio/server.ts";
-import { join, SocketHost } from "../../support/socketio.ts";
+import { join, listen, SocketHost } from "../../support/socketio.ts";
 
 Deno.test("protocol 5: a client joins by asking, and gets an id that is not the sid", async () => {
   await using host = new SocketHost();
@@ -176,7 +176,8 @@ Deno.test("protocol 4: joining twice and packets for what was not joined are ign
   await using host = new SocketHost();
   const client = await host.connect("EIO=3");
   await client.frames.take(2);
-  (await host.sockets.next()).on("ask", (ack) => ack("here"));
+  const socket = await host.sockets.next();
+  listen(socket, { ask: (_, id) => socket.acknowledge(id!, "here") });
   for (const packet of ["40", '42/custom,["x"]', "41/custom,", "43/custom,1[]", '420["ask"]']) {
     client.send(packet);
   }

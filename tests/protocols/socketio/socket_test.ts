@@ -1,9 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { DISCONNECTS } from "../../../lib/core/errors.ts";
-import type { Ack } from "../../../lib/protocols/socketio/server.ts";
 import { Inbox } from "../../support/inbox.ts";
 import type { Client } from "../../support/socket.ts";
-import { connectPair, emit } from "../../support/socketio.ts";
+import { acknowledge, connectPair, emit, listen } from "../../support/socketio.ts";
 
 /** Bytes as a client sends and gets them in a protocol. */
 function bytes(protocol: 4 | 5, ...values: number[]): Uint8Array<ArrayBuffer> {
@@ -17,8 +16,7 @@ for (const protocol of [4, 5] as const) {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
     const calls = new Inbox<unknown[]>();
-    socket.on("first", (...args) => void calls.push(["first", ...args]));
-    socket.on("second", (...args) => void calls.push(["second", ...args]));
+    socket.onEvent(({ data }) => Promise.resolve(void calls.push([...data])));
     client.send('42["first",1,"2",{"3":[true,null]}]');
     client.send('42["second"]');
     client.send('42["first","ü€😀"]');
@@ -40,14 +38,10 @@ for (const protocol of [4, 5] as const) {
     ]);
   });
 
-  Deno.test(`protocol ${protocol}: an event is answered by its ack, once`, async () => {
+  Deno.test(`protocol ${protocol}: an event is answered by its ack`, async () => {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
-    socket.on("ask", (...args) => {
-      const ack: Ack = args.pop();
-      ack(...args);
-      ack("again");
-    });
+    listen(socket, { ask: (args, id) => socket.acknowledge(id!, ...args) });
     client.send('42456["ask",1,"2",{"3":[false]}]');
     client.send('42457["ask"]');
     assertEquals(await client.frames.take(2), ['43456[1,"2",{"3":[false]}]', "43457[]"]);
@@ -56,8 +50,10 @@ for (const protocol of [4, 5] as const) {
   Deno.test(`protocol ${protocol}: bytes travel in events and acks, both ways`, async () => {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
-    socket.on("echo", (...args) => emit(socket, "back", ...args));
-    socket.on("ask", (...args) => (args.pop() as Ack)(...args));
+    listen(socket, {
+      echo: (args) => emit(socket, "back", ...args),
+      ask: (args, id) => acknowledge(socket, id!, ...args),
+    });
     client.send(`452-["echo",${PLACEHOLDERS}]`);
     client.send(bytes(protocol, 1, 2, 3));
     client.send(bytes(protocol));
@@ -77,7 +73,7 @@ for (const protocol of [4, 5] as const) {
   Deno.test(`protocol ${protocol}: a client's ack is ignored, as it was asked for none`, async () => {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
-    socket.on("ping", (ack) => ack());
+    listen(socket, { ping: (_, id) => socket.acknowledge(id!) });
     client.send(`461-1[{"_placeholder":true,"num":0}]`);
     client.send(bytes(protocol, 9));
     for (const packet of ['430["late"]', "4399[]", '421["ping"]']) client.send(packet);
@@ -87,7 +83,7 @@ for (const protocol of [4, 5] as const) {
   Deno.test(`protocol ${protocol}: a client leaves a namespace and stays on another`, async () => {
     await using pair = await connectPair(protocol);
     const { client, socket } = pair;
-    socket.on("ping", (ack) => ack("pong"));
+    listen(socket, { ping: (_, id) => socket.acknowledge(id!, "pong") });
     client.send("40/custom,");
     await client.text();
     client.send("41/custom,");
@@ -122,7 +118,7 @@ for (const protocol of [4, 5] as const) {
 Deno.test("to a client of protocol 4, whatever is not ASCII is escaped in the JSON", async () => {
   await using pair = await connectPair(4);
   const { client, socket } = pair;
-  socket.on("echo", (text, ack) => ack(text));
+  listen(socket, { echo: ([text], id) => socket.acknowledge(id!, text) });
   emit(socket, "grüße", "ü€😀");
   client.send('420["echo","ü€😀"]');
   assertEquals(await client.frames.take(2), [
@@ -144,7 +140,7 @@ Deno.test("events that nobody handles are ignored, whatever they are called", as
     client.send(`42${JSON.stringify([name, { x: 1 }])}`);
     client.send(`427${JSON.stringify([name])}`);
   }
-  socket.on("ask", (ack) => ack("here"));
+  listen(socket, { ask: (_, id) => socket.acknowledge(id!, "here") });
   client.send('421["ask"]');
   assertEquals(await client.text(), '431["here"]');
   assertEquals(pair.host.thrown, []);
@@ -152,24 +148,27 @@ Deno.test("events that nobody handles are ignored, whatever they are called", as
 
 Deno.test("an event called __proto__ can be handled like any other", async () => {
   await using pair = await connectPair();
-  pair.socket.on("__proto__", (value, ack) => ack(value));
+  pair.socket.onEvent(async ({ id, data: [event, value] }) => {
+    if (event === "__proto__") await pair.socket.acknowledge(id!, value);
+  });
   pair.client.send('420["__proto__",{"__proto__":{"polluted":true}}]');
   assertEquals(await pair.client.text(), '430[{"__proto__":{"polluted":true}}]');
   assertEquals(({} as { polluted?: boolean }).polluted, undefined);
 });
 
-Deno.test("a handler that throws or rejects is reported, and the client stays", async () => {
+Deno.test("a handler that rejects is reported, and the client stays", async () => {
   await using pair = await connectPair();
   const { client, socket, host } = pair;
-  socket.on("throw", () => {
-    throw new Error("thrown");
+  listen(socket, {
+    reject: () => {
+      throw new Error("rejected");
+    },
+    ask: (_, id) => socket.acknowledge(id!, "here"),
   });
-  socket.on("reject", () => Promise.reject(new Error("rejected")));
-  socket.on("ask", (ack) => ack("here"));
-  for (const event of ["throw", "reject"]) client.send(`42${JSON.stringify([event])}`);
+  client.send('42["reject"]');
   client.send('420["ask"]');
   assertEquals(await client.text(), '430["here"]');
-  assertEquals(host.thrown.map(String), ["Error: thrown", "Error: rejected"]);
+  assertEquals(host.thrown.map(String), ["Error: rejected"]);
 });
 
 Deno.test("a socket is told once why it has ended", async () => {
