@@ -7,7 +7,7 @@ const KEPT_AS = "hark-access";
 const TOKEN = /^[\w-]+\.[\w-]+\.[\w-]+$/;
 const REFUSED = [401, 403];
 
-/** An answer that is no success, with what the server says about it. */
+/** An answer of the server that is not a success, with its reason. */
 export class Refused extends Error {
   /** @param {number} status @param {string} detail */
   constructor(status, detail) {
@@ -16,18 +16,18 @@ export class Refused extends Error {
   }
 }
 
-/** The key or token that this page shows the server, and the place where it is asked for. */
+/** The key or token that this page sends to the server, and the form that asks for it. */
 export class Access {
-  /** Called when another one is to be used. */
+  /** Called when another key or token is to be used. */
   onChange = () => {};
-  /** What was refused, to be done again. @type {(() => void) | undefined} */ #again;
+  /** Repeats what was refused. @type {(() => void) | undefined} */ #again;
 
   constructor() {
     const hash = new URLSearchParams(location.hash.slice(1));
     const given = hash.get("token") ?? hash.get("key");
     if (given) {
       sessionStorage.setItem(KEPT_AS, given);
-      // What is in the address is shared with it.
+      // People share the address of a page.
       history.replaceState(null, "", location.pathname + location.search);
     }
     byId("access-open").addEventListener("click", () => this.ask(""));
@@ -48,7 +48,7 @@ export class Access {
     return TOKEN.test(this.secret);
   }
 
-  /** Opens the place for it. @param {string} why @param {() => void} [again] */
+  /** Opens the form. @param {string} why @param {() => void} [again] */
   ask(why, again) {
     this.#again = again;
     byId("access-why").textContent = why;
@@ -57,8 +57,8 @@ export class Access {
   }
 
   /**
-   * Asks the server, and returns its answer. Throws a `Refused`; where a key or token could help, the
-   * place for it opens too.
+   * Asks the server, and returns its answer. Throws a `Refused`; if a key or token could help, the form
+   * opens too.
    * @param {string} path @param {RequestInit} [init] @param {() => void} [again]
    */
   async fetch(path, init = {}, again = undefined) {
@@ -70,7 +70,7 @@ export class Access {
     return answer;
   }
 
-  /** The same, but returns what was refused. @param {string} path @param {RequestInit} [init] */
+  /** The same, but returns a `Refused`. @param {string} path @param {RequestInit} [init] */
   async tryFetch(path, init = {}) {
     const headers = new Headers(init.headers);
     if (this.secret) headers.set("authorization", `Bearer ${this.secret}`);
@@ -80,7 +80,7 @@ export class Access {
     return new Refused(response.status, answer.detail ?? `The server answered ${response.status}`);
   }
 
-  /** Reports whether it was refused for want of a key or token. @param {unknown} answer */
+  /** Reports whether it was refused because a key or token is missing or wrong. @param {unknown} answer */
   isWanting(answer) {
     return answer instanceof Refused && REFUSED.includes(answer.status);
   }

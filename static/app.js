@@ -65,10 +65,10 @@ list.onDrawn = (/** @type {number} */ held, /** @type {number} */ shown) => {
 
 function emptyText() {
   const { state } = feed.standing;
-  if (state === "refused") return "The server shows messages to holders of a key or token.";
+  if (state === "refused") return "This server shows messages only with a key or token.";
   if (state !== "connected") return "Not connected: no messages come.";
-  if (list.paused) return "Paused. What comes is held back.";
-  if (filter.isActive) return "No message here matches. What comes and matches appears by itself.";
+  if (list.paused) return "Paused. New messages wait.";
+  if (filter.isActive) return "No message matches. New ones that do appear here.";
   return "Listening. Messages appear here as they come.";
 }
 

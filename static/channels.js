@@ -9,18 +9,18 @@ const ROWS_MAX = 200;
 const PREVIEW_CHARS = 80;
 const DRAW_MS = 250;
 
-/** What is known of a channel. @typedef {{ count: number, sessions: number, last: string, time: number }} Known */
+/** What the page knows of a channel. @typedef {{ count: number, sessions: number, last: string, time: number }} Known */
 
-/** The channels that are in use, with how much is on each; one click looks at one alone. */
+/** The list of channels in use, with their counts. A click shows one channel only. */
 export class ChannelList {
   /** @type {Map<string, Known>} */ #known = new Map();
   /** @type {Map<string, HTMLElement>} */ #rows = new Map();
   #filter;
   /** @type {Paged<{ channel: string, publications: number, sessions: number }>} */ #listed;
-  /** How many of the server's channels are listed, where it has more; 0 where it has not. */
+  /** How many channels are listed if the server has more; 0 if all are. */
   #first = 0;
   #drawing = false;
-  /** Called with the name that is to be looked at alone; "" for all. */
+  /** Called with the name of the channel to show; "" for all. */
   onSelect = (/** @type {string} */ _name) => {};
 
   /** @param {import("./filter.js").Filter} filter @param {import("./access.js").Access} access */
@@ -48,7 +48,7 @@ export class ChannelList {
     return [...this.#known.keys()].sort();
   }
 
-  /** Counts a message that has come, or one from before. @param {import("./store.js").Item} item */
+  /** Counts a new message, or notes one from the past. @param {import("./store.js").Item} item */
   heard(item, isPast = false) {
     if (item.channel === "") return;
     const known = this.#at(item.channel);
@@ -60,7 +60,7 @@ export class ChannelList {
     this.#schedule();
   }
 
-  /** Takes over what the server lists. Resolves to whether it does. */
+  /** Reads the server's list. Resolves to whether the server allows it. */
   async list() {
     const answer = await this.#listed.read().catch(() => new Error());
     if (answer instanceof Error) return false;
@@ -123,7 +123,7 @@ export class ChannelList {
       ? ""
       : `Press Enter to look at ${sought || "it"}.`;
     return this.#first > 0
-      ? `${hint} The server has more than the first ${digits(this.#first)}, which are listed.`
+      ? `${hint} The first ${digits(this.#first)} are listed; the server has more.`
         .trim()
       : hint;
   }

@@ -3,7 +3,7 @@
 
 const COPIED_MS = 1500;
 
-/** The element of this id, which stands in index.html. @param {string} id */
+/** The element of index.html with this id. @param {string} id */
 export function byId(id) {
   const element = document.getElementById(id);
   if (element === null) throw new TypeError(`Cannot find the element ${id}`);
@@ -43,10 +43,10 @@ export function count(amount, noun) {
   return `${digits(amount)} ${noun}${amount === 1 ? "" : "s"}`;
 }
 
-/** Puts a text on the clipboard, and says so on the button. @param {string} text @param {HTMLElement} button */
+/** Copies a text to the clipboard, and shows that on the button. @param {string} text @param {HTMLElement} button */
 export async function copy(text, button) {
   const label = button.textContent;
-  // The clipboard's API is only there on HTTPS and on localhost.
+  // The clipboard API exists only on HTTPS and on localhost.
   if (navigator.clipboard) await navigator.clipboard.writeText(text);
   else copyBySelection(text);
   button.textContent = "Copied";

@@ -10,12 +10,12 @@ const PAST = "order=newest&limit=100";
 const RETRY_MS = 2000;
 
 /**
- * What the page is told of where it stands; `refused` means that it may receive nothing.
+ * The state of the page's connection; `refused` means that it may receive nothing.
  * @typedef {{ state: import("./client.d.ts").State | "refused", code?: number, reason?: string,
  *   retryAtMs?: number | undefined }} Standing
  */
 
-/** What is kept, and then what comes: of all channels where the server allows it. */
+/** Messages that are kept, then live ones: of all channels, if the server allows it. */
 export class Feed {
   #access;
   #filter;
@@ -42,7 +42,7 @@ export class Feed {
     return this.#client?.transport;
   }
 
-  /** Connects anew, with the key or token that there is now. */
+  /** Connects again, with the current key or token. */
   async start() {
     const attempt = this.#attempt = {};
     clearTimeout(this.#timer);
@@ -54,7 +54,7 @@ export class Feed {
       const begin = await this.#begin();
       if (attempt !== this.#attempt || !begin) return;
       this.#connect(begin.names, begin.since);
-      // Some may have been asked for meanwhile.
+      // Some channels may have been asked for meanwhile.
       for (const name of this.#filter.channels) this.lookAt(name).catch(() => {});
     } catch (error) {
       if (attempt !== this.#attempt) return;
@@ -65,15 +65,14 @@ export class Feed {
     }
   }
 
-  /** Does at once what it waits to do. */
+  /** Connects at once if it waits to connect. */
   retry() {
     if (this.standing.state === "waiting" && this.#client) this.#client.retry();
     else this.start();
   }
 
   /**
-   * Makes sure that what is kept of a channel, and what comes on it, is there. Rejects if it may not be
-   * received.
+   * Makes sure that kept and live messages of a channel are shown. Rejects if the page may not receive it.
    * @param {string} name
    */
   async lookAt(name) {
@@ -82,7 +81,7 @@ export class Feed {
     if (!this.#takesAll && client && client === this.#client) await client.subscribe(name);
   }
 
-  /** Reads what is kept. Resolves to what to connect to, undefined if the page may receive nothing. */
+  /** Reads kept messages. Resolves to what to connect to, or undefined if the page may receive nothing. */
   async #begin() {
     const all = await this.#access.tryFetch(`channels/*?${PAST}`);
     this.#takesAll = !(all instanceof Refused);

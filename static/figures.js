@@ -6,7 +6,7 @@ const COUNT_MS = 2000;
 const SECOND_MS = 1000;
 const CHART = { seconds: 60, width: 180, height: 32, gap: 0.8, scaleMin: 5 };
 
-/** How many clients there are, and how many messages come. */
+/** Counts of clients and messages. */
 export class Figures {
   #access;
   #received = 0;
@@ -31,7 +31,7 @@ export class Figures {
 
   async showClients() {
     if (document.hidden) return;
-    // The state of the connection says already that the server is away.
+    // The state of the connection already shows that the server is away.
     const answer = await this.#access.tryFetch("count").catch(() => ({}));
     byId("clients").textContent = Number.isInteger(answer.count) ? digits(answer.count) : "–";
   }

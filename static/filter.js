@@ -3,7 +3,7 @@
 
 /** @typedef {import("./store.js").Item} Item */
 
-/** Reports whether a channel or pattern takes in a channel. @param {string} name @param {string} channel */
+/** Reports whether a channel's name or a pattern matches a channel. @param {string} name @param {string} channel */
 export function covers(name, channel) {
   return isPattern(name) ? channel.startsWith(name.slice(0, -1)) : name === channel;
 }
@@ -13,7 +13,7 @@ export function isPattern(name) {
   return name.endsWith("*");
 }
 
-/** What is looked at; it stands in the page's address, so that a view can be shared. */
+/** What the page shows. It is in the page's address, so that a view can be shared. */
 export class Filter {
   /** @type {string[]} */ channels;
   event;
@@ -52,7 +52,7 @@ export class Filter {
     return this.channels.length > 0 || this.event !== "" || this.text !== "";
   }
 
-  /** The one channel that is looked at alone; undefined if there is none, or a pattern. */
+  /** The only channel on view; undefined if there are more, none, or a pattern. */
   get channel() {
     const [channel, other] = this.channels;
     return channel === undefined || other !== undefined || isPattern(channel) ? undefined : channel;

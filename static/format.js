@@ -8,7 +8,7 @@ const HUES = 8;
 
 /** @typedef {{ text: string, kind: "text" | "json" | "bytes" }} Described */
 
-/** What a message says in a few lines. @param {unknown} data @returns {Described} */
+/** A message in a few lines. @param {unknown} data @returns {Described} */
 export function describe(data) {
   if (data instanceof Uint8Array) return { text: describeBytes(data), kind: "bytes" };
   const text = messageOf(data) ?? data;
@@ -16,7 +16,7 @@ export function describe(data) {
   return { text: shorten(oneLine(data)), kind: "json" };
 }
 
-/** All that a message says, laid out. @param {unknown} data @returns {Described} */
+/** A whole message, laid out. @param {unknown} data @returns {Described} */
 export function layOut(data) {
   if (data instanceof Uint8Array) return { text: toBase64(data), kind: "bytes" };
   const text = messageOf(data) ?? data;
@@ -24,12 +24,12 @@ export function layOut(data) {
   return { text: JSON.stringify(data, null, 2), kind: "json" };
 }
 
-/** What a described message is shown as. @param {Described} described */
+/** The nodes that show a described message. @param {Described} described */
 export function nodesOf({ text, kind }) {
   return kind === "json" ? markKeys(text) : [text];
 }
 
-/** The colour of a channel's name, 0 to 7: always the same. */
+/** The colour of a channel, 0 to 7: always the same for a name. */
 export function hueOf(/** @type {string} */ channel) {
   let hash = 0;
   for (const char of channel) hash = (hash * 31 + (char.codePointAt(0) ?? 0)) % 65_521;

@@ -1,15 +1,15 @@
 /**
- * Lets pusher-js, as it is, resume what it missed while it was disconnected from Hark:
+ * Lets the unchanged pusher-js get what it missed while it was disconnected from Hark:
  *
  *     import { resume } from "https://push.example.com/hark-pusher.js";
  *     resume(Pusher);
  *     const pusher = new Pusher("app-key", { … });
  *
- * Each channel goes on where it was: nothing is lost, nothing comes twice. If some of it is not kept any
- * more, the channel gets the event `hark:gap` first. Call it once, before the first `new Pusher()`, and
- * have one `Pusher` for each key in a page: two of them would take each other's places.
+ * Each channel resumes where it was: nothing is lost, nothing comes twice. If some messages are no longer
+ * kept, the channel gets the event `hark:gap` first. Call it once, before the first `new Pusher()`, and have
+ * only one `Pusher` for each key in a page: two would overwrite each other's positions.
  *
- * @param {{ Runtime: { createWebSocket(url: string): WebSocket } }} Pusher the class of pusher-js
+ * @param {{ Runtime: { createWebSocket(url: string): WebSocket } }} Pusher the class from pusher-js
  */
 export function resume({ Runtime }) {
   const create = Runtime.createWebSocket;
@@ -21,10 +21,10 @@ export function resume({ Runtime }) {
   };
 }
 
-/** Socket ids that the server takes: of what a client triggered itself, it gets nothing back. */
+/** Socket ids that the server accepts. A client does not get back what it triggered under one of them. */
 const SOCKET_IDS_MAX = 10;
 
-/** Notes what comes on a socket, and adds to each subscription where its channel was before. */
+/** Notes the ids that come on a socket, and adds its last position to each subscription. */
 function follow(socket, { positions, socketIds }) {
   socket.addEventListener("message", ({ data: text }) => {
     const { event, channel, data, id } = JSON.parse(text);

@@ -1,9 +1,9 @@
 /**
- * The types of `hark.v1`, the WebSocket subprotocol: what travels, once its JSON is read. They stand
- * beside the client, so that whoever imports it from a server gets them too.
+ * The types of `hark.v1`, the WebSocket subprotocol, as parsed JSON. This file is beside the client, so
+ * that programs that import the client from a server get the types too.
  */
 
-/** What a client names its command by. */
+/** A client's own number or name for a command. */
 export type Ref = string | number | undefined;
 
 /** The first event of a connection. */
@@ -11,12 +11,12 @@ export interface ServerWelcome {
   readonly type: "welcome";
   /** The session's id. */
   readonly client: string;
-  /** The id from which the client can resume if nothing else comes. */
+  /** The id from which the client can resume until a message comes. */
   readonly position: string;
-  /** Whether everything after the `since` it gave follows; only if it gave one. */
+  /** Whether all messages after `since` follow; only if the client gave `since`. */
   readonly recovered?: boolean | undefined;
   readonly greeting?: string | undefined;
-  /** In how many milliseconds its token expires; only if it has one that does. */
+  /** The time until the token expires; only if the client has one that does. */
   readonly expiresInMs?: number | undefined;
 }
 
@@ -35,7 +35,7 @@ export interface ServerMessage {
   readonly time: number;
 }
 
-/** Someone on a channel. */
+/** A client on a channel. */
 export interface PresenceEntry {
   readonly client: string;
   readonly user?: string;
@@ -43,7 +43,7 @@ export interface PresenceEntry {
   readonly joined: number;
 }
 
-/** Who came to a channel and, of these and of others, who left it. */
+/** Clients that joined a channel, and clients that left it; a client in both has left. */
 export interface ServerPresence {
   readonly type: "presence";
   readonly channel: string;
@@ -51,7 +51,7 @@ export interface ServerPresence {
   readonly left: readonly PresenceEntry[];
 }
 
-/** The reply to a command that was carried out, with what the command answers. */
+/** The reply to a command that was carried out, with its result. */
 export interface ServerOk {
   readonly type: "ok";
   readonly ref?: Ref;
@@ -66,10 +66,10 @@ export interface ServerError {
   readonly message: string;
 }
 
-/** One of the events of which a frame of the server is an array. */
+/** An event. A frame of the server is an array of them. */
 export type ServerEvent = ServerWelcome | ServerMessage | ServerPresence | ServerOk | ServerError;
 
-/** A frame of a client: one command, whose `ref` comes back in the reply. */
+/** A frame of a client: one command. The reply repeats its `ref`. */
 export type ClientCommand =
   & { readonly ref?: Ref }
   & (

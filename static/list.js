@@ -8,7 +8,7 @@ import { closeRow, makeRow, openRow } from "./rows.js";
 /** @typedef {import("./store.js").Item} Item */
 
 const PAGE_ROWS = 100;
-/** So many stand in the page at most: it stays quick however many messages there are. */
+/** The most rows in the page, so that it stays fast with many messages. */
 const ROWS_MAX = 400;
 const NEAR_END_PX = 800;
 const FRESH_MAX = 4;
@@ -16,8 +16,8 @@ const RUSH_MS = 250;
 const ANNOUNCE_MS = 5000;
 
 /**
- * The list of messages, newest first. It is drawn once a frame, and less often in a rush. Only the rows
- * around what is looked at stand in the page; the browser keeps them in place as others come and go.
+ * The list of messages, newest first. It is drawn once a frame, and less often in a rush. Only the rows near
+ * the reader are in the page; the browser keeps them in place while others come and go.
  */
 export class MessageList {
   #list;
@@ -26,16 +26,16 @@ export class MessageList {
   #store;
   #filter;
   /** @type {Item[]} */ #waiting = [];
-  /** Newer messages that have no row, because somebody has scrolled far down. */
+  /** Newer messages without a row, because the reader has scrolled far down. */
   #skipped = 0;
-  /** Held back beyond what the store holds. */
+  /** Messages that wait beyond what the store holds. */
   #dropped = 0;
   #unannounced = 0;
   #announcedAtMs = 0;
   #drawing = false;
   #rushing = false;
   #paused = false;
-  /** Called when what is shown, or the number of messages that are held back, has changed. */
+  /** Called when the rows, or the number of messages that wait, have changed. */
   onDrawn = (/** @type {number} */ _held, /** @type {number} */ _shown) => {};
 
   /**
@@ -56,7 +56,7 @@ export class MessageList {
     list.addEventListener("keydown", (event) => this.#walk(event));
   }
 
-  /** Shows an item that the store has just got. @param {Item} item */
+  /** Shows an item that is new in the store. @param {Item} item */
   add(item) {
     if (!this.#filter.matches(item)) return;
     this.#waiting.push(item);
@@ -87,7 +87,7 @@ export class MessageList {
     this.#finish();
   }
 
-  /** Begins anew with the newest rows but for those that are held back. @param {number} held */
+  /** Starts again with the newest rows, except those that wait. @param {number} held */
   #fill(held) {
     const items = this.#newest(PAGE_ROWS, held);
     this.#list.replaceChildren(...items.map((item) => makeRow(item, false)));
@@ -97,7 +97,7 @@ export class MessageList {
     if (this.#drawing) return;
     this.#drawing = true;
     const draw = () => requestAnimationFrame(() => this.#draw());
-    // Nobody reads what rushes by: fewer, larger steps cost much less.
+    // At such a speed nobody reads: fewer, larger steps cost much less.
     setTimeout(draw, this.#rushing ? RUSH_MS : 0);
   }
 
@@ -108,7 +108,7 @@ export class MessageList {
     this.#dropped = 0;
     const isAtTop = this.#scroller.scrollTop < 1;
     this.#rushing = items.length > FRESH_MAX;
-    // Whoever reads further down keeps what is around.
+    // A reader further down keeps the rows around.
     if (this.#skipped > 0 || !isAtTop && items.length > PAGE_ROWS) this.#skipped += items.length;
     else {
       const rows = items.slice(-PAGE_ROWS).reverse();
@@ -136,7 +136,7 @@ export class MessageList {
     return found.slice(skip);
   }
 
-  /** Adds rows at the end that somebody has scrolled near to, and removes others at the other end. */
+  /** Adds rows at the end that the reader has scrolled near to, and removes rows at the other end. */
   #extend() {
     const { scrollTop, clientHeight, scrollHeight } = this.#scroller;
     const held = this.#waiting.length + this.#dropped;
@@ -162,7 +162,7 @@ export class MessageList {
     while (this.#list.childElementCount > rowsMax) this.#list.lastElementChild?.remove();
   }
 
-  /** The rows are one stop of the Tab key; arrows go from one to the next. */
+  /** Tab reaches the list as a whole; arrows move from row to row. */
   #walk(/** @type {KeyboardEvent} */ event) {
     const row = /** @type {Element} */ (event.target).closest("summary")?.closest("li");
     if (!row) return;
@@ -184,7 +184,7 @@ export class MessageList {
     if (target) setTabStop(target).focus();
   }
 
-  // A screen reader that is told each of a thousand messages tells none.
+  // A screen reader that gets each of a thousand messages cannot read any.
   #announce(/** @type {Item[]} */ messages) {
     const [latest] = messages;
     this.#unannounced += messages.length;

@@ -5,7 +5,7 @@ import { byId, make } from "./dom.js";
 
 const READ_MS = 2000;
 
-/** The table of nodes, where the server has some to tell of. */
+/** The table of nodes, if the server has any. */
 export class Nodes {
   #access;
   /** @type {ReturnType<typeof setInterval> | undefined} */ #timer;
@@ -21,7 +21,7 @@ export class Nodes {
     if (shown) this.read();
   }
 
-  /** Resolves to whether the server tells of its nodes. */
+  /** Resolves to whether the server lists nodes. */
   async read() {
     const answer = await this.#access.tryFetch("nodes").catch(() => new Refused(0, ""));
     if (answer instanceof Refused) return false;

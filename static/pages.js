@@ -6,12 +6,12 @@ const LIMIT = 1000;
 const SILENT_SHOWN = 5;
 
 /**
- * Lists that the server has in pages.
+ * The lists that the server answers in pages.
  * @typedef {"channels" | "sessions"} ListName
  */
 
 /**
- * A list of the server: its first page, and one more whenever somebody has asked for more.
+ * A list of the server: its first page, and one more each time that the user asks for more.
  * @template Entry
  */
 export class Paged {
@@ -23,7 +23,7 @@ export class Paged {
   /**
    * @param {import("./access.js").Access} access
    * @param {ListName} name
-   * @param {HTMLElement} button what asks for more; shown where there is more
+   * @param {HTMLElement} button asks for more; shown if there is more
    * @param {() => void} onAsked
    */
   constructor(access, name, button, onAsked) {
@@ -38,7 +38,7 @@ export class Paged {
   }
 
   /**
-   * Reads all pages that were asked for. Resolves to what was refused, if anything was.
+   * Reads all pages that were asked for. Resolves to a `Refused` if the server refuses.
    * @returns {Promise<Refused | { entries: Entry[], more: boolean, silent: string[] }>}
    */
   async read() {

@@ -5,7 +5,7 @@ import { byId, digits } from "./dom.js";
 const READ_MS = 3000;
 const NAMES_SHOWN = 12;
 
-/** Who is on the one channel that is looked at. */
+/** The clients on the channel on view. */
 export class Presence {
   #access;
   #filter;

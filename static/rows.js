@@ -46,7 +46,7 @@ export function openRow(details, filter) {
   const laidOut = layOut(data);
   const dir = laidOut.kind === "text" ? "auto" : "ltr";
   const whole = make("pre", { className: laidOut.kind, dir }, ...nodesOf(laidOut));
-  // What scrolls has to be in reach of the keyboard.
+  // The keyboard has to reach what scrolls.
   whole.tabIndex = 0;
   const button = (
     /** @type {string} */ label,
@@ -72,7 +72,7 @@ export function openRow(details, filter) {
   ));
 }
 
-/** Lets go of what `openRow()` has made. @param {HTMLDetailsElement} details */
+/** Removes what `openRow()` has made. @param {HTMLDetailsElement} details */
 export function closeRow(details) {
   details.querySelector(".body")?.remove();
 }

@@ -18,7 +18,7 @@ function readForm() {
   return { channel, url, text };
 }
 
-/** What is wrong with the JSON; "" if nothing is. @param {string} text */
+/** The fault of the JSON; "" if it has none. @param {string} text */
 function jsonFault(text) {
   try {
     JSON.parse(text);
@@ -53,7 +53,7 @@ async function send(/** @type {Access} */ access) {
     field("text").value = "";
     showCurl(access);
   } catch (error) {
-    // Where a key could help, it is asked for in place of an error.
+    // If a key could help, the page asks for it instead of showing an error.
     if (access.isWanting(error)) return say("");
     const why = error instanceof Refused ? error.message : "the server cannot be reached";
     say(`Not sent: ${why}`, true);
@@ -76,7 +76,7 @@ function showCurl(/** @type {Access} */ access) {
   byId("curl").replaceChildren(...parts);
 }
 
-/** Sends what the form says, and shows how to do so from a terminal. @param {Access} access */
+/** Sends the form's message, and shows how to send it from a terminal. @param {Access} access */
 export function startForm(access) {
   const form = /** @type {HTMLFormElement} */ (/** @type {unknown} */ (byId("form")));
   form.addEventListener("submit", (event) => {

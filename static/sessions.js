@@ -14,7 +14,7 @@ const CHANNELS_SHOWN = 8;
  *   connected: number, unsent: number }} Session
  */
 
-/** The table of who is connected, read again and again while it is looked at. */
+/** The table of connected clients, read again and again while it is on view. */
 export class Sessions {
   #access;
   /** @type {Paged<Session>} */ #listed;
@@ -28,7 +28,7 @@ export class Sessions {
     this.#listed = new Paged(access, "sessions", byId("sessions-next"), () => this.read());
   }
 
-  /** Begins or ends to read. */
+  /** Starts or stops reading. */
   set shown(/** @type {boolean} */ shown) {
     if (this.#shown === shown) return;
     this.#shown = shown;
@@ -51,7 +51,7 @@ export class Sessions {
 
   #refused(/** @type {Refused} */ { message }) {
     this.#show({ entries: [], more: false, silent: [] });
-    say("Sessions are shown to holders of a key");
+    say("Sessions are shown only with a key");
     this.#access.ask(message, () => this.read());
   }
 

@@ -11,16 +11,16 @@ const STATE_TEXTS = {
   closed: "Closed",
   refused: "Needs a key or token",
 };
-/** What a close code means to whoever looks at the page. @type {Record<number, string>} */
+/** What a close code means to a reader of the page. @type {Record<number, string>} */
 const CODE_TEXTS = {
-  1001: "the server stops or starts again",
+  1001: "the server is stopping or restarting",
   1011: "the server had an error",
   4001: "this page read too slowly",
   4002: "the token has expired",
-  4003: "an operator of the server has disconnected this page",
+  4003: "the operator of the server disconnected this page",
 };
 
-/** Shows where the connection stands, and what is wrong for as long as it is. */
+/** Shows the state of the connection, and what is wrong as long as it is. */
 export class Status {
   #feed;
   #shown = "";

@@ -4,7 +4,7 @@ import { describe } from "./format.js";
 /** How many messages the page holds. */
 export const ITEMS_MAX = 5000;
 
-/** A message, or with `notice` a line of the page's own. */
+/** A message or, with `notice`, a line of the page itself. */
 export class Item {
   /** @type {import("./format.js").Described | undefined} */ #described;
   /** @type {string | undefined} */ #sought;
@@ -22,24 +22,24 @@ export class Item {
     this.notice = notice;
   }
 
-  /** What it says in a few lines. */
+  /** The message in a few lines. */
   get described() {
     return this.#described ??= describe(this.data);
   }
 
-  /** What a search looks at. */
+  /** The text that a search reads. */
   get sought() {
     const { channel, event, id, described } = this;
     return this.#sought ??= `${described.text}\n${channel}\n${event}\n${id}`.toLowerCase();
   }
 }
 
-/** The messages that the page holds, oldest first; of too many the oldest go. */
+/** The messages that the page holds, oldest first. Beyond the bound, the oldest are dropped. */
 export class Store {
   /** @type {Item[]} */ items = [];
   #ids = new Set();
 
-  /** Returns false if it has the message already. @param {Item} item */
+  /** Returns false if the message is already there. @param {Item} item */
   add(item) {
     if (item.id && this.#ids.has(item.id)) return false;
     this.#ids.add(item.id);
@@ -48,7 +48,7 @@ export class Store {
     return true;
   }
 
-  /** Adds messages from before, each in its place. Returns how many are new. @param {Item[]} past */
+  /** Adds messages of the past, each in its place. Returns how many are new. @param {Item[]} past */
   merge(past) {
     const added = past.filter(({ id }) => !this.#ids.has(id));
     for (const { id } of added) this.#ids.add(id);
