@@ -4,13 +4,13 @@
  * See https://redis.io/docs/latest/develop/reference/protocol-spec/.
  */
 
-/** What Redis answered to one command. Bulk strings are read as UTF-8. */
+/** A reply to one command. Bulk strings are read as UTF-8. */
 export type Reply = string | number | null | ReplyError | readonly Reply[];
 
-/** An error that Redis answered: `NOSCRIPT No matching script`. */
+/** An error reply: `NOSCRIPT No matching script`. */
 export class ReplyError extends Error {
   override readonly name = "ReplyError";
-  /** The first word, by which errors are known: `NOSCRIPT`, `READONLY`, `ERR`. */
+  /** The first word: `NOSCRIPT`, `READONLY`, `ERR`. */
   readonly code: string;
 
   constructor(text: string) {
@@ -21,7 +21,7 @@ export class ReplyError extends Error {
 
 /** The bounds on one reply. */
 export interface RespLimits {
-  /** Bytes of one reply with all that is in it. */
+  /** Bytes of one reply in all. */
   readonly replyBytesMax: number;
   /** Items of one array. */
   readonly itemsMax: number;
@@ -29,7 +29,7 @@ export interface RespLimits {
   readonly depthMax: number;
 }
 
-/** More than any reply to a command of ours has. */
+/** More than any reply to our commands has. */
 export const RESP_LIMITS: RespLimits = {
   replyBytesMax: 256 * 2 ** 20,
   itemsMax: 1_000_000,
@@ -43,13 +43,12 @@ const LF = 10;
 const [PLUS, MINUS, COLON, DOLLAR, STAR] = [43, 45, 58, 36, 42];
 const ASCII_MAX = 127;
 const INITIAL_BYTES = 16 * 1024;
-/** A larger buffer is given up as soon as it is empty. */
+/** A larger buffer is released as soon as it is empty. */
 const RETAINED_BYTES_MAX = 2 ** 20;
-const WHOLE_NUMBER = /^-?\d{1,16}$/;
 const ZERO = 48;
-/** Numbers of so many digits are read off their bytes, as nearly all are. */
-const DIGITS_MAX = 9;
-/** Texts of so many bytes are put together by hand: decoding costs more than all of it. */
+/** As many as an offset can have. */
+const DIGITS_MAX = 16;
+/** Shorter texts are put together by hand, as decoding one costs more than the rest of reading it. */
 const SHORT_BYTES_MAX = 12;
 
 /** Encodes a command as an array of bulk strings. */
@@ -62,26 +61,23 @@ export function encodeCommand(args: readonly (string | number)[]): string {
   return text;
 }
 
-/** An array whose items are still to come. */
+/** An array that lacks items. */
 interface Unfinished {
   readonly items: Reply[];
   readonly length: number;
 }
 
-/**
- * Puts the bytes of a connection together to replies. Keeps its place between chunks, so that a
- * reply in many chunks costs no more than one in a single chunk.
- */
+/** Decodes the bytes of a connection. A reply in many chunks costs no more than one in a single chunk. */
 export class RespDecoder {
   readonly #limits: RespLimits;
   #buffer = new Uint8Array(INITIAL_BYTES);
   #start = 0;
   #end = 0;
-  /** Up to here no line end was found. */
+  /** No line end was found before this index. */
   #scanned = 0;
-  /** Bytes of the bulk string that has begun. */
+  /** Length of the bulk string that has begun. */
   #bulkBytes: number | undefined;
-  /** Bytes of the reply that has begun. */
+  /** Bytes read so far of the reply that has begun. */
   #replyBytes = 0;
   readonly #stack: Unfinished[] = [];
 
@@ -90,8 +86,8 @@ export class RespDecoder {
   }
 
   /**
-   * Takes the next bytes and returns the replies that they complete. Throws a `SyntaxError` on what is
-   * no reply, and a `RangeError` on one over a limit; after that the connection MUST be closed.
+   * Takes the next bytes and returns the replies that they complete. Throws a `SyntaxError` if they are no
+   * reply, and a `RangeError` if a reply is over a limit; after that the connection MUST be closed.
    */
   push(chunk: Uint8Array): Reply[] {
     this.#append(chunk);
@@ -106,7 +102,7 @@ export class RespDecoder {
     return replies;
   }
 
-  /** Puts a value where it belongs; returns the reply that it completes. */
+  /** Puts a value into the array that it belongs to, if any; returns the reply that it completes. */
   #complete(value: Reply): Reply | undefined {
     for (;;) {
       const parent = this.#stack.at(-1);
@@ -121,7 +117,7 @@ export class RespDecoder {
     }
   }
 
-  /** Reads one value; undefined if more bytes are needed first. An array that has items begins. */
+  /** Reads one value, and begins arrays on the way; undefined if more bytes are needed first. */
   #read(): Reply | undefined {
     for (;;) {
       if (this.#bulkBytes !== undefined) return this.#readBulk(this.#bulkBytes);
@@ -184,21 +180,29 @@ export class RespDecoder {
     throw new SyntaxError("Cannot parse reply: expected a line feed after a carriage return");
   }
 
-  /** The text from `from` to a line end, which is read then. */
+  /** Reads the text from `from` to a line end. */
   #take(from: number, end: number): string {
     const text = textOf(this.#buffer, from, end);
     this.#skipTo(end + 2);
     return text;
   }
 
+  /** The number from `from` to a line end, read off its bytes: decoding them first costs more. */
   #takeNumber(from: number, end: number): number {
-    const number = digitsOf(this.#buffer, from, end);
-    if (number === undefined) return readNumber(this.#take(from, end));
+    const isNegative = this.#buffer[from] === MINUS;
+    const first = isNegative ? from + 1 : from;
+    const count = end - first;
+    let number = count >= 1 && count <= DIGITS_MAX ? 0 : NaN;
+    for (let index = first; index < end; index++) {
+      const digit = this.#buffer[index]! - ZERO;
+      number = digit >= 0 && digit <= 9 ? number * 10 + digit : NaN;
+    }
+    if (Number.isNaN(number)) throw notANumber(this.#take(from, end));
     this.#skipTo(end + 2);
-    return number;
+    return isNegative ? -number : number;
   }
 
-  /** A length; null for what is not there. */
+  /** Reads a length; null for a value that is not there. */
   #takeLength(from: number, end: number, max: number): number | null {
     const length = this.#takeNumber(from, end);
     if (length === -1) return null;
@@ -228,16 +232,14 @@ export class RespDecoder {
     this.#end = needed;
   }
 
-  /** Doubles, so that a long reply is copied a few times and not once for each chunk. */
+  /** Doubles, so that a long reply is copied a few times only, not once for each chunk. */
   #grow(needed: number): void {
     let size = this.#buffer.length;
     while (size < needed) size *= 2;
-    const larger = new Uint8Array(size);
-    larger.set(this.#buffer.subarray(0, this.#end));
-    this.#buffer = larger;
+    this.#buffer = new Uint8Array(this.#buffer.buffer.transfer(size));
   }
 
-  /** Makes room by dropping what was read, if that costs little. */
+  /** Drops the bytes that were read, once they are at least as many as those to keep. */
   #compact(): void {
     const leftBytes = this.#end - this.#start;
     if (leftBytes > this.#start) return;
@@ -263,21 +265,8 @@ function textOf(bytes: Uint8Array, from: number, end: number): string {
   return text;
 }
 
-/** The number that a few digits stand for; undefined for anything else. */
-function digitsOf(bytes: Uint8Array, from: number, end: number): number | undefined {
-  if (end === from || end - from > DIGITS_MAX) return undefined;
-  let number = 0;
-  for (let index = from; index < end; index++) {
-    const digit = bytes[index]! - ZERO;
-    if (digit < 0 || digit > 9) return undefined;
-    number = number * 10 + digit;
-  }
-  return number;
-}
-
-function readNumber(text: string): number {
-  if (WHOLE_NUMBER.test(text)) return Number(text);
-  throw new SyntaxError(
+function notANumber(text: string): SyntaxError {
+  return new SyntaxError(
     `Cannot parse reply: expected a whole number, got ${JSON.stringify(text.slice(0, 40))}`,
   );
 }
