@@ -3,9 +3,9 @@ import type { Clock } from "../core/clock.ts";
 import type { Log } from "../observe/log.ts";
 import type { Journal } from "./journal.ts";
 import { MemoryJournal } from "./memory.ts";
-import type { ForeignOptions } from "./redis/foreign.ts";
+import type { ForeignOptions } from "./redis/entries.ts";
 import { RedisJournal } from "./redis/journal.ts";
-import { readTarget } from "./redis/open.ts";
+import { readTarget } from "./redis/target.ts";
 import { SqliteJournal } from "./sqlite/journal.ts";
 
 type JournalConfig = Pick<

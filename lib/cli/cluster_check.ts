@@ -1,4 +1,4 @@
-import { type HeardNode, hearNodes } from "../broker/redis/heard.ts";
+import { type HeardNode, hearNodes } from "../broker/redis/check.ts";
 import { whatIsUnwiseOfClock } from "../broker/redis/report.ts";
 import type { Config } from "../config/config.ts";
 import { isLoopback } from "../core/address.ts";

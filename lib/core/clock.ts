@@ -44,12 +44,19 @@ export function every(clock: Clock, ms: number, callback: () => void): Timer {
   return { cancel: () => timer.cancel() };
 }
 
-/** Resolves once `promise` does, or after `ms` milliseconds. */
-export async function within(clock: Clock, ms: number, promise: Promise<unknown>): Promise<void> {
-  const { promise: late, resolve } = Promise.withResolvers<void>();
-  const timer = clock.after(ms, resolve);
-  await Promise.race([promise, late]);
-  timer.cancel();
+/** Settles as `promise` does, or resolves to undefined after `ms` milliseconds. */
+export async function within<T>(
+  clock: Clock,
+  ms: number,
+  promise: Promise<T>,
+): Promise<T | undefined> {
+  const { promise: late, resolve } = Promise.withResolvers<undefined>();
+  const timer = clock.after(ms, () => resolve(undefined));
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    timer.cancel();
+  }
 }
 
 /** Resolves after everything that is already due in this turn of the event loop. */

@@ -1,14 +1,14 @@
-import type { Clock } from "../../core/clock.ts";
+import { type Clock, within } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import type { RedisAddress } from "../../core/redis_url.ts";
 import { encodeCommand, type Reply, ReplyError, RESP_LIMITS, RespDecoder } from "./resp.ts";
 
-/** The connection to Redis is lost: whether the commands under way were carried out is not known. */
+/** The connection to Redis is lost: nobody knows whether it ran the commands under way. */
 export class ConnectionLost extends Error {
   override readonly name: string = "ConnectionLost";
 }
 
-/** The connection was given up, as a reply on it was over a limit. */
+/** The connection was closed because a reply was over a limit. */
 export class ReplyTooLarge extends ConnectionLost {
   override readonly name = "ReplyTooLarge";
 }
@@ -18,13 +18,13 @@ export interface RedisConnectionOptions {
   readonly clock: Clock;
   /** How long connecting, and each command, may take. */
   readonly timeoutMs: number;
-  /** The time of a command counts from the last bytes that came: long replies may take longer. */
+  /** The time of a command begins anew with all bytes that come: long replies may take longer. */
   readonly mayTrickle?: boolean;
   /** Bytes of one reply; a longer one ends the connection. */
-  readonly replyBytesMax?: number;
+  readonly replyBytesMax?: number | undefined;
 }
 
-/** Commands that wait for their replies, and bytes that wait to be written. */
+/** Bounds on the commands that wait for their replies, and on the text that waits to be written. */
 const PENDING_MAX = 100_000;
 const UNSENT_CHARS_MAX = 64 * 2 ** 20;
 const READ_BYTES = 64 * 1024;
@@ -50,7 +50,7 @@ export class RedisConnection {
   readonly #decoder: RespDecoder;
   readonly #deadlines: Deadlines<Pending>;
   #pending: Pending[] = [];
-  /** How many of `#pending` are answered: shifting each would cost the length of the queue. */
+  /** How many of `#pending` are answered: `shift()` of each would cost the length of the queue. */
   #answered = 0;
   #unsent = "";
   #isWriting = false;
@@ -76,8 +76,9 @@ export class RedisConnection {
   }
 
   private constructor(conn: Deno.Conn, options: RedisConnectionOptions) {
-    const { clock, timeoutMs, mayTrickle = false, replyBytesMax } = options;
-    this.#decoder = new RespDecoder({ ...RESP_LIMITS, ...replyBytesMax && { replyBytesMax } });
+    const { clock, timeoutMs, mayTrickle = false } = options;
+    const { replyBytesMax = RESP_LIMITS.replyBytesMax } = options;
+    this.#decoder = new RespDecoder({ ...RESP_LIMITS, replyBytesMax });
     this.#conn = conn;
     this.#clock = clock;
     this.#deadlines = new Deadlines(clock, timeoutMs, (pending) => {
@@ -107,7 +108,7 @@ export class RedisConnection {
       if (this.#lost !== undefined) return reject(this.#lost);
       const text = encodeCommand(command);
       const waiting = this.#pending.length - this.#answered;
-      // One that is larger all by itself is sent when nothing else waits.
+      // A command that is larger by itself is sent when nothing else waits.
       const isTooMuch = this.#unsent !== "" &&
         this.#unsent.length + text.length > UNSENT_CHARS_MAX;
       if (waiting >= PENDING_MAX || isTooMuch) {
@@ -121,7 +122,7 @@ export class RedisConnection {
     });
   }
 
-  /** Ends the connection; what waits is rejected. Idempotent. */
+  /** Ends the connection, and rejects the commands that wait. Idempotent. */
   close(): void {
     this.#end(new ConnectionLost("the connection to Redis was closed"));
   }
@@ -167,10 +168,7 @@ export class RedisConnection {
       throw new ConnectionLost("Redis sent a reply that was not asked for");
     }
     this.#answered++;
-    if (this.#answered === this.#pending.length) {
-      this.#pending = [];
-      this.#answered = 0;
-    } else if (this.#answered * 2 > this.#pending.length) {
+    if (this.#answered * 2 > this.#pending.length) {
       this.#pending = this.#pending.slice(this.#answered);
       this.#answered = 0;
     }
@@ -183,13 +181,11 @@ export class RedisConnection {
     if (this.#lost !== undefined) return;
     this.#lost = reason;
     this.#conn.close();
-    const waiting = this.#pending.slice(this.#answered);
-    this.#pending = [];
-    this.#answered = 0;
-    for (const pending of waiting) {
+    for (const pending of this.#pending.slice(this.#answered)) {
       this.#deadlines.cancel(pending);
       pending.reject(reason);
     }
+    this.#pending = [];
     this.#ended.resolve(reason);
   }
 }
@@ -199,19 +195,15 @@ async function connect(
   { clock, timeoutMs }: RedisConnectionOptions,
 ): Promise<Deno.Conn> {
   const connecting = dial(address);
-  const { promise: late, resolve } = Promise.withResolvers<"late">();
-  const timer = clock.after(timeoutMs, () => resolve("late"));
   try {
-    const conn = await Promise.race([connecting, late]);
-    if (conn !== "late") return conn;
-    // It may still connect: nobody wants it then.
-    connecting.then((conn) => conn.close(), () => {});
-    throw new ConnectionLost(`Redis did not accept a connection within ${timeoutMs} ms`);
+    const conn = await within(clock, timeoutMs, connecting);
+    if (conn !== undefined) return conn;
   } catch (error) {
     throw lost(error);
-  } finally {
-    timer.cancel();
   }
+  // It may still connect: nobody wants it then.
+  connecting.then((conn) => conn.close(), () => {});
+  throw new ConnectionLost(`Redis did not accept a connection within ${timeoutMs} ms`);
 }
 
 async function dial({ hostname, port, path, tls, caCerts }: RedisAddress): Promise<Deno.Conn> {

@@ -12,12 +12,36 @@ export interface StreamEntry {
   readonly fields: ReadonlyMap<string, string>;
 }
 
+/** Where entries that no node has written are reported. */
+export interface ForeignOptions {
+  /** Called with the first of them. */
+  readonly warn?: ((why: string) => void) | undefined;
+  /** Counts them. */
+  readonly foreignEntries?: { inc(): void } | undefined;
+}
+
+/** Reports an entry of a stream that cannot be read, as another program has written it: it is skipped. */
+export type SkipForeign = (key: string, entry: StreamEntry) => void;
+
 /** Stands for "whoever publishes has begun the channel". */
 const SAME_CALLER = "=";
 
 /** Of a stored publication, beside its data: names, caller, and what Redis puts around them. */
 const ENTRY_BYTES = 8 * 1024;
 const ENTRIES_AT_ONCE = 1000;
+
+/** Reports foreign entries: counts each, and warns of the first. */
+export function foreignSkipper({ warn, foreignEntries }: ForeignOptions): SkipForeign {
+  let hasWarned = false;
+  return (key, { id }) => {
+    foreignEntries?.inc();
+    if (hasWarned) return;
+    hasWarned = true;
+    warn?.(
+      `entry ${id} of ${key} cannot be read and is skipped: does another program write there?`,
+    );
+  };
+}
 
 /** How many publications may be asked for at once, so that the largest fit into three quarters of a reply. */
 export function entriesAtOnce(publishBytesMax: number, replyBytesMax: number): number {

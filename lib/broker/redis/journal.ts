@@ -18,19 +18,20 @@ import { Appender } from "./appender.ts";
 import { type RedisConnection, ReplyTooLarge } from "./connection.ts";
 import {
   entriesAtOnce,
+  type ForeignOptions,
+  foreignSkipper,
   readEntries,
   readGap,
   readPublication,
   readStreams,
+  type SkipForeign,
   type StreamEntry,
   streamId,
 } from "./entries.ts";
-import { isPassing } from "./errors.ts";
-import { ForeignEntries, type ForeignOptions } from "./foreign.ts";
+import { cannotUse, isPassing, OtherLogError } from "./errors.ts";
 import { LinkKeeper } from "./keeper.ts";
-import { OtherLogError, RedisLink } from "./link.ts";
+import { openLink, type RedisLink } from "./link.ts";
 import { loadKept } from "./loading.ts";
-import { cannotUse } from "./open.ts";
 import { readReport, whatIsUnwiseOf } from "./report.ts";
 import { RedisPeers } from "./peers.ts";
 import { RESP_LIMITS } from "./resp.ts";
@@ -67,7 +68,7 @@ export class RedisJournal implements Journal {
   readonly #keeper: LinkKeeper;
   readonly #appender: Appender;
   readonly #peers: RedisPeers;
-  readonly #foreign: ForeignEntries;
+  readonly #skipForeign: SkipForeign;
   /** Entries in one reply. */
   readonly #entriesMax: number;
   #epoch: string | undefined;
@@ -83,16 +84,15 @@ export class RedisJournal implements Journal {
     const keeper = this.#keeper = new LinkKeeper({
       clock,
       connect: () => this.#connect(),
-      isPassing,
       onChange: (isUp, why) => this.#feed?.onHealth(isUp, why),
       onGivenUp: ({ message }) => this.#lose(message),
     });
     const { publishBytesMax, replyBytesMax = RESP_LIMITS.replyBytesMax } = options;
     this.#entriesMax = entriesAtOnce(publishBytesMax, replyBytesMax);
-    const foreign = this.#foreign = new ForeignEntries(options);
+    const skipForeign = this.#skipForeign = foreignSkipper(options);
     const node = randomId();
     this.#appender = new Appender({ ...options, keeper, keys, node });
-    this.#peers = new RedisPeers({ clock, keeper, keys, node, foreign });
+    this.#peers = new RedisPeers({ clock, keeper, keys, node, skipForeign });
   }
 
   /** The way to the other nodes that share the log. */
@@ -119,7 +119,7 @@ export class RedisJournal implements Journal {
     const kept = await loadKept(link.reader, this.#keys, link, {
       ...this.#options,
       entriesMax: this.#entriesMax,
-      foreign: this.#foreign,
+      skipForeign: this.#skipForeign,
     });
     this.#gaps = kept.gaps;
     return kept;
@@ -152,7 +152,7 @@ export class RedisJournal implements Journal {
   async #lookAt({ commands }: RedisLink): Promise<void> {
     const { clock, warn } = this.#options;
     if (warn === undefined) return;
-    whatIsUnwiseOf(await readReport(commands, () => clock.now())).forEach((why) => warn(why));
+    whatIsUnwiseOf(await readReport(commands, clock)).forEach((why) => warn(why));
   }
 
   async #openAny(): Promise<RedisLink> {
@@ -167,17 +167,15 @@ export class RedisJournal implements Journal {
   }
 
   #connect(): Promise<RedisLink> {
-    const { target, clock, replyBytesMax } = this.#options;
     const isKnown = this.#epoch !== undefined;
-    const progress = {
+    return openLink({ ...this.#options, keys: this.#keys }, {
       epoch: this.#epoch ?? randomEpoch(),
       seen: isKnown ? this.#appender.seen : 0,
       isKnown,
       node: this.#peers.node,
       gaps: [...this.#gaps, ...this.#appender.unfed],
       number: ++this.#links,
-    };
-    return RedisLink.open(target, this.#keys, progress, clock, replyBytesMax);
+    });
   }
 
   async #followFrom({ epoch, offset }: Position, feed: Feed): Promise<void> {
@@ -218,7 +216,7 @@ export class RedisJournal implements Journal {
     const found = entries.flatMap((entry): Entry[] => {
       const read = readPublication(entry, epoch) ?? readGap(entry);
       if (read !== undefined) return [read];
-      this.#foreign.skip(this.#keys.log, entry);
+      this.#skipForeign(this.#keys.log, entry);
       return [];
     });
     this.#gaps = [...this.#gaps, ...found.filter(isGap)].slice(-GAPS_MAX);

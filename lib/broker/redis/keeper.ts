@@ -1,6 +1,7 @@
 import { ExponentialBackoff, jittered } from "../../core/backoff.ts";
-import type { Clock, Timer } from "../../core/clock.ts";
+import { type Clock, type Timer, within } from "../../core/clock.ts";
 import { ConnectionLost } from "./connection.ts";
+import { isPassing } from "./errors.ts";
 import type { RedisLink } from "./link.ts";
 
 /** What keeping a link needs. */
@@ -8,11 +9,9 @@ export interface LinkKeeperOptions {
   readonly clock: Clock;
   /** Makes a new link; rejects if that is not possible now. */
   readonly connect: () => Promise<RedisLink>;
-  /** Reports whether another attempt to connect may succeed after this error. */
-  readonly isPassing: (error: unknown) => boolean;
   /** Called when there is a link, and when it is lost. */
   readonly onChange: (isUp: boolean, why: string) => void;
-  /** Called with an error that no other attempt can mend; there is no link after it. */
+  /** Called with an error after which no attempt can succeed: there will be no link any more. */
   readonly onGivenUp: (error: Error) => void;
 }
 
@@ -20,7 +19,7 @@ export interface LinkKeeperOptions {
 const RECONNECT_MIN_MS = 50;
 const RECONNECT_MAX_MS = 2000;
 
-/** Keeps a link to Redis: makes a new one, with pauses that grow, whenever one is lost. */
+/** Keeps a link to Redis: makes a new one, after pauses that grow, whenever one is lost. */
 export class LinkKeeper {
   readonly #options: LinkKeeperOptions;
   #link: RedisLink | undefined;
@@ -28,7 +27,7 @@ export class LinkKeeper {
   #next = Promise.withResolvers<RedisLink | undefined>();
   readonly #backoff = new ExponentialBackoff(RECONNECT_MIN_MS, RECONNECT_MAX_MS);
   #pause: Timer | undefined;
-  /** Grows whenever what was begun before does not count any more. */
+  /** Grows whenever attempts that have begun do not count any more. */
   #round = 0;
 
   constructor(options: LinkKeeperOptions) {
@@ -45,12 +44,9 @@ export class LinkKeeper {
     return this.#link ?? await this.#next.promise;
   }
 
-  /** The same. Throws a `ConnectionLost` after `timeoutMs`. */
+  /** The same. Throws a `ConnectionLost` if there is none within `timeoutMs`. */
   async wait(timeoutMs: number): Promise<RedisLink> {
-    const { promise: late, resolve } = Promise.withResolvers<undefined>();
-    const timer = this.#options.clock.after(Math.max(0, timeoutMs), () => resolve(undefined));
-    const link = await Promise.race([this.current(), late]);
-    timer.cancel();
+    const link = await within(this.#options.clock, Math.max(0, timeoutMs), this.current());
     if (link !== undefined) return link;
     throw new ConnectionLost("Redis is away");
   }
@@ -65,7 +61,7 @@ export class LinkKeeper {
     throw new ConnectionLost("the server is stopping");
   }
 
-  /** Gives up a link that does not work, and makes another. Does nothing if that is done already. */
+  /** Closes a link that does not work, and makes another. Does nothing if that is done already. */
   drop(link: RedisLink, { message }: Error): void {
     if (this.#link !== link) return;
     this.#begin();
@@ -74,7 +70,7 @@ export class LinkKeeper {
     this.#reconnect(this.#round);
   }
 
-  /** Makes no more links, and ends the one that is there. */
+  /** Closes the link that is there, and makes no more. */
   close(): void {
     this.#begin();
     this.#next.resolve(undefined);
@@ -97,7 +93,7 @@ export class LinkKeeper {
       this.#options.onChange(true, "");
     } catch (error) {
       if (round !== this.#round) return;
-      if (!this.#options.isPassing(error)) return this.#options.onGivenUp(error as Error);
+      if (!isPassing(error)) return this.#options.onGivenUp(error as Error);
       const pauseMs = jittered(this.#backoff.next());
       this.#pause = this.#options.clock.after(pauseMs, () => this.#reconnect(round));
     }

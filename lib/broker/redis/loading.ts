@@ -2,8 +2,13 @@ import type { Clock } from "../../core/clock.ts";
 import type { Position } from "../../core/publication.ts";
 import type { Kept, Logged } from "../journal.ts";
 import type { RedisConnection } from "./connection.ts";
-import { readEntries, readKeptGap, readPublication, type StreamEntry } from "./entries.ts";
-import type { ForeignEntries } from "./foreign.ts";
+import {
+  readEntries,
+  readKeptGap,
+  readPublication,
+  type SkipForeign,
+  type StreamEntry,
+} from "./entries.ts";
 import type { Reply } from "./resp.ts";
 import type { RedisKeys } from "./scripts.ts";
 
@@ -17,7 +22,7 @@ export interface LoadOptions {
   readonly clock: Pick<Clock, "now">;
   /** Entries in one reply. */
   readonly entriesMax: number;
-  readonly foreign: ForeignEntries;
+  readonly skipForeign: SkipForeign;
 }
 
 /** Reads what Redis keeps of the log up to `position`. */
@@ -25,7 +30,7 @@ export async function loadKept(
   connection: RedisConnection,
   keys: RedisKeys,
   position: Position,
-  { historyCount, historyAgeS, clock, entriesMax, foreign }: LoadOptions,
+  { historyCount, historyAgeS, clock, entriesMax, skipForeign }: LoadOptions,
 ): Promise<Kept> {
   const names = texts(await connection.send("ZRANGE", keys.channels, 0, -1));
   const publications: Logged[] = [];
@@ -45,7 +50,7 @@ export async function loadKept(
         const publication = readPublication(entry, position.epoch);
         if (publication !== undefined) publications.push(publication);
         else {
-          foreign.skip(keys.channelStart + channel, entry);
+          skipForeign(keys.channelStart + channel, entry);
           lost = entry.offset;
         }
       }

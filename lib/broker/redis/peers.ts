@@ -1,9 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import type { PeerListener, PeerMessage, Peers } from "../peers.ts";
 import { ConnectionLost } from "./connection.ts";
-import { readMessages, type StreamEntry } from "./entries.ts";
+import { readMessages, type SkipForeign, type StreamEntry } from "./entries.ts";
 import { isPassing } from "./errors.ts";
-import type { ForeignEntries } from "./foreign.ts";
 import type { LinkKeeper } from "./keeper.ts";
 import type { RedisLink } from "./link.ts";
 import type { RedisKeys } from "./scripts.ts";
@@ -14,7 +13,7 @@ export interface RedisPeersOptions {
   readonly keeper: LinkKeeper;
   readonly keys: RedisKeys;
   readonly node: string;
-  readonly foreign: ForeignEntries;
+  readonly skipForeign: SkipForeign;
 }
 
 /** Entries of the stream that nodes talk by: a node that is further behind misses some. */
@@ -66,13 +65,13 @@ export class RedisPeers implements Peers {
 
   /** The feed has brought these entries. */
   receive(entries: readonly StreamEntry[]): void {
-    const { clock, foreign, keys } = this.#options;
+    const { clock, skipForeign, keys } = this.#options;
     for (const entry of entries) {
       const { fields } = entry;
       const messages = readMessages(entry);
       const [node = "", sentAt] = [fields.get("n"), Number(fields.get("a"))];
       if (messages === undefined || node === "" || !Number.isFinite(sentAt)) {
-        foreign.skip(keys.peers, entry);
+        skipForeign(keys.peers, entry);
       } else if ((fields.get("v") ?? node) === this.node) {
         this.#unheardSince = undefined;
         this.#lagMs = Math.max(0, clock.monotonic() - sentAt);

@@ -1,13 +1,14 @@
+import type { Clock } from "../../core/clock.ts";
 import type { RedisConnection } from "./connection.ts";
 
-/** What a Redis server says of itself, as far as it matters to a log. */
+/** What a Redis server says of itself that matters to a log. */
 export interface RedisReport {
   /** `redis 7.0.15` or `valkey 8.0.1`. */
   readonly version: string;
-  /** The first number of the version of Redis that it is compatible with. */
+  /** The major version of Redis that it is compatible with. */
   readonly major: number;
   readonly evictionPolicy: string;
-  /** Whether all that is written goes to a file before it is answered. */
+  /** Whether every write goes to a file before it is answered. */
   readonly hasAppendOnlyFile: boolean;
   readonly replicas: number;
   /** Whether it refuses to write while no replica follows closely. */
@@ -20,17 +21,17 @@ const MAJOR_MIN = 7;
 /** Clocks that differ by more are not synchronized. */
 const SKEW_MS_MAX = 2000;
 
-/** Asks a server about itself. `now` is in milliseconds since 1970. */
+/** Asks a server about itself. */
 export async function readReport(
   connection: RedisConnection,
-  now: () => number,
+  clock: Pick<Clock, "now">,
 ): Promise<RedisReport> {
   const [info, time] = await Promise.all([connection.send("INFO"), connection.send("TIME")]);
   const [seconds, micros] = (time as readonly string[]).map(Number);
-  return parseReport(String(info), seconds! * 1000 + micros! / 1000 - now());
+  return parseReport(String(info), seconds! * 1000 + micros! / 1000 - clock.now());
 }
 
-/** What is unwise about a server that keeps a log: a sentence each, that says what to do. */
+/** What is unwise about a server that keeps a log: sentences that say what to do. */
 export function whatIsUnwiseOf(report: RedisReport): string[] {
   const { version, major, evictionPolicy, hasAppendOnlyFile, replicas, needsReplicas } = report;
   const found: string[] = [];
@@ -49,7 +50,7 @@ export function whatIsUnwiseOf(report: RedisReport): string[] {
   return [...found, ...whatIsUnwiseOfClock("this clock", -report.skewMs)];
 }
 
-/** What is unwise about a clock that is so far ahead of that of Redis; nothing if that is not known. */
+/** What is unwise about a clock that is so far ahead of that of Redis; nothing if `aheadMs` is NaN. */
 export function whatIsUnwiseOfClock(clock: string, aheadMs: number): string[] {
   if (!(Math.abs(aheadMs) > SKEW_MS_MAX)) return [];
   const seconds = Math.round(Math.abs(aheadMs) / 1000);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { RedisConnection } from "../../../lib/broker/redis/connection.ts";
 import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
-import { tryRedis } from "../../../lib/broker/redis/open.ts";
+import { tryRedis } from "../../../lib/broker/redis/check.ts";
 import { RedisKeys, SCRIPTS } from "../../../lib/broker/redis/scripts.ts";
 import { systemClock as clock } from "../../../lib/core/clock.ts";
 import { parseRedisUrl } from "../../../lib/core/redis_url.ts";

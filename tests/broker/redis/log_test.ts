@@ -9,10 +9,9 @@ import { StaleLogError } from "../../../lib/broker/redis/errors.ts";
 import { Group } from "../../../lib/broker/redis/group.ts";
 import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import type { JournalBatch } from "../../../lib/broker/journal.ts";
-import { ForeignEntries } from "../../../lib/broker/redis/foreign.ts";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
 import type { Reply } from "../../../lib/broker/redis/resp.ts";
-import { RedisLink } from "../../../lib/broker/redis/link.ts";
+import { openLink, type RedisLink } from "../../../lib/broker/redis/link.ts";
 import { loadKept } from "../../../lib/broker/redis/loading.ts";
 import { OFFSET_JUMP, OFFSET_JUMP_SPREAD, RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
@@ -33,13 +32,13 @@ function test(name: string, run: (redis: RedisServer) => Promise<void>): void {
   });
 }
 
-function openLink({ url }: RedisServer, number: number, epoch = "e"): Promise<RedisLink> {
+function linkTo({ url }: RedisServer, number: number, epoch = "e"): Promise<RedisLink> {
   const progress = { epoch, seen: 0, isKnown: false, node: "n", gaps: [], number };
-  return RedisLink.open(parseRedisUrl(url), keys, progress, clock);
+  return openLink({ target: parseRedisUrl(url), keys, clock }, progress);
 }
 
 const LIMITS = { historyCount: 2, historyAgeS: 3600 };
-const LOADED = { ...LIMITS, entriesMax: 2, foreign: new ForeignEntries({}) };
+const LOADED = { ...LIMITS, entriesMax: 2, skipForeign: () => {} };
 
 /** Batches that go to Redis in one call, as a node sends them. */
 function groupOn(link: RedisLink): Group {
@@ -65,18 +64,18 @@ function journalOn({ url }: RedisServer, historyCount = 100): RedisJournal {
 }
 
 test("an earlier connection of a node appends nothing once it has opened the log anew", async (redis) => {
-  const first = await openLink(redis, 1);
-  const second = await openLink(redis, 2);
+  const first = await linkTo(redis, 1);
+  const second = await linkTo(redis, 2);
   await assertRejects(() => append(first, "a"), StaleLogError);
   assertEquals(await append(second, "a"), "ok");
   // What opens the log late does not take the place of what has opened it since.
-  const late = await openLink(redis, 1);
+  const late = await linkTo(redis, 1);
   assertEquals(await append(second, "a"), "ok");
   for (const link of [first, second, late]) link.close();
 });
 
 test("batches of one call are answered each by itself, in order", async (redis) => {
-  const link = await openLink(redis, 1);
+  const link = await linkTo(redis, 1);
   const group = groupOn(link);
   const add = (channels: readonly string[], name?: string, fingerprint = "") => {
     const once = name === undefined ? undefined : { caller: "", key: name, fingerprint };
@@ -158,7 +157,7 @@ test("a log that is made anew keeps nothing of the channels of another", async (
 });
 
 test("a channel that changes while it is loaded has lost what is no longer there", async (redis) => {
-  const link = await openLink(redis, 1);
+  const link = await linkTo(redis, 1);
   for (let count = 0; count < 3; count++) await append(link, "a");
   const position = { epoch: "e", offset: 3 };
   const load = () => loadKept(link.reader, keys, position, { ...LOADED, clock });
@@ -179,7 +178,7 @@ async function takeOver(
   const run = `${node}${seen}`;
   if (await redis.cli("EXISTS", keys.meta) === "1") await redis.cli("HSET", keys.meta, "r", run);
   const progress = { epoch: "e", seen, isKnown: true, node, gaps, number: 1 };
-  return await RedisLink.open(parseRedisUrl(redis.url), keys, progress, clock);
+  return await openLink({ target: parseRedisUrl(redis.url), keys, clock }, progress);
 }
 
 async function keptGaps(redis: RedisServer): Promise<string[]> {
@@ -187,7 +186,7 @@ async function keptGaps(redis: RedisServer): Promise<string[]> {
 }
 
 test("a node says what it has seen of a gap also when it takes the log over itself", async (redis) => {
-  const first = await openLink(redis, 1);
+  const first = await linkTo(redis, 1);
   for (let count = 0; count < 5; count++) await append(first, "a");
   await redis.cli("HSET", keys.meta, "o", "3");
   const second = await takeOver(redis, "b", { seen: 3 });
@@ -228,7 +227,7 @@ test("offsets jump to a number made of the time, wherever they are", async (redi
 });
 
 test("whoever loads a log takes channels that have expired for lost", async (redis) => {
-  const link = await openLink(redis, 1);
+  const link = await linkTo(redis, 1);
   await append(link, "old");
   await append(link, "gone");
   await redis.cli("DEL", `${keys.channelStart}gone`);

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
-import { ForeignEntries } from "../../../lib/broker/redis/foreign.ts";
 import { RedisPeers } from "../../../lib/broker/redis/peers.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -32,7 +31,7 @@ class Host {
       keeper: keeper as unknown as LinkKeeper,
       keys: new RedisKeys("test"),
       node,
-      foreign: new ForeignEntries({}),
+      skipForeign: () => {},
     });
   }
 

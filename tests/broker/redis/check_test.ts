@@ -1,8 +1,9 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { RedisError } from "../../../lib/broker/redis/errors.ts";
 import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
-import { readTarget, tryRedis } from "../../../lib/broker/redis/open.ts";
+import { tryRedis } from "../../../lib/broker/redis/check.ts";
 import { type RedisReport, whatIsUnwiseOf } from "../../../lib/broker/redis/report.ts";
+import { readTarget } from "../../../lib/broker/redis/target.ts";
 import { systemClock } from "../../../lib/core/clock.ts";
 import { makeCertificate, TemporaryFolder } from "../../support/certificates.ts";
 import { FakeClock } from "../../support/fake_clock.ts";

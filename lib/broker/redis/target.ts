@@ -1,18 +1,44 @@
-import type { RedisAddress, RedisTarget } from "../../core/redis_url.ts";
+import { parseRedisUrl, type RedisAddress, type RedisTarget } from "../../core/redis_url.ts";
 import { ConnectionLost, RedisConnection, type RedisConnectionOptions } from "./connection.ts";
+import { RedisError } from "./errors.ts";
 import { ReplyError } from "./resp.ts";
 
-/** Connects to the server that a target names; by Sentinels to the one that is the primary now. */
+/** What `--redis`, `--redis-ca` and `--redis-name` say. */
+export interface RedisOptions {
+  readonly redis: string;
+  readonly redisCa: string;
+  readonly redisName: string;
+}
+
+const CERTIFICATE = "-----BEGIN CERTIFICATE-----";
+
+/** The server that the options name. Throws a `RedisError` if the file of certificates is none. */
+export function readTarget({ redis, redisCa }: Omit<RedisOptions, "redisName">): RedisTarget {
+  if (redisCa === "") return parseRedisUrl(redis);
+  let text: string;
+  try {
+    text = Deno.readTextFileSync(redisCa);
+  } catch (error) {
+    throw new RedisError(`Cannot read the certificates of ${redisCa}: ${(error as Error).message}`);
+  }
+  if (text.includes(CERTIFICATE)) return parseRedisUrl(redis, [text]);
+  throw new RedisError(`Cannot read the certificates of ${redisCa}: expected ${CERTIFICATE}`);
+}
+
+/**
+ * Connects to the server that a target names; by Sentinels to the one that is the primary now. Throws as
+ * `RedisConnection.open()` does.
+ */
 export async function connectTo(
   target: RedisTarget,
   options: RedisConnectionOptions,
 ): Promise<RedisConnection> {
-  const { addresses, masterName } = target;
-  const address = masterName === "" ? addresses[0]! : await findPrimary(target, options);
+  const isServer = target.masterName === "";
+  const address = isServer ? target.addresses[0]! : await findPrimary(target, options);
   return await RedisConnection.open(address, options);
 }
 
-/** Asks one Sentinel after the other. Throws a `ConnectionLost` if none of them knows. */
+/** Asks one Sentinel after the other. Throws a `ConnectionLost` if none of them knows the primary. */
 async function findPrimary(
   { addresses, masterName }: RedisTarget,
   options: RedisConnectionOptions,
