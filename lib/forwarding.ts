@@ -7,7 +7,7 @@ import { BodyReader } from "./http/body.ts";
 import { Forwarding } from "./net/forwarding.ts";
 import type { HarkMetrics } from "./observe/hark_metrics.ts";
 import type { Log } from "./observe/log.ts";
-import type { Shared } from "./shared.ts";
+import type { SharedPort } from "./cluster/shared_port.ts";
 import { LARGEST_POSTS } from "./protocols/socketio/endpoint.ts";
 
 /** What a server gives to forwarding. */
@@ -18,7 +18,7 @@ export interface ForwardingParts {
   readonly metrics: HarkMetrics;
   readonly handle: (request: Request, address: string) => Promise<Response>;
   /** Other processes of this machine listen for nodes as well, and have some of the sessions. */
-  readonly shared: Shared | undefined;
+  readonly shared: SharedPort | undefined;
 }
 
 /** Forwarding between nodes as the options say; undefined if they do not want it. */

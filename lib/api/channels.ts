@@ -5,7 +5,7 @@ import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import type { ClusterView } from "../cluster/view.ts";
 import { dataBytes, formatPosition, type Publication } from "../core/publication.ts";
-import { type Access, callerOf } from "../http/access.ts";
+import type { Access } from "../http/access.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
 import { readSince } from "../http/subscription.ts";
@@ -68,7 +68,7 @@ export class ChannelsEndpoint {
    */
   readonly list: Handler = async (exchange) => {
     const { broker, view, access } = this.#options;
-    (await access.identify(callerOf(exchange))).checkManage();
+    (await access.identify(exchange)).checkManage();
     const { query } = exchange;
     const after = readAfter(query);
     const limit = readLimit(query);
@@ -100,7 +100,7 @@ export class ChannelsEndpoint {
     check: (name: string) => string,
   ): Promise<{ channel: string; grant: Grant }> {
     const channel = readInput(() => check(exchange.params.channel!));
-    return { channel, grant: await this.#options.access.identify(callerOf(exchange)) };
+    return { channel, grant: await this.#options.access.identify(exchange) };
   }
 
   /** As many of the first as one answer may hold, at least one. */

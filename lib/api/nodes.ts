@@ -1,5 +1,7 @@
+import type { Broker } from "../broker/broker.ts";
 import type { Cluster } from "../cluster/cluster.ts";
-import { type Access, callerOf } from "../http/access.ts";
+import { formatPosition } from "../core/publication.ts";
+import type { Access } from "../http/access.ts";
 import { json } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
 
@@ -7,8 +9,7 @@ import type { Handler } from "../http/router.ts";
 export interface NodesOptions {
   readonly cluster: Cluster;
   readonly access: Access;
-  /** The id of a position in this node's log. */
-  readonly idOf: (offset: number) => string;
+  readonly broker: Pick<Broker, "position">;
 }
 
 /** Lists the nodes of the cluster; for holders of a key. */
@@ -24,12 +25,13 @@ export class NodesEndpoint {
    * behind the one that has come furthest; of the others it is some seconds old.
    */
   readonly list: Handler = async (exchange) => {
-    const { cluster, access, idOf } = this.#options;
-    (await access.identify(callerOf(exchange))).checkManage();
+    const { cluster, access, broker } = this.#options;
+    (await access.identify(exchange)).checkManage();
     const end = Math.max(...cluster.nodes.map(({ offset }) => offset));
     const nodes = cluster.nodes.map(({ id, name, version, address, sessions, offset }) => {
       const place = address === "" ? {} : { address };
-      return { id, name, version, ...place, sessions, position: idOf(offset), lag: end - offset };
+      const position = formatPosition({ ...broker.position, offset });
+      return { id, name, version, ...place, sessions, position, lag: end - offset };
     });
     return json(JSON.stringify({ nodes }));
   };

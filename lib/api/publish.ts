@@ -7,13 +7,14 @@ import type { Grant } from "../core/grant.ts";
 import { checkDraft, MESSAGE } from "../core/publication.ts";
 import { idsOf, type Receipt } from "../broker/broker.ts";
 import type { Publisher } from "../broker/publisher.ts";
-import { type Access, callerOf } from "../http/access.ts";
+import type { Access } from "../http/access.ts";
 import { BodyReader } from "../http/body.ts";
 import { channelsOf } from "../http/channels.ts";
 import { type ContentLimits, readContent, type Reading, readingOf } from "../http/content.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
 import { readTraceparent } from "../http/trace.ts";
+import type { Use } from "../observe/hark_metrics.ts";
 
 /** What publishing over HTTP needs, and the bounds it keeps. */
 export interface PublishOptions extends ContentLimits {
@@ -49,9 +50,8 @@ export class PublishEndpoint {
     this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax });
   }
 
-  /** Bytes of the bodies that are being read. */
-  get bodyBytes(): number {
-    return this.#bodies.heldBytes;
+  get use(): Use {
+    return { bodyBytes: this.#bodies.heldBytes };
   }
 
   /** `/broadcast/:message`: publishes `{"message":"…"}` and answers the same. */
@@ -112,7 +112,7 @@ export class PublishEndpoint {
 
   /** What the publisher may do. Throws a `Refusal` if that is not to publish here. */
   async #authorize(exchange: Exchange, channel: string): Promise<Grant> {
-    const grant = await this.#options.access.identify(callerOf(exchange));
+    const grant = await this.#options.access.identify(exchange);
     grant.checkPublish(channel);
     return grant;
   }

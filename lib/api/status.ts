@@ -1,34 +1,20 @@
 import type { Broker } from "../broker/broker.ts";
 import type { Cluster } from "../cluster/cluster.ts";
+import type { SharedMetrics } from "../cluster/shared_port.ts";
 import type { ClusterView } from "../cluster/view.ts";
+import type { Connections } from "../hub/connections.ts";
 import type { Hub } from "../hub/hub.ts";
+import type { HubSink } from "../hub/sink.ts";
 import type { Access } from "../http/access.ts";
 import { json, problem } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
-import type { HarkMetrics } from "../observe/hark_metrics.ts";
-
-/** How much of its bounds a server uses, besides what broker and hub know. */
-export interface Use {
-  readonly connections: number;
-  readonly handshakes: number;
-  /** Sessions of Engine.IO. */
-  readonly engineSessions: number;
-  /** Of bodies that are being read. */
-  readonly bodyBytes: number;
-}
-
-/** The metrics of all processes on the same port. */
-export interface SharedMetrics {
-  /** Calls `render` whenever those of this process are asked for. */
-  answer(render: () => string): void;
-  /** Those of all as text, as if they were one process. */
-  ofAll(): Promise<string>;
-}
+import type { HarkMetrics, Use } from "../observe/hark_metrics.ts";
 
 /** What reporting a server's state needs. */
 export interface StatusOptions {
   readonly broker: Pick<Broker, "stats">;
   readonly hub: Hub;
+  readonly connections: Pick<Connections, "taken">;
   readonly view: ClusterView;
   readonly metrics: HarkMetrics;
   readonly cluster: Cluster;
@@ -36,9 +22,9 @@ export interface StatusOptions {
   readonly shared: SharedMetrics | undefined;
   readonly access: Access;
   readonly isReady: () => boolean;
-  /** Why nothing can be published now; undefined if it can. */
-  readonly obstacle: () => string | undefined;
-  readonly use: () => Use;
+  readonly sink: Pick<HubSink, "obstacle">;
+  /** What holds bodies, handshakes and sessions of Engine.IO. */
+  readonly users: readonly { readonly use?: Use }[];
 }
 
 /** Reports how a server is. */
@@ -60,9 +46,9 @@ export class StatusEndpoint {
 
   /** `GET /readyz`: it takes clients; with `?publish=1`, publications too. */
   readonly readiness: Handler = ({ query }) => {
-    const { isReady, obstacle } = this.#options;
+    const { isReady, sink } = this.#options;
     if (!isReady()) return problem(503, "unavailable", "The server is stopping: use another");
-    const why = query.get("publish") === "1" ? obstacle() : undefined;
+    const why = query.get("publish") === "1" ? sink.obstacle : undefined;
     if (why !== undefined) return problem(503, "unavailable", `Publishing does not work: ${why}`);
     return json('{"status":"ready"}');
   };
@@ -81,21 +67,21 @@ export class StatusEndpoint {
   }
 
   #measure(): void {
-    const { broker, hub, metrics, cluster, use, obstacle } = this.#options;
+    const { broker, hub, connections, metrics, cluster, users, sink } = this.#options;
+    const sumOf = (what: keyof Use) => users.reduce((sum, { use }) => sum + (use?.[what] ?? 0), 0);
     const { channels, publications, bytes, idempotencyKeys } = broker.stats();
     metrics.channels.set(Math.max(channels, hub.channels));
     metrics.historyPublications.set(publications);
     metrics.historyBytes.set(bytes);
     metrics.watchedChannels.set(hub.watched);
-    metrics.journalUp.set(obstacle() === undefined ? 1 : 0);
-    const { connections, handshakes, engineSessions, bodyBytes } = use();
+    metrics.journalUp.set(sink.obstacle === undefined ? 1 : 0);
     metrics.nodes.set(cluster.nodes.length);
     metrics.feedLag.set(cluster.lag);
     metrics.feedLagSeconds.set(cluster.lagMs / 1000);
-    metrics.inUse.with("connections_max").set(connections);
-    metrics.inUse.with("handshakes_max").set(handshakes);
+    metrics.inUse.with("connections_max").set(connections.taken);
+    metrics.inUse.with("handshakes_max").set(sumOf("handshakes"));
     metrics.inUse.with("idempotency_keys_max").set(idempotencyKeys);
-    metrics.engineioSessions.set(engineSessions);
-    metrics.bodyBytes.set(bodyBytes);
+    metrics.engineioSessions.set(sumOf("engineSessions"));
+    metrics.bodyBytes.set(sumOf("bodyBytes"));
   }
 }

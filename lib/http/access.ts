@@ -1,4 +1,4 @@
-import { basicPassword, bearer, type Keys } from "../auth/keys.ts";
+import { bearer, Keys } from "../auth/keys.ts";
 import type { Claims } from "../auth/claims.ts";
 import { looksLikeToken } from "../auth/jwt.ts";
 import type { Tokens } from "../auth/tokens.ts";
@@ -6,23 +6,31 @@ import { isLoopback, networkOf } from "../core/address.ts";
 import type { Guard } from "../core/channel.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Allowance, Grant } from "../core/grant.ts";
+import {
+  type Caller,
+  cookieOf,
+  type Credential,
+  type CredentialRules,
+  findCredential,
+} from "./credential.ts";
 import { isForwarded } from "./forwarded.ts";
 import type { Askers, Need } from "./operation.ts";
 import type { Origins } from "./origin.ts";
 import type { Exchange } from "./router.ts";
 import { isLocalHost, readTarget } from "./target.ts";
 
-/** What is asked for, and allowed, to whom. */
+/** What a server requires, and what it allows. */
 export interface AccessOptions {
-  readonly keys: Keys;
-  /** Those that read metrics: `keys`, and the one for that alone. */
-  readonly metricsKeys: Keys;
+  /** The keys that allow everything. */
+  readonly publishKey: readonly string[];
+  /** The key that allows to read metrics, and nothing else; empty for none. */
+  readonly metricsKey: string;
   /** Undefined if the server takes no tokens. */
   readonly tokens: Tokens | undefined;
   readonly origins: Origins;
-  /** Nobody needs a credential for anything. */
+  /** True if nobody needs a credential for anything. */
   readonly isOpen: boolean;
-  /** Which names are guarded: only a key or token gives these. Undefined for none. */
+  /** Reports which names only a key, or a token that names them, gives; undefined for none. */
   readonly isGuarded: Guard | undefined;
   /** Channels and patterns that anyone may receive; empty for all where no tokens are taken. */
   readonly public: readonly string[];
@@ -30,41 +38,27 @@ export interface AccessOptions {
   readonly trustProxy: number;
 }
 
-/** What identifies the sender of a request. */
-export interface Caller {
-  readonly method: string;
-  readonly headers: Headers;
-  readonly query: URLSearchParams;
-  readonly address: string;
-  /** The `auth.token` of Socket.IO. */
-  readonly token?: unknown;
-}
-
-/** What identifies the sender of an exchange. */
-export function callerOf({ request, query, address }: Exchange): Caller {
-  return { method: request.method, headers: request.headers, query, address };
-}
-
-/** What a caller shows: a key, a token, or what may be either. */
-interface Credential {
-  readonly kind: "key" | "token" | "either";
-  readonly text: string;
-}
-
 const EVERYTHING = ["*"];
-const COOKIE = /(?:^|;) *hark_token=([^;]*)/;
 const WRONG_KEY = "it is not one of the server's";
 
 /** Identifies the sender of a request, and what it may do. */
 export class Access {
   readonly #options: AccessOptions;
+  readonly #keys: Keys;
+  /** A publish key reads metrics too. */
+  readonly #metricsKeys: Keys;
+  readonly #rules: CredentialRules;
   readonly #public: Allowance;
   /** Only tokens name users: where none are taken there is nobody to hide. */
   readonly #watchedByAnyone: readonly string[];
 
   constructor(options: AccessOptions) {
-    const { tokens, public: channels } = options;
+    const { tokens, public: channels, publishKey, metricsKey, origins } = options;
     this.#options = options;
+    this.#keys = new Keys(publishKey);
+    this.#metricsKeys = new Keys(metricsKey === "" ? publishKey : [...publishKey, metricsKey]);
+    const takesTokens = tokens !== undefined;
+    this.#rules = { takesKeys: !this.#keys.isEmpty, takesTokens, origins };
     this.#watchedByAnyone = tokens !== undefined ? [] : channels.length > 0 ? channels : EVERYTHING;
     if (channels.length > 0) this.#public = channels;
     else if (tokens === undefined) this.#public = EVERYTHING;
@@ -77,13 +71,13 @@ export class Access {
   }
 
   /**
-   * What a caller may do; at once, unless there is a key or a token to check. Throws, or rejects
-   * with, a `Refusal` if a token does not count.
+   * What a caller may do; at once, unless there is a key or a token to check. `token` is the `auth.token`
+   * of Socket.IO. Throws, or rejects with, a `Refusal` if a token does not count.
    */
-  identify(caller: Caller): Grant | Promise<Grant> {
+  identify(caller: Caller, token?: unknown): Grant | Promise<Grant> {
     if (this.#options.isOpen) return this.#open(caller);
-    const credential = this.#findCredential(caller);
-    if (credential === undefined) return this.#anonymous(caller);
+    const credential = findCredential(caller, token, this.#rules);
+    if (credential === undefined) return this.#anonymous(caller.request.headers, caller.address);
     return this.#check(credential, caller);
   }
 
@@ -108,7 +102,7 @@ export class Access {
    */
   async checkSessions(exchange: Exchange): Promise<void> {
     if (this.#options.isOpen && !this.#isDirectAndLocal(exchange)) throw LOCAL_ONLY;
-    (await this.identify(callerOf(exchange))).checkManage();
+    (await this.identify(exchange)).checkManage();
   }
 
   /**
@@ -117,18 +111,16 @@ export class Access {
    */
   async checkMetrics({ request, query }: Exchange): Promise<void> {
     if (!this.#guardsMetrics) return;
-    const { metricsKeys } = this.#options;
-    if (metricsKeys.isEmpty) throw NO_METRICS_KEY;
+    if (this.#metricsKeys.isEmpty) throw NO_METRICS_KEY;
     const key = bearer(request.headers) ?? query.get("key");
     if (key === null) throw SEND_METRICS_KEY;
-    if (await metricsKeys.find(key) === undefined) {
+    if (await this.#metricsKeys.find(key) === undefined) {
       throw new Refusal("unauthorized", `Cannot read metrics with this key: ${WRONG_KEY}`);
     }
   }
 
   get #guardsMetrics(): boolean {
-    const { isOpen, metricsKeys } = this.#options;
-    return !isOpen || !metricsKeys.isEmpty;
+    return !this.#options.isOpen || !this.#metricsKeys.isEmpty;
   }
 
   #isDirectAndLocal({ request, address }: Exchange): boolean {
@@ -136,57 +128,23 @@ export class Access {
       isLocalHost(readTarget(request).host) && !isForwarded(request.headers);
   }
 
-  #findCredential(caller: Caller): Credential | undefined {
-    const { headers, query, token } = caller;
-    const { tokens } = this.#options;
-    const given = tokens === undefined ? undefined : token;
-    if (given !== undefined && given !== null) {
-      // What is no text is no token either, and refused as such.
-      return { kind: "token", text: typeof given === "string" ? given : "" };
-    }
-    const found: readonly [Credential["kind"], string | null][] = [
-      ["either", bearer(headers)],
-      ["key", query.get("key")],
-      ["token", tokens === undefined ? null : query.get("token") ?? this.#readCookie(headers)],
-      ["key", this.#readBasic(caller)],
-    ];
-    for (const [kind, text] of found) {
-      if (text !== null) return { kind, text };
-    }
-    return undefined;
-  }
-
-  #readCookie(headers: Headers): string | null {
-    return this.#options.origins.cookieFault({ headers }) === undefined ? cookieOf(headers) : null;
-  }
-
-  /**
-   * A key as the password of Basic authentication, which many senders of webhooks know alone. Browsers
-   * add it to what pages of other sites ask for too, so that it counts only where none is behind it.
-   */
-  #readBasic({ method, headers }: Caller): string | null {
-    const { keys, origins } = this.#options;
-    if (method !== "POST" || keys.isEmpty || origins.isFromForeignPage({ headers })) return null;
-    return basicPassword(headers);
-  }
-
   async #check({ kind, text }: Credential, caller: Caller): Promise<Grant> {
-    const { keys, tokens } = this.#options;
-    const index = kind === "token" ? undefined : await keys.find(text);
+    const { tokens } = this.#options;
+    const index = kind === "token" ? undefined : await this.#keys.find(text);
     if (index !== undefined) return holder(index);
     if (kind !== "key" && tokens !== undefined) {
-      if (kind === "either" && !keys.isEmpty && !looksLikeToken(text)) throw NEITHER;
+      if (kind === "either" && !this.#keys.isEmpty && !looksLikeToken(text)) throw NEITHER;
       return await this.readToken(text, caller.address);
     }
     const can = tokens === undefined ? "publish with" : "use";
     const wrong = new Refusal("unauthorized", `Cannot ${can} this key: ${WRONG_KEY}`);
     if (tokens !== undefined) throw wrong;
-    return this.#anonymous(caller, wrong);
+    return this.#anonymous(caller.request.headers, caller.address, wrong);
   }
 
   /** Nobody needs anything, but for pages of other sites, which may not publish. */
-  #open({ headers, address }: Caller): Grant {
-    const refusal = this.#options.origins.publishRefusal({ headers });
+  #open({ request, address }: Caller): Grant {
+    const refusal = this.#options.origins.publishRefusal(request);
     return new Grant({
       caller: networkOf(address),
       receive: this.#public,
@@ -196,15 +154,12 @@ export class Access {
     });
   }
 
-  /** What anyone at `address` may do who shows nothing. */
+  /** What a caller at `address` may do without a credential. */
   anonymous(address: string): Grant {
-    return this.#anonymous({ headers: new Headers(), address });
+    return this.#anonymous(new Headers(), address);
   }
 
-  #anonymous(
-    { headers, address }: Pick<Caller, "headers" | "address">,
-    wrong?: Refusal,
-  ): Grant {
+  #anonymous(headers: Headers, address: string, wrong?: Refusal): Grant {
     const cookie = this.#ignoredCookie(headers);
     const receive = this.#public;
     const isRefused = receive instanceof Refusal;
@@ -214,7 +169,7 @@ export class Access {
       isGuarded: this.#options.isGuarded,
       watch: this.#watchedByAnyone,
       publish: wrong ?? new Refusal("unauthorized", this.#howToPublish() + cookie),
-      manage: this.#options.keys.isEmpty ? NO_KEYS : wrong ?? SEND_KEY,
+      manage: this.#keys.isEmpty ? NO_KEYS : wrong ?? SEND_KEY,
     });
   }
 
@@ -226,12 +181,14 @@ export class Access {
   }
 
   #howToPublish(): string {
-    const { keys, tokens } = this.#options;
-    if (tokens === undefined && keys.isEmpty) return ONLY_SIGNED;
+    const { tokens } = this.#options;
+    if (tokens === undefined && this.#keys.isEmpty) return ONLY_SIGNED;
     if (tokens === undefined) {
       return "Cannot publish without a key: send it as Authorization: Bearer KEY or as ?key=KEY";
     }
-    const [what, example] = keys.isEmpty ? ["token", "TOKEN"] : ["key or token", "KEY_OR_TOKEN"];
+    const [what, example] = this.#keys.isEmpty
+      ? ["token", "TOKEN"]
+      : ["key or token", "KEY_OR_TOKEN"];
     return `Cannot publish without a ${what}: send it as Authorization: Bearer ${example}`;
   }
 
@@ -246,7 +203,7 @@ export class Access {
       receiveGuarded: subscribe,
       watch: subscribe,
       publish,
-      manage: this.#options.keys.isEmpty ? NO_KEYS : NEEDS_KEY,
+      manage: this.#keys.isEmpty ? NO_KEYS : NEEDS_KEY,
     });
   }
 }
@@ -282,10 +239,6 @@ const NO_KEYS = new Refusal(
 const ONLY_SIGNED =
   "Cannot publish here: sign it with the secret of an app of Pusher, or start the " +
   "server with --publish-key KEY";
-
-function cookieOf(headers: Headers): string | null {
-  return COOKIE.exec(headers.get("cookie") ?? "")?.[1]?.trim() ?? null;
-}
 
 /** Whoever has a key may do everything. */
 function holder(index: number): Grant {

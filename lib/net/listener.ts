@@ -4,6 +4,9 @@ import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
 import { addressOf } from "../core/node_url.ts";
 import { problem } from "../http/problem.ts";
+import type { Connections } from "../hub/connections.ts";
+import type { HarkMetrics } from "../observe/hark_metrics.ts";
+import type { Log } from "../observe/log.ts";
 import { isLocalhost, type ListenAddress, type Listening, listenOnAll } from "./loopback.ts";
 import { LastingServer } from "./resilient_server.ts";
 
@@ -26,18 +29,13 @@ export interface Listener {
 export interface ListenerOptions {
   readonly config: Config & { readonly handshakeTimeoutMs: number };
   readonly clock: Clock;
+  readonly log: Log;
+  readonly metrics: HarkMetrics;
+  readonly connections: Connections;
   /** Other processes listen there as well. */
-  readonly reusePort?: boolean;
+  readonly reusePort: boolean;
   /** Answers a request that comes from an address, which is `unix` behind a Unix socket. */
   readonly handle: (request: Request, address: string) => Response | Promise<Response>;
-  /** A connection failed before a request could be made of it. */
-  readonly onError: (error: Error, address: string) => void;
-  /** There were too many connections for that of the client at `address`. */
-  readonly onRefused: (address: string) => void;
-  /** The process can take no connection now, and retries. */
-  readonly onFailure: (error: Error) => void;
-  /** Of the addresses of `localhost`, this one cannot be had. */
-  readonly onMissing: (address: string, why: string) => void;
 }
 
 /** An address that cannot be listened on: taken, not this machine's, not allowed, or with no certificate. */
@@ -120,7 +118,7 @@ async function listenTcp(options: ListenerOptions): Promise<Listener> {
     return problem(400, "bad-request", "The connection was reset before the request was read");
   };
   const open = (address: ListenAddress) => serveTcp(address, options, handle);
-  const servers = await listenOnAll({ hostname, port }, open, options.onMissing);
+  const servers = await listenOnAll({ hostname, port }, open, reportMissing(options));
   return {
     url: `http://${displayHost(hostname)}:${servers[0].port}`,
     port: servers[0].port,
@@ -131,12 +129,13 @@ async function listenTcp(options: ListenerOptions): Promise<Listener> {
 /** Answers HTTP on a TCP port; once it has one of its own, it keeps that. */
 function serveTcp(
   { hostname, port }: ListenAddress,
-  { clock, onFailure, reusePort = false }: ListenerOptions,
+  options: ListenerOptions,
   handle: (request: Request, from: Deno.NetAddr) => Response | Promise<Response>,
 ): Listening {
+  const { clock, reusePort } = options;
   const server = new LastingServer<Deno.NetAddr>({
     clock,
-    onFailure,
+    onFailure: reportFailure(options),
     serve: (last) =>
       Deno.serve(
         { hostname, port: last?.port ?? port, tcpBacklog: TCP_BACKLOG, reusePort, onListen },
@@ -149,7 +148,8 @@ function serveTcp(
 async function listenTls(options: ListenerOptions): Promise<Listener> {
   // Only now, because most servers have a proxy for it and start faster without.
   const { readCredentials, TlsFront } = await import("./tls.ts");
-  const { host, tlsCert, tlsKey } = options.config;
+  const { clock, log, metrics, connections, reusePort } = options;
+  const { host, tlsCert, tlsKey, handshakeTimeoutMs } = options.config;
   const credentials = readCredentials(tlsCert, tlsKey);
   const inner = { ...options, reusePort: false };
   const server = serveTcp({ hostname: LOOPBACK, port: 0 }, inner, (request, from) => {
@@ -158,20 +158,25 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
     return problem(421, "misdirected", "This port is the server's own: use the one it names");
   });
   const front = new TlsFront({
-    ...options,
-    handshakeTimeoutMs: options.config.handshakeTimeoutMs,
+    clock,
     credentials,
+    handshakeTimeoutMs,
     target: server.port,
     slots: new ConnectionQuota(connectionLimits(options.config)),
+    onError({ message }, address) {
+      metrics.rejected.with("connection-failed").inc();
+      log.debug("connection failed", { address, error: message }, address);
+    },
+    onRefused: (address) => connections.refused("over-limit", "too many connections", address),
+    onFailure: reportFailure(options),
   });
   let port: number;
   try {
     const address = { hostname: host, port: options.config.port };
-    const { reusePort = false } = options;
     const open = (address: ListenAddress) => {
       return front.listen({ ...address, tcpBacklog: TCP_BACKLOG, reusePort });
     };
-    [{ port }] = await listenOnAll(address, open, options.onMissing);
+    [{ port }] = await listenOnAll(address, open, reportMissing(options));
   } catch (error) {
     await server.close();
     throw error;
@@ -203,7 +208,8 @@ function connectionLimits(config: Config): ConnectionLimits {
 async function listenUnix(path: string, options: ListenerOptions): Promise<Listener> {
   await removeStaleSocket(path);
   const server = new LastingServer<Deno.UnixAddr>({
-    ...options,
+    clock: options.clock,
+    onFailure: reportFailure(options),
     serve: () => Deno.serve({ path, onListen }, (request) => options.handle(request, "unix")),
   });
   return {
@@ -211,6 +217,19 @@ async function listenUnix(path: string, options: ListenerOptions): Promise<Liste
     port: 0,
     close: () => server.close(),
   };
+}
+
+/** Reports that the process has no descriptor left: clients that are there stay, others have to wait. */
+function reportFailure({ config, log, metrics }: ListenerOptions): (error: Error) => void {
+  return ({ message }) => {
+    metrics.rejected.with("cannot-listen").inc();
+    log.warn("cannot listen for a moment", { error: message }, config.host);
+  };
+}
+
+/** Reports an address of `localhost` that cannot be had. */
+function reportMissing({ log }: ListenerOptions): (address: string, why: string) => void {
+  return (address, why) => log.info("localhost lacks one", { address, why });
 }
 
 /** Removes the file of a socket on which nobody listens any more. Throws if it is anything else. */

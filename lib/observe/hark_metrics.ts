@@ -30,6 +30,16 @@ const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   hark_watched_channels: "max",
 };
 
+/** What a part of the server holds of what is bounded, besides connections and sessions. */
+export interface Use {
+  /** Bytes of the bodies that are being read. */
+  readonly bodyBytes: number;
+  /** Sessions of Engine.IO. */
+  readonly engineSessions?: number;
+  /** Clients of Engine.IO that have not connected to anything yet. */
+  readonly handshakes?: number;
+}
+
 /** What the server measures of itself from outside this module. */
 export interface ProcessFacts {
   readonly version: string;

@@ -1,14 +1,5 @@
+import type { Use } from "../observe/hark_metrics.ts";
 import type { Route } from "../http/router.ts";
-
-/** What the clients of a protocol take up, besides connections and sessions. */
-export interface ProtocolUse {
-  /** Bytes of the bodies that are being read. */
-  readonly bodyBytes: number;
-  /** Sessions of Engine.IO. */
-  readonly engineSessions?: number;
-  /** Clients of Engine.IO that have not connected to anything yet. */
-  readonly handshakes?: number;
-}
 
 /**
  * A protocol by which clients connect. A server serves its routes, and calls the other members in the
@@ -17,7 +8,7 @@ export interface ProtocolUse {
 export interface Protocol {
   /** None where the options turn it off. */
   readonly routes: readonly Route[];
-  readonly use?: ProtocolUse;
+  readonly use?: Use;
   /** Called once the log is open, before the first request. */
   start?(): void;
   /**

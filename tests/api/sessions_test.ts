@@ -1,5 +1,4 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
-import { Keys } from "../../lib/auth/keys.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { Access } from "../../lib/http/access.ts";
 import { Origins } from "../../lib/http/origin.ts";
@@ -301,9 +300,14 @@ Deno.test("on an open server sessions are for its own machine, past no proxy and
 
 Deno.test("on an open server nobody of another machine looks after sessions", async () => {
   const origins = new Origins({ isOpen: true, isLocal: true, origins: [], publicHosts: [] });
-  const keys = new Keys([]);
   const rules = { isOpen: true, isGuarded: undefined, public: [], trustProxy: 0 };
-  const access = new Access({ keys, metricsKeys: keys, tokens: undefined, origins, ...rules });
+  const access = new Access({
+    publishKey: [],
+    metricsKey: "",
+    tokens: undefined,
+    origins,
+    ...rules,
+  });
   const check = (address: string) => {
     const asked = new Request("http://localhost/sessions", { headers: { host: "localhost" } });
     const query = new URLSearchParams();

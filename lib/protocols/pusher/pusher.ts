@@ -1,6 +1,7 @@
 import { CORS } from "../../http/cors.ts";
 import { get, post, type Route } from "../../http/router.ts";
-import type { Protocol, ProtocolUse } from "../protocol.ts";
+import type { Use } from "../../observe/hark_metrics.ts";
+import type { Protocol } from "../protocol.ts";
 import * as docs from "./docs.ts";
 import { PusherApi, type PusherApiOptions } from "./api.ts";
 import { PusherEndpoint, type PusherEndpointOptions } from "./endpoint.ts";
@@ -21,7 +22,7 @@ export class Pusher implements Protocol {
     this.routes = endpoint.apps.length === 0 ? [] : routesOf(endpoint, api);
   }
 
-  get use(): ProtocolUse {
+  get use(): Use {
     return { bodyBytes: this.#api.bodyBytes };
   }
 

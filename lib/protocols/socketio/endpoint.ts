@@ -19,7 +19,8 @@ import { newPid, Recoveries } from "./recoveries.ts";
 import { recovers } from "./recovers.ts";
 import { Encoders, SocketIoTransport } from "./transport.ts";
 import type { Handler, Route } from "../../http/router.ts";
-import type { Protocol, ProtocolUse } from "../protocol.ts";
+import type { Use } from "../../observe/hark_metrics.ts";
+import type { Protocol } from "../protocol.ts";
 import { routesOf } from "./routes.ts";
 import { readSubscription } from "../../http/subscription.ts";
 
@@ -109,7 +110,7 @@ export class SocketIoEndpoint implements Protocol {
     for (const copies of this.#copies) copies.start(this.#recoveries);
   }
 
-  get use(): ProtocolUse {
+  get use(): Use {
     const { size: engineSessions, handshakes } = this.#engine;
     return { engineSessions, handshakes, bodyBytes: this.#bodies.heldBytes };
   }

@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { Refusal } from "../../core/errors.ts";
 import { Grant, hasExpired } from "../../core/grant.ts";
 import type { Handshake } from "./socket.ts";
-import { type Access, callerOf } from "../../http/access.ts";
+import type { Access } from "../../http/access.ts";
 import type { Exchange } from "../../http/router.ts";
 
 /**
@@ -32,7 +32,7 @@ export class HandshakeGrants {
     const known = this.#grants.get(query);
     const isStale = known instanceof Grant && hasExpired(known.expiresAt, this.#clock.now());
     if (known === undefined || isStale || token !== undefined) {
-      return this.#access.identify({ method: "GET", headers, query, address, token });
+      return this.#access.identify({ request: { method: "GET", headers }, query, address }, token);
     }
     if (known instanceof Refusal) throw known;
     return known;
@@ -40,7 +40,7 @@ export class HandshakeGrants {
 
   async #identify(exchange: Exchange): Promise<Grant | Refusal> {
     try {
-      return await this.#access.identify(callerOf(exchange));
+      return await this.#access.identify(exchange);
     } catch (error) {
       // Told when a namespace is joined, where the client hears the reason.
       if (error instanceof Refusal) return error;

@@ -9,7 +9,7 @@ import { type Batching, BatchingTransport } from "../../hub/batching.ts";
 import type { Connections } from "../../hub/connections.ts";
 import type { Protocol } from "../protocol.ts";
 import { SseTransport } from "./transport.ts";
-import { type Access, callerOf } from "../../http/access.ts";
+import type { Access } from "../../http/access.ts";
 import { CORS } from "../../http/cors.ts";
 import type { OperationDoc } from "../../http/operation.ts";
 import { AT_CHANNELS, AT_SINCE, TEXT } from "../../http/parameters.ts";
@@ -124,7 +124,7 @@ export class EventsEndpoint implements Protocol {
     const { access, clock } = this.#options;
     const lastEventId = request.headers.get("last-event-id");
     const subscription = readSubscription(query, clock.now(), lastEventId);
-    const grant = await access.identify(callerOf(exchange));
+    const grant = await access.identify(exchange);
     grant.checkReceive(subscription.channels);
     return { grant, subscription };
   }

@@ -20,7 +20,7 @@ import {
   type SocketOptions,
 } from "./socket.ts";
 import { WebSocketTransport } from "./transport.ts";
-import { type Access, callerOf } from "../../http/access.ts";
+import type { Access } from "../../http/access.ts";
 import type { OperationDoc } from "../../http/operation.ts";
 import { AT_CHANNELS, AT_SINCE, inQuery, TEXT } from "../../http/parameters.ts";
 import { CORS } from "../../http/cors.ts";
@@ -86,7 +86,7 @@ export class SocketEndpoint implements Protocol {
     const { hub, connections, access, clock } = this.#options;
     const { request, query, address } = exchange;
     const subscription = readSubscription(query, clock.now());
-    const grant = await access.identify(callerOf(exchange));
+    const grant = await access.identify(exchange);
     // Only from here on: a client that has left meanwhile has no headers any more.
     const refused = refuseHandshake(request);
     if (refused !== undefined) return refused;

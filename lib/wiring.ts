@@ -1,0 +1,189 @@
+import { ChannelsEndpoint } from "./api/channels.ts";
+import { NodesEndpoint } from "./api/nodes.ts";
+import { PublishEndpoint } from "./api/publish.ts";
+import { SessionsEndpoint } from "./api/sessions.ts";
+import { StatusEndpoint } from "./api/status.ts";
+import { Tokens } from "./auth/tokens.ts";
+import type { Bounds } from "./bounds.ts";
+import type { Broker } from "./broker/broker.ts";
+import { journalOf } from "./broker/journals.ts";
+import { LogBroker } from "./broker/log_broker.ts";
+import { Publisher } from "./broker/publisher.ts";
+import { Cluster, noPeers } from "./cluster/cluster.ts";
+import type { SharedPort } from "./cluster/shared_port.ts";
+import { ClusterView } from "./cluster/view.ts";
+import type { Config } from "./config/config.ts";
+import { isOpenServer, takesTokens } from "./config/exposure.ts";
+import { pusherAppsOf } from "./config/pusher_app.ts";
+import { isLoopback, isShared } from "./core/address.ts";
+import { type Guard, guardOf } from "./core/channel.ts";
+import type { Clock } from "./core/clock.ts";
+import { randomId } from "./core/random.ts";
+import { makeForwarding } from "./forwarding.ts";
+import { Access } from "./http/access.ts";
+import { readForwarded } from "./http/forwarded.ts";
+import { Origins } from "./http/origin.ts";
+import { Pipeline } from "./http/pipeline.ts";
+import { isUpgrade } from "./http/upgrade.ts";
+import { Admission } from "./hub/admission.ts";
+import { Batching } from "./hub/batching.ts";
+import { Connections } from "./hub/connections.ts";
+import { Hub } from "./hub/hub.ts";
+import { HubSink } from "./hub/sink.ts";
+import type { Forwarding } from "./net/forwarding.ts";
+import { HarkMetrics } from "./observe/hark_metrics.ts";
+import type { Log } from "./observe/log.ts";
+import { readMemory } from "./observe/process.ts";
+import type { Protocol } from "./protocols/protocol.ts";
+import { Pusher } from "./protocols/pusher/pusher.ts";
+import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
+import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
+import { SocketEndpoint, WS_PATH } from "./protocols/websocket/endpoint.ts";
+import { Handshakes } from "./protocols/websocket/socket.ts";
+import { routerOf } from "./routes.ts";
+
+/** What a node is wired from. */
+export interface WiringOptions {
+  readonly config: Config & Bounds;
+  readonly log: Log;
+  readonly clock: Clock;
+  readonly version: string;
+  readonly shared: SharedPort | undefined;
+  /** Reports whether the node takes more clients. */
+  readonly isReady: () => boolean;
+  /** Answers a request that another node has forwarded. */
+  readonly handle: (request: Request, address: string) => Promise<Response>;
+}
+
+/** The parts of a node that its server opens, uses and closes. */
+export interface Parts {
+  readonly metrics: HarkMetrics;
+  readonly broker: Broker;
+  readonly sink: HubSink;
+  readonly hub: Hub;
+  readonly connections: Connections;
+  readonly cluster: Cluster;
+  /** Undefined if nodes do not forward requests to each other. */
+  readonly forwarding: Forwarding | undefined;
+  /** Undefined if the server takes no tokens. */
+  readonly tokens: Tokens | undefined;
+  readonly protocols: readonly Protocol[];
+  readonly publish: PublishEndpoint;
+  readonly pipeline: Pipeline;
+}
+
+/**
+ * Makes the parts of a node and connects them: first what every protocol and endpoint needs, then these.
+ * Nothing is opened yet, and nothing listens.
+ */
+export function wire(options: WiringOptions): Parts {
+  const services = wireServices(options);
+  return { ...services, ...wireEndpoints(options, services) };
+}
+
+function wireServices({ config, clock, log, version, shared, handle }: WiringOptions) {
+  const metrics = new HarkMetrics({ version, memory: readMemory });
+  const journal = shared?.journal ?? journalOf(config, clock, log, metrics);
+  const broker = new LogBroker({ ...config, clock, journal, metrics });
+  const apps = pusherAppsOf(config.pusherApp);
+  const isGuarded = guardOf(apps.map(({ prefix }) => prefix));
+  const admit = shared?.admit ?? new Admission(clock, config).admit;
+  const connections = new Connections(clock, admit, log, metrics);
+  const hub: Hub = new Hub({
+    ...config,
+    broker,
+    clock,
+    greeting: config.welcome,
+    isGuarded,
+    isShared: (address) => isShared(address, config.trustProxy),
+    deliveries: metrics.deliveries,
+    deliveredBytes: metrics.deliveredBytes,
+    onWatch: (channel, isWatched) => cluster.watched(channel, isWatched),
+    onOpen: (session) => connections.opened(session),
+    onLeave: (session, why) => connections.left(session, why),
+    onError: (error) => log.error("history failed", { error: String(error) }),
+  });
+  const { fanoutSeconds } = metrics;
+  const sink = new HubSink({ hub, clock, log, fanoutSeconds });
+  const name = config.node || randomId().slice(0, 8);
+  const cluster: Cluster = new Cluster({
+    clock,
+    peers: journal.peers ?? noPeers(),
+    state: () => ({
+      name,
+      version,
+      address: forwarding?.address ?? "",
+      sessions: hub.size,
+      offset: broker.position.offset,
+    }),
+    presence: hub,
+    onError: (error) => log.error("message of another node failed", { error: String(error) }),
+  });
+  const forwarding = makeForwarding(config, { clock, cluster, log, metrics, shared, handle });
+  const publisher = new Publisher({
+    ...{ ...config, broker, clock, log },
+    onPublished(seconds, count) {
+      metrics.publishSeconds.observe(seconds);
+      metrics.publications.add(count);
+    },
+  });
+  return {
+    ...{ ...config, clock, log, metrics, broker, records: journal.records, apps, connections, hub },
+    ...{ sink, cluster, view: new ClusterView(cluster, hub), forwarding, publisher },
+    ...wireAccess(config, clock, log, isGuarded),
+  };
+}
+
+/** What decides who may do what. */
+function wireAccess(config: Config, clock: Clock, log: Log, isGuarded: Guard) {
+  const isOpen = isOpenServer(config);
+  const onFailure = (why: string) => log.warn("keys failed", { why });
+  const tokens = takesTokens(config) ? new Tokens({ ...config, clock, onFailure }) : undefined;
+  const ownProtocol = config.tlsCert === "" ? undefined : "https";
+  const origins = new Origins({
+    isOpen,
+    isLocal: config.listen !== "" || isLoopback(config.host),
+    origins: config.origins,
+    publicHosts: config.publicHost,
+    protocolOf: (headers) => readForwarded(headers, config).protocol ?? ownProtocol,
+  });
+  return { tokens, origins, access: new Access({ ...config, tokens, origins, isOpen, isGuarded }) };
+}
+
+function wireEndpoints(options: WiringOptions, services: ReturnType<typeof wireServices>) {
+  const { config, clock, log, version, shared, isReady } = options;
+  const { metrics, forwarding, access, origins, connections } = services;
+  const late = metrics.rejected.with("handshake-timeout");
+  const socketServices = {
+    ...services,
+    handshakes: new Handshakes(clock, config.handshakeTimeoutMs, () => late.inc()),
+    batching: new Batching(clock),
+    sidPrefix: (shared?.sidPrefix ?? "") + (forwarding?.sidPrefix ?? ""),
+  };
+  const protocols: readonly Protocol[] = [
+    new SocketEndpoint(socketServices),
+    new EventsEndpoint(socketServices),
+    new SocketIoEndpoint(socketServices),
+    new Pusher(socketServices),
+  ];
+  const publish = new PublishEndpoint(services);
+  const endpoints = {
+    publish,
+    channels: new ChannelsEndpoint(services),
+    sessions: new SessionsEndpoint(services),
+    nodes: new NodesEndpoint(services),
+    status: new StatusEndpoint({
+      ...services,
+      shared: shared?.metrics,
+      isReady,
+      users: [publish, ...protocols],
+    }),
+  };
+  const pipeline = new Pipeline({
+    ...{ origins, connections, log },
+    router: routerOf(endpoints, protocols, { version, access }),
+    forwarding: config,
+    pathOf: (path, request) => path === "/" && isUpgrade(request) ? WS_PATH : path,
+  });
+  return { protocols, publish, pipeline };
+}
