@@ -64,21 +64,21 @@ const requestFuzzer: Fuzzer = {
   name: "pusher-requests",
   rounds: 500,
   round(dice, show) {
-    const app = { names: new Names(dice.pick(["", "4712:"]), ["", "4712:"]) };
+    const names = new Names(dice.pick(["", "4712:"]), ["", "4712:"]);
     const bodies = [someTrigger(dice), someTrigger(dice)].map((trigger) => JSON.stringify(trigger));
     const batch = `{"batch":[${bodies}]}`;
-    readTrigger(encoder.encode(bodies[0]), app);
-    readBatch(encoder.encode(batch), app);
+    readTrigger(encoder.encode(bodies[0]), names);
+    readBatch(encoder.encode(batch), names);
     const mutated = mutateText(dice, dice.pick([...bodies, batch]), [...bodies, batch]);
     show(mutated);
     for (const read of [readTrigger, readBatch]) {
       const result = attempt(
-        () => [read(encoder.encode(mutated), app)].flat(),
+        () => [read(encoder.encode(mutated), names)].flat(),
         [Refusal, TypeError],
         { quotes: true },
       );
       for (const { channels, drafts } of "value" in result ? result.value : []) {
-        assertEquals(drafts.map(({ channel }) => app.names.toWire(channel)!), [...channels]);
+        assertEquals(drafts.map(({ channel }) => names.toWire(channel)), [...channels]);
       }
     }
     checkPrototypes();

@@ -26,13 +26,9 @@ import {
   USER_ID_CHARS_MAX,
   USER_INFO_BYTES_MAX,
 } from "../../lib/protocols/pusher/authorization.ts";
-import {
-  ACTIVITY_TIMEOUT_S,
-  CLIENT_EVENTS_PER_SECOND_MAX,
-  DATA_BYTES_MAX,
-} from "../../lib/protocols/pusher/client.ts";
+import { CLIENT_EVENTS_PER_SECOND_MAX } from "../../lib/protocols/pusher/client.ts";
+import { DATA_BYTES_MAX } from "../../lib/protocols/pusher/codec.ts";
 import { REFUSED_MAX } from "../../lib/protocols/pusher/endpoint.ts";
-import { PONG_TIMEOUT_MS } from "../../lib/protocols/pusher/guest.ts";
 import { MEMBERS_MAX } from "../../lib/protocols/pusher/members.ts";
 import {
   BATCH_MAX,
@@ -40,6 +36,7 @@ import {
   PARAMETERS_MAX,
   SIGNATURE_AGE_MAX_S,
 } from "../../lib/protocols/pusher/requests.ts";
+import { ACTIVITY_TIMEOUT_S, PONG_TIMEOUT_MS } from "../../lib/protocols/pusher/silence.ts";
 import {
   RETRIES_MS,
   WAITING_CHARS_MAX,

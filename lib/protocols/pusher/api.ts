@@ -1,4 +1,3 @@
-import type { Broker } from "../../broker/broker.ts";
 import type { Publisher } from "../../broker/publisher.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Clock } from "../../core/clock.ts";
@@ -11,7 +10,6 @@ import type { Hub } from "../../hub/hub.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
 import { kindOf } from "./names.ts";
-import { newestOf } from "./newest.ts";
 import { type Counts, Occupancy } from "./occupancy.ts";
 import {
   type Attributes,
@@ -25,10 +23,8 @@ import {
 
 /** What the HTTP API needs. */
 export interface PusherApiOptions {
-  readonly apps: readonly App[];
   readonly hub: Hub;
   readonly cluster: Cluster;
-  readonly broker: Pick<Broker, "history">;
   readonly publisher: Publisher;
   readonly clock: Clock;
   /** Seconds that a publication is kept. */
@@ -63,11 +59,13 @@ interface Info {
 
 /** Answers `/apps/:app/…`, what backends ask: to trigger events, and who is there. */
 export class PusherApi {
+  readonly #apps: readonly App[];
   readonly #options: PusherApiOptions;
   readonly #bodies: BodyReader;
   readonly #occupancy: Occupancy;
 
-  constructor(options: PusherApiOptions) {
+  constructor(apps: readonly App[], options: PusherApiOptions) {
+    this.#apps = apps;
     this.#options = options;
     const { clock, bodyTimeoutMs: timeoutMs } = options;
     this.#occupancy = new Occupancy(options.hub, options.cluster);
@@ -86,7 +84,7 @@ export class PusherApi {
 
   /** `POST /apps/:app/events`: publishes to each channel, all or none. */
   readonly events: Handler = this.#signed(async ({ app, body, request }) => {
-    const trigger = readInput(() => readTrigger(body, app));
+    const trigger = readInput(() => readTrigger(body, app.names));
     await this.#publish(app, [trigger], request);
     const { channels, info } = trigger;
     if (info.size === 0) return answer({});
@@ -97,7 +95,7 @@ export class PusherApi {
 
   /** `POST /apps/:app/batch_events`: publishes all or none, in their order. */
   readonly batch: Handler = this.#signed(async ({ app, body, request }) => {
-    const triggers = readInput(() => readBatch(body, app));
+    const triggers = readInput(() => readBatch(body, app.names));
     await this.#publish(app, triggers, request);
     if (triggers.every(({ info }) => info.size === 0)) return answer({});
     const infos = await this.#infos(triggers, app);
@@ -114,8 +112,9 @@ export class PusherApi {
     const found: [string, Info][] = [];
     const counts = await this.#occupancy.starting(app.settings.prefix + prefix);
     for (const name of counts.keys()) {
+      if (!app.names.has(name)) continue;
       const channel = app.names.toWire(name);
-      if (channel !== undefined) found.push([channel, infoOf(app, channel, info, counts)]);
+      found.push([channel, infoOf(app, channel, info, counts)]);
     }
     return answer({ channels: Object.fromEntries(found) });
   });
@@ -129,7 +128,7 @@ export class PusherApi {
     if (wanted.has("user_count") && !isPresence) throw NOT_PRESENCE;
     const counts = await this.#occupancy.named([name]);
     const info = infoOf(app, channel, wanted, counts);
-    if (wanted.has("cache") && isCache) info.cache = await this.#cache(name);
+    if (wanted.has("cache") && isCache) info.cache = await this.#cache(app, name);
     return answer({ occupied: counts.has(name), ...info });
   });
 
@@ -150,12 +149,11 @@ export class PusherApi {
   /** Calls `handler` if a request is signed by its app. */
   #signed(handler: (call: Call) => Response | Promise<Response>): Handler {
     return async (exchange) => {
-      const { apps, clock } = this.#options;
       const { request, params, path, query } = exchange;
-      const app = apps.find(({ settings }) => settings.id === params.app);
+      const app = this.#apps.find(({ settings }) => settings.id === params.app);
       if (app === undefined) throw new Refusal("not-found", "There is no app with this id");
       // Before the body, of which nobody but the app may send a byte.
-      checkSignature(app, { method: request.method, path, query }, clock.now());
+      checkSignature(app, { method: request.method, path, query }, this.#options.clock.now());
       const body = request.method === "POST"
         ? await this.#bodies.read(request, BODY_BYTES_MAX)
         : NO_BYTES;
@@ -184,9 +182,9 @@ export class PusherApi {
     return (channel: string, wanted: Attributes) => infoOf(app, channel, wanted, counts);
   }
 
-  async #cache(name: string): Promise<Cached | null> {
-    const { broker, clock, historyAgeS } = this.#options;
-    const newest = await newestOf(broker, name);
+  async #cache(app: App, name: string): Promise<Cached | null> {
+    const { clock, historyAgeS } = this.#options;
+    const newest = await app.newest(name);
     if (newest === undefined) return null;
     const ageS = (clock.now() - newest.time) / 1000;
     return { data: triggeredText(newest), ttl: Math.max(0, Math.round(historyAgeS - ageS)) };

@@ -1,11 +1,15 @@
-import type { PusherApp } from "../../config/pusher_app.ts";
+import type { Broker } from "../../broker/broker.ts";
 import type { PeerMessage } from "../../broker/peers.ts";
+import type { PusherApp } from "../../config/pusher_app.ts";
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Clock } from "../../core/clock.ts";
 import type { Encoder } from "../../core/encoder.ts";
 import { DISCONNECTS } from "../../core/errors.ts";
+import type { Publication } from "../../core/publication.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Session } from "../../hub/session.ts";
+import type { HarkMetrics } from "../../observe/hark_metrics.ts";
+import type { Log } from "../../observe/log.ts";
 import {
   encodeMemberAdded,
   encodeMemberRemoved,
@@ -14,29 +18,28 @@ import {
   pusherEncoder,
 } from "./codec.ts";
 import { Counts } from "./counts.ts";
-import { type Change, HERE, Members, type Presence } from "./members.ts";
+import { HERE, Members, type Presence } from "./members.ts";
 import { kindOf, Names } from "./names.ts";
+import { type Estate, Senders } from "./senders.ts";
 import { isSame, signatureOf } from "./signatures.ts";
 import type { WebhookEvent } from "./webhook_queue.ts";
-import { type SenderCluster, Senders } from "./senders.ts";
-import type { Estate, Webhooks } from "./webhooks.ts";
+import { Webhooks } from "./webhooks.ts";
 
-/** What an app needs. */
+/** What all apps need. */
 export interface AppOptions {
-  readonly settings: PusherApp;
-  /** Those of all apps. */
-  readonly prefixes: readonly string[];
+  readonly apps: readonly PusherApp[];
   readonly hub: Hub;
+  readonly broker: Pick<Broker, "history">;
+  readonly cluster: Cluster;
   readonly clock: Clock;
-  readonly cluster: SenderCluster & Pick<Cluster, "tell" | "handle" | "onSync">;
-  /** Makes them, if the app wants any. */
-  readonly makeWebhooks: (senders: Senders) => Webhooks | undefined;
+  readonly log: Pick<Log, "warn">;
+  readonly metrics: Pick<HarkMetrics, "webhookEvents">;
 }
 
-/** Whoever is on an occupied channel. */
+/** Stands for all Pusher clients on an occupied channel. */
 const ANYONE: Member = { userId: "", userInfo: "" };
 
-/** All that a node knows of its own. */
+/** All that a node knows of its own clients. */
 interface Everything {
   readonly members: readonly Presence[];
   readonly channels: readonly string[];
@@ -45,64 +48,40 @@ interface Everything {
 
 const NOTHING: Everything = { members: [], channels: [], counts: [] };
 
-function keyOf({ channel, member }: Presence): string {
-  return `${channel}\n${member.userId}`;
-}
-
-/** One app: what its connections share, on this node and with the others. */
+/** One app: what its clients share, on this node and with the other nodes. Channels have Hark's names. */
 export class App {
   readonly settings: PusherApp;
   readonly names: Names;
   readonly encoder: Encoder;
-  readonly members: Members = new Members();
   readonly webhooks: Webhooks | undefined;
-  /** Channels with a Pusher client, each as if it had one member; empty if there are no webhooks. */
-  readonly #occupied = new Members();
+  /** The users on its presence channels. */
+  readonly members: Members = new Members({
+    onCome: (presence, session) => this.#memberCame(presence, session),
+    onGo: (presence, session) => this.#memberWent(presence, session),
+  });
+  /** The channels with a Pusher client; empty if there are no webhooks. */
+  readonly #occupied = new Members({
+    onCome: ({ channel }) => this.#occupancyChanged(channel, "came", "channel_occupied"),
+    onGo: ({ channel }) => this.#occupancyChanged(channel, "went", "channel_vacated"),
+  });
   readonly #counts: Counts;
-  readonly #hub: Hub;
-  readonly #cluster: AppOptions["cluster"];
   /** The sessions of each user that has signed in. */
   readonly #users = new Map<string, Set<Session>>();
+  readonly #options: AppOptions;
 
-  constructor({ settings, prefixes, hub, clock, cluster, makeWebhooks }: AppOptions) {
-    const inherit = (estate: Estate) =>
-      this.webhooks?.inherit(estate, (event) => this.#isThere(event)) ?? false;
-    const senders = new Senders(cluster, `pusher ${settings.id} webhooks`, inherit);
-    const webhooks = this.webhooks = makeWebhooks(senders);
+  constructor(settings: PusherApp, options: AppOptions) {
+    const { apps, clock, hub } = this.#options = options;
+    const names = this.names = new Names(settings.prefix, apps.map(({ prefix }) => prefix));
     this.settings = settings;
-    this.#hub = hub;
-    this.#cluster = cluster;
-    const names = this.names = new Names(settings.prefix, prefixes);
     this.encoder = pusherEncoder((channel) => names.toWire(channel));
-    this.#handle("join", (node, { presence }) => this.#joined(presence as Presence, node));
-    this.#handle("leave", (node, { presence }) => this.#left(presence as Presence, node));
-    this.#handle("occupied", (node, { channel }) => this.#occupiedAt(String(channel), node));
-    this.#handle("vacated", (node, { channel }) => this.#vacatedAt(String(channel), node));
-    this.#handle("all", (node, all) => {
-      const replace = () => this.#replace(node, all as unknown as Everything);
-      // What was so before is no news.
-      if (webhooks === undefined) replace();
-      else webhooks.silently(replace);
-    });
+    this.webhooks = this.#makeWebhooks();
     this.#counts = new Counts({
       clock,
       countHere: (channel) => hub.count(channel),
       tell: (channel, count) => this.#tell("count", { channel, count }),
       onChange: (channel, total) => this.#counted(channel, total),
     });
-    this.#handle("count", (node, { channel, count }) => {
-      this.#counts.heard(node, String(channel), Number(count));
-    });
-    this.#handle("frame", (_node, { channel, frame }) => {
-      this.#send(String(channel), String(frame));
-    });
-    this.#handle("end", (_node, { userId }) => this.#end(String(userId)));
-    cluster.onSync(() => {
-      const channels = this.#occupied.at(HERE).map(({ channel }) => channel);
-      const all = { members: this.members.at(HERE), channels, counts: this.#counts.here };
-      this.#tell("all", all satisfies Everything);
-    });
-    cluster.onLeft((node) => this.#replace(node, NOTHING));
+    this.#listen();
   }
 
   /** Reports whether `auth` is this app's key and its signature of `text`. */
@@ -111,7 +90,13 @@ export class App {
     return isSame(auth, `${key}:${signatureOf(secret, text)}`);
   }
 
-  /** Sends a frame to all clients on one of Hark's channels but `except`, those of other nodes too. */
+  /** The last publication of a channel; undefined if nothing is kept of it. */
+  async newest(channel: string): Promise<Publication | undefined> {
+    const query = { channels: [channel], since: undefined, limit: 1, newestFirst: true };
+    return (await this.#options.broker.history(query)).publications[0];
+  }
+
+  /** Sends a frame to all clients on a channel but `except`, those of other nodes too. */
   relay(channel: string, frame: string, except: Session): void {
     this.#send(channel, frame, except);
     this.#tell("frame", { channel, frame });
@@ -119,34 +104,25 @@ export class App {
 
   /** A session has come to a presence channel. */
   join(presence: Presence, session: Session): void {
-    if (this.#joined(presence, HERE, session) !== "nothing") this.#tell("join", { presence });
+    if (this.members.join(presence, HERE, session)) this.#tell("join", { presence });
   }
 
   /** A session has left a presence channel. */
   leave(presence: Presence, session: Session): void {
-    if (this.#left(presence, HERE, session) !== "nothing") this.#tell("leave", { presence });
+    if (this.members.leave(presence, HERE, session)) this.#tell("leave", { presence });
   }
 
   /** A session has subscribed to a channel. */
   occupy(channel: string): void {
-    if (this.#occupiedAt(channel, HERE) !== "nothing") this.#tell("occupied", { channel });
+    this.#count(channel);
+    const wanted = this.webhooks !== undefined;
+    if (wanted && this.#occupied.join(anyoneOn(channel), HERE)) this.#tell("occupied", { channel });
   }
 
   /** A session has unsubscribed from a channel. */
   vacate(channel: string): void {
-    if (this.#vacatedAt(channel, HERE) !== "nothing") this.#tell("vacated", { channel });
-  }
-
-  /** Somebody has come to a channel, of Hark's name, or left it. */
-  count(name: string): void {
-    const channel = this.names.toWire(name) ?? name;
-    if (this.settings.subscriptionCounts && !kindOf(channel).isPresence) this.#counts.update(name);
-  }
-
-  /** Sends the webhooks that wait, or hands them on, and sends no more. */
-  async flush(): Promise<void> {
-    this.#counts.close();
-    await this.webhooks?.flush();
+    this.#count(channel);
+    if (this.#occupied.leave(anyoneOn(channel), HERE)) this.#tell("vacated", { channel });
   }
 
   /** A session has signed in as a user. */
@@ -161,99 +137,125 @@ export class App {
     if (sessions?.delete(session) && sessions.size === 0) this.#users.delete(userId);
   }
 
-  /** Ends what a user has signed in with, on all nodes. */
+  /** Ends all sessions that have signed in as a user, on all nodes. */
   terminate(userId: string): void {
     this.#end(userId);
     this.#tell("end", { userId });
+  }
+
+  /** Sends the webhooks that wait, or hands them on, and sends no more. */
+  async flush(): Promise<void> {
+    this.#counts.close();
+    await this.webhooks?.flush();
+  }
+
+  #makeWebhooks(): Webhooks | undefined {
+    const { id, key, secret, webhook: url } = this.settings;
+    if (url === undefined) return undefined;
+    const { cluster, clock, log, metrics } = this.#options;
+    const inherit = (estate: Estate) =>
+      this.webhooks?.inherit(estate, (event) => this.#isThere(event)) ?? false;
+    return new Webhooks({
+      ...{ url, key, secret, clock, log },
+      senders: new Senders(cluster, `pusher ${id} webhooks`, inherit),
+      count: (outcome, events) => metrics.webhookEvents.with(outcome).add(events),
+    });
+  }
+
+  #memberCame({ channel: name, member }: Presence, session?: Session): void {
+    const channel = this.names.toWire(name);
+    const { userId } = member;
+    this.#send(name, encodeMemberAdded(channel, member), session);
+    const event = { name: "member_added", channel, user_id: userId };
+    this.webhooks?.came(`${channel} ${userId}`, event);
+  }
+
+  #memberWent({ channel: name, member: { userId } }: Presence, session?: Session): void {
+    const channel = this.names.toWire(name);
+    this.#send(name, encodeMemberRemoved(channel, userId), session);
+    const event = { name: "member_removed", channel, user_id: userId };
+    this.webhooks?.went(`${channel} ${userId}`, event);
+  }
+
+  #occupancyChanged(name: string, how: "came" | "went", event: string): void {
+    const channel = this.names.toWire(name);
+    this.webhooks?.[how](channel, { name: event, channel });
+  }
+
+  /** Takes what other nodes say of their clients. */
+  #listen(): void {
+    const { cluster } = this.#options;
+    const [members, occupied] = [this.members, this.#occupied];
+    const handle = (what: string, handler: (node: string, message: PeerMessage) => void) =>
+      cluster.handle(this.#typeOf(what), handler);
+    handle("join", (node, { presence }) => members.join(presence as Presence, node));
+    handle("leave", (node, { presence }) => members.leave(presence as Presence, node));
+    handle("occupied", (node, { channel }) => occupied.join(anyoneOn(channel), node));
+    handle("vacated", (node, { channel }) => occupied.leave(anyoneOn(channel), node));
+    handle("count", (node, { channel, count }) => {
+      this.#counts.heard(node, String(channel), Number(count));
+    });
+    handle("frame", (_node, { channel, frame }) => this.#send(String(channel), String(frame)));
+    handle("end", (_node, { userId }) => this.#end(String(userId)));
+    handle("all", (node, message) => {
+      const replace = () => this.#replace(node, message as unknown as Everything);
+      // What was so before is no news.
+      if (this.webhooks === undefined) replace();
+      else this.webhooks.silently(replace);
+    });
+    cluster.onSync(() => {
+      const channels = occupied.at(HERE).map(({ channel }) => channel);
+      const all: Everything = { members: members.at(HERE), channels, counts: this.#counts.here };
+      this.#tell("all", { ...all });
+    });
+    cluster.onLeft((node) => this.#replace(node, NOTHING));
+  }
+
+  /** Another node has exactly this, whatever was known of it. */
+  #replace(node: string, { members, channels, counts }: Everything): void {
+    this.members.replace(node, members);
+    this.#occupied.replace(node, channels.map(anyoneOn));
+    this.#counts.replace(node, counts);
+  }
+
+  #send(channel: string, frame: string, except?: Session): void {
+    for (const session of this.#options.hub.subscribers(channel)) {
+      if (session !== except && session.transport.encoder === this.encoder) session.write(frame);
+    }
+  }
+
+  /** How many are on a channel may have changed. */
+  #count(channel: string): void {
+    const { isPresence } = kindOf(this.names.toWire(channel));
+    if (this.settings.subscriptionCounts && !isPresence) this.#counts.update(channel);
+  }
+
+  #counted(name: string, count: number): void {
+    const channel = this.names.toWire(name);
+    this.#send(name, encodeSubscriptionCount(channel, count));
+    this.webhooks?.tell({ name: "subscription_count", channel, subscription_count: count });
   }
 
   #end(userId: string): void {
     for (const session of [...this.#users.get(userId) ?? []]) session.end(DISCONNECTS.revoked);
   }
 
-  #send(channel: string, frame: string, except?: Session): void {
-    for (const session of this.#hub.subscribers(channel)) {
-      if (session !== except && session.transport.encoder === this.encoder) session.write(frame);
-    }
-  }
-
-  #joined(presence: Presence, node: string, session?: Session): Change {
-    const { channel, member } = presence;
-    const change = this.members.join(presence, node);
-    const wire = this.names.toWire(channel);
-    if (change === "all" && wire !== undefined) {
-      this.#send(channel, encodeMemberAdded(wire, member), session);
-      const event = { name: "member_added", channel: wire, user_id: member.userId };
-      this.webhooks?.came(`${wire} ${member.userId}`, event);
-    }
-    return change;
-  }
-
-  #left({ channel, member: { userId } }: Presence, node: string, session?: Session): Change {
-    const change = this.members.leave(channel, userId, node);
-    const wire = this.names.toWire(channel);
-    if (change === "all" && wire !== undefined) {
-      this.#send(channel, encodeMemberRemoved(wire, userId), session);
-      const event = { name: "member_removed", channel: wire, user_id: userId };
-      this.webhooks?.went(`${wire} ${userId}`, event);
-    }
-    return change;
-  }
-
-  #occupiedAt(channel: string, node: string): Change {
-    const name = this.names.toWire(channel);
-    if (this.webhooks === undefined || name === undefined) return "nothing";
-    const change = this.#occupied.join({ channel, member: ANYONE }, node);
-    if (change === "all") this.webhooks.came(name, { name: "channel_occupied", channel: name });
-    return change;
-  }
-
-  #vacatedAt(channel: string, node: string): Change {
-    const name = this.names.toWire(channel);
-    if (this.webhooks === undefined || name === undefined) return "nothing";
-    const change = this.#occupied.leave(channel, ANYONE.userId, node);
-    if (change === "all") this.webhooks.went(name, { name: "channel_vacated", channel: name });
-    return change;
-  }
-
-  /** What another node has is this, whatever was known of it. */
-  #replace(node: string, { members, channels, counts }: Everything): void {
-    const kept = new Set(members.map(keyOf));
-    for (const presence of this.members.at(node)) {
-      if (!kept.has(keyOf(presence))) this.#left(presence, node);
-    }
-    for (const presence of members) this.#joined(presence, node);
-    const occupied = new Set(channels);
-    for (const { channel } of this.#occupied.at(node)) {
-      if (!occupied.has(channel)) this.#vacatedAt(channel, node);
-    }
-    for (const channel of channels) this.#occupiedAt(channel, node);
-    this.#counts.replace(node, counts);
-  }
-
-  #counted(name: string, count: number): void {
-    const channel = this.names.toWire(name);
-    if (channel === undefined) return;
-    this.#send(name, encodeSubscriptionCount(channel, count));
-    this.webhooks?.tell({ name: "subscription_count", channel, subscription_count: count });
-  }
-
-  /** Reports whether whoever is said to be gone is there. */
+  /** Reports whether the user or the channel that an event says is gone is back. */
   #isThere({ channel, user_id: userId }: WebhookEvent): boolean {
     const name = this.names.toHark(channel);
     if (userId === undefined) return this.#occupied.count(name) > 0;
-    return this.members.of(name).some((member) => member.userId === userId);
+    return this.members.has(name, String(userId));
   }
 
   #tell(what: string, fields: Readonly<Record<string, unknown>>): void {
-    this.#cluster.tell({ type: this.#typeOf(what), ...fields });
-  }
-
-  #handle(what: string, handler: (node: string, message: PeerMessage) => void): void {
-    this.#cluster.handle(this.#typeOf(what), handler);
+    this.#options.cluster.tell({ type: this.#typeOf(what), ...fields });
   }
 
   #typeOf(what: string): string {
     return `pusher ${this.settings.id} ${what}`;
   }
+}
+
+function anyoneOn(channel: unknown): Presence {
+  return { channel: String(channel), member: ANYONE };
 }

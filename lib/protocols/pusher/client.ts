@@ -1,13 +1,12 @@
-import type { Broker } from "../../broker/broker.ts";
 import type { Clock } from "../../core/clock.ts";
-import { because, DISCONNECTS } from "../../core/errors.ts";
+import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
 import { dataBytes, formatPosition, type Position } from "../../core/publication.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Replayed } from "../../hub/replay.ts";
 import type { Session } from "../../hub/session.ts";
-import type { Transport } from "../../hub/transport.ts";
+import type { Message, Socket, SocketHandler } from "../websocket/socket.ts";
 import type { App } from "./app.ts";
 import {
   asSubscriptionError,
@@ -19,47 +18,36 @@ import {
 import * as codec from "./codec.ts";
 import { type Command, CommandError, type Member } from "./codec.ts";
 import { kindOf } from "./names.ts";
-import { newestOf } from "./newest.ts";
+import { ACTIVITY_TIMEOUT_S, type Silence } from "./silence.ts";
+import { PusherTransport } from "./transport.ts";
 
 /** What all clients of an app share. */
 export interface ClientContext {
   readonly app: App;
   readonly hub: Hub;
-  readonly broker: Pick<Broker, "history">;
   readonly clock: Clock;
+  readonly silence: Silence;
   /** Commands that wait at a time, such as those behind a replay that the client does not read. */
   readonly waitingMax: number;
 }
 
-/** Whoever has connected. */
-export interface ClientPeer {
-  readonly address: string;
-  /** What anyone may do. */
-  readonly grant: Grant;
-}
-
-/** After so many seconds of silence, either side asks whether the other is there. */
-export const ACTIVITY_TIMEOUT_S = 120;
 /** Events a second that one client may send to others. */
 export const CLIENT_EVENTS_PER_SECOND_MAX = 10;
-/** Bytes of the data of one event. */
-export const DATA_BYTES_MAX = 10 * 1024;
 
 type Subscribe = Command & { type: "subscribe" };
 type ClientEvent = Command & { type: "client" };
 
 /** A Pusher client that is connected: its subscriptions, and as whom it has signed in. */
-export class PusherClient {
-  readonly session: Session;
+export class PusherClient implements SocketHandler {
   readonly #context: ClientContext;
+  /** What anyone may do. */
   readonly #grant: Grant;
+  readonly #session: Session;
   readonly #socketId = makeSocketId();
   /** Its own socket id, and those that it had before. */
   readonly #socketIds: Set<string> = new Set([this.#socketId]);
-  /** By Pusher's names. */
-  readonly #channels = new Set<string>();
-  /** Who it is on presence channels, by Hark's names. */
-  #members: Map<string, Member> | undefined;
+  /** By Pusher's names, with the member that it is on presence channels. */
+  readonly #channels = new Map<string, Member | undefined>();
   #clientEvents: TokenBucket | undefined;
   #user: Member | undefined;
   #waiting = 0;
@@ -67,22 +55,28 @@ export class PusherClient {
   #done: Promise<void> = Promise.resolve();
 
   /** Opens a session, and says hello. */
-  constructor(context: ClientContext, { address, grant }: ClientPeer, transport: Transport) {
-    this.#context = context;
+  constructor(socket: Socket, grant: Grant, context: ClientContext) {
+    const { app, hub, silence } = this.#context = context;
     this.#grant = grant;
-    const userOn = (channel: string) => this.#members?.get(channel)?.userId;
-    this.session = context.hub.open(transport, { address, socketIds: this.#socketIds, userOn }, []);
-    this.session.write(codec.encodeEstablished(this.#socketId, ACTIVITY_TIMEOUT_S));
+    const peer = {
+      address: socket.connection.address,
+      socketIds: this.#socketIds,
+      userOn: (name: string) => this.#channels.get(app.names.toWire(name))?.userId,
+    };
+    this.#session = hub.open(new PusherTransport(socket, app.encoder, this), peer, []);
+    this.#session.write(codec.encodeEstablished(this.#socketId, ACTIVITY_TIMEOUT_S));
+    silence.heard(this.#session);
   }
 
   /** Takes one frame. If it is wrong, the client gets an error, and stays connected. */
-  receive(message: string | Uint8Array): void {
-    if (typeof message !== "string") {
-      return this.session.end(because(DISCONNECTS.protocol, "expected a text frame"));
+  receiveFrame(_socket: Socket, frame: Message): void {
+    this.#context.silence.heard(this.#session);
+    if (typeof frame !== "string") {
+      return this.#session.end(because(DISCONNECTS.protocol, "expected a text frame"));
     }
     let command: Command;
     try {
-      command = codec.decodeCommand(message);
+      command = codec.decodeCommand(frame);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
       return this.#tell(null, error.message);
@@ -90,11 +84,22 @@ export class PusherClient {
     if (command.type !== "pong") this.#queue(command);
   }
 
-  /** Leaves everything behind what was asked for before; called once the session is over. */
+  socketFault(_socket: Socket, reason: Disconnect): void {
+    this.#session.end(reason);
+  }
+
+  socketClosed(_socket: Socket, why: string): void {
+    this.#session.lost(why);
+    this.leave();
+  }
+
+  /** The session is over. Leaves everything, after what was asked for before. Idempotent. */
   leave(): void {
+    const { app, silence } = this.#context;
+    silence.left(this.#session);
     this.#done = this.#done.then(() => {
-      for (const channel of [...this.#channels]) this.#left(channel);
-      if (this.#user !== undefined) this.#context.app.signOut(this.#user.userId, this.session);
+      for (const channel of [...this.#channels.keys()]) this.#left(channel);
+      if (this.#user !== undefined) app.signOut(this.#user.userId, this.#session);
       this.#user = undefined;
     });
   }
@@ -106,8 +111,8 @@ export class PusherClient {
     }
     this.#waiting++;
     this.#done = this.#done.then(async () => {
-      if (!this.session.ended) await this.#carryOut(command);
-    }).catch((error) => this.session.fail(error)).finally(() => this.#waiting--);
+      if (!this.#session.ended) await this.#carryOut(command);
+    }).catch((error) => this.#session.fail(error)).finally(() => this.#waiting--);
   }
 
   async #carryOut(command: Command): Promise<void> {
@@ -121,7 +126,7 @@ export class PusherClient {
       case "client":
         return this.#sendToOthers(command);
       case "ping":
-        return void this.session.write(codec.PONG);
+        return void this.#session.write(codec.PONG);
     }
   }
 
@@ -130,26 +135,29 @@ export class PusherClient {
     if (this.#channels.has(channel)) {
       return this.#tell(null, `Cannot subscribe to ${channel}: it is subscribed to already`);
     }
+    const { app } = this.#context;
+    const [grant, socketId, user] = [this.#grant, this.#socketId, this.#user];
     try {
-      const name = readName(this.#context.app, channel);
-      const member = this.#authorize(command, name);
-      const since = command.since ?? await this.#beforeNewest(command, name);
-      command.socketIds.forEach((id) => this.#addSocketId(id));
+      const name = readName(app, channel);
+      const member = authorize(command, name, { app, grant, socketId, user });
+      const since = command.since ?? await this.#beforeNewest(channel, name);
+      for (const id of command.socketIds) this.#addSocketId(id);
       await this.#enter(command, name, member, since);
     } catch (error) {
       const { type, status, message } = asSubscriptionError(error);
-      this.session.write(codec.encodeSubscriptionError(channel, type, message, status));
+      this.#session.write(codec.encodeSubscriptionError(channel, type, message, status));
     }
   }
 
-  #authorize(command: Subscribe, name: string): Member | undefined {
-    const { app } = this.#context;
-    return authorize(command, name, {
-      app,
-      grant: this.#grant,
-      socketId: this.#socketId,
-      user: this.#user,
-    });
+  /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
+  async #beforeNewest(channel: string, name: string): Promise<Position | undefined> {
+    if (!kindOf(channel).isCache) return undefined;
+    const newest = await this.#context.app.newest(name);
+    return newest && { epoch: newest.epoch, offset: newest.offset - 1 };
+  }
+
+  #addSocketId(id: string): void {
+    if (this.#socketIds.size <= codec.SOCKET_IDS_MAX) this.#socketIds.add(id);
   }
 
   /** Takes a place on a presence channel before anything is waited for: many may come at once. */
@@ -159,54 +167,29 @@ export class PusherClient {
     member: Member | undefined,
     since: Position | undefined,
   ): Promise<void> {
-    if (member !== undefined) this.#join(name, member);
-    try {
-      await this.session.subscribe([name], {
-        since,
-        onSubscribed: (replayed) => this.#subscribed(command, name, replayed),
-      });
-    } finally {
-      if (!this.#channels.has(command.channel)) this.#part(name);
-    }
-  }
-
-  #join(name: string, member: Member): void {
     const { app } = this.#context;
-    if (app.members.isFull(name, member.userId)) {
+    if (member !== undefined && app.members.isFull(name, member.userId)) {
       throw new SubscriptionError("LimitReached", 4004, "Cannot subscribe: the channel is full");
     }
-    (this.#members ??= new Map()).set(name, member);
-    app.join({ channel: name, member }, this.session);
-  }
-
-  #part(name: string): void {
-    const member = this.#members?.get(name);
-    if (member === undefined) return;
-    this.#members?.delete(name);
-    this.#context.app.leave({ channel: name, member }, this.session);
-  }
-
-  /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
-  async #beforeNewest({ channel }: Subscribe, name: string): Promise<Position | undefined> {
-    if (!kindOf(channel).isCache) return undefined;
-    const newest = await newestOf(this.#context.broker, name);
-    return newest && { epoch: newest.epoch, offset: newest.offset - 1 };
-  }
-
-  #addSocketId(id: string): void {
-    if (this.#socketIds.size <= codec.SOCKET_IDS_MAX) this.#socketIds.add(id);
+    this.#channels.set(command.channel, member);
+    if (member !== undefined) app.join({ channel: name, member }, this.#session);
+    let isSubscribed = false;
+    const onSubscribed = (replayed: Replayed | undefined) => {
+      isSubscribed = true;
+      this.#subscribed(command, name, replayed);
+    };
+    try {
+      await this.#session.subscribe([name], { since, onSubscribed });
+    } finally {
+      if (!isSubscribed) this.#part(command.channel, name);
+    }
   }
 
   /** Answers in the same turn, before anything of the channel is written. */
-  #subscribed(
-    { channel, since }: Subscribe,
-    name: string,
-    replayed: Replayed | undefined,
-  ): void {
+  #subscribed({ channel, since }: Subscribe, name: string, replayed: Replayed | undefined): void {
     const { app, hub } = this.#context;
-    const { session } = this;
-    this.#channels.add(channel);
-    const members = this.#members?.has(name) ? app.members.of(name) : undefined;
+    const session = this.#session;
+    const members = this.#channels.get(channel) && app.members.of(name);
     session.write(codec.encodeSubscribed(channel, replayed?.position ?? hub.positionId, members));
     if (since !== undefined && replayed?.recovered === false) {
       session.write(codec.encodeGap(channel, formatPosition(since)));
@@ -215,13 +198,12 @@ export class PusherClient {
       session.write(codec.encodeCacheMiss(channel));
       app.webhooks?.send({ name: "cache_miss", channel });
     }
-    app.count(name);
     app.occupy(name);
   }
 
   async #unsubscribe(channel: string): Promise<void> {
     if (!this.#channels.has(channel)) return;
-    await this.session.unsubscribe([this.#context.app.names.toHark(channel)]);
+    await this.#session.unsubscribe([this.#context.app.names.toHark(channel)]);
     this.#left(channel);
   }
 
@@ -229,10 +211,14 @@ export class PusherClient {
   #left(channel: string): void {
     const { app } = this.#context;
     const name = app.names.toHark(channel);
-    if (!this.#channels.delete(channel)) return;
-    app.count(name);
     app.vacate(name);
-    this.#part(name);
+    this.#part(channel, name);
+  }
+
+  #part(channel: string, name: string): void {
+    const member = this.#channels.get(channel);
+    this.#channels.delete(channel);
+    if (member !== undefined) this.#context.app.leave({ channel: name, member }, this.#session);
   }
 
   #signIn(auth: string, userData: string): void {
@@ -244,41 +230,41 @@ export class PusherClient {
         4009,
         "Cannot sign in: expected user_data with an id, and auth of this app for it",
       );
-      return this.session.end(DISCONNECTS.forbidden);
+      return this.#session.end(DISCONNECTS.forbidden);
     }
     if (this.#user !== undefined && this.#user.userId !== user.userId) {
       return this.#tell(null, "Cannot sign in as another user: connect anew");
     }
     this.#user = user;
-    app.signIn(user.userId, this.session);
-    this.session.write(codec.encodeSignedIn(userData));
+    app.signIn(user.userId, this.#session);
+    this.#session.write(codec.encodeSignedIn(userData));
   }
 
   #sendToOthers(command: ClientEvent): void {
-    const { app } = this.#context;
-    const { channel, data = "" } = command;
-    const { isSigned, isEncrypted } = kindOf(channel);
-    const fault = !app.settings.clientEvents
-      ? "the app does not allow it"
-      : !isSigned || isEncrypted || !this.#channels.has(channel)
-      ? "it takes a private or presence channel that you are on"
-      : dataBytes(data) > DATA_BYTES_MAX
-      ? `data has at most ${DATA_BYTES_MAX} bytes`
-      : !this.#mayWhisper()
-      ? `at most ${CLIENT_EVENTS_PER_SECOND_MAX} a second`
-      : undefined;
+    const fault = this.#clientEventFault(command);
     if (fault !== undefined) return this.#tell(4301, `Cannot send this to other clients: ${fault}`);
-    const name = app.names.toHark(channel);
-    const userId = this.#members?.get(name)?.userId;
-    app.relay(name, codec.encodeClientEvent(command, userId), this.session);
+    const { app } = this.#context;
+    const { channel, event, data = "" } = command;
+    const userId = this.#channels.get(channel)?.userId;
+    const frame = codec.encodeClientEvent(command, userId);
+    app.relay(app.names.toHark(channel), frame, this.#session);
     app.webhooks?.send({
-      name: "client_event",
-      channel,
-      event: command.event,
-      data,
-      socket_id: this.#socketId,
+      ...{ name: "client_event", channel, event, data, socket_id: this.#socketId },
       ...(userId === undefined ? {} : { user_id: userId }),
     });
+  }
+
+  /** Why an event may not be sent to other clients; undefined if it may. */
+  #clientEventFault({ channel, data = "" }: ClientEvent): string | undefined {
+    const { isSigned, isEncrypted } = kindOf(channel);
+    if (!this.#context.app.settings.clientEvents) return "the app does not allow it";
+    if (!isSigned || isEncrypted || !this.#channels.has(channel)) {
+      return "it takes a private or presence channel that you are on";
+    }
+    if (dataBytes(data) > codec.DATA_BYTES_MAX) {
+      return `data has at most ${codec.DATA_BYTES_MAX} bytes`;
+    }
+    return this.#mayWhisper() ? undefined : `at most ${CLIENT_EVENTS_PER_SECOND_MAX} a second`;
   }
 
   #mayWhisper(): boolean {
@@ -288,7 +274,7 @@ export class PusherClient {
   }
 
   #tell(code: number | null, message: string): void {
-    this.session.write(codec.encodeError(code, message));
+    this.#session.write(codec.encodeError(code, message));
   }
 }
 

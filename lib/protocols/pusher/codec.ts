@@ -43,6 +43,8 @@ export interface Member {
 
 /** Former socket ids that a client may name. */
 export const SOCKET_IDS_MAX = 10;
+/** Bytes of the data of one event. */
+export const DATA_BYTES_MAX = 10 * 1024;
 /** Characters of the name of an event. */
 export const EVENT_CHARS_MAX = 200;
 const SOCKET_ID = /^\d{1,20}\.\d{1,20}$/;
@@ -109,13 +111,13 @@ function readObject(text: string): Fields {
   } catch (error) {
     throw wrong(error instanceof RangeError ? error.message : "expected JSON");
   }
-  return asObject(value) ?? fail("expected a JSON object");
+  return asObject(value, "expected a JSON object");
 }
 
 /** Some clients send `data` as the text of an object. */
 function readData(data: unknown): Fields {
   if (typeof data === "string") return readObject(data);
-  return asObject(data) ?? fail("expected data to be an object");
+  return asObject(data, "expected data to be an object");
 }
 
 function readText(fields: Fields, name: string): string {
@@ -124,17 +126,14 @@ function readText(fields: Fields, name: string): string {
   throw wrong(`expected ${name} to be a string`);
 }
 
-function asObject(value: unknown): Fields | undefined {
+function asObject(value: unknown, expected: string): Fields {
   const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  return isObject ? value as Fields : undefined;
+  if (isObject) return value as Fields;
+  throw wrong(expected);
 }
 
 function wrong(expected: string): CommandError {
   return new CommandError(`Cannot read the message: ${expected}`);
-}
-
-function fail(expected: string): never {
-  throw wrong(expected);
 }
 
 /** Whatever is given of a server's message; `data` is JSON. */
@@ -165,12 +164,11 @@ function asText(value: unknown): string {
  * channel. `data` is a text: what was triggered, byte for byte, or the JSON that was published; bytes
  * travel as `{"base64":"…"}`.
  */
-export function pusherEncoder(toWire: (channel: string) => string | undefined): Encoder {
+export function pusherEncoder(toWire: (channel: string) => string): Encoder {
   return {
     message(publication) {
-      const { id, event } = publication;
-      const channel = toWire(publication.channel) ?? publication.channel;
-      return encode({ event, channel, data: dataOf(publication), id });
+      const { id, channel, event } = publication;
+      return encode({ event, channel: toWire(channel), data: dataOf(publication), id });
     },
     welcome: () => undefined,
     presence: () => undefined,

@@ -1,3 +1,4 @@
+import type { Session } from "../../hub/session.ts";
 import type { Member } from "./codec.ts";
 
 /** Users on one presence channel. */
@@ -5,16 +6,16 @@ export const MEMBERS_MAX = 100;
 /** Stands for this node among the others. */
 export const HERE = "";
 
-/**
- * What a connection changes: nothing but itself, whether the user is on the channel at its node, or
- * whether the user is on the channel at all.
- */
-export type Change = "nothing" | "node" | "all";
-
-/** Someone on a channel. */
+/** Someone on one of Hark's channels. */
 export interface Presence {
   readonly channel: string;
   readonly member: Member;
+}
+
+/** What is called for a user's first and last connection on a channel, with its session if that is here. */
+export interface MemberEvents {
+  readonly onCome: (presence: Presence, session?: Session) => void;
+  readonly onGo: (presence: Presence, session?: Session) => void;
 }
 
 interface Entry {
@@ -23,12 +24,14 @@ interface Entry {
   readonly nodes: Map<string, number>;
 }
 
-/**
- * The users on presence channels, of all nodes: each once on a channel, however many connections it has
- * there. The channels are Hark's.
- */
+/** The users on channels, of all nodes: each once on a channel, however many connections it has there. */
 export class Members {
+  readonly #events: MemberEvents;
   readonly #channels = new Map<string, Map<string, Entry>>();
+
+  constructor(events: MemberEvents) {
+    this.#events = events;
+  }
 
   /** The users on a channel, in the order in which they came. */
   of(channel: string): Member[] {
@@ -40,12 +43,17 @@ export class Members {
     return this.#channels.get(channel)?.size ?? 0;
   }
 
-  /** Reports whether a channel has no room for a user that is not on it yet. */
-  isFull(channel: string, userId: string): boolean {
-    return this.count(channel) >= MEMBERS_MAX && !this.#channels.get(channel)?.has(userId);
+  /** Reports whether a user is on a channel. */
+  has(channel: string, userId: string): boolean {
+    return this.#channels.get(channel)?.has(userId) ?? false;
   }
 
-  /** All that are on a channel at a node. */
+  /** Reports whether a channel has no room for a user that is not on it yet. */
+  isFull(channel: string, userId: string): boolean {
+    return this.count(channel) >= MEMBERS_MAX && !this.has(channel, userId);
+  }
+
+  /** All that are on channels at a node. */
   at(node: string): Presence[] {
     const found: Presence[] = [];
     for (const [channel, entries] of this.#channels) {
@@ -56,32 +64,50 @@ export class Members {
     return found;
   }
 
-  /** Adds a connection of a user at a node. */
-  join({ channel, member }: Presence, node: string): Change {
+  /** Adds a connection. Reports whether it is the user's first at that node. */
+  join(presence: Presence, node: string, session?: Session): boolean {
+    const { channel, member } = presence;
     const entries = this.#channels.get(channel) ?? new Map<string, Entry>();
-    this.#channels.set(channel, entries);
-    const entry = entries.get(member.userId) ?? { member, nodes: new Map() };
-    const change = entry.nodes.size === 0 ? "all" : entry.nodes.has(node) ? "nothing" : "node";
-    entries.set(member.userId, entry);
-    const before = node === HERE ? entry.nodes.get(node) ?? 0 : 0;
-    entry.nodes.set(node, before + 1);
-    return change;
+    const { nodes } = entries.get(member.userId) ?? { nodes: new Map<string, number>() };
+    const isNew = nodes.size === 0;
+    const isFirst = !nodes.has(node);
+    nodes.set(node, node === HERE ? (nodes.get(node) ?? 0) + 1 : 1);
+    if (isNew) {
+      this.#channels.set(channel, entries.set(member.userId, { member, nodes }));
+      this.#events.onCome(presence, session);
+    }
+    return isFirst;
   }
 
-  /** Takes a connection of a user at a node away. */
-  leave(channel: string, userId: string, node: string): Change {
+  /** Removes a connection. Reports whether it was the user's last at that node. */
+  leave(presence: Presence, node: string, session?: Session): boolean {
+    const { channel, member: { userId } } = presence;
     const entries = this.#channels.get(channel);
-    const entry = entries?.get(userId);
-    const connections = entry?.nodes.get(node);
-    if (entries === undefined || entry === undefined || connections === undefined) return "nothing";
+    const nodes = entries?.get(userId)?.nodes;
+    const connections = nodes?.get(node);
+    if (entries === undefined || nodes === undefined || connections === undefined) return false;
     if (connections > 1) {
-      entry.nodes.set(node, connections - 1);
-      return "nothing";
+      nodes.set(node, connections - 1);
+      return false;
     }
-    entry.nodes.delete(node);
-    if (entry.nodes.size > 0) return "node";
+    nodes.delete(node);
+    if (nodes.size > 0) return true;
     entries.delete(userId);
     if (entries.size === 0) this.#channels.delete(channel);
-    return "all";
+    this.#events.onGo(presence, session);
+    return true;
   }
+
+  /** These are on channels at another node, and no others. */
+  replace(node: string, presences: readonly Presence[]): void {
+    const kept = new Set(presences.map(keyOf));
+    for (const presence of this.at(node)) {
+      if (!kept.has(keyOf(presence))) this.leave(presence, node);
+    }
+    for (const presence of presences) this.join(presence, node);
+  }
+}
+
+function keyOf({ channel, member }: Presence): string {
+  return `${channel}\n${member.userId}`;
 }

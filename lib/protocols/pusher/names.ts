@@ -50,9 +50,13 @@ export class Names {
     );
   }
 
-  /** The name by which clients know one of Hark's channels; undefined if it is none of this app. */
-  toWire(harkName: string): string | undefined {
-    if (!harkName.startsWith(this.#prefix) || !this.#isOwn(harkName)) return undefined;
+  /** Reports whether one of Hark's channels is one of this app. */
+  has(harkName: string): boolean {
+    return harkName.startsWith(this.#prefix) && this.#isOwn(harkName);
+  }
+
+  /** The name by which clients know a channel of this app. */
+  toWire(harkName: string): string {
     return harkName.slice(this.#prefix.length);
   }
 

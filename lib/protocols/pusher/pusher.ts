@@ -1,25 +1,31 @@
+import type { PusherApp } from "../../config/pusher_app.ts";
 import { CORS } from "../../http/cors.ts";
 import { get, post, type Route } from "../../http/router.ts";
 import type { Use } from "../../observe/hark_metrics.ts";
 import type { Protocol } from "../protocol.ts";
 import * as docs from "./docs.ts";
 import { PusherApi, type PusherApiOptions } from "./api.ts";
+import { App, type AppOptions } from "./app.ts";
 import { PusherEndpoint, type PusherEndpointOptions } from "./endpoint.ts";
 
 /** What the Pusher protocol needs. */
-export type PusherOptions = PusherEndpointOptions & Omit<PusherApiOptions, "apps">;
+export interface PusherOptions extends AppOptions, PusherEndpointOptions, PusherApiOptions {
+  readonly apps: readonly PusherApp[];
+}
 
 /** The Pusher protocol, for the apps that are configured: clients connect, backends trigger. */
 export class Pusher implements Protocol {
   /** None if there is no app. */
   readonly routes: readonly Route[];
+  readonly #apps: readonly App[];
   readonly #endpoint: PusherEndpoint;
   readonly #api: PusherApi;
 
   constructor(options: PusherOptions) {
-    const endpoint = this.#endpoint = new PusherEndpoint(options);
-    const api = this.#api = new PusherApi({ ...options, apps: endpoint.apps });
-    this.routes = endpoint.apps.length === 0 ? [] : routesOf(endpoint, api);
+    const apps = this.#apps = options.apps.map((settings) => new App(settings, options));
+    this.#endpoint = new PusherEndpoint(apps, options);
+    this.#api = new PusherApi(apps, options);
+    this.routes = apps.length === 0 ? [] : routesOf(this.#endpoint, this.#api);
   }
 
   get use(): Use {
@@ -33,8 +39,8 @@ export class Pusher implements Protocol {
   }
 
   /** Sends the webhooks that wait, or hands them on, and sends no more. */
-  flush(): Promise<void> {
-    return this.#endpoint.flush();
+  async flush(): Promise<void> {
+    await Promise.all(this.#apps.map((app) => app.flush()));
   }
 }
 

@@ -1,8 +1,8 @@
 import { Refusal } from "../../core/errors.ts";
-import { type Data, dataBytes, type Draft } from "../../core/publication.ts";
+import { dataBytes, type Draft } from "../../core/publication.ts";
 import type { App } from "./app.ts";
-import { DATA_BYTES_MAX } from "./client.ts";
-import { isSocketId, triggeredData } from "./codec.ts";
+import { DATA_BYTES_MAX, isSocketId, triggeredData } from "./codec.ts";
+import type { Names } from "./names.ts";
 import { isSame, md5Of, signatureOf } from "./signatures.ts";
 
 /** Channels of one trigger. */
@@ -32,9 +32,6 @@ export interface Trigger {
   readonly drafts: readonly Draft[];
   readonly info: Attributes;
 }
-
-/** Whose channels are meant. */
-type NamesOf = Pick<App, "names">;
 
 /**
  * Throws a `Refusal` unless a request is signed by the app, and of now. The signature covers the hash
@@ -70,17 +67,17 @@ export function checkBody(body: Uint8Array, { query }: Pick<SignedRequest, "quer
 }
 
 /** Reads the body of `/events`. Throws a `Refusal` or `TypeError` that says what is wrong. */
-export function readTrigger(body: Uint8Array, app: NamesOf): Trigger {
-  return triggerOf(readObject(body), app);
+export function readTrigger(body: Uint8Array, names: Names): Trigger {
+  return triggerOf(readObject(body), names);
 }
 
 /** Reads the body of `/batch_events`. Throws a `Refusal` or `TypeError` that says what is wrong. */
-export function readBatch(body: Uint8Array, app: NamesOf): Trigger[] {
+export function readBatch(body: Uint8Array, names: Names): Trigger[] {
   const { batch } = readObject(body);
   if (!Array.isArray(batch) || batch.length > BATCH_MAX) {
     throw new TypeError(`Cannot trigger: expected batch to be a list of at most ${BATCH_MAX}`);
   }
-  return batch.map((item) => triggerOf(asFields(item), app));
+  return batch.map((item) => triggerOf(asFields(item), names));
 }
 
 /** Reads a list of attributes such as `user_count,subscription_count`. */
@@ -90,24 +87,21 @@ export function readAttributes(text: unknown): Attributes {
 
 type Fields = Readonly<Record<string, unknown>>;
 
-function triggerOf(fields: Fields, app: NamesOf): Trigger {
+function triggerOf(fields: Fields, names: Names): Trigger {
   const { name: event, data: text } = fields;
   if (typeof event !== "string") {
     throw new TypeError("Cannot trigger: expected name to be a string");
   }
   if (typeof text !== "string") throw new TypeError("Cannot trigger: expected data to be a string");
-  checkSize(text);
+  if (dataBytes(text) > DATA_BYTES_MAX) {
+    throw new Refusal("too-large", `Cannot trigger more than ${DATA_BYTES_MAX} bytes of data`);
+  }
   const except = readSocketId(fields.socket_id);
   const channels = readChannels(fields);
   const drafts = channels.map((channel) => {
-    return { channel: app.names.toHark(channel), event, ...triggeredData(text), except };
+    return { channel: names.toHark(channel), event, ...triggeredData(text), except };
   });
   return { channels, drafts, info: readAttributes(fields.info) };
-}
-
-function checkSize(text: Data): void {
-  if (dataBytes(text) <= DATA_BYTES_MAX) return;
-  throw new Refusal("too-large", `Cannot trigger more than ${DATA_BYTES_MAX} bytes of data`);
 }
 
 function readChannels({ channels, channel }: Fields): string[] {

@@ -1,20 +1,26 @@
 import type { Cluster } from "../../cluster/cluster.ts";
-import type { Estate } from "./webhooks.ts";
+import type { WebhookEvent } from "./webhook_queue.ts";
 
-/** What of the cluster is needed. */
-export type SenderCluster = Pick<Cluster, "node" | "nodes" | "ask" | "answer" | "onLeft">;
+/** Something that is gone, if nothing takes it back: what it is about, and what is reported of it. */
+export type Gone = readonly [about: string, event: WebhookEvent];
+
+/** What a node that stops leaves to another. */
+export interface Estate {
+  readonly events: readonly WebhookEvent[];
+  readonly gone: readonly Gone[];
+}
 
 /**
  * Which node sends an app's webhooks: the first by its id of those that have not handed on to another.
  * All nodes agree on it, and another takes the place of one that is gone.
  */
 export class Senders {
-  readonly #cluster: SenderCluster;
+  readonly #cluster: Cluster;
   readonly #question: string;
   readonly #retired = new Set<string>();
 
   /** `inherit` takes over from another node; it returns false if this one stops as well. */
-  constructor(cluster: SenderCluster, question: string, inherit: (estate: Estate) => boolean) {
+  constructor(cluster: Cluster, question: string, inherit: (estate: Estate) => boolean) {
     this.#cluster = cluster;
     this.#question = question;
     cluster.answer(question, ({ from, to, ...estate }) => {

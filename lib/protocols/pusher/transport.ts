@@ -16,25 +16,21 @@ const CODES: ReadonlyMap<number, number> = new Map([
   [4502, 4004],
 ]);
 
-/** Is called when this side ends a connection. */
-export interface Leaver {
-  left(): void;
-}
-
 /** A session's frames on the WebSocket of a Pusher client. */
 export class PusherTransport extends WebSocketTransport {
   override readonly name = "pusher";
   /** pusher-js tries after one second, and then after fifteen. */
   readonly leavesLast = true;
-  readonly #leaver: Leaver;
+  readonly #client: { leave(): void };
 
-  constructor(socket: Socket, encoder: Encoder, leaver: Leaver) {
+  /** `client` leaves when this side ends the connection: the client's side may never do so. */
+  constructor(socket: Socket, encoder: Encoder, client: { leave(): void }) {
     super(socket, encoder);
-    this.#leaver = leaver;
+    this.#client = client;
   }
 
   override close(reason: Disconnect): void {
     super.close({ ...reason, code: CODES.get(reason.code) ?? reason.code });
-    this.#leaver.left();
+    this.#client.leave();
   }
 }

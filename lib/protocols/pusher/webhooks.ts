@@ -1,21 +1,10 @@
 import { Deadlines } from "../../core/deadlines.ts";
+import type { Estate, Gone, Senders } from "./senders.ts";
 import { type WebhookEvent, WebhookQueue, type WebhookQueueOptions } from "./webhook_queue.ts";
-
-/** Something that is gone, if nothing takes it back: what it is about, and what is reported of it. */
-export type Gone = readonly [about: string, event: WebhookEvent];
-
-/** What a node that stops leaves to another. */
-export interface Estate {
-  readonly events: readonly WebhookEvent[];
-  readonly gone: readonly Gone[];
-}
 
 /** What webhooks need. */
 export interface WebhookOptions extends WebhookQueueOptions {
-  /** Reports whether this node is the one that sends what all nodes see. */
-  readonly isSender: () => boolean;
-  /** Hands on to another node what this one does not send. Resolves to false if none takes it. */
-  readonly handOn: (estate: Estate) => Promise<boolean>;
+  readonly senders: Pick<Senders, "isHere" | "handOn">;
 }
 
 /** How long somebody may be gone without a word of it. */
@@ -64,7 +53,7 @@ export class Webhooks {
 
   /** Reports what all nodes see: one of them sends it. */
   tell(event: WebhookEvent): void {
-    if (!this.#isSilent && this.#options.isSender()) this.send(event);
+    if (!this.#isSilent && this.#options.senders.isHere) this.send(event);
   }
 
   /** Runs a task without a report of whoever comes in it. */
@@ -95,9 +84,9 @@ export class Webhooks {
    * what waits, for a short while, and hands on what is not taken.
    */
   async flush(): Promise<void> {
-    const { isSender, count, log } = this.#options;
+    const { senders, count, log } = this.#options;
     this.#isStopping = true;
-    if (isSender() && !await this.#handOn([], [...this.#leaving])) {
+    if (senders.isHere && !await this.#handOn([], [...this.#leaving])) {
       // With whom the others have lost meanwhile, which stop as well.
       for (const [, event] of this.#endGrace()) this.send(event);
     }
@@ -118,10 +107,11 @@ export class Webhooks {
 
   /** In messages that are not too large. Resolves to false if not all of it is taken. */
   async #handOn(events: readonly WebhookEvent[], gone: readonly Gone[]): Promise<boolean> {
-    const { handOn, count } = this.#options;
+    const { senders, count } = this.#options;
     for (let at = 0; at < Math.max(events.length, gone.length, 1); at += HANDED_AT_ONCE) {
       const to = at + HANDED_AT_ONCE;
-      if (!await handOn({ events: events.slice(at, to), gone: gone.slice(at, to) })) return false;
+      const part = { events: events.slice(at, to), gone: gone.slice(at, to) };
+      if (!await senders.handOn(part)) return false;
     }
     count("handed-on", events.length);
     return true;

@@ -220,8 +220,9 @@ Deno.test("kindOf() goes by the beginning of a name alone", () => {
 Deno.test("Names keeps the channels of two apps apart", () => {
   const [first, second] = [new Names("", ["", "2:"]), new Names("2:", ["", "2:"])];
   assertEquals([first.toHark("a"), second.toHark("a")], ["a", "2:a"]);
-  assertEquals([first.toWire("a"), first.toWire("2:a")], ["a", undefined]);
-  assertEquals([second.toWire("a"), second.toWire("2:a")], [undefined, "a"]);
+  assertEquals([first.has("a"), first.has("2:a")], [true, false]);
+  assertEquals([second.has("a"), second.has("2:a")], [false, true]);
+  assertEquals([first.toWire("a"), second.toWire("2:a")], ["a", "a"]);
   assertEquals(second.toHark("2:a"), "2:2:a");
   assertEquals(first.toHark("#server-to-user-a@b.c"), "#server-to-user-a@b.c");
   for (const name of ["2:a", "", "a b", "*", "#a", "#server-to-user", "a".repeat(201)]) {

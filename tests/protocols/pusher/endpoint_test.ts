@@ -185,7 +185,7 @@ Deno.test("Hark's close codes are those that Pusher's clients read", async () =>
     const socket = { close: ({ code }: { code: number }) => closed.push(code) };
     // deno-lint-ignore no-explicit-any -- as much of a socket as is needed
     const transport = new PusherTransport(socket as any, undefined as any, {
-      left: () => void closed.push(0),
+      leave: () => void closed.push(0),
     });
     transport.close(DISCONNECTS[name]);
     assertEquals(closed, [code, 0], name);

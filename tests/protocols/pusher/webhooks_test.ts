@@ -5,12 +5,8 @@ import {
   WAITING_MAX,
   type WebhookEvent,
 } from "../../../lib/protocols/pusher/webhook_queue.ts";
-import {
-  DRAIN_MS,
-  type Estate,
-  type WebhookOptions,
-  Webhooks,
-} from "../../../lib/protocols/pusher/webhooks.ts";
+import type { Estate } from "../../../lib/protocols/pusher/senders.ts";
+import { DRAIN_MS, type WebhookOptions, Webhooks } from "../../../lib/protocols/pusher/webhooks.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { APP, KEY, PusherPeer, SECRET } from "../../support/pusher.ts";
@@ -56,12 +52,16 @@ const EVENT: WebhookEvent = { name: "channel_occupied", channel: "ci" };
 const GONE: WebhookEvent = { name: "channel_vacated", channel: "ci" };
 const NO_LOG = { warn: () => {} };
 
+/** A node that sends the webhooks, and hands on like this. */
+function sender(handOn: (estate: Estate) => Promise<boolean>): WebhookOptions["senders"] {
+  return { isHere: true, handOn };
+}
+
 /** Those of a node that is alone. */
 function webhooksTo(url: string, clock: FakeClock, more: Partial<WebhookOptions> = {}): Webhooks {
   return new Webhooks({
     ...{ url, key: KEY, secret: SECRET, clock, log: NO_LOG },
-    isSender: () => true,
-    handOn: () => Promise.resolve(false),
+    senders: sender(() => Promise.resolve(false)),
     count: () => {},
     ...more,
   });
@@ -195,7 +195,7 @@ Deno.test("a receiver that does not answer holds up a node that stops for a whil
     });
   const estates: Estate[] = [];
   const handOn = (estate: Estate) => Promise.resolve(estates.push(estate) > 0);
-  const webhooks = webhooksTo("https://a.example/", clock, { fetch, handOn });
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, senders: sender(handOn) });
   for (let index = 0; index < 150; index++) webhooks.send({ ...EVENT, channel: `c${index}` });
   let isFlushed = false;
   const flushing = webhooks.flush().then(() => isFlushed = true);
@@ -216,7 +216,7 @@ Deno.test("a node that stops hands on who may come back, and takes nothing over 
   const { fetch, bodies } = answering(200);
   const isThere = ({ channel }: WebhookEvent) => channel === "back";
   const handOn = (estate: Estate) => Promise.resolve(heir.inherit(estate, isThere));
-  const webhooks = webhooksTo("https://a.example/", clock, { fetch, handOn });
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch, senders: sender(handOn) });
   webhooks.went("back", { ...GONE, channel: "back" });
   webhooks.went("ci", GONE);
   await webhooks.flush();
