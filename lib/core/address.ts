@@ -1,5 +1,3 @@
-import { Quota, type QuotaBound } from "./quota.ts";
-
 const GROUPS = 8;
 const NETWORK_GROUPS = 4;
 const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
@@ -62,33 +60,4 @@ function groupsOf(canonical: string): readonly string[] {
  */
 export function isShared(address: string, trustProxy: number): boolean {
   return trustProxy === 0 && (isLoopback(address) || address === "unix");
-}
-
-/** The bounds on connections. */
-export interface ConnectionLimits {
-  readonly connectionsMax: number;
-  readonly connectionsPerAddressMax: number;
-  /** Proxies that pass on the clients' addresses. */
-  readonly trustProxy: number;
-}
-
-/** Counts connections, in all and for each address; those of one network count as one address. */
-export class ConnectionQuota {
-  readonly #quota: Quota;
-  readonly #trustProxy: number;
-
-  constructor({ connectionsMax, connectionsPerAddressMax, trustProxy }: ConnectionLimits) {
-    this.#quota = new Quota(connectionsMax, connectionsPerAddressMax);
-    this.#trustProxy = trustProxy;
-  }
-
-  /** Connections that have a slot. */
-  get total(): number {
-    return this.#quota.total;
-  }
-
-  /** Takes a slot as `Quota.take()` does; an address that is many clients' counts only towards all. */
-  take(address: string): (() => void) | QuotaBound {
-    return this.#quota.take(networkOf(address), { isExempt: isShared(address, this.#trustProxy) });
-  }
 }

@@ -1,3 +1,5 @@
+import { isShared, networkOf } from "./address.ts";
+
 /** A bound that keeps an owner from more: that on what all hold, or the one on what it holds itself. */
 export type QuotaBound = "all" | "owner";
 
@@ -76,5 +78,34 @@ export class Quota {
       if (isHeld) this.remove(owner);
       isHeld = false;
     };
+  }
+}
+
+/** The bounds on connections. */
+export interface ConnectionLimits {
+  readonly connectionsMax: number;
+  readonly connectionsPerAddressMax: number;
+  /** Proxies that pass on the clients' addresses. */
+  readonly trustProxy: number;
+}
+
+/** Counts connections, in all and for each address; those of one network count as one address. */
+export class ConnectionQuota {
+  readonly #quota: Quota;
+  readonly #trustProxy: number;
+
+  constructor({ connectionsMax, connectionsPerAddressMax, trustProxy }: ConnectionLimits) {
+    this.#quota = new Quota(connectionsMax, connectionsPerAddressMax);
+    this.#trustProxy = trustProxy;
+  }
+
+  /** Connections that have a slot. */
+  get total(): number {
+    return this.#quota.total;
+  }
+
+  /** Takes a slot as `Quota.take()` does; an address that is many clients' counts only towards all. */
+  take(address: string): (() => void) | QuotaBound {
+    return this.#quota.take(networkOf(address), { isExempt: isShared(address, this.#trustProxy) });
   }
 }

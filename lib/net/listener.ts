@@ -1,5 +1,5 @@
 import type { Config } from "../config/config.ts";
-import { type ConnectionLimits, ConnectionQuota } from "../core/address.ts";
+import { type ConnectionLimits, ConnectionQuota } from "../core/quota.ts";
 import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
 import { addressOf } from "../core/node_url.ts";

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { createSecureContext, type SecureContext, TLSSocket } from "node:tls";
-import type { ConnectionQuota } from "../core/address.ts";
+import type { ConnectionQuota } from "../core/quota.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { Deadlines } from "../core/deadlines.ts";
 import { CertificateError } from "../core/errors.ts";

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ConnectionQuota, isLoopback, networkOf } from "../../lib/core/address.ts";
+import { isLoopback, networkOf } from "../../lib/core/address.ts";
 
 Deno.test("networkOf() takes an IPv4 address as it is, and of an IPv6 address its /64", () => {
   const cases: readonly [address: string, network: string][] = [
@@ -35,24 +35,6 @@ Deno.test("networkOf() takes an IPv4 address as it is, and of an IPv6 address it
     ["not:an:address::", "not:an:address::"],
   ];
   for (const [address, network] of cases) assertEquals(networkOf(address), network, address);
-});
-
-Deno.test("ConnectionQuota counts the addresses of one network together", () => {
-  const slots = new ConnectionQuota({
-    connectionsMax: 9,
-    connectionsPerAddressMax: 2,
-    trustProxy: 0,
-  });
-  const isTaken = (address: string) => typeof slots.take(address) === "function";
-  assertEquals(["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(isTaken), [true, true, false]);
-  assertEquals(["2001:db8:0:1::1", "192.0.2.1", "::ffff:192.0.2.1"].map(isTaken), [
-    true,
-    true,
-    true,
-  ]);
-  assertEquals([slots.take("192.0.2.1"), slots.total], ["owner", 5]);
-  assertEquals(["::1", "::1", "::1", "::1"].map(isTaken), [true, true, true, true]);
-  assertEquals(slots.take("192.0.2.2"), "all");
 });
 
 Deno.test("isLoopback() knows this machine's own addresses", () => {

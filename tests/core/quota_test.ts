@@ -1,5 +1,5 @@
 import { assert, assertEquals } from "@std/assert";
-import { Quota } from "../../lib/core/quota.ts";
+import { ConnectionQuota, Quota } from "../../lib/core/quota.ts";
 import { random, randomInteger } from "../support/random.ts";
 
 /** Takes as many for `owner` as it may have, one by one. */
@@ -98,4 +98,22 @@ Deno.test("Quota never gives more than there is, nor one owner more than half of
       held.set(owner, own + 1);
     }
   }
+});
+
+Deno.test("ConnectionQuota counts the addresses of one network together", () => {
+  const slots = new ConnectionQuota({
+    connectionsMax: 9,
+    connectionsPerAddressMax: 2,
+    trustProxy: 0,
+  });
+  const isTaken = (address: string) => typeof slots.take(address) === "function";
+  assertEquals(["2001:db8::1", "2001:db8::2", "2001:db8::3"].map(isTaken), [true, true, false]);
+  assertEquals(["2001:db8:0:1::1", "192.0.2.1", "::ffff:192.0.2.1"].map(isTaken), [
+    true,
+    true,
+    true,
+  ]);
+  assertEquals([slots.take("192.0.2.1"), slots.total], ["owner", 5]);
+  assertEquals(["::1", "::1", "::1", "::1"].map(isTaken), [true, true, true, true]);
+  assertEquals(slots.take("192.0.2.2"), "all");
 });

@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertRejects } from "@std/assert";
-import type { ConnectionLimits } from "../../lib/core/address.ts";
+import type { ConnectionLimits } from "../../lib/core/quota.ts";
 import { DISCONNECTS, Refusal } from "../../lib/core/errors.ts";
 import { createLog } from "../../lib/observe/log.ts";
 import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";

@@ -17,7 +17,7 @@ import { CLOCK_SKEW_MS, REFRESH_GRACE_MS } from "../../lib/core/grant.ts";
 import { GAPS_MAX } from "../../lib/broker/journal.ts";
 import { APPLY_TIMEOUT_MS } from "../../lib/broker/log_broker.ts";
 import { CALLERS_MAX } from "../../lib/core/rate_limiter.ts";
-import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/connect_rates.ts";
+import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/admission.ts";
 import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import { SILENT_BEATS_MAX } from "../../lib/protocols/websocket/endpoint.ts";
 import { STALLED_MS } from "../../lib/hub/replay.ts";

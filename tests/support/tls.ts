@@ -1,4 +1,4 @@
-import { type ConnectionLimits, ConnectionQuota } from "../../lib/core/address.ts";
+import { type ConnectionLimits, ConnectionQuota } from "../../lib/core/quota.ts";
 import { TlsFront, type TlsFrontOptions } from "../../lib/net/tls.ts";
 import type { TestCertificate } from "./certificates.ts";
 import { deadline, eventually } from "./deadline.ts";
