@@ -73,7 +73,7 @@ export class StatusEndpoint {
     metrics.channels.set(Math.max(channels, hub.channels));
     metrics.historyPublications.set(publications);
     metrics.historyBytes.set(bytes);
-    metrics.watchedChannels.set(hub.watched);
+    metrics.watchedChannels.set(hub.presence.watched);
     metrics.journalUp.set(sink.obstacle === undefined ? 1 : 0);
     metrics.nodes.set(cluster.nodes.length);
     metrics.feedLag.set(cluster.lag);

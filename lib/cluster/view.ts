@@ -144,7 +144,7 @@ export class ClusterView {
   }
 }
 
-function describe({ id, peer, transport, subscriptions, openedAt, expiresAt }: Session) {
+function describe({ id, peer, transport, subscriptions, openedAt }: Session) {
   return {
     client: id,
     user: peer.user,
@@ -152,7 +152,7 @@ function describe({ id, peer, transport, subscriptions, openedAt, expiresAt }: S
     transport: transport.name,
     channels: [...subscriptions.keys()],
     connected: openedAt,
-    expires: expiresAt,
+    expires: peer.expiresAt,
     unsent: transport.bufferedBytes,
   };
 }

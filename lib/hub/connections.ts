@@ -1,6 +1,5 @@
 import { type Clock, wait } from "../core/clock.ts";
-import type { Disconnect } from "../core/errors.ts";
-import { DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
+import { type Disconnect, DISCONNECTS, Refusal, type RefusalType } from "../core/errors.ts";
 import { type Admit, RETRY_AFTER_S } from "./admission.ts";
 import type { Session } from "./session.ts";
 import type { Log } from "../observe/log.ts";
@@ -105,18 +104,13 @@ export class Connections {
   async admit(address: string): Promise<Connection> {
     this.#checkAdmitting();
     const release = await this.#take(address);
+    if (this.#draining) release();
+    this.#checkAdmitting();
     this.#taken++;
-    const connection = new Connection(address, () => {
+    return new Connection(address, () => {
       this.#taken--;
       release();
     }, this.#reports);
-    try {
-      this.#checkAdmitting();
-      return connection;
-    } catch (error) {
-      connection.gone();
-      throw error;
-    }
   }
 
   /** Reports that a session has begun. */

@@ -1,4 +1,3 @@
-import type { Broker } from "../broker/broker.ts";
 import { subscriptionsOf } from "../core/channel.ts";
 import { wait } from "../core/clock.ts";
 import { DISCONNECTS } from "../core/errors.ts";
@@ -10,17 +9,15 @@ import { gets, isForAll } from "./delivery.ts";
 import type { Peer } from "./peer.ts";
 import { Presence } from "./presence.ts";
 import type { ReplayOptions } from "./replay.ts";
-import { Session, type SubscribeOptions } from "./session.ts";
-import type { SessionContext } from "./session_context.ts";
+import { Session, type SessionContext, type SubscribeOptions } from "./session.ts";
 import { type SubscriberLimits, Subscribers } from "./subscribers.ts";
 
 /** What a hub needs, and the bounds it keeps. */
 export interface HubOptions
   extends
     SubscriberLimits,
-    Omit<ReplayOptions, "broker" | "position">,
-    Pick<SessionContext<Session>, "greeting" | "onError"> {
-  readonly broker: Pick<Broker, "history" | "reached" | "isUp">;
+    Omit<ReplayOptions, "position">,
+    Pick<SessionContext, "greeting" | "onError"> {
   /** Called when a channel gets its first watcher of presence, and when it has lost its last. */
   readonly onWatch?: (channel: string, isWatched: boolean) => void;
   /** Called once for each session, before its welcome. */
@@ -35,7 +32,7 @@ const DRAIN_STEP_MS = 100;
 /** This process's sessions by channel, and the fan-out to them. */
 export class Hub {
   readonly #options: HubOptions;
-  readonly #context: SessionContext<Session>;
+  readonly #context: SessionContext;
   readonly #sessions = new Map<string, Session>();
   readonly #subscribers: Subscribers<Session>;
   /** Joins and leaves, for their watchers. */
@@ -64,11 +61,6 @@ export class Hub {
   /** Channels and patterns that somebody is subscribed to. */
   get channels(): number {
     return this.#subscribers.size;
-  }
-
-  /** Channels whose presence somebody watches. */
-  get watched(): number {
-    return this.presence.watched;
   }
 
   /** The last publication that was broadcast: where a session that opens now begins. */
@@ -180,7 +172,7 @@ export class Hub {
   endExpired(): void {
     const now = this.#options.clock.now();
     for (const session of this.#sessions.values()) {
-      if (isRefreshOver(session.expiresAt, now)) session.end(DISCONNECTS.expired);
+      if (isRefreshOver(session.peer.expiresAt, now)) session.end(DISCONNECTS.expired);
     }
   }
 

@@ -92,9 +92,7 @@ export class Presence {
 
   /** Sends the watchers of a channel what has changed at another node. */
   relay(change: PresenceChange): void {
-    const joined = new Map(change.joined.map((entry) => [entry.client, entry]));
-    const left = new Map(change.left.map((entry) => [entry.client, entry]));
-    for (const part of parts(change.channel, { joined, left })) this.#send(part);
+    for (const part of partsOf(change)) this.#send(part);
   }
 
   /** Somebody has come to `channel`. */
@@ -153,7 +151,9 @@ export class Presence {
     // Before anything is written: a watcher that is ended for being slow is a change of its own.
     this.#changes.clear();
     for (const [channel, change] of changes) {
-      for (const part of parts(channel, change)) {
+      const joined = [...change.joined.values()];
+      const left = [...change.left.values()];
+      for (const part of partsOf({ channel, joined, left })) {
         this.#send(part);
         this.#followers.get(channel)?.(part);
       }
@@ -173,9 +173,8 @@ export class Presence {
   }
 }
 
-function* parts(channel: string, change: Change): Iterable<PresenceChange> {
-  const joined = [...change.joined.values()];
-  const left = [...change.left.values()];
+/** The change in messages of a bounded size. */
+function* partsOf({ channel, joined, left }: PresenceChange): Iterable<PresenceChange> {
   // Leaves come after all joins, as some clients are among both.
   for (let from = 0; from < joined.length + left.length; from += ENTRIES_MAX) {
     const to = from + ENTRIES_MAX;

@@ -7,8 +7,21 @@ import type { Transport } from "./transport.ts";
 import type { Peer } from "./peer.ts";
 import { isMoment, type Since } from "../core/since.ts";
 import { takesIn } from "./delivery.ts";
-import { Replay, type Replayed } from "./replay.ts";
-import type { SessionContext } from "./session_context.ts";
+import { Replay, type Replayed, type ReplayOptions } from "./replay.ts";
+import type { Presence } from "./presence.ts";
+import type { Subscribers } from "./subscribers.ts";
+
+/** What the sessions of a hub share. */
+export interface SessionContext extends ReplayOptions {
+  readonly subscribers: Subscribers<Session>;
+  readonly presence: Presence;
+  /** The first thing that a client gets; empty for nothing. */
+  readonly greeting: string;
+  /** Called once, when the session is over. */
+  readonly onEnd: (session: Session, why: string) => void;
+  /** Called when a session is about to be ended because of `error`, which is ours. */
+  readonly onError: (error: unknown) => void;
+}
 
 /** How to begin on channels. */
 export interface SubscribeOptions {
@@ -32,13 +45,11 @@ export interface SubscribeOptions {
 export class Session {
   readonly id: string = randomId();
   readonly transport: Transport;
-  /** Another one once a new token has taken the place of the old one. */
+  /** A new token makes it another one. */
   peer: Peer;
   /** When it was opened, in milliseconds since 1970. */
   readonly openedAt: number;
-  /** When its token expires, in milliseconds since 1970; a new token puts it off. */
-  expiresAt: number | undefined;
-  readonly #context: SessionContext<Session>;
+  readonly #context: SessionContext;
   readonly #subscriptions = new Map<string, number>();
   readonly #beganAt: number;
   /** Everything up to here is sent, or was never due. */
@@ -51,11 +62,10 @@ export class Session {
   #queued: Promise<void> = Promise.resolve();
   #ended = false;
 
-  constructor(context: SessionContext<Session>, transport: Transport, peer: Peer) {
+  constructor(context: SessionContext, transport: Transport, peer: Peer) {
     this.#context = context;
     this.transport = transport;
     this.peer = peer;
-    this.expiresAt = peer.expiresAt;
     this.openedAt = context.clock.now();
     this.#beganAt = context.clock.monotonic();
     this.#offset = context.position().offset;
@@ -77,8 +87,9 @@ export class Session {
 
   /** In how many milliseconds its token expires; undefined for never. */
   get expiresInMs(): number | undefined {
-    if (this.expiresAt === undefined) return undefined;
-    return Math.max(0, this.expiresAt - this.#context.clock.now());
+    const { expiresAt } = this.peer;
+    if (expiresAt === undefined) return undefined;
+    return Math.max(0, expiresAt - this.#context.clock.now());
   }
 
   /** How this session looks to others on a channel. */
@@ -158,11 +169,6 @@ export class Session {
     if (!this.#ended) remove();
     await this.#queue(remove);
     return removed;
-  }
-
-  /** Stops sending this session the joins and leaves of a channel. */
-  unwatch(channel: string): void {
-    this.#context.presence.unwatch(channel, this);
   }
 
   /** Sends one live publication, unless it was had before. Returns the bytes written. */
@@ -273,8 +279,7 @@ export class Session {
     const onBegin = (page: HistoryPage) => {
       const { beginOffset: from, position: { epoch } } = page;
       for (const name of subscriptions) {
-        // It may have been taken back meanwhile.
-        if (!this.#subscriptions.has(name)) continue;
+        if (!this.#subscriptions.has(name)) continue; // It was taken back meanwhile.
         this.#subscriptions.set(name, Math.min(before.get(name) ?? from, from));
       }
       this.#sinceOffset = Math.max(this.#sinceOffset, from);

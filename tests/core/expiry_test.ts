@@ -25,7 +25,7 @@ Deno.test("Hub.endExpired() ends those whose token was not renewed within 10 sec
   assertEquals(closed(), [undefined, undefined, undefined]);
   node.clock.advance(1);
   assertEquals(closed(), [4002, undefined, undefined]);
-  later.session.expiresAt = node.clock.now() + 60_000;
+  later.session.peer = { ...later.session.peer, expiresAt: node.clock.now() + 60_000 };
   node.clock.advance(69_999);
   assertEquals(closed(), [4002, undefined, undefined]);
   node.clock.advance(1);
@@ -119,7 +119,7 @@ Deno.test("Session.retain() does not wait for a replay that the client holds up"
   await node.publish(["b 7", "a 8"]);
   assertEquals(transport.take().slice(1), ["1 a 1", "3 a 3", "6 a 6", "8 a 8"]);
   assertEquals([...session.subscriptions.keys()], ["a", "c"]);
-  assertEquals(node.hub.watched, 2);
+  assertEquals(node.hub.presence.watched, 2);
   await node.close();
 });
 

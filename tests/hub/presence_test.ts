@@ -127,7 +127,7 @@ Deno.test("Presence tells those alone who asked, of channels alone that they ask
   node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(watcher.transport.take(), ["room +silent"]);
   assertEquals(silent.transport.take().length, 1);
-  assertEquals(node.hub.watched, 1);
+  assertEquals(node.hub.presence.watched, 1);
   await node.close();
 });
 
@@ -151,7 +151,7 @@ Deno.test("Presence forgets a channel with its last watcher, and what was to be 
   const { node, watcher } = setUp();
   const ann = join(node, "ann", ["room"]);
   watcher.session.lost("gone");
-  assertEquals(node.hub.watched, 0);
+  assertEquals(node.hub.presence.watched, 0);
   const late = join(node, "late", ["room"], true);
   node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(late.transport.take(), [`welcome ${node.epoch}-0`, "room +late"]);
@@ -159,7 +159,7 @@ Deno.test("Presence forgets a channel with its last watcher, and what was to be 
   node.clock.advance(TELL_INTERVAL_MS);
   assertEquals(late.transport.take(), ["room -ann"]);
   await node.close();
-  assertEquals([node.hub.watched, node.hub.channels], [0, 0]);
+  assertEquals([node.hub.presence.watched, node.hub.channels], [0, 0]);
 });
 
 Deno.test("Presence tells the others of a watcher that was too slow for presence itself", async () => {
@@ -197,7 +197,7 @@ Deno.test("Presence of a session that resumes begins after the welcome", async (
   const id = `${node.epoch}-0`;
   assertEquals(transport.take(), [`welcome ${id} since ${id} recovered true`, "room +cid"]);
   await node.close();
-  assertEquals(node.hub.watched, 0);
+  assertEquals(node.hub.presence.watched, 0);
 });
 
 Deno.test("Presence does not watch for a session that its own welcome ended", async () => {
@@ -207,7 +207,7 @@ Deno.test("Presence does not watch for a session that its own welcome ended", as
   node.open(["room"], { since: node.at(0), presence: ["room"] }, transport);
   await node.clock.settle();
   assertEquals([transport.closed, node.left], [DISCONNECTS.slow, ["slow"]]);
-  assertEquals(node.hub.watched, 0);
+  assertEquals(node.hub.presence.watched, 0);
   await node.close();
 });
 

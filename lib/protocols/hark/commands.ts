@@ -133,13 +133,13 @@ export class Commands {
   }
 
   async #refresh(token: string): Promise<Fields> {
-    const { session } = this.#options;
+    const { hub, session } = this.#options;
     const renewed = this.#renewed.then(() => this.#renew(token));
     this.#renewed = renewed.catch(() => {}); // Whoever asked gets the error.
     await renewed;
     const retainPresence = () => {
       for (const name of session.subscriptions.keys()) {
-        if (!this.#grant.mayWatch(name)) session.unwatch(name);
+        if (!this.#grant.mayWatch(name)) hub.presence.unwatch(name, session);
       }
     };
     retainPresence();
@@ -161,6 +161,5 @@ export class Commands {
     }
     this.#grant = grant;
     session.peer = peerOf(session.peer.address, grant);
-    session.expiresAt = grant.expiresAt;
   }
 }

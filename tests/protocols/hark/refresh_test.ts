@@ -62,7 +62,7 @@ Deno.test("refresh reads one token after the other, however long each takes", as
   assertEquals([...reading.keys()], ["first"]);
   const first = grant({ receive: ["*"], expiresAt: now + 1000 });
   assertEquals(await read("first", first), [{ type: "ok", ref: 1, expiresInMs: 1000 }]);
-  assertEquals(session.expiresAt, now + 1000);
+  assertEquals(session.peer.expiresAt, now + 1000);
   const second = grant({ receive: ["a"], expiresAt: now + 2000 });
   assertEquals(await read("second", second), [
     { type: "ok", ref: 2, expiresInMs: 2000, removed: ["b"] },
@@ -72,14 +72,14 @@ Deno.test("refresh reads one token after the other, however long each takes", as
 
 Deno.test("refresh goes on after a token that is refused", async () => {
   const { node, session, send, read } = await setUp();
-  const before = session.expiresAt;
+  const before = session.peer.expiresAt;
   send({ type: "refresh", token: "bad", ref: 1 });
   send({ type: "refresh", token: "good", ref: 2 });
   const refusal = new Refusal("unauthorized", "Cannot use this token: it has expired");
   assertEquals(await read("bad", refusal), [
     { type: "error", ref: 1, code: "unauthorized", message: refusal.message },
   ]);
-  assertEquals([session.expiresAt, [...session.subscriptions.keys()]], [before, ["a", "b"]]);
+  assertEquals([session.peer.expiresAt, [...session.subscriptions.keys()]], [before, ["a", "b"]]);
   assertEquals(await read("good", grant({ receive: ["*"] })), [{ type: "ok", ref: 2 }]);
   await node.close();
 });
@@ -109,6 +109,6 @@ Deno.test("who is on broadcast is told no more, though it was asked for behind a
   await read("less", grant({ receive: ["a"] }));
   release();
   await node.clock.settle();
-  assertEquals(node.hub.watched, 0);
+  assertEquals(node.hub.presence.watched, 0);
   await node.close();
 });
