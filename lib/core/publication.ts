@@ -186,8 +186,7 @@ export function randomEpoch(): string {
   return Array.from(bytes, (byte) => letters[byte % letters.length]).join("");
 }
 
-const encoder = new TextEncoder();
-
 function textBytes(text: string): number {
-  return encoder.encode(text).byteLength;
+  // deno-lint-ignore no-node-globals -- core imports nothing, and `TextEncoder` counts by encoding
+  return Buffer.byteLength(text);
 }

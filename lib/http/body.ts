@@ -1,4 +1,4 @@
-import type { Clock } from "../core/clock.ts";
+import type { Clock, Timer } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
 
 /** How long the body of a request may take. */
@@ -13,7 +13,8 @@ export interface BodyReaderOptions {
   readonly timeoutMs: number;
 }
 
-const FIRST_BYTES = 1024;
+const GROWN_BYTES_MIN = 1024;
+const NO_BYTES = new Uint8Array();
 
 /**
  * Reads the bodies of requests, each whole or not at all, within bounds of bytes and time. Where
@@ -22,7 +23,10 @@ const FIRST_BYTES = 1024;
  */
 export class BodyReader {
   readonly #options: BodyReaderOptions;
+  /** The one that was begun first comes first. */
   readonly #open = new Set<OpenBody>();
+  /** Of all bodies together, and left alone when one ends: most come at once. */
+  #timer: Timer | undefined;
   #heldBytes = 0;
   #closed = false;
 
@@ -42,11 +46,9 @@ export class BodyReader {
   async read(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#closed) throw stopping();
     if (Number(request.headers.get("content-length")) > bytesMax) throw tooLarge(bytesMax);
-    if (request.body === null) return new Uint8Array();
-    const body = new OpenBody(request.body.getReader(), bytesMax);
-    this.#open.add(body);
-    const { clock, timeoutMs } = this.#options;
-    const timer = clock.after(timeoutMs, () => this.#giveUp(body, tooSlow(timeoutMs)));
+    const { body: stream } = request;
+    if (stream === null) return NO_BYTES;
+    const body = this.#begin(stream, bytesMax);
     try {
       for (;;) {
         const { done, value } = await readChunk(body.reader);
@@ -54,19 +56,44 @@ export class BodyReader {
         if (done) return body.bytes.take();
         this.#hold(body, value);
       }
+    } catch (error) {
+      abandon(body.reader);
+      throw error;
     } finally {
-      timer.cancel();
-      this.#letGo(body);
+      this.#release(body);
     }
   }
 
   /** Gives up every body that has not come whole, and takes no more: stopping waits for no peer. */
   close(): void {
     this.#closed = true;
+    this.#timer?.cancel();
     for (const body of this.#open) this.#giveUp(body, stopping());
   }
 
-  #hold({ bytes }: OpenBody, chunk: Uint8Array): void {
+  #begin(stream: ReadableStream<Uint8Array<ArrayBuffer>>, bytesMax: number): OpenBody {
+    const { clock, timeoutMs } = this.#options;
+    const body = new OpenBody(stream.getReader(), bytesMax, clock.monotonic() + timeoutMs);
+    this.#open.add(body);
+    this.#timer ??= clock.after(timeoutMs, () => this.#endLate());
+    return body;
+  }
+
+  /** Gives up the bodies whose time is over, and waits for the next one's. */
+  #endLate(): void {
+    this.#timer = undefined;
+    const { clock, timeoutMs } = this.#options;
+    const now = clock.monotonic();
+    for (const body of this.#open) {
+      if (body.dueAt > now) {
+        this.#timer = clock.after(body.dueAt - now, () => this.#endLate());
+        return;
+      }
+      this.#giveUp(body, tooSlow(timeoutMs));
+    }
+  }
+
+  #hold({ bytes }: OpenBody, chunk: Uint8Array<ArrayBuffer>): void {
     while (this.#heldBytes + chunk.length > this.#options.bytesMax) {
       const largest = this.#largest();
       if (largest === undefined || largest.bytes.length <= bytes.length + chunk.length) {
@@ -88,13 +115,12 @@ export class BodyReader {
 
   #giveUp(body: OpenBody, why: Refusal): void {
     body.refusal = why;
-    this.#letGo(body);
+    this.#release(body);
+    abandon(body.reader);
   }
 
-  #letGo(body: OpenBody): void {
-    if (!this.#open.delete(body)) return;
-    this.#heldBytes -= body.bytes.length;
-    abandon(body.reader);
+  #release(body: OpenBody): void {
+    if (this.#open.delete(body)) this.#heldBytes -= body.bytes.length;
   }
 }
 
@@ -102,11 +128,14 @@ export class BodyReader {
 class OpenBody {
   readonly reader: Reader;
   readonly bytes: Growing;
+  /** When its time is over, by the monotonic clock. */
+  readonly dueAt: number;
   /** Why it was given up. */
   refusal: Refusal | undefined;
 
-  constructor(reader: Reader, bytesMax: number) {
+  constructor(reader: Reader, bytesMax: number, dueAt: number) {
     this.reader = reader;
+    this.dueAt = dueAt;
     this.bytes = new Growing(bytesMax);
   }
 }
@@ -146,7 +175,7 @@ function tooSlow(timeoutMs: number): Refusal {
 /** Bytes that become more, in one buffer: many tiny chunks cost no more than one large one. */
 class Growing {
   readonly #bytesMax: number;
-  #buffer = new Uint8Array(FIRST_BYTES);
+  #buffer = NO_BYTES;
   #length = 0;
 
   constructor(bytesMax: number) {
@@ -158,19 +187,31 @@ class Growing {
   }
 
   /** Throws a `Refusal` if it becomes more than allowed. */
-  append(chunk: Uint8Array): void {
+  append(chunk: Uint8Array<ArrayBuffer>): void {
     const length = this.#length + chunk.length;
     if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
-    if (length > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2));
-      grown.set(this.#buffer.subarray(0, this.#length));
-      this.#buffer = grown;
-    }
-    this.#buffer.set(chunk, this.#length);
+    if (this.#length === 0) this.#buffer = ownBytes(chunk);
+    else this.#add(chunk, length);
     this.#length = length;
   }
 
   take(): Uint8Array<ArrayBuffer> {
-    return this.#buffer.slice(0, this.#length);
+    return this.#length === this.#buffer.length
+      ? this.#buffer
+      : this.#buffer.slice(0, this.#length);
   }
+
+  #add(chunk: Uint8Array, length: number): void {
+    if (length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2, GROWN_BYTES_MIN));
+      grown.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = grown;
+    }
+    this.#buffer.set(chunk, this.#length);
+  }
+}
+
+/** A chunk, as it is if it has its memory to itself: most bodies are one. */
+function ownBytes(chunk: Uint8Array<ArrayBuffer>): Uint8Array<ArrayBuffer> {
+  return chunk.length === chunk.buffer.byteLength ? chunk : chunk.slice();
 }

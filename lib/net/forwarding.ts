@@ -120,6 +120,7 @@ export class Forwarding {
   /** Listens no more. */
   async close(): Promise<void> {
     this.#client.close();
+    this.#options.bodies.close();
     await this.#listener?.close();
   }
 

@@ -206,7 +206,39 @@ Deno.test("read() gives up the largest where there is no room, so that small one
   assertEquals(await deadline((await begin(8)).outcome), "over-limit");
   for (const { end } of [five, three, eight]) end();
   assertEquals([await five.outcome, await three.outcome, await eight.outcome], [5, 3, 8]);
+  clock.advance(30_000);
   assertEquals(clock.timers, 0);
+});
+
+Deno.test("read() times each body by itself, all of them with one timer", async () => {
+  const clock = new FakeClock();
+  const bodies = new BodyReader({ clock, bytesMax: 100, timeoutMs: 30_000 });
+  const late: string[] = [];
+  const begin = (name: string): void => {
+    bodies.read(openRequest().request, 10).catch(({ type }) => void late.push(`${name} ${type}`));
+  };
+  const done = openRequest();
+  done.body.close();
+  assertEquals(await bodies.read(done.request, 10), new Uint8Array());
+  await clock.pass(10_000);
+  begin("first");
+  await clock.pass(5000);
+  begin("second");
+  const steps = [[29_999 - 5000, []], [1, ["first timeout"]], [4999, ["first timeout"]]] as const;
+  for (const [ms, expected] of steps) {
+    await clock.pass(ms);
+    assertEquals([late, clock.timers], [expected, 1]);
+  }
+  await clock.pass(1);
+  assertEquals([late, clock.timers], [["first timeout", "second timeout"], 0]);
+});
+
+Deno.test("read() gives bytes that keep nothing larger in memory", async () => {
+  const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 10_000, timeoutMs: 30_000 });
+  const { request, body } = openRequest();
+  body.enqueue(new Uint8Array(5000).subarray(7, 9));
+  body.close();
+  assertEquals((await bodies.read(request, 10)).buffer.byteLength, 2);
 });
 
 Deno.test("close() gives up what is being read, and what comes after it", async () => {
