@@ -5,7 +5,7 @@ import type { Clock } from "../core/clock.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import { checkDraft, MESSAGE } from "../core/publication.ts";
-import { idsOf, type Receipt } from "../broker/broker.ts";
+import { idAt, type Receipt } from "../broker/broker.ts";
 import type { Publisher } from "../broker/publisher.ts";
 import type { Access } from "../http/access.ts";
 import { BodyReader } from "../http/body.ts";
@@ -145,7 +145,8 @@ async function fingerprintOf(
 }
 
 function answerOf({ content }: Reading, channel: string, event: string, receipt: Receipt) {
-  const { time } = receipt;
-  const publications = idsOf(receipt).map((id) => ({ id, channel, event, time }));
-  return content === "lines" ? { publications } : publications[0];
+  const { count, time } = receipt;
+  const publicationAt = (index: number) => ({ id: idAt(receipt, index), channel, event, time });
+  if (content !== "lines") return publicationAt(0);
+  return { publications: Array.from({ length: count }, (_, index) => publicationAt(index)) };
 }

@@ -137,9 +137,7 @@ export interface Broker {
   close(): Promise<void>;
 }
 
-/** The id of each publication of a batch. */
-export function idsOf({ epoch, offset, count }: Receipt): string[] {
-  return Array.from({ length: count }, (_, index) => {
-    return formatPosition({ epoch, offset: offset + index });
-  });
+/** The id of one publication of a batch. */
+export function idAt({ epoch, offset }: Receipt, index: number): string {
+  return formatPosition({ epoch, offset: offset + index });
 }

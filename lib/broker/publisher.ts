@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { type Broker, idsOf, type Receipt } from "./broker.ts";
+import { type Broker, idAt, type Receipt } from "./broker.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
@@ -42,12 +42,10 @@ export class Publisher {
     once?: KeyedRequest,
   ): Promise<Receipt> {
     const { broker, clock, log, publishBytesMax, publishPerSecondMax, onPublished } = this.#options;
-    const sizes = drafts.map((draft) => {
+    for (const draft of drafts) {
       readInput(() => checkDraft(draft));
-      const bytes = dataBytes(draft.data);
-      if (bytes > publishBytesMax) throw tooLarge(publishBytesMax);
-      return bytes;
-    });
+      if (dataBytes(draft.data) > publishBytesMax) throw tooLarge(publishBytesMax);
+    }
     if (drafts.length > publishPerSecondMax) {
       throw new Refusal("too-large", `Cannot publish more than ${publishPerSecondMax} at once`);
     }
@@ -61,11 +59,12 @@ export class Publisher {
     const receipt = await broker.publish(batch, admit);
     if (!isNew) return receipt;
     onPublished((clock.monotonic() - startedAt) / 1000, receipt.count);
-    for (const [index, id] of idsOf(receipt).entries()) {
-      const { channel, event, traceparent } = drafts[index]!;
-      const bytes = sizes[index];
-      log.debug("published", { channel, event, bytes, id, caller, traceparent });
-    }
+    drafts.forEach(({ channel, event, data, traceparent }, index) => {
+      log.debug("published", () => {
+        const id = idAt(receipt, index);
+        return { channel, event, bytes: dataBytes(data), id, caller, traceparent };
+      });
+    });
     return receipt;
   }
 }

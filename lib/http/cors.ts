@@ -29,19 +29,19 @@ const PREFLIGHT_MAX_AGE_S = "600";
 
 /**
  * Adds to an answer's headers what lets the asking page read it, and to that of a preflight what it
- * may ask. `isAllowed` says whether the page is the server's own or of an allowed origin.
+ * may ask. `isAllowed` reports whether the page is the server's own or of an allowed origin.
  */
 export function addCors(
   policy: CorsPolicy,
   request: Request,
   headers: Headers,
-  isAllowed: boolean,
+  isAllowed: () => boolean,
 ): void {
   headers.append("vary", "Origin");
   const origin = request.headers.get("origin");
   if (origin === null) return;
   const wanted = preflightMethod(request);
-  const mayAll = isAllowed && !policy.credentials;
+  const mayAll = !policy.credentials && isAllowed();
   if (!mayAll && !policy.methods.includes(wanted ?? request.method)) return;
   const isNamed = mayAll || policy.credentials;
   headers.set("access-control-allow-origin", isNamed ? origin : "*");
@@ -60,11 +60,11 @@ export function addCors(
 export function preflightFault(
   policy: CorsPolicy,
   { method, headers }: Request,
-  isAllowed: boolean,
+  isAllowed: () => boolean,
 ): string | undefined {
   const wanted = preflightMethod({ method, headers });
   if (wanted === undefined || !headers.has("origin")) return undefined;
-  if (!isAllowed && !policy.methods.includes(wanted)) {
+  if (!policy.methods.includes(wanted) && !isAllowed()) {
     return "Cannot use this method from a page of another site: start the server with --origins to " +
       "allow it";
   }

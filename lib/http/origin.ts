@@ -88,12 +88,12 @@ export class Origins {
 
   /** Adds what lets the asking page read the answer: `addCors()` with these rules. */
   addCors(policy: CorsPolicy, request: Request, headers: Headers): void {
-    addCors(policy, request, headers, this.isAllowed(request));
+    addCors(policy, request, headers, () => this.isAllowed(request));
   }
 
   /** Throws a `Refusal` if the request is a preflight of what the asking page may not do. */
   checkPreflight(policy: CorsPolicy, request: Request): void {
-    const fault = preflightFault(policy, request, this.isAllowed(request));
+    const fault = preflightFault(policy, request, () => this.isAllowed(request));
     if (fault !== undefined) throw new Refusal("forbidden", fault);
   }
 

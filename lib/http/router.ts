@@ -58,19 +58,23 @@ export interface Match {
 
 /** Finds the route of a path. */
 export class Router {
-  readonly #routes: readonly { readonly route: Route; readonly segments: readonly string[] }[];
+  readonly #bySegments = new Map<number, { route: Route; segments: readonly string[] }[]>();
 
   constructor(routes: readonly Route[]) {
-    this.#routes = routes.map((route) => ({ route, segments: route.path.split("/") }));
+    for (const route of routes) {
+      const segments = route.path.split("/");
+      const { length } = segments;
+      const others = this.#bySegments.get(length);
+      if (others === undefined) this.#bySegments.set(length, [{ route, segments }]);
+      else others.push({ route, segments });
+    }
   }
 
   /** The first route of this path, which is taken as it was sent, still percent-encoded. */
   find(path: string): Match | undefined {
     const given = path.split("/");
-    for (const { route, segments } of this.#routes) {
-      if (segments.length !== given.length) continue;
-      const params = matchSegments(segments, given);
-      if (params !== undefined) return { route, params };
+    for (const { route, segments } of this.#bySegments.get(given.length) ?? []) {
+      if (matches(segments, given)) return { route, params: paramsOf(segments, given) };
     }
     return undefined;
   }
@@ -124,15 +128,16 @@ export function decodeSegment(text: string): string {
   }
 }
 
-function matchSegments(
-  segments: readonly string[],
-  given: readonly string[],
-): Record<string, string> | undefined {
+function matches(segments: readonly string[], given: readonly string[]): boolean {
+  return segments.every((segment, index) => {
+    return segment.startsWith(":") ? given[index] !== "" : segment === given[index];
+  });
+}
+
+function paramsOf(segments: readonly string[], given: readonly string[]): Record<string, string> {
   const params: Record<string, string> = {};
-  for (const [index, segment] of segments.entries()) {
-    const text = given[index]!;
-    if (segment.startsWith(":") && text !== "") params[segment.slice(1)] = text;
-    else if (segment !== text) return undefined;
-  }
+  segments.forEach((segment, index) => {
+    if (segment.startsWith(":")) params[segment.slice(1)] = given[index]!;
+  });
   return params;
 }

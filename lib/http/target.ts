@@ -29,8 +29,10 @@ export function readTarget({ url, headers }: Pick<Request, "url" | "headers">): 
   const end = slash < 0 ? url.length : slash;
   const header = headers.get("host");
   const isMadeUp = header === null && NO_HOST.test(url);
-  const host = parseHost(isMadeUp ? "localhost" : url.slice(start, end));
-  if (host === undefined || (header !== null && parseHost(header) === undefined)) {
+  const authority = isMadeUp ? "localhost" : url.slice(start, end);
+  const host = parseHost(authority);
+  const isOther = header !== null && header !== authority;
+  if (host === undefined || (isOther && parseHost(header) === undefined)) {
     throw new Refusal("bad-request", "Cannot read whom the request is for: expected host[:port]");
   }
   const target = end === url.length ? "/" : url.slice(end);

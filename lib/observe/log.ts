@@ -17,10 +17,15 @@ export type LogFields = Readonly<Record<string, string | number | boolean | unde
 /**
  * Writes one line. The message is the server's own words; what peers said belongs in the fields.
  *
+ * @param fields where they take time to make, what makes them: called for a line that is written
  * @param peer the address that the line is about, if any; only so many lines a minute are about one,
  * or about one IPv6 network
  */
-export type LogLine = (message: string, fields?: LogFields, peer?: string) => void;
+export type LogLine = (
+  message: string,
+  fields?: LogFields | (() => LogFields),
+  peer?: string,
+) => void;
 
 /** Where the server says what happens to it. */
 export type Log = Readonly<Record<LogLevel, LogLine>>;
@@ -66,7 +71,8 @@ export function createLog(options: LogOptions): Log {
   function lineWriter(of: LogLevel): LogLine {
     if (LEVELS.indexOf(of) < LEVELS.indexOf(level)) return () => {};
     return (message, fields, peer) => {
-      if (guard.admit(now(), peer)) writeLine(of, message, fields ?? {});
+      if (!guard.admit(now(), peer)) return;
+      writeLine(of, message, (typeof fields === "function" ? fields() : fields) ?? {});
     };
   }
 

@@ -1,5 +1,5 @@
 import { assert, assertEquals, assertRejects } from "@std/assert";
-import { type Broker, idsOf } from "../../lib/broker/broker.ts";
+import { type Broker, idAt } from "../../lib/broker/broker.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Draft } from "../../lib/core/publication.ts";
 import { MemoryJournal } from "../../lib/broker/memory.ts";
@@ -42,7 +42,7 @@ Deno.test("SqliteJournal goes on with the same log after a restart", async () =>
   const page = await readAfter(second, 0);
   const { epoch, time } = receipt;
   const expected = drafts.map((draft, index) => {
-    return { ...draft, epoch, time, offset: index + 1, id: idsOf(receipt)[index] };
+    return { ...draft, epoch, time, offset: index + 1, id: idAt(receipt, index) };
   });
   assertEquals(page.publications.map(fields), expected);
   assertEquals(page.complete, true);

@@ -5,7 +5,7 @@
 
 import { systemClock } from "../../lib/core/clock.ts";
 import type { Draft } from "../../lib/core/publication.ts";
-import { idsOf } from "../../lib/broker/broker.ts";
+import { idAt } from "../../lib/broker/broker.ts";
 import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
 import { brokerOn, draft } from "../broker/helpers.ts";
 
@@ -28,7 +28,8 @@ async function publishForEver(): Promise<never> {
       { length: 1 + Math.floor(Math.random() * 3) },
       () => draft(channel, JSON.stringify(crypto.randomUUID())),
     );
-    report(idsOf(await broker.publish({ drafts })), drafts);
+    const receipt = await broker.publish({ drafts });
+    report(drafts.map((_, index) => idAt(receipt, index)), drafts);
   }
 }
 

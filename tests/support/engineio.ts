@@ -185,7 +185,7 @@ export class EngineHost implements AsyncDisposable {
 
 /** What the route adds to each answer. */
 export function withCors(request: Request, response: Response): Response {
-  if (response.status !== 101) addCors(CORS.engineio, request, response.headers, false);
+  if (response.status !== 101) addCors(CORS.engineio, request, response.headers, () => false);
   return response;
 }
 
