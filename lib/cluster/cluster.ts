@@ -9,25 +9,25 @@ import { type LocalPresence, RemotePresence } from "./remote_presence.ts";
 export interface ClusterOptions {
   readonly clock: Clock;
   readonly peers: Peers;
-  /** What this node says of itself now. */
+  /** Describes this node as it is now. */
   readonly state: () => NodeState;
   readonly presence: LocalPresence;
-  /** A message of another node could not be handled; nothing else is lost. */
+  /** Called when a message of another node could not be handled; nothing else is lost. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Takes what other nodes say under one name. */
+/** Handles the messages of one type. */
 export type MessageHandler = (node: string, message: PeerMessage) => void;
 
-/** The peers of a node that has none. */
+/** The peers of a node that can have none. */
 export function noPeers(): Peers {
   return { node: randomId(), listen: () => {}, tell: () => {} };
 }
 
 /**
- * The other nodes that share the log: their list, their answers, and their presence. Each node
- * numbers its messages. One that misses a number of another has lost a message, and asks that node to say
- * everything again; with the heartbeats that heals within seconds.
+ * The other nodes that share the log: their list, their answers, and their presence. Each node numbers its
+ * messages. A node that misses a number has lost a message, and asks the sender to send everything again;
+ * as heartbeats are numbered too, that happens within seconds.
  */
 export class Cluster implements PeerListener {
   /** This node's id. */
@@ -47,21 +47,20 @@ export class Cluster implements PeerListener {
   constructor(options: ClusterOptions) {
     const { clock, state, presence: local } = this.#options = options;
     this.node = options.peers.node;
-    const peers: Peers = {
-      node: this.node,
-      listen: () => options.peers.listen(this),
-      tell: (message) => this.tell(message),
-    };
-    this.#presence = new RemotePresence({ peers, local });
+    const nodes = () => this.#membership.nodes.map(({ id }) => id);
+    const questions = this.#questions = new Questions({ clock, peers: this, nodes });
+    const presence = this.#presence = new RemotePresence({ peers: this, local });
     this.#membership = new Membership({
       clock,
-      peers,
+      peers: this,
       state,
-      onJoin: ({ id }) => this.#synchronize(id),
+      onJoin: (node) => this.#synchronize(node),
       onLeave: (node) => this.#left(node),
     });
-    const nodes = () => this.#membership.nodes.map(({ id }) => id);
-    this.#questions = new Questions({ clock, peers, nodes });
+    this.handle("sync", (node) => this.#syncers.forEach((sync) => sync(node)));
+    this.onSync((node) => presence.tellWatched(node));
+    this.onLeft((node) => questions.left(node));
+    this.onLeft((node) => presence.left(node));
   }
 
   /** True if there is no other node. */
@@ -74,18 +73,18 @@ export class Cluster implements PeerListener {
     return [{ ...this.#options.state(), id: this.node }, ...this.#membership.nodes];
   }
 
-  /** Publications that the node that has come furthest is ahead; some seconds old. */
+  /** How many publications this node is behind the one that is furthest; some seconds old. */
   get lag(): number {
     const [own, ...others] = this.nodes.map(({ offset }) => offset);
     return Math.max(0, ...others.map((offset) => offset - own!));
   }
 
-  /** How long what this node says takes to come back to it, in milliseconds. */
+  /** How long a message of this node takes to come back to it, in milliseconds; 0 if none does. */
   get lagMs(): number {
     return this.#options.peers.lagMs ?? 0;
   }
 
-  /** The other node of this id, if it is there. */
+  /** The other node with this id, if it is there. */
   find(id: string): NodeInfo | undefined {
     return this.#membership.find(id);
   }
@@ -96,7 +95,7 @@ export class Cluster implements PeerListener {
     this.#membership.start();
   }
 
-  /** Leaves the other nodes, and hears them no more. Idempotent. */
+  /** Leaves the other nodes, and ignores what they send from now on. Idempotent. */
   stop(): void {
     this.#isStopped = true;
     this.#membership.stop();
@@ -108,50 +107,54 @@ export class Cluster implements PeerListener {
     return this.#questions.ask(name, question);
   }
 
-  /** Answers what other nodes ask under this name. */
+  /** Answers the questions of other nodes that have this name. */
   answer(name: string, answerer: Answerer): void {
     this.#questions.answer(name, answerer);
   }
 
-  /** Sends a message to all other nodes; its type MUST be one that is handled there. */
+  /** Sends a message to all other nodes, or to the one that its field `to` names. */
   tell(message: PeerMessage): void {
     this.#options.peers.tell({ ...message, number: ++this.#sent });
   }
 
-  /** Handles the messages of one type. */
+  /** Handles the messages of one type that are for all nodes or for this one. */
   handle(type: string, handler: MessageHandler): void {
     this.#handlers.set(type, handler);
   }
 
-  /** Calls `syncer` with each node that has missed messages of this one, or all of them. */
+  /** Calls `syncer` with each node that is new or has missed messages of this one. */
   onSync(syncer: (node: string) => void): void {
     this.#syncers.push(syncer);
   }
 
-  /** Calls `leaver` with each node that has left, or of which nothing was heard for too long. */
+  /** Calls `leaver` with each node that has left, or was silent for too long. */
   onLeft(leaver: (node: string) => void): void {
     this.#leavers.push(leaver);
   }
 
-  /** The first session of this node watches a channel, or the last one has stopped to. */
+  /** The first session of this node has begun to watch a channel, or the last one has stopped. */
   watched(channel: string, isWatched: boolean): void {
     if (isWatched) this.#presence.watch(channel);
     else this.#presence.unwatch(channel);
   }
 
   onMessage(node: string, message: PeerMessage): void {
-    // An answer would bring back to the others what has left.
+    // An answer would bring this node back to the others, which it has left.
     if (this.#isStopped) return;
     try {
       this.#membership.receive(node, message);
-      this.#questions.receive(node, message);
-      this.#presence.receive(node, message);
-      this.#handlers.get(message.type)?.(node, message);
-      if (message.type === "sync" && message.to === this.node) this.#tellAll(node);
+      if (message.to === undefined || message.to === this.node) this.#receive(node, message);
       this.#count(node, message.number);
     } catch (error) {
       this.#options.onError(error);
     }
+  }
+
+  /** Handles a message to this node, or to all. */
+  #receive(node: string, message: PeerMessage): void {
+    this.#questions.receive(node, message);
+    this.#presence.receive(node, message);
+    this.#handlers.get(message.type)?.(node, message);
   }
 
   #count(node: string, number: unknown): void {
@@ -161,21 +164,14 @@ export class Cluster implements PeerListener {
     if (last !== undefined && number !== last + 1) this.#synchronize(node);
   }
 
-  /** Sends a node everything, and asks it for the same. */
+  /** Sends a node what this one watches, and asks it for everything. */
   #synchronize(node: string): void {
     this.tell({ type: "sync", to: node });
     this.#presence.tellWatched(node);
   }
 
-  #tellAll(node: string): void {
-    this.#presence.tellWatched(node);
-    for (const sync of this.#syncers) sync(node);
-  }
-
-  #left({ id }: NodeInfo): void {
-    this.#numbers.delete(id);
-    this.#questions.left(id);
-    this.#presence.left(id);
-    for (const leaver of this.#leavers) leaver(id);
+  #left(node: string): void {
+    this.#numbers.delete(node);
+    for (const leaver of this.#leavers) leaver(node);
   }
 }

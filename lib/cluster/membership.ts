@@ -1,15 +1,15 @@
 import type { PeerMessage, Peers } from "../broker/peers.ts";
 import { type Clock, every, type Timer } from "../core/clock.ts";
 
-/** What a node says of itself. */
+/** How a node describes itself. */
 export interface NodeState {
-  /** As its operator calls it. */
+  /** The operator's name for it. */
   readonly name: string;
   readonly version: string;
   /** Where other nodes can reach it; empty for nowhere. */
   readonly address: string;
   readonly sessions: number;
-  /** How far it has come in the log. */
+  /** Where it is in the log. */
   readonly offset: number;
 }
 
@@ -21,22 +21,22 @@ export interface NodeInfo extends NodeState {
 /** What membership needs. */
 export interface MembershipOptions {
   readonly clock: Clock;
-  readonly peers: Peers;
-  /** What this node says of itself now. */
+  readonly peers: Pick<Peers, "tell">;
+  /** Describes this node as it is now. */
   readonly state: () => NodeState;
-  /** Called when another node is there; it knows nothing of this one yet. */
-  readonly onJoin: (node: NodeInfo) => void;
-  /** Called when a node has left, or nothing was heard of it for too long. */
-  readonly onLeave: (node: NodeInfo) => void;
+  /** Called with the id of a node that has come; it knows nothing of this one yet. */
+  readonly onJoin: (id: string) => void;
+  /** Called with the id of a node that has left, or was silent for too long. */
+  readonly onLeave: (id: string) => void;
 }
 
-/** From one sign of life to the next. */
+/** Time between two heartbeats of a node. */
 export const HEARTBEAT_MS = 3000;
-/** A node of which nothing was heard for so long is gone; that is noticed a heartbeat later at most. */
+/** A node that is silent for so long is gone; the others notice that a heartbeat later at most. */
 export const SILENCE_MS = 10_000;
-/** A node whose own heartbeat is so late was frozen, and has not yet heard what the others said. */
+/** A node whose own heartbeat is so late was frozen, and has not yet read what the others sent. */
 const FROZEN_MS = 2 * HEARTBEAT_MS;
-/** Nodes that are known at a time. */
+/** Other nodes that a node knows at the same time. */
 export const NODES_MAX = 1000;
 
 interface Known {
@@ -44,7 +44,7 @@ interface Known {
   heardAt: number;
 }
 
-/** The other nodes of the cluster: each says all few seconds that it is there. */
+/** The other nodes of the cluster: each sends a heartbeat every few seconds. */
 export class Membership {
   readonly #options: MembershipOptions;
   readonly #nodes = new Map<string, Known>();
@@ -60,12 +60,12 @@ export class Membership {
     return Array.from(this.#nodes.values(), ({ info }) => info);
   }
 
-  /** The node of this id, if it is there. */
+  /** The node with this id, if it is there. */
   find(id: string): NodeInfo | undefined {
     return this.#nodes.get(id)?.info;
   }
 
-  /** Says that this node is there, and asks the others to say the same. */
+  /** Says hello, which the others answer, and begins the heartbeat. */
   start(): void {
     this.#say("hello");
     this.#beatAt = this.#options.clock.monotonic();
@@ -75,7 +75,7 @@ export class Membership {
     });
   }
 
-  /** Says that this node leaves. Idempotent. */
+  /** Says goodbye to the others. Idempotent. */
   stop(): void {
     if (this.#beat === undefined) return;
     this.#beat.cancel();
@@ -83,7 +83,7 @@ export class Membership {
     this.#say("bye");
   }
 
-  /** Takes a message of another node; those that are not about membership count as a sign of life. */
+  /** Takes a message of another node; every message is a sign of life. */
   receive(id: string, message: PeerMessage): void {
     if (message.type === "bye") return this.#remove(id);
     const known = this.#nodes.get(id);
@@ -98,13 +98,11 @@ export class Membership {
   #add(info: NodeInfo): void {
     if (this.#nodes.size >= NODES_MAX) return;
     this.#nodes.set(info.id, { info, heardAt: this.#options.clock.monotonic() });
-    this.#options.onJoin(info);
+    this.#options.onJoin(info.id);
   }
 
   #remove(id: string): void {
-    const known = this.#nodes.get(id);
-    if (!this.#nodes.delete(id)) return;
-    this.#options.onLeave(known!.info);
+    if (this.#nodes.delete(id)) this.#options.onLeave(id);
   }
 
   #forgetSilent(): void {
@@ -119,7 +117,7 @@ export class Membership {
 
   #say(type: string): void {
     const { peers, state, clock } = this.#options;
-    // The time is for `hark check`, which compares clocks.
+    // `hark check` compares the time with that of Redis.
     peers.tell({ type, ...state(), time: clock.now() });
   }
 }

@@ -1,18 +1,18 @@
 import type { PeerMessage, Peers } from "../broker/peers.ts";
 import type { Clock } from "../core/clock.ts";
 
-/** What a node answers to a question: any value of JSON. */
+/** Answers a question of another node: with any value of JSON. */
 export type Answerer = (question: Readonly<Record<string, unknown>>) => unknown;
 
-/** What asking needs. */
+/** What questions need. */
 export interface QuestionOptions {
   readonly clock: Clock;
-  readonly peers: Peers;
+  readonly peers: Pick<Peers, "tell">;
   /** The ids of the nodes that should answer. */
   readonly nodes: () => readonly string[];
 }
 
-/** What came of a question. */
+/** The outcome of a question. */
 export interface Answers {
   /** By the id of the node. */
   readonly answers: ReadonlyMap<string, unknown>;
@@ -22,13 +22,14 @@ export interface Answers {
 
 /** How long a node may take to answer. */
 export const ANSWER_TIMEOUT_MS = 1000;
-/** Questions of this node that wait for answers at a time. */
+/** Questions of this node that wait for answers at the same time. */
 const OPEN_MAX = 10_000;
 
+/** A question that waits for answers. */
 interface Open {
   readonly answers: Map<string, unknown>;
   readonly waiting: Set<string>;
-  /** Nodes that have left while they were asked. */
+  /** Nodes that left before they answered. */
   readonly gone: Set<string>;
   readonly finish: () => void;
 }
@@ -44,7 +45,7 @@ export class Questions {
     this.#options = options;
   }
 
-  /** Answers what other nodes ask under this name. */
+  /** Answers the questions of other nodes that have this name. */
   answer(name: string, answerer: Answerer): void {
     this.#answerers.set(name, answerer);
   }
@@ -70,15 +71,13 @@ export class Questions {
     });
   }
 
-  /** Takes a message of another node. */
+  /** Takes a message of another node to this one. */
   receive(node: string, message: PeerMessage): void {
     if (message.type === "ask") this.#reply(node, message);
-    else if (message.type === "answer" && message.to === this.#options.peers.node) {
-      this.#take(node, message);
-    }
+    else if (message.type === "answer") this.#take(node, message);
   }
 
-  /** A node is gone: nobody waits for its answers any more. */
+  /** A node is gone: no question waits for its answer any more. */
   left(node: string): void {
     for (const { waiting, gone, finish } of [...this.#open.values()]) {
       if (!waiting.delete(node)) continue;
@@ -89,7 +88,7 @@ export class Questions {
 
   #reply(node: string, { id, name, question }: PeerMessage): void {
     const answerer = this.#answerers.get(String(name));
-    // A newer node may ask what this one does not know: no answer is the truth.
+    // A newer node may ask what this one does not know.
     if (answerer === undefined) return;
     const answer = answerer(question as Readonly<Record<string, unknown>>);
     this.#options.peers.tell({ type: "answer", to: node, id, answer });

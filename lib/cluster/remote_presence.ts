@@ -2,20 +2,20 @@ import type { Presence } from "../hub/presence.ts";
 import type { PeerMessage, Peers } from "../broker/peers.ts";
 import type { PresenceChange, PresenceEntry } from "../core/encoder.ts";
 
-/** This node's own presence, as the others need it. */
+/** The presence of this node's own sessions, as the others need it. */
 export interface LocalPresence {
-  /** Whoever of this node is on a channel, at most `limit`. */
+  /** The entries of a channel, at most `limit`. */
   present(channel: string, limit: number): { readonly entries: readonly PresenceEntry[] };
   readonly presence: Pick<Presence, "follow" | "unfollow" | "relay">;
 }
 
 /** What presence across nodes needs. */
 export interface RemotePresenceOptions {
-  readonly peers: Peers;
+  readonly peers: Pick<Peers, "tell">;
   readonly local: LocalPresence;
 }
 
-/** Entries that are kept of one channel at one other node. */
+/** Entries that are kept of one channel and one other node. */
 export const REMOTE_ENTRIES_MAX = 10_000;
 /** Channels in one message. */
 const CHANNELS_AT_ONCE = 1000;
@@ -24,13 +24,13 @@ const CHANNELS_AT_ONCE = 1000;
 type Entries = Map<string, PresenceEntry>;
 
 /**
- * Presence across nodes. A node whose sessions watch a channel says so; the others send it all that are
- * there, and every change after that. Of a channel that nobody watches nothing travels. What is known of
- * a node that is gone leaves at once. Where a message may be lost, `tellWatched()` makes all as it is: the
- * other node learns all that this one watches, and answers with all that are there.
+ * Presence across nodes. A node whose sessions watch a channel says so: the others send it all their
+ * entries, and every change after that. Nothing is sent about a channel that nobody watches. The entries of
+ * a node that is gone leave at once. After a message may have been lost, `tellWatched()` repairs everything:
+ * the other node learns all channels that this one watches, and answers with all entries.
  */
 export class RemotePresence {
-  readonly #peers: Peers;
+  readonly #peers: Pick<Peers, "tell">;
   readonly #local: LocalPresence;
   /** Entries of other nodes on the channels that this node watches, by channel and node. */
   readonly #watched = new Map<string, Map<string, Entries>>();
@@ -42,7 +42,7 @@ export class RemotePresence {
     this.#local = local;
   }
 
-  /** A session of this node watches a channel that none has watched before. */
+  /** The first session of this node watches a channel. */
   watch(channel: string): void {
     this.#watched.set(channel, new Map());
     this.#peers.tell({ type: "watch", channels: [channel] });
@@ -54,7 +54,7 @@ export class RemotePresence {
     this.#peers.tell({ type: "unwatch", channels: [channel] });
   }
 
-  /** Sends a node the list of all that this one watches, in place of what it knew before. */
+  /** Sends a node the list of all channels that this one watches, in place of the earlier list. */
   tellWatched(node: string): void {
     const all = [...this.#watched.keys()];
     for (let at = 0; at === 0 || at < all.length; at += CHANNELS_AT_ONCE) {
@@ -63,26 +63,24 @@ export class RemotePresence {
     }
   }
 
-  /** A node is gone, with all that were on it. */
+  /** A node is gone, with all its entries. */
   left(node: string): void {
     for (const [channel, nodes] of this.#watched) {
-      const entries = nodes.get(node);
+      const left = [...nodes.get(node)?.values() ?? []];
       nodes.delete(node);
-      if (entries === undefined || entries.size === 0) continue;
-      this.#local.presence.relay({ channel, joined: [], left: [...entries.values()] });
+      this.#relay({ channel, joined: [], left });
     }
     this.#unwatchAll(node);
   }
 
-  /** Sends other nodes nothing more. */
+  /** Sends the other nodes no more changes. */
   stop(): void {
     for (const channel of this.#watchers.keys()) this.#local.presence.unfollow(channel);
     this.#watchers.clear();
   }
 
-  /** Takes a message of another node. */
+  /** Takes a message of another node to this one. */
   receive(node: string, message: PeerMessage): void {
-    if (message.to !== undefined && message.to !== this.#peers.node) return;
     switch (message.type) {
       case "watch":
         if (message.isFirst === true) this.#unwatchAll(node);
@@ -126,7 +124,7 @@ export class RemotePresence {
     this.#local.presence.unfollow(channel);
   }
 
-  /** Takes all that are on a channel at another node, in place of what was known before. */
+  /** Takes all entries of a channel at another node, in place of those that were known before. */
   #replace(node: string, channel: string, entries: readonly PresenceEntry[]): void {
     const nodes = this.#watched.get(channel);
     if (nodes === undefined) return;
@@ -143,12 +141,12 @@ export class RemotePresence {
 
   #change(node: string, { channel, joined, left }: PresenceChange): void {
     const entries = this.#watched.get(channel)?.get(node);
-    // Before the whole list has come, a change says nothing that the list does not.
+    // The whole list is still to come, and has the change in it.
     if (entries === undefined) return;
     for (const entry of joined) {
       if (entries.size < REMOTE_ENTRIES_MAX) entries.set(entry.client, entry);
     }
-    // Entries that are not kept here are not relayed: their leaves never would be.
+    // Entries that are not kept are not relayed, as their leaving would not be either.
     const kept = joined.filter(({ client }) => entries.has(client));
     for (const { client } of left) entries.delete(client);
     this.#relay({ channel, joined: kept, left });

@@ -1,18 +1,18 @@
 import { concat } from "../core/bytes.ts";
 
-/** A request from one node to another, as it is signed. */
+/** What is signed of a request from one node to another. */
 export interface SignedRequest {
   readonly method: string;
   /** Its path and query. */
   readonly target: string;
-  /** Of the client that it is from. */
+  /** The client's. */
   readonly address: string;
   /** When it was signed, in milliseconds since 1970. */
   readonly time: number;
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** Signs requests, so that nodes that have the same secret know each other's (HMAC-SHA256, RFC 2104). */
+/** Signs requests of a node, and verifies those of nodes with the same secret (HMAC-SHA256, RFC 2104). */
 export class RequestSigner {
   readonly #key: Promise<CryptoKey>;
 
@@ -22,7 +22,7 @@ export class RequestSigner {
     this.#key = crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]);
   }
 
-  /** The signature, as base64url. */
+  /** Returns the signature as base64url. */
   async sign(request: SignedRequest): Promise<string> {
     const signature = await crypto.subtle.sign("HMAC", await this.#key, bytesOf(request));
     return new Uint8Array(signature).toBase64({ alphabet: "base64url", omitPadding: true });

@@ -3,15 +3,14 @@ import { DISCONNECTS } from "../core/errors.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { Session } from "../hub/session.ts";
 import type { Cluster } from "./cluster.ts";
-import type { Answers } from "./questions.ts";
 
-/** Which sessions are meant. */
+/** Selects sessions: those that fit all fields. */
 export interface SessionQuery {
   readonly user?: string | undefined;
   readonly client?: string | undefined;
   /** Subscribed to exactly this channel or pattern. */
   readonly channel?: string | undefined;
-  /** Only those whose ids come after it. */
+  /** Only sessions whose ids come after this. */
   readonly after?: string | undefined;
 }
 
@@ -24,23 +23,23 @@ export interface SessionInfo {
   readonly channels: readonly string[];
   readonly connected: number;
   readonly expires?: number | undefined;
-  /** Bytes that its client has not taken yet. */
+  /** Bytes that wait for the client. */
   readonly unsent: number;
 }
 
-/** Whoever is on a channel: their number, and some of them. */
+/** The presence of a channel: how many, and some of the entries. */
 export interface Present {
   readonly count: number;
   readonly entries: readonly PresenceEntry[];
 }
 
-/** What came of asking all nodes, and the names of those that did not answer. */
+/** The result of asking all nodes, and the names of those that did not answer. */
 export interface Found<T> {
   readonly found: T;
   readonly silent: readonly string[];
 }
 
-/** What all nodes of the cluster know together: this one at once, the others by asking. */
+/** Sessions and presence of the whole cluster: what this node knows, and what the others answer. */
 export class ClusterView {
   readonly #cluster: Cluster;
   readonly #hub: Hub;
@@ -61,21 +60,21 @@ export class ClusterView {
     cluster.answer("end", ({ query }) => this.#end(query as SessionQuery));
   }
 
-  /** Sessions of all nodes. */
+  /** Counts the sessions of all nodes. */
   async count(): Promise<number> {
     const { found } = await this.#ask<number>("count");
     return found.reduce((sum, count) => sum + count, this.#hub.size);
   }
 
-  /** Whoever is on a channel by its name, at most `limit` by their entries; a lone node knows at once. */
+  /** The presence of a channel with at most `limit` entries; a lone node knows it at once. */
   present(channel: string, limit: number): Present | Promise<Present> {
     if (this.#cluster.isAlone) return this.#hub.present(channel, limit);
     return this.#presentAnywhere(channel, limit);
   }
 
   /**
-   * The first `limit` of the channels after `after` that somebody is on by their names, in the order of
-   * these, each with its number of sessions.
+   * The first `limit` channels after `after` to which a session has subscribed by name, in the order of their
+   * names, each with its number of sessions.
    */
   async channels(after: string, limit: number): Promise<ReadonlyMap<string, number>> {
     const { found } = await this.#ask<[string, number][]>("channels", { after, limit });
@@ -87,14 +86,14 @@ export class ClusterView {
     return new Map(names.map((name) => [name, counts.get(name)!]));
   }
 
-  /** The first `limit` sessions that are meant, in the order of their ids. */
+  /** The first `limit` sessions that fit, in the order of their ids. */
   async sessions(query: SessionQuery, limit: number): Promise<Found<SessionInfo[]>> {
     const { found, silent } = await this.#ask<SessionInfo[]>("sessions", { query, limit });
     const all = [...this.#list(query, limit), ...found.flat()];
     return { found: all.sort(byId).slice(0, limit), silent };
   }
 
-  /** Ends the sessions that are meant; they come back only with a token that still counts. */
+  /** Ends the sessions that fit; they come back only with a token that is still valid. */
   async end(query: SessionQuery): Promise<Found<number>> {
     const ended = this.#end(query);
     const { found, silent } = await this.#ask<number>("end", { query });
@@ -111,9 +110,9 @@ export class ClusterView {
   }
 
   async #ask<T>(name: string, question: Record<string, unknown> = {}): Promise<Found<T[]>> {
-    // Before they answer: one that leaves meanwhile is still named.
+    // Before asking, so that a node that leaves meanwhile still has a name.
     const names = new Map(this.#cluster.nodes.map(({ id, name }) => [id, name]));
-    const { answers, silent }: Answers = await this.#cluster.ask(name, question);
+    const { answers, silent } = await this.#cluster.ask(name, question);
     return {
       found: [...answers.values()] as T[],
       silent: silent.map((id) => names.get(id) ?? id),

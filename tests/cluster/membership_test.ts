@@ -17,8 +17,8 @@ class Member {
       clock,
       peers: peers.of(id),
       state: () => ({ ...STATE, name: `name of ${id}`, sessions: this.sessions }),
-      onJoin: (node) => this.events.push(`${node.id} joined`),
-      onLeave: (node) => this.events.push(`${node.id} left`),
+      onJoin: (node) => this.events.push(`${node} joined`),
+      onLeave: (node) => this.events.push(`${node} left`),
     });
     peers.of(id).listen({ onMessage: (node, message) => this.membership.receive(node, message) });
     this.membership.start();

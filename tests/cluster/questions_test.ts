@@ -10,7 +10,11 @@ function nodes(peers: FakePeers, ids: readonly string[]): Questions[] {
   return ids.map((id) => {
     const others = ids.filter((other) => other !== id);
     const questions = new Questions({ clock, peers: peers.of(id), nodes: () => others });
-    peers.of(id).listen({ onMessage: (node, message) => questions.receive(node, message) });
+    peers.of(id).listen({
+      onMessage: (node, message) => {
+        if ((message.to ?? id) === id) questions.receive(node, message);
+      },
+    });
     questions.answer("who", ({ greeting }) => `${greeting} from ${id}`);
     return questions;
   });

@@ -19,8 +19,7 @@ export class PeerCopies implements RecordCopies {
   /** Takes the records of other nodes, and gives all of this one to a node that does not have them. */
   start(recoveries: Recoveries): void {
     const cluster = this.#cluster;
-    cluster.handle(RECOVERIES, (_, { to, records }) => {
-      if (to !== undefined && to !== cluster.node) return;
+    cluster.handle(RECOVERIES, (_, { records }) => {
       for (const record of readRecords(records)) recoveries.take(record);
     });
     cluster.onSync((node) => this.#tell([...recoveries.records()], node));
