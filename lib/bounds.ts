@@ -3,9 +3,9 @@
 import { IDEMPOTENCY_KEYS_MAX } from "./broker/idempotency.ts";
 import { BODY_TIMEOUT_MS } from "./http/body.ts";
 import { PRESENCE_MAX } from "./hub/presence.ts";
-import { POLLING_BYTES_MAX } from "./protocols/engineio/handshake.ts";
 import { PING_TIMEOUT_MS } from "./protocols/engineio/heartbeats.ts";
-import { HANDSHAKES_MAX } from "./protocols/engineio/server.ts";
+import { NEWCOMERS_MAX } from "./protocols/engineio/newcomers.ts";
+import { POLLING_BYTES_MAX } from "./protocols/engineio/posts.ts";
 import { UPGRADE_TIMEOUT_MS } from "./protocols/engineio/upgrade.ts";
 import { CONNECT_TIMEOUT_MS, NAMESPACES_MAX } from "./protocols/socketio/server.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./protocols/websocket/socket.ts";
@@ -17,7 +17,7 @@ export interface Bounds {
   readonly connectTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
   readonly bodyTimeoutMs: number;
-  readonly handshakesMax: number;
+  readonly newcomersMax: number;
   readonly namespacesMax: number;
   readonly presenceMax: number;
   readonly idempotencyKeysMax: number;
@@ -31,7 +31,7 @@ export const BOUNDS: Bounds = {
   connectTimeoutMs: CONNECT_TIMEOUT_MS,
   handshakeTimeoutMs: HANDSHAKE_TIMEOUT_MS,
   bodyTimeoutMs: BODY_TIMEOUT_MS,
-  handshakesMax: HANDSHAKES_MAX,
+  newcomersMax: NEWCOMERS_MAX,
   namespacesMax: NAMESPACES_MAX,
   presenceMax: PRESENCE_MAX,
   idempotencyKeysMax: IDEMPOTENCY_KEYS_MAX,

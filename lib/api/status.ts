@@ -79,7 +79,7 @@ export class StatusEndpoint {
     metrics.feedLag.set(cluster.lag);
     metrics.feedLagSeconds.set(cluster.lagMs / 1000);
     metrics.inUse.with("connections_max").set(connections.taken);
-    metrics.inUse.with("handshakes_max").set(sumOf("handshakes"));
+    metrics.inUse.with("handshakes_max").set(sumOf("newcomers"));
     metrics.inUse.with("idempotency_keys_max").set(idempotencyKeys);
     metrics.engineioSessions.set(sumOf("engineSessions"));
     metrics.bodyBytes.set(sumOf("bodyBytes"));

@@ -36,8 +36,8 @@ export interface Use {
   readonly bodyBytes: number;
   /** Sessions of Engine.IO. */
   readonly engineSessions?: number;
-  /** Clients of Engine.IO that have not connected to anything yet. */
-  readonly handshakes?: number;
+  /** Polling sessions of Engine.IO whose client has not come back yet. */
+  readonly newcomers?: number;
 }
 
 /** What the server measures of itself from outside this module. */

@@ -91,9 +91,9 @@ function engineServer(
     outboundBytesMax: 10_000_000,
     inboundPerSecondMax: 10_000,
     handshakes: new Handshakes(systemClock, 10_000, () => {}),
-    handshakesMax: 1000,
+    newcomersMax: 1000,
     isShared: () => true,
-    readBody: (request, bytesMax) => bodies.read(request, bytesMax),
+    readBody: (request) => bodies.read(request, 1_000_000),
     admit: (address) => {
       return Promise.resolve(new Connection(address, () => {}, { closing: new Gauge(""), fault }));
     },
@@ -114,7 +114,7 @@ function echo(socket: EngineSession): void {
 
 // Some suites look for one frame at a time, and miss the second of two that come as one.
 function greet(socket: ServerSocket): void {
-  const { auth } = socket.handshake;
+  const { auth } = socket.request;
   const timer = systemClock.after(GREETING_MS, () => emit(socket, "auth", auth));
   socket.onDisconnect(() => timer.cancel());
   if (socket.namespace !== "/") return;

@@ -73,7 +73,12 @@ export class EngineHost implements AsyncDisposable {
   #changed = Promise.withResolvers<void>();
 
   constructor(options: EngineHostOptions = {}) {
-    const { slots = Infinity, clock = new SocketClock(), ...changed } = options;
+    const {
+      slots = Infinity,
+      clock = new SocketClock(),
+      pollingBytesMax = 1_000_000,
+      ...changed
+    } = options;
     this.clock = clock;
     const bodies = new BodyReader({ clock, bytesMax: 10_000_000, timeoutMs: 30_000 });
     this.server = new EngineServer({
@@ -82,13 +87,13 @@ export class EngineHost implements AsyncDisposable {
       pingIntervalMs: 25_000,
       pingTimeoutMs: 20_000,
       upgradeTimeoutMs: 10_000,
-      pollingBytesMax: 1_000_000,
+      pollingBytesMax,
       outboundBytesMax: 1_000_000,
       inboundPerSecondMax: 1000,
       handshakes: new Handshakes(clock, 10_000, () => {}),
-      handshakesMax: 100,
+      newcomersMax: 100,
       isShared: () => true,
-      readBody: (request, bytesMax) => bodies.read(request, bytesMax),
+      readBody: (request) => bodies.read(request, pollingBytesMax),
       admit: (address) => Promise.try(() => this.#admit(address, slots)),
       onConnection: (socket) => this.sessions.push(new HostSession(socket)),
       ...changed,

@@ -52,7 +52,7 @@ import { LINES_PER_PEER_MAX, PEERS_MAX } from "../../lib/observe/log.ts";
 import { OPTION_ROWS, variableName } from "../../lib/config/options.ts";
 import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
 import { GOODBYE_MS } from "../../lib/protocols/engineio/goodbyes.ts";
-import { HANDSHAKE_CHARS_MAX } from "../../lib/protocols/engineio/handshake.ts";
+import { FIRST_REQUEST_CHARS_MAX } from "../../lib/protocols/engineio/first_request.ts";
 
 /** The parts of reference.md that are made of the code, by the name in their `<!-- name -->` marks. */
 export function readmeParts(): ReadonlyMap<string, string> {
@@ -149,7 +149,7 @@ function boundsTable(): string {
     ],
     [
       "polling sessions to come back; an address gets half of what others leave",
-      BOUNDS.handshakesMax,
+      BOUNDS.newcomersMax,
       rejected("limit"),
     ],
     ["bytes of the data of one Pusher event", DATA_BYTES_MAX, rejected("too-large")],
@@ -208,7 +208,11 @@ function boundsTable(): string {
       CONNECTS_PER_SLOT * SLOTS_MIN,
       rejected("connect-rate"),
     ],
-    ["characters of Socket.IO's first URL and headers", HANDSHAKE_CHARS_MAX, rejected("too-large")],
+    [
+      "characters of Socket.IO's first URL and headers",
+      FIRST_REQUEST_CHARS_MAX,
+      rejected("too-large"),
+    ],
     ["characters with which a namespace is joined", CONNECT_CHARS_MAX, rejected("protocol")],
     [
       "characters of an event of Socket.IO that is read; a larger one is passed over",

@@ -1,32 +1,30 @@
 import { networkOf } from "../../core/address.ts";
 import { Quota } from "../../core/quota.ts";
 
-/** A session that its client has not come back to yet. */
-export interface Newcomer {
-  readonly handshake: { readonly address: string };
-}
+/** Polling sessions whose client has not come back yet, and as many ended ones that are remembered. */
+export const NEWCOMERS_MAX = 2000;
 
 /** The bounds on newcomers. */
 export interface NewcomerLimits {
   /** Polling sessions whose client has not come back yet, and ended ones that are remembered. */
-  readonly handshakesMax: number;
+  readonly newcomersMax: number;
   /** Reports whether many clients may have this address, so that it has no quota. */
   readonly isShared: (address: string) => boolean;
 }
 
 /**
- * Polling sessions whose client has not shown yet that it has the sid. A client comes back at once: so
- * where there is no room for one more, the oldest gives way, and a flood has to fill all the room in
- * that time to keep anybody out. A flood from one network evicts its own first.
+ * The sids of polling sessions whose client has not shown yet that it has the sid. Clients come back
+ * at once. So the oldest is evicted where there is no room for one more: a flood keeps others out only if
+ * it fills all the room in that time. A flood from one network evicts its own first.
  */
-export class Newcomers<S extends Newcomer> {
+export class Newcomers {
   readonly #isShared: (address: string) => boolean;
   readonly #quota: Quota;
-  /** With the network of each, the oldest first. */
-  readonly #networks = new Map<S, string>();
+  /** The network of each sid, the oldest first. */
+  readonly #networks = new Map<string, string>();
 
-  constructor({ handshakesMax, isShared }: NewcomerLimits) {
-    this.#quota = new Quota(handshakesMax);
+  constructor({ newcomersMax, isShared }: NewcomerLimits) {
+    this.#quota = new Quota(newcomersMax);
     this.#isShared = isShared;
   }
 
@@ -34,30 +32,26 @@ export class Newcomers<S extends Newcomer> {
     return this.#networks.size;
   }
 
-  /** The session that has to give way before one of `address` may be added; undefined if none has. */
-  inTheWayOf(address: string): S | undefined {
+  /** The session to evict before one of `address` may be added; undefined if there is room. */
+  inTheWayOf(address: string): string | undefined {
     const network = networkOf(address);
-    const isExempt = this.#isShared(address);
-    const bound = this.#quota.boundFor(network, { isExempt });
+    const bound = this.#quota.boundFor(network, { isExempt: this.#isShared(address) });
     if (bound === undefined) return undefined;
-    for (const [session, other] of this.#networks) {
-      if (bound === "all" || other === network) return session;
-    }
-    return undefined;
+    return this.#networks.entries().find(([, other]) => bound === "all" || other === network)?.[0];
   }
 
-  /** Adds a session that is not among them. */
-  add(session: S): void {
-    const network = networkOf(session.handshake.address);
-    this.#networks.set(session, network);
+  /** Adds a session of `address` that is not among them. */
+  add(sid: string, address: string): void {
+    const network = networkOf(address);
+    this.#networks.set(sid, network);
     this.#quota.add(network);
   }
 
   /** Its client has come back, or the session is over; does nothing if it is not among them. */
-  delete(session: S): void {
-    const network = this.#networks.get(session);
+  delete(sid: string): void {
+    const network = this.#networks.get(sid);
     if (network === undefined) return;
-    this.#networks.delete(session);
+    this.#networks.delete(sid);
     this.#quota.remove(network);
   }
 }

@@ -1,13 +1,5 @@
-import {
-  type Bytes,
-  type Decoded,
-  decodeUtf8,
-  type EngineCodec,
-  type Packet,
-  type Part,
-  success,
-} from "./codec.ts";
-import { decodeJsonpBody, encodeJsonp } from "./jsonp.ts";
+import type { Bytes, EngineCodec, Part } from "./codec.ts";
+import { encodeJsonp } from "./jsonp.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { Connection } from "../../hub/connections.ts";
 
@@ -43,44 +35,6 @@ export function pollAnswer(
 /** The answer to a post whose packets were taken. */
 export function postAnswer(): Response {
   return answer("ok", "text/html");
-}
-
-/** What a client has posted. */
-export interface Post {
-  readonly packets: readonly Packet[];
-  /** False if there was more than may come: that is not decoded. */
-  readonly isWhole: boolean;
-}
-
-/**
- * Reads the packets that a client has posted, as long as `take` lets another in. `type` is the
- * request's `Content-Type`.
- */
-export function decodePost(
-  style: PollingStyle,
-  type: string | null,
-  body: Bytes,
-  take: () => boolean,
-): Decoded<Post> {
-  const packets: Packet[] = [];
-  for (const packet of decodePackets(style, type, body)) {
-    if (!packet.ok) return packet;
-    if (!take()) return success({ packets, isWhole: false });
-    packets.push(packet.value);
-  }
-  return success({ packets, isWhole: true });
-}
-
-function* decodePackets(
-  { codec, jsonp }: PollingStyle,
-  type: string | null,
-  body: Bytes,
-): Iterable<Decoded<Packet>> {
-  if (type === "application/octet-stream") return yield* codec.decodePayload(body);
-  const text = decodeUtf8(body);
-  const payload = jsonp === undefined || !text.ok ? text : decodeJsonpBody(text.value);
-  if (payload.ok) yield* codec.decodePayload(payload.value);
-  else yield payload;
 }
 
 function answer(body: string | Bytes, contentType: string): Response {

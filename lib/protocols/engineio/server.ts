@@ -4,14 +4,9 @@ import { engineio2, engineio3 } from "./codec3.ts";
 import { engineio4 } from "./codec4.ts";
 import { because, DISCONNECTS } from "../../core/errors.ts";
 import type { Connection } from "../../hub/connections.ts";
-import { EngineSession } from "./session.ts";
+import { type EngineLimits, EngineSession } from "./session.ts";
 import { type Goodbye, Goodbyes } from "./goodbyes.ts";
-import {
-  type EngineHandshake,
-  type EngineLimits,
-  type EngineRequest,
-  readHandshake,
-} from "./handshake.ts";
+import { type EngineRequest, type FirstRequest, readFirstRequest } from "./first_request.ts";
 import { Heartbeats } from "./heartbeats.ts";
 import { type NewcomerLimits, Newcomers } from "./newcomers.ts";
 import { Polls } from "./polling.ts";
@@ -22,9 +17,6 @@ import {
   type Socket,
   type SocketOptions,
 } from "../websocket/socket.ts";
-
-/** Polling sessions whose client has not come back yet, and as many that have ended. */
-export const HANDSHAKES_MAX = 2000;
 
 /** What an Engine.IO server needs, and the bounds it keeps. */
 export interface EngineServerOptions extends EngineLimits, NewcomerLimits {
@@ -60,7 +52,7 @@ export class EngineServer {
   readonly #socketOptions: SocketOptions;
   readonly #heartbeats: Heartbeats;
   readonly #sessions = new Map<string, EngineSession>();
-  readonly #newcomers: Newcomers<EngineSession>;
+  readonly #newcomers: Newcomers;
   readonly #goodbyes: Goodbyes;
 
   constructor(options: EngineServerOptions) {
@@ -68,7 +60,7 @@ export class EngineServer {
     this.#options = options;
     this.#heartbeats = new Heartbeats(options);
     this.#newcomers = new Newcomers(options);
-    this.#goodbyes = new Goodbyes(clock, options.handshakesMax);
+    this.#goodbyes = new Goodbyes(clock, options.newcomersMax);
     this.#socketOptions = {
       clock,
       handshakes,
@@ -84,7 +76,7 @@ export class EngineServer {
   }
 
   /** Polling sessions whose client has not come back yet. */
-  get handshakes(): number {
+  get newcomers(): number {
     return this.#newcomers.size;
   }
 
@@ -137,19 +129,20 @@ export class EngineServer {
     if (sid === null) return await this.#openPolling(exchange);
     const session = this.#sessions.get(sid);
     if (session === undefined) return this.#goodbyes.answer(sid, query);
-    this.#newcomers.delete(session);
+    this.#newcomers.delete(session.id);
     if (request.method === "GET") return await session.poll(query, request.signal);
     if (request.method === "POST") return await session.post(query, request);
     return undefined;
   }
 
   async #openPolling(exchange: EngineRequest): Promise<Response | undefined> {
-    const handshake = readHandshake(exchange);
-    const connection = await this.#options.admit(exchange.address);
-    const oldest = this.#newcomers.inTheWayOf(exchange.address);
-    oldest?.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
-    const session = this.#begin(handshake, new Polls(connection));
-    if (this.#sessions.has(session.id)) this.#newcomers.add(session);
+    const { address } = exchange;
+    const firstRequest = readFirstRequest(exchange);
+    const connection = await this.#options.admit(address);
+    const oldest = this.#newcomers.inTheWayOf(address) ?? "";
+    this.#sessions.get(oldest)?.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
+    const session = this.#begin(firstRequest, new Polls(connection));
+    if (this.#sessions.has(session.id)) this.#newcomers.add(session.id, address);
     // The first answer is that of a poll: there is something to send already.
     return await session.poll(exchange.query, exchange.request.signal);
   }
@@ -157,10 +150,10 @@ export class EngineServer {
   #openSocket(exchange: EngineRequest): Promise<Response> {
     const session = this.#sessions.get(exchange.query.get("sid") ?? "");
     if (session === undefined) {
-      const handshake = readHandshake(exchange);
-      return this.#accept(exchange, (socket) => this.#begin(handshake, socket));
+      const firstRequest = readFirstRequest(exchange);
+      return this.#accept(exchange, (socket) => this.#begin(firstRequest, socket));
     }
-    this.#newcomers.delete(session);
+    this.#newcomers.delete(session.id);
     return this.#accept(exchange, (socket) => {
       session.probe(socket);
       return session;
@@ -175,11 +168,11 @@ export class EngineServer {
     return acceptSocket(request, { connection, open }, this.#socketOptions);
   }
 
-  #begin(handshake: EngineHandshake, carrier: Polls | Socket): EngineSession {
+  #begin(firstRequest: FirstRequest, carrier: Polls | Socket): EngineSession {
     const session = new EngineSession({
       id: this.#options.sidPrefix + randomId(),
-      codec: CODECS.get(handshake.query.get("EIO"))!,
-      handshake,
+      codec: CODECS.get(firstRequest.query.get("EIO"))!,
+      firstRequest,
       limits: this.#options,
       heartbeats: this.#heartbeats,
       carrier,
@@ -192,7 +185,7 @@ export class EngineServer {
 
   readonly #onEnd = (session: EngineSession, goodbye: Goodbye | undefined): void => {
     this.#sessions.delete(session.id);
-    this.#newcomers.delete(session);
+    this.#newcomers.delete(session.id);
     if (goodbye !== undefined) this.#goodbyes.add(session.id, goodbye);
   };
 }

@@ -8,20 +8,19 @@ import {
 } from "./codec.ts";
 import { type Disconnect, DISCONNECTS, invitesBack, Refusal } from "../../core/errors.ts";
 import { TokenBucket } from "../../core/rate_limiter.ts";
-import type { Connection } from "../../hub/connections.ts";
 import type { Goodbye } from "./goodbyes.ts";
-import { closeHeard, type EngineHandshake, type EngineLimits, openPacket } from "./handshake.ts";
-import type { Heartbeats } from "./heartbeats.ts";
-import {
-  decodePost,
-  type PollingStyle,
-  pollingStyle,
-  Polls,
-  type Post,
-  postAnswer,
-} from "./polling.ts";
-import { Upgrade } from "./upgrade.ts";
+import { type FirstRequest, missesCloses } from "./first_request.ts";
+import type { HeartbeatLimits, Heartbeats } from "./heartbeats.ts";
+import { type PollingStyle, pollingStyle, Polls, postAnswer } from "./polling.ts";
+import { decodePost, type Post, type PostLimits } from "./posts.ts";
+import { Upgrade, type UpgradeLimits } from "./upgrade.ts";
 import type { Message, Socket, SocketHandler } from "../websocket/socket.ts";
+
+/** The bounds of an Engine.IO session. */
+export interface EngineLimits extends HeartbeatLimits, UpgradeLimits, PostLimits {
+  /** Unsent bytes. */
+  readonly outboundBytesMax: number;
+}
 
 /** What happens on an Engine.IO session. */
 export interface EngineEvents {
@@ -34,7 +33,7 @@ export interface EngineEvents {
 export interface EngineSessionParts {
   readonly id: string;
   readonly codec: EngineCodec;
-  readonly handshake: EngineHandshake;
+  readonly firstRequest: FirstRequest;
   readonly limits: EngineLimits;
   readonly heartbeats: Heartbeats;
   /** What the session begins on. */
@@ -43,9 +42,12 @@ export interface EngineSessionParts {
   readonly onEnd: (session: EngineSession, goodbye: Goodbye | undefined) => void;
 }
 
+const OPEN = "0";
 const PING = "2";
 const NOOP = "6";
 const CLOSE = "1";
+/** No packet: a client that gets it takes its connection for broken. */
+const UNREADABLE = "9";
 const NO_EVENTS: EngineEvents = { onMessage: () => {}, onClose: () => {} };
 const NORMAL = { code: 1000, reason: "" };
 
@@ -53,7 +55,7 @@ const NORMAL = { code: 1000, reason: "" };
 export class EngineSession implements SocketHandler {
   readonly id: string;
   readonly codec: EngineCodec;
-  readonly handshake: EngineHandshake;
+  readonly firstRequest: FirstRequest;
   /** True if the client takes text only. */
   readonly base64: boolean;
   /** MUST be set in `onConnection()`. */
@@ -72,28 +74,30 @@ export class EngineSession implements SocketHandler {
   #closing: Disconnect | undefined;
   #closed = false;
 
-  constructor({ id, codec, handshake, limits, heartbeats, carrier, onEnd }: EngineSessionParts) {
+  constructor({ id, codec, firstRequest, limits, heartbeats, carrier, onEnd }: EngineSessionParts) {
     this.id = id;
     this.codec = codec;
-    this.handshake = handshake;
-    this.base64 = handshake.query.get("b64") === "1";
+    this.firstRequest = firstRequest;
+    this.base64 = firstRequest.query.get("b64") === "1";
     this.#limits = limits;
     this.#heartbeats = heartbeats;
     this.#onEnd = onEnd;
     if (carrier instanceof Polls) this.#polls = carrier;
     else this.#socket = carrier;
     heartbeats.start(this);
-    this.write(openPacket(this.id, this.#polls === undefined ? [] : ["websocket"], limits));
+    const open = {
+      sid: id,
+      upgrades: carrier instanceof Polls ? ["websocket"] : [],
+      pingInterval: limits.pingIntervalMs,
+      pingTimeout: limits.pingTimeoutMs,
+      maxPayload: limits.pollingBytesMax,
+    };
+    this.write(OPEN + JSON.stringify(open));
   }
 
   /** Bytes accepted but not yet on the network. */
   get bufferedBytes(): number {
     return this.#socket?.bufferedBytes ?? this.#polls?.queuedBytes ?? 0;
-  }
-
-  /** Of what carries the session, which MUST NOT be over. */
-  get #connection(): Connection {
-    return (this.#socket ?? this.#polls)!.connection;
   }
 
   get #isOver(): boolean {
@@ -132,7 +136,7 @@ export class EngineSession implements SocketHandler {
   /** Ends the session at once because the client broke a bound or the protocol. Idempotent. */
   fail(reason: Disconnect): void {
     if (this.#closed) return;
-    this.#connection.fault(reason);
+    (this.#socket ?? this.#polls)!.connection.fault(reason);
     this.#polls?.endWith(CLOSE);
     this.#leave(reason);
   }
@@ -140,11 +144,8 @@ export class EngineSession implements SocketHandler {
   /** Answers a poll once there is something to send. Undefined if it must not be made. */
   async poll(query: URLSearchParams, signal: AbortSignal): Promise<Response | undefined> {
     if (this.#polls?.isOpen) this.fail(DISCONNECTS.protocol);
-    return await this.#polls?.open(
-      pollingStyle(this, query),
-      signal,
-      () => this.#end("connection lost"),
-    );
+    const style = pollingStyle(this, query);
+    return await this.#polls?.open(style, signal, () => this.#end("connection lost"));
   }
 
   /** Takes a post of packets. Undefined if it must not be made, is malformed or more than may come. */
@@ -208,14 +209,10 @@ export class EngineSession implements SocketHandler {
     this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" });
   }
 
-  async #readPost(
-    request: Request,
-    style: PollingStyle,
-  ): Promise<Decoded<Post> | Response> {
-    const { readBody, pollingBytesMax } = this.#limits;
+  async #readPost(request: Request, style: PollingStyle): Promise<Decoded<Post> | Response> {
     const type = request.headers.get("content-type");
     try {
-      const body = await readBody(request, pollingBytesMax);
+      const body = await this.#limits.readBody(request);
       return decodePost(style, type, body, () => this.#mayReceive());
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
@@ -268,7 +265,9 @@ export class EngineSession implements SocketHandler {
   #leave(reason: Disconnect, answers?: Goodbye["answers"]): void {
     const socket = this.#socket;
     this.#end(reason.name, answers);
-    if (socket !== undefined) closeHeard(socket, reason, this.handshake);
+    if (socket === undefined) return;
+    if (invitesBack(reason) && missesCloses(this.firstRequest)) socket.send(UNREADABLE);
+    socket.close(reason);
   }
 
   /** Ends the session; an open poll fails. */

@@ -5,10 +5,14 @@ import type { Socket } from "../websocket/socket.ts";
 /** How long a client may take to change over from polling. */
 export const UPGRADE_TIMEOUT_MS = 10_000;
 
-/** What an upgrade needs of its session. */
-export interface UpgradeOptions {
+/** How long an upgrade may take. */
+export interface UpgradeLimits {
   readonly clock: Clock;
   readonly upgradeTimeoutMs: number;
+}
+
+/** What an upgrade needs of its session. */
+export interface UpgradeOptions extends UpgradeLimits {
   /** The client waits for its open poll to end. */
   readonly endPoll: () => void;
   /** The client has changed over. */

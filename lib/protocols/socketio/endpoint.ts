@@ -13,7 +13,7 @@ import type { Connections } from "../../hub/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../engineio/server.ts";
 import type { Access } from "../../http/access.ts";
 import { BodyReader } from "../../http/body.ts";
-import { HandshakeGrants } from "./handshakes.ts";
+import { JoinGrants } from "./grants.ts";
 import { PeerCopies, StoredCopies } from "./copies.ts";
 import { newPid, Recoveries } from "./recoveries.ts";
 import { recovers } from "./recovers.ts";
@@ -70,7 +70,7 @@ export class SocketIoEndpoint implements Protocol {
   readonly #encoders = new Encoders();
   readonly #recoveries: Recoveries;
   readonly #copies: readonly (PeerCopies | StoredCopies)[];
-  readonly #grants: HandshakeGrants;
+  readonly #grants: JoinGrants;
 
   constructor(options: SocketIoOptions) {
     const { connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
@@ -81,7 +81,7 @@ export class SocketIoEndpoint implements Protocol {
       timeoutMs,
       bytesMax: LARGEST_POSTS * pollingBytesMax,
     });
-    this.#grants = new HandshakeGrants(options.access, clock);
+    this.#grants = new JoinGrants(options.access, clock);
     const { channelsMax: subscriptionsMax, cluster, records } = options;
     const stored = records === undefined ? [] : [new StoredCopies(records)];
     const copies = this.#copies = [new PeerCopies(cluster), ...stored];
@@ -98,7 +98,7 @@ export class SocketIoEndpoint implements Protocol {
     this.#engine = new EngineServer({
       ...options,
       pingIntervalMs: options.heartbeatS * 1000,
-      readBody: (request, bytesMax) => this.#bodies.read(request, bytesMax),
+      readBody: (request) => this.#bodies.read(request, pollingBytesMax),
       isShared: (address) => isShared(address, options.trustProxy),
       admit: (address) => connections.admit(address),
       onConnection: (session) => io.attach(session),
@@ -111,8 +111,8 @@ export class SocketIoEndpoint implements Protocol {
   }
 
   get use(): Use {
-    const { size: engineSessions, handshakes } = this.#engine;
-    return { engineSessions, handshakes, bodyBytes: this.#bodies.heldBytes };
+    const { size: engineSessions, newcomers } = this.#engine;
+    return { engineSessions, newcomers, bodyBytes: this.#bodies.heldBytes };
   }
 
   /** Answers one request, whatever its method. */
@@ -139,7 +139,7 @@ export class SocketIoEndpoint implements Protocol {
       throw new ConnectError(error.message, { code: error.type });
     };
     try {
-      const grant = this.#grants.find(socket.handshake);
+      const grant = this.#grants.find(socket.request);
       if (grant instanceof Grant) return this.#open(socket, grant);
       return grant.then((grant) => socket.ended ? undefined : this.#open(socket, grant))
         .catch(refuse);
@@ -148,32 +148,32 @@ export class SocketIoEndpoint implements Protocol {
     }
   }
 
-  #refused({ type, message }: Refusal, { handshake }: ServerSocket): void {
-    this.#options.connections.refused(type, message, handshake.address);
+  #refused({ type, message }: Refusal, { request }: ServerSocket): void {
+    this.#options.connections.refused(type, message, request.address);
   }
 
   /** Makes a session of a socket; what it returns resolves when the client has been let in. */
   #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
     const { hub, clock } = this.#options;
-    const { namespace, handshake } = socket;
-    const withIds = socket.protocol === 5 && recovers(handshake);
-    const recovery = withIds ? this.#recoveries.read(handshake, grant.user) : undefined;
+    const { namespace, request } = socket;
+    const withIds = socket.protocol === 5 && recovers(request);
+    const recovery = withIds ? this.#recoveries.read(request, grant.user) : undefined;
     const asked = namespace === "/"
-      ? readSubscription(handshake.query, clock.now())
+      ? readSubscription(request.query, clock.now())
       : { channels: [namespace.slice(1)], since: undefined };
     grant.checkReceive(asked.channels);
     const recovered = recovery?.record?.channels.filter((channel) => grant.mayReceive(channel)) ??
       [];
     const channels = [...new Set([...asked.channels, ...recovered])];
     const since = recovery?.since ?? asked.since;
-    hub.checkSubscriptions(channels, handshake.address);
+    hub.checkSubscriptions(channels, request.address);
     // A client of protocol 4 looks for this in its first answer, and gets no data with it.
     if (socket.protocol === 4) socket.connect();
 
     const { promise, resolve } = Promise.withResolvers<void>();
     let pid = "";
     const transport = new SocketIoTransport(socket, this.#encoders.take(socket, withIds));
-    const session = hub.open(transport, peerOf(handshake.address, grant), channels, {
+    const session = hub.open(transport, peerOf(request.address, grant), channels, {
       since,
       onWelcome: ({ position, recovered }, { subscriptions }) => {
         const record = recovered === true ? recovery?.record : undefined;

@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { parsePosition, type Position } from "../../core/publication.ts";
 import { randomId } from "../../core/random.ts";
 import { type RecordCopies, RecordTable, type RecoveryRecord } from "./records.ts";
-import type { Handshake } from "./socket.ts";
+import type { JoinRequest } from "./socket.ts";
 
 /** Where a client that comes back was before. */
 export interface Recovery {
@@ -101,7 +101,7 @@ export class Recoveries {
   }
 
   /** Undefined if the client is new, or what it gave is not ours. */
-  read({ auth }: Pick<Handshake, "auth">, user: string | undefined): Recovery | undefined {
+  read({ auth }: Pick<JoinRequest, "auth">, user: string | undefined): Recovery | undefined {
     const { pid, offset } = auth;
     if (typeof pid !== "string") return undefined;
     const [, begin = ""] = pid.split("~");

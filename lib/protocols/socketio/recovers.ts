@@ -1,5 +1,5 @@
 import { Refusal } from "../../core/errors.ts";
-import type { Handshake } from "./socket.ts";
+import type { JoinRequest } from "./socket.ts";
 
 /**
  * Reports whether a client of protocol 5 can recover: take the id that comes behind an event's data,
@@ -7,11 +7,11 @@ import type { Handshake } from "./socket.ts";
  * `pid` can; else it can if it looks like socket.io-client for JavaScript, which can since 4.6, and
  * before that ignores the id. Throws a `Refusal` for a `recovery` that is neither 1 nor 0.
  */
-export function recovers(handshake: Handshake): boolean {
-  const { auth, query } = handshake;
+export function recovers(request: JoinRequest): boolean {
+  const { auth, query } = request;
   const said = auth.recovery ?? query.get("recovery");
   if (said !== null) return readFlag(said);
-  return typeof auth.pid === "string" || isJavaScript(handshake);
+  return typeof auth.pid === "string" || isJavaScript(request);
 }
 
 function readFlag(said: unknown): boolean {
@@ -22,7 +22,7 @@ function readFlag(said: unknown): boolean {
 }
 
 /** socket.io-client asks for `EIO=4&transport=…`, in this order, from a browser, Node, Deno or Bun. */
-function isJavaScript({ query, headers }: Handshake): boolean {
+function isJavaScript({ query, headers }: JoinRequest): boolean {
   const names = [...query.keys()];
   if (names[names.indexOf("EIO") + 1] !== "transport") return false;
   const agent = headers.get("user-agent");

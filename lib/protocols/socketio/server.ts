@@ -5,7 +5,7 @@ import { Deadlines } from "../../core/deadlines.ts";
 import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 import type { EngineEvents, EngineSession } from "../engineio/session.ts";
-import { type Handshake, ServerSocket, type SocketLink } from "./socket.ts";
+import { type JoinRequest, ServerSocket, type SocketLink } from "./socket.ts";
 
 /** How long a client may be in no namespace. */
 export const CONNECT_TIMEOUT_MS = 45_000;
@@ -52,7 +52,7 @@ export class ConnectError extends Error {
  *   ...options,
  *   accepts: (namespace) => namespace === "/",
  *   admit(socket) {
- *     if (socket.handshake.auth.token !== "secret") throw new ConnectError("wrong token");
+ *     if (socket.request.auth.token !== "secret") throw new ConnectError("wrong token");
  *     socket.onEvent(async ({ id, data: [event, ...args] }) => console.log(event, args));
  *   },
  * });
@@ -147,7 +147,7 @@ class SocketClient implements EngineEvents, SocketLink {
   }
 
   #reportLimit(why: string): void {
-    this.#options.onLimit(why, this.#engine.handshake.address);
+    this.#options.onLimit(why, this.#engine.firstRequest.address);
   }
 
   #receive(packet: SocketPacket): void {
@@ -174,7 +174,7 @@ class SocketClient implements EngineEvents, SocketLink {
     const socket = new ServerSocket(
       this.#socketId(namespace),
       namespace,
-      this.#handshake(packet),
+      this.#requestOf(packet),
       this,
     );
     this.#sockets.set(namespace, socket);
@@ -206,8 +206,8 @@ class SocketClient implements EngineEvents, SocketLink {
     this.write(encodePacket({ type: "connect_error", namespace, data: reason }, this.protocol));
   }
 
-  #handshake({ query, data }: SocketPacket & { type: "connect" }): Handshake {
-    const first = this.#engine.handshake;
+  #requestOf({ query, data }: SocketPacket & { type: "connect" }): JoinRequest {
+    const first = this.#engine.firstRequest;
     return {
       auth: data ?? {},
       query: query === undefined ? first.query : new URLSearchParams(query),

@@ -9,7 +9,7 @@ import type { Disconnect } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 
 /** What is known of a socket's client when it joins. */
-export interface Handshake {
+export interface JoinRequest {
   /** What the client gave as `auth`; empty in protocol 4, which has none. */
   readonly auth: JsonObject;
   /** The query of the connection's first request, and in protocol 4 that of the namespace. */
@@ -41,7 +41,7 @@ export class ServerSocket {
   /** The client gets it when it joins; until then it can be changed. */
   id: string;
   readonly namespace: string;
-  readonly handshake: Handshake;
+  readonly request: JoinRequest;
   readonly #link: SocketLink;
   #onEvent: EventHandler | undefined;
   #connected = false;
@@ -49,10 +49,10 @@ export class ServerSocket {
   #endedBy: string | undefined;
   #onDisconnect: ((why: string) => void) | undefined;
 
-  constructor(id: string, namespace: string, handshake: Handshake, link: SocketLink) {
+  constructor(id: string, namespace: string, request: JoinRequest, link: SocketLink) {
     this.id = id;
     this.namespace = namespace;
-    this.handshake = handshake;
+    this.request = request;
     this.#link = link;
   }
 

@@ -18,7 +18,7 @@ const HANDSHAKES_IN_USE = 'hark_in_use{bound="handshakes_max"}';
 /** So that sessions whose client has left without a word are soon over. */
 const SHORT_PINGS = {
   args: ["--heartbeat-s", "1"],
-  bounds: { pingTimeoutMs: 1000, handshakesMax: 1000 },
+  bounds: { pingTimeoutMs: 1000, newcomersMax: 1000 },
 };
 
 const CHURN = 5000;

@@ -236,7 +236,7 @@ Deno.test("what is queued when the server closes is told to the next polls, for 
 });
 
 Deno.test("how many goodbyes are kept is bounded", async () => {
-  await using host = new EngineHost({ handshakesMax: 2 });
+  await using host = new EngineHost({ newcomersMax: 2 });
   const clients: PollingClient[] = [];
   for (let count = 0; count < 3; count++) {
     const client = await host.poll();

@@ -183,12 +183,15 @@ Deno.test("a session knows address, query and headers of its first request, on b
   await using host = new EngineHost();
   const headers = { "x-app": "a: b", "cookie": "name=value" };
   await host.fetch("EIO=4&transport=polling&token=%C3%BC", { headers });
-  const { handshake } = (await host.sessions.next()).socket;
+  const { firstRequest } = (await host.sessions.next()).socket;
   const url = `ws://127.0.0.1:${host.port}/?EIO=4&transport=websocket&token=%C3%BC`;
   await using client = await Client.open(url, { headers });
   await client.text();
   for (
-    const { address, query, headers } of [handshake, (await host.sessions.next()).socket.handshake]
+    const { address, query, headers } of [
+      firstRequest,
+      (await host.sessions.next()).socket.firstRequest,
+    ]
   ) {
     assertEquals([address, query.get("token")], ["192.0.2.1", "ü"]);
     assertEquals(headersOf(headers, ["x-app", "cookie", "host", "none"]), [
@@ -201,7 +204,7 @@ Deno.test("a session knows address, query and headers of its first request, on b
 });
 
 Deno.test("handshakes that nobody goes on with are freed on time, and make room for new ones", async () => {
-  await using host = new EngineHost({ handshakesMax: 2 });
+  await using host = new EngineHost({ newcomersMax: 2 });
   const first = await host.poll("EIO=4");
   const second = await host.poll("EIO=3");
   // Who shows that it has the sid is no longer among them.

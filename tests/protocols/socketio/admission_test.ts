@@ -10,7 +10,7 @@ Deno.test("a socket is looked at before it is let in, with its handshake, at onc
   const steps: string[] = [];
   const look = (socket: ServerSocket) => {
     seen.push(socket);
-    steps.push(`${socket.handshake.auth.name} ${socket.connected}`);
+    steps.push(`${socket.request.auth.name} ${socket.connected}`);
   };
   host.guards.set("/sync", look);
   host.guards.set("/async", async (socket) => {

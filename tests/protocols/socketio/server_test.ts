@@ -32,7 +32,7 @@ Deno.test("protocol 5: a namespace can be asked for without the comma, and with 
   const client = await host.join();
   client.send("40/custom");
   assertMatch(await client.text(), /^40\/custom,{"sid":"[^"]+"}$/);
-  const auths = (await host.sockets.take(2)).map(({ handshake }) => handshake.auth);
+  const auths = (await host.sockets.take(2)).map(({ request }) => request.auth);
   assertEquals(auths, [{}, {}]);
   await client.close();
 });
@@ -42,7 +42,7 @@ Deno.test("protocol 5: a socket knows its auth, query, address and headers", asy
   const client = await host.connect("EIO=4&room=%C3%BC");
   await client.text();
   await join(client, "", '{"token":"123","__proto__":{"admin":true}}');
-  const { auth, query, address, headers } = (await host.sockets.next()).handshake;
+  const { auth, query, address, headers } = (await host.sockets.next()).request;
   assertEquals(JSON.stringify(auth), '{"token":"123","__proto__":{"admin":true}}');
   assertEquals((auth as { admin?: boolean }).admin, undefined);
   assertEquals([query.get("room"), address], ["ü", "192.0.2.1"]);
@@ -151,7 +151,7 @@ Deno.test("protocol 4: other namespaces are joined with a query of their own", a
   assertEquals(await client.frames.take(2), ["40/custom,", "40/other,"]);
   const [custom, other] = await host.sockets.take(2);
   assertEquals([custom!.id, other!.id], [`/custom#${main.id}`, `/other#${main.id}`]);
-  const queries = [main, custom!, other!].map(({ handshake }) => [...handshake.query]);
+  const queries = [main, custom!, other!].map(({ request }) => [...request.query]);
   assertEquals(queries[1], [["room", "inner"], ["x", "ü"]]);
   assertEquals(queries[2], queries[0]);
   await client.close();

@@ -2,7 +2,8 @@ import { assert, assertEquals } from "@std/assert";
 import type { Bytes, EngineCodec } from "../../../lib/protocols/engineio/codec.ts";
 import { engineio3 } from "../../../lib/protocols/engineio/codec3.ts";
 import { engineio4 } from "../../../lib/protocols/engineio/codec4.ts";
-import { decodePost, type PollingStyle } from "../../../lib/protocols/engineio/polling.ts";
+import type { PollingStyle } from "../../../lib/protocols/engineio/polling.ts";
+import { decodePost } from "../../../lib/protocols/engineio/posts.ts";
 import { assertRetainsLess } from "../../support/retained.ts";
 
 const BINARY = "application/octet-stream";

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { Refusal } from "../../core/errors.ts";
 import { Grant, hasExpired } from "../../core/grant.ts";
-import type { Handshake } from "./socket.ts";
+import type { JoinRequest } from "./socket.ts";
 import type { Access } from "../../http/access.ts";
 import type { Exchange } from "../../http/router.ts";
 
@@ -10,7 +10,7 @@ import type { Exchange } from "../../http/router.ts";
  * answered, so that a namespace which shows no token of its own can be joined at once: a client of
  * protocol 4 looks for that in the first answer.
  */
-export class HandshakeGrants {
+export class JoinGrants {
   readonly #access: Access;
   readonly #clock: Clock;
   /** By the query of the first request, which lives as long as its connection. */
@@ -27,8 +27,8 @@ export class HandshakeGrants {
   }
 
   /** What a client may do in a namespace. Throws, or rejects with, a `Refusal` if it may not join. */
-  find(handshake: Handshake): Grant | Promise<Grant> {
-    const { headers, query, address, auth: { token } } = handshake;
+  find(request: JoinRequest): Grant | Promise<Grant> {
+    const { headers, query, address, auth: { token } } = request;
     const known = this.#grants.get(query);
     const isStale = known instanceof Grant && hasExpired(known.expiresAt, this.#clock.now());
     if (known === undefined || isStale || token !== undefined) {

@@ -1,0 +1,46 @@
+import { Refusal } from "../../core/errors.ts";
+
+/** One HTTP request to the server. */
+export interface EngineRequest {
+  readonly request: Request;
+  readonly query: URLSearchParams;
+  readonly address: string;
+}
+
+/** What a session keeps of the request with which it began. */
+export interface FirstRequest {
+  readonly address: string;
+  readonly query: URLSearchParams;
+  readonly headers: Headers;
+}
+
+/** Of URL and headers of a first request, which are kept as long as the session. */
+export const FIRST_REQUEST_CHARS_MAX = 16_384;
+
+/** Reads what a session keeps. Throws a `Refusal` if that is too much for each of many. */
+export function readFirstRequest({ request, query, address }: EngineRequest): FirstRequest {
+  // The request can't be read later: a text is kept, which takes a fifth of the headers' space.
+  const lines = Array.from(request.headers, ([name, value]) => `${name}:${value}`).join("\n");
+  if (request.url.length + lines.length > FIRST_REQUEST_CHARS_MAX) {
+    const message =
+      `Cannot connect: URL and headers have more than ${FIRST_REQUEST_CHARS_MAX} characters`;
+    throw new Refusal("too-large", message);
+  }
+  return {
+    address,
+    query,
+    get headers() {
+      return new Headers(lines.split("\n").map(splitHeader));
+    },
+  };
+}
+
+function splitHeader(line: string): [name: string, value: string] {
+  const colon = line.indexOf(":");
+  return [line.slice(0, colon), line.slice(colon + 1)];
+}
+
+/** Reports whether a client gets to see no close frame: OkHttp, on which the Java clients run, hides it. */
+export function missesCloses({ headers }: FirstRequest): boolean {
+  return headers.get("user-agent")?.startsWith("okhttp/") ?? false;
+}
