@@ -1,10 +1,4 @@
-import {
-  type Config,
-  ConfigError,
-  OPTIONS,
-  parseConfig,
-  type ParsedConfig,
-} from "./lib/config/config.ts";
+import { type Config, ConfigError, OPTIONS, parseConfig } from "./lib/config/config.ts";
 import { runCommand } from "./lib/cli/command.ts";
 import { COMMANDS, COMMANDS_HELP, unknownCommand } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
@@ -51,7 +45,7 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
 type Running = Pick<Server, "renew" | "stop"> & { listen(): Promise<{ url: string }> };
 
 async function start(args: readonly string[]): Promise<void> {
-  const parsed = readOptions(args);
+  const parsed = parseConfig(args, Deno.env.toObject());
   if (parsed.kind === "help") {
     const parts = [helpText(parsed), COMMANDS_HELP, problemsText(parsed)];
     return print(parts.filter((part) => part !== "").join("\n\n"));
@@ -70,12 +64,6 @@ async function start(args: readonly string[]): Promise<void> {
   log.info(`Hark is listening on ${url}`, { version: VERSION });
 }
 
-function readOptions(args: readonly string[]): ParsedConfig {
-  // These two are the other commands'.
-  const { HARK_URL: _url, HARK_KEY: _key, ...env } = Deno.env.toObject();
-  return parseConfig(args, env);
-}
-
 async function create(config: Config, log: Log, args: readonly string[]): Promise<Running> {
   if (config.workers === OPTIONS.workers.default) return new Server({ config, log });
   const { Parent, workersOf } = await import("./lib/workers/parent.ts");
@@ -91,7 +79,7 @@ async function work([setup, ...args]: readonly string[]): Promise<void> {
     Deno.addSignalListener(signal, () => {});
   }
   const { runWorker } = await import("./lib/workers/worker.ts");
-  const parsed = readOptions(args);
+  const parsed = parseConfig(args, Deno.env.toObject());
   if (parsed.kind !== "run") throw new TypeError("expected a server's options");
   Deno.exit(await runWorker(readSetup(setup), parsed.config));
 }

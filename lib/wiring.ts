@@ -13,7 +13,7 @@ import { Cluster, noPeers } from "./cluster/cluster.ts";
 import type { SharedPort } from "./cluster/shared_port.ts";
 import { ClusterView } from "./cluster/view.ts";
 import type { Config } from "./config/config.ts";
-import { isOpenServer, takesTokens } from "./config/exposure.ts";
+import { isOpenServer, takesTokens } from "./config/values.ts";
 import { pusherAppsOf } from "./config/pusher_app.ts";
 import { isLoopback, isShared } from "./core/address.ts";
 import { type Guard, guardOf } from "./core/channel.ts";

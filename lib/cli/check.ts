@@ -52,10 +52,8 @@ async function readSetup(
   args: readonly string[],
   { env, clock }: Shell,
 ): Promise<Setup | undefined> {
-  // These two are the other commands'.
-  const { HARK_URL: _url, HARK_KEY: _key, ...variables } = env;
   try {
-    const parsed = parseConfig(args, variables);
+    const parsed = parseConfig(args, env);
     if (parsed.kind !== "run") return undefined;
     const { config, sources } = parsed;
     return { config, sources, ...await tryStart(config, clock), now: clock.now() };

@@ -1,7 +1,7 @@
 import { isLoopback } from "../core/address.ts";
 import { OPAQUE_ORIGIN } from "../core/origin.ts";
-import type { Config, Sources } from "./config.ts";
-import { isOpenServer, takesTokens } from "./exposure.ts";
+import { flagName, OPTION_ROWS, variableName } from "./options.ts";
+import { type Config, isOpenServer, type Sources, takesTokens } from "./values.ts";
 
 /** What a configuration is judged by. */
 export interface Setup {
@@ -140,17 +140,11 @@ function unwiseSecrets({ config, sources }: Setup): string[] {
         "openssl rand -hex 24",
     );
   }
-  if (sources.publishKey === "flag") {
-    found.push("--publish-key is seen by all users of this machine: use HARK_PUBLISH_KEYS");
-  }
-  if (sources.metricsKey === "flag") {
-    found.push("--metrics-key is seen by all users of this machine: use HARK_METRICS_KEY");
-  }
-  if (sources.tokenSecret === "flag") {
-    found.push("--token-secret is seen by all users of this machine: use HARK_TOKEN_SECRET");
-  }
-  if (sources.pusherApp === "flag") {
-    found.push("--pusher-app is seen by all users of this machine: use HARK_PUSHER_APPS");
+  for (const [key, { secret }] of OPTION_ROWS) {
+    if (!secret || sources[key] !== "flag") continue;
+    found.push(
+      `--${flagName(key)} is seen by all users of this machine: use ${variableName(key)}`,
+    );
   }
   if (takesTokens(config) && config.public.includes("*")) {
     found.push("tokens guard no channel as long as anyone may receive all: narrow --public");

@@ -1,14 +1,12 @@
 /**
- * The options on the command line and in the environment, read by the one table in
- * options.ts. Pure: arguments and environment are passed in.
+ * Reads the options of the command line and the environment by the table in options.ts. Pure: arguments
+ * and environment are passed in.
  */
 
-import { isLoopback } from "../core/address.ts";
-import { addressOf } from "../core/node_url.ts";
 import { withoutSecrets } from "../core/redact.ts";
 import { suggest } from "../core/suggest.ts";
+import { problemsOf } from "./checks.ts";
 import type { Option } from "./option.ts";
-import { pusherAppProblems, pusherAppsOf } from "./pusher_app.ts";
 import { removalOf } from "./removed.ts";
 import {
   type Config,
@@ -18,14 +16,10 @@ import {
   OPTIONS,
   variableName,
 } from "./options.ts";
+import type { Source, Sources } from "./values.ts";
 
 export { type Config, type OptionKey, OPTIONS } from "./options.ts";
-
-/** Where a value came from. */
-export type Source = "flag" | "environment" | "default";
-
-/** Where each value came from. */
-export type Sources = { readonly [Key in OptionKey]: Source };
+export type { Source, Sources };
 
 /** Every option as it was given, and where each value comes from. */
 export interface Settings {
@@ -82,6 +76,9 @@ const FLAGS: ReadonlyMap<string, Flag> = new Map(OPTION_ROWS.flatMap(([key, { ty
   return flags;
 }));
 
+/** Variables of other commands. */
+const OTHER_VARIABLES = ["HARK_URL", "HARK_KEY"];
+
 /** Flags that ask for something else than a server. */
 const isHelp = (arg: string) => arg === "--help" || arg === "-h";
 const isVersion = (arg: string) => arg === "--version";
@@ -91,7 +88,7 @@ const isVersion = (arg: string) => arg === "--version";
  * as a flag is joined, of any other flag the last one counts.
  *
  * @param args the arguments after the command, such as `["--port", "80"]`
- * @param env every variable there is; those that do not begin with `HARK_` are left alone
+ * @param env every variable there is; those of others, and of other commands, are left alone
  * @throws {ConfigError} with everything that is wrong at once, unless help is asked for
  */
 export function parseConfig(
@@ -127,15 +124,10 @@ function readOptions(args: readonly string[], env: Readonly<Record<string, strin
       else wrong.delete(key);
     }
   }
-  // The table gives each value its type, so that what its rows made of the text is a Config.
+  // Each row gives its value the type that Config has.
   const config = values as Config;
   const sources = found as Sources;
-  checkTokens(config, sources, problems);
-  checkListening(config, sources, problems);
-  problems.push(...pusherAppProblems(pusherAppsOf(config.pusherApp)));
-  checkExposure(config, sources, problems);
-  checkWorkers(config, problems);
-  checkCluster(config, problems);
+  problems.push(...problemsOf(config, sources));
   return { config, sources, wrong, problems };
 }
 
@@ -188,16 +180,16 @@ function readFlags(args: readonly string[], problems: string[]): GivenByKey {
 function readEnvironment(env: Readonly<Record<string, string>>, problems: string[]): GivenByKey {
   const given = new Map<OptionKey, Given>();
   for (const [name, text] of Object.entries(env)) {
-    if (!name.startsWith("HARK_")) continue;
+    if (!name.startsWith("HARK_") || OTHER_VARIABLES.includes(name)) continue;
     const key = KEYS_BY_VARIABLE.get(name);
-    if (key) given.set(key, { text, name });
-    else problems.push(removalOf(name) ?? unknownVariable(name));
+    if (key) {
+      given.set(key, { text, name });
+      continue;
+    }
+    const hint = suggest(name, KEYS_BY_VARIABLE.keys());
+    problems.push(removalOf(name) ?? `unknown variable ${quote(name)}${hint}`);
   }
   return given;
-}
-
-function unknownVariable(name: string): string {
-  return `unknown variable ${quote(name)}${suggest(name, KEYS_BY_VARIABLE.keys())}`;
 }
 
 /** Undefined if the text means no value, which is then a problem. */
@@ -215,72 +207,6 @@ function listWithoutSecrets(text: string): string {
   const items = text.split(",");
   const at = items.findIndex((item) => withoutSecrets(item) !== item);
   return at < 0 ? text : [...items.slice(0, at), withoutSecrets(items[at]!), "…"].join(",");
-}
-
-/** What is expected of tokens is in vain where none are taken, which nobody means. */
-function checkTokens(
-  config: Config,
-  { tokenSecret, tokenJwks }: Sources,
-  problems: string[],
-): void {
-  const sources = [tokenSecret, tokenJwks].filter((source) => source !== "default");
-  if (sources.length === 2) {
-    problems.push("tokens are signed with one or the other: give --token-secret or --token-jwks");
-  }
-  for (const key of ["tokenAudience", "tokenIssuer"] as const) {
-    if (config[key] === "" || sources.length > 0) continue;
-    problems.push(`--${flagName(key)} needs --token-secret or --token-jwks`);
-  }
-}
-
-function checkListening(config: Config, { host, port }: Sources, problems: string[]): void {
-  const { listen, tlsCert, tlsKey, trustProxy, forwardedHeader } = config;
-  if (forwardedHeader !== OPTIONS.forwardedHeader.default && trustProxy === 0) {
-    problems.push("--forwarded-header needs --trust-proxy: without it no header is read");
-  }
-  if ((tlsCert === "") !== (tlsKey === "")) {
-    problems.push("a certificate is of no use without its key: give --tls-cert and --tls-key");
-  }
-  if (listen === "") return;
-  if (host !== "default" || port !== "default") {
-    problems.push("--listen takes the place of an address: give it, or --host and --port");
-  }
-  if (tlsCert !== "") {
-    problems.push("nobody speaks TLS on a Unix socket: give --listen, or --tls-cert and --tls-key");
-  }
-}
-
-/** Listening to the network without a check of publishers is a mistake, or has to be meant. */
-function checkExposure(config: Config, sources: Sources, problems: string[]): void {
-  const keyed = ["publishKey", "tokenSecret", "tokenJwks", "pusherApp"] as const;
-  const isKeyed = keyed.some((key) => sources[key] !== "default");
-  if (config.open || isKeyed || isLoopback(config.host)) return;
-  problems.push(
-    `anyone who reaches ${config.host} could publish: set a key with --publish-key KEY, ` +
-      "or mean it with --open",
-  );
-}
-
-/** What workers cannot do is refused, whatever `auto` comes to on this machine. */
-function checkWorkers({ workers, listen }: Config, problems: string[]): void {
-  if (workers === OPTIONS.workers.default || listen === "") return;
-  problems.push("a Unix socket has one process: give --listen, or --workers");
-}
-
-/** Nodes forward to each other only what they have signed. */
-function checkCluster(config: Config, problems: string[]): void {
-  const { redis, advertise, clusterSecret, listen, host, port } = config;
-  if (advertise === "") return;
-  const own = addressOf(advertise);
-  const isHere = ["0.0.0.0", "::", own.hostname].includes(host) ||
-    host === "localhost" && isLoopback(own.hostname);
-  if (listen === "" && isHere && port === own.port && port !== 0) {
-    problems.push("--advertise is where clients come: give other nodes a port of their own");
-  }
-  if (redis === "") problems.push("--advertise is for nodes that share a log: give --redis too");
-  if (clusterSecret === "") {
-    problems.push("--advertise needs a secret that all nodes have: give HARK_CLUSTER_SECRET");
-  }
 }
 
 /** A text for an error: on one line, and not endless. */

@@ -1,4 +1,4 @@
-/** The values of a server's options, by group; README.md's table says what each means. */
+/** The values of a server's options, by group; the table in options.ts says what each means. */
 
 /** Every option's value. */
 export interface Config {
@@ -73,3 +73,19 @@ export interface Config {
 
 /** The name of an option in code, such as `outboundBytesMax`. */
 export type OptionKey = keyof Config;
+
+/** Where a value came from. */
+export type Source = "flag" | "environment" | "default";
+
+/** Where each value came from. */
+export type Sources = { readonly [Key in OptionKey]: Source };
+
+/** Reports whether the server takes tokens. */
+export function takesTokens(config: Pick<Config, "tokenSecret" | "tokenJwks">): boolean {
+  return config.tokenSecret !== "" || config.tokenJwks !== "";
+}
+
+/** Reports whether nobody needs a credential for anything. */
+export function isOpenServer(config: Config): boolean {
+  return config.publishKey.length === 0 && !takesTokens(config) && config.pusherApp.length === 0;
+}

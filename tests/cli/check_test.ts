@@ -129,6 +129,8 @@ const UNWISE: readonly [string[], Env, string[]][] = [
   [[], { HARK_PUBLISH_KEYS: `${KEY},short` }, ["a key with fewer than 16 characters"]],
   [["--token-secret", SECRET], {}, ["--token-secret is seen"]],
   [["--pusher-app", "1:key:secret"], {}, ["--pusher-app is seen"]],
+  [["--metrics-key", KEY], {}, ["--metrics-key is seen"]],
+  [["--cluster-secret", SECRET], {}, ["--cluster-secret is seen"]],
   [["--public", "a,*"], { HARK_TOKEN_SECRET: SECRET }, ["tokens guard no channel"]],
   [["--public", "*"], KEYED, []],
   [["--token-jwks", "FOLDER/keys.json"], {}, ["tokens that were issued for other services"]],

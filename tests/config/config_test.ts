@@ -396,7 +396,8 @@ Deno.test("parseConfig() refuses what it does not know, and suggests what is nea
     [[""], ['unexpected argument ""']],
   ];
   for (const [args, list] of expected) assertEquals(problems(args), list);
-  assertEquals(problems([], { HARK_PROT: "80", HARK_REPLICAS: "x", HARK_: "" }), [
+  const others = { HARK_URL: "http://localhost", HARK_KEY: "k", PORT: "x" };
+  assertEquals(problems([], { ...others, HARK_PROT: "80", HARK_REPLICAS: "x", HARK_: "" }), [
     'unknown variable "HARK_PROT", did you mean HARK_PORT?',
     'unknown variable "HARK_REPLICAS"',
     'unknown variable "HARK_"',
