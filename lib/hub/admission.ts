@@ -1,6 +1,6 @@
 import { isShared, networkOf } from "../core/address.ts";
 import type { Clock } from "../core/clock.ts";
-import { Refusal, type RefusalType } from "../core/errors.ts";
+import { Refusal } from "../core/errors.ts";
 import { type ConnectionLimits, ConnectionQuota, type QuotaBound } from "../core/quota.ts";
 import { RateLimiter, TokenBucket } from "../core/rate_limiter.ts";
 
@@ -15,12 +15,12 @@ export const SLOTS_MIN = 50;
 
 /** Why a connection is refused, by the bound that it met. */
 const NO_SLOT: Readonly<Record<QuotaBound, string>> = {
-  all: "the server has all it may have",
-  owner: "your address has all it may have",
+  all: "Cannot connect: the server has all it may have",
+  owner: "Cannot connect: your address has all it may have",
 };
 const TOO_FAST: Readonly<Record<QuotaBound, string>> = {
-  all: "too many clients connect at the same time",
-  owner: "your address connects too often",
+  all: "Cannot connect: too many clients connect at the same time",
+  owner: "Cannot connect: your address connects too often",
 };
 
 /**
@@ -54,11 +54,11 @@ export class Admission {
   /** Is an `Admit`. */
   readonly admit = (address: string): () => void => {
     const slot = this.#slots.take(address);
-    if (typeof slot !== "function") throw refusal("over-limit", NO_SLOT[slot]);
+    if (typeof slot !== "function") throw new Refusal("over-limit", NO_SLOT[slot], RETRY_AFTER_S);
     const rate = this.#takeConnect(address);
     if (rate === undefined) return slot;
     slot();
-    throw refusal("connect-rate", TOO_FAST[rate]);
+    throw new Refusal("connect-rate", TOO_FAST[rate], RETRY_AFTER_S);
   };
 
   /** Counts a connect, and returns which rate is too high for it, if one is. */
@@ -67,10 +67,6 @@ export class Admission {
     if (!isExempt && !this.#rates.take(networkOf(address))) return "owner";
     return this.#rate.take(this.#clock.monotonic()) ? undefined : "all";
   }
-}
-
-function refusal(type: RefusalType, why: string): Refusal {
-  return new Refusal(type, `Cannot connect: ${why}`, RETRY_AFTER_S);
 }
 
 function burstOf(slots: number): number {
