@@ -24,7 +24,6 @@ import { Access } from "./http/access.ts";
 import { readForwarded } from "./http/forwarded.ts";
 import { Origins } from "./http/origin.ts";
 import { Pipeline } from "./http/pipeline.ts";
-import { isUpgrade } from "./http/upgrade.ts";
 import { Admission } from "./hub/admission.ts";
 import { Batching } from "./hub/batching.ts";
 import { Connections } from "./hub/connections.ts";
@@ -183,7 +182,7 @@ function wireEndpoints(options: WiringOptions, services: ReturnType<typeof wireS
     ...{ origins, connections, log },
     router: routerOf(endpoints, protocols, { version, access }),
     forwarding: config,
-    pathOf: (path, request) => path === "/" && isUpgrade(request) ? WS_PATH : path,
+    socketPath: WS_PATH,
   });
   return { protocols, publish, pipeline };
 }

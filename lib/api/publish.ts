@@ -5,15 +5,15 @@ import type { Clock } from "../core/clock.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import { checkDraft, MESSAGE } from "../core/publication.ts";
+import { parseTraceparent } from "../core/traceparent.ts";
 import { idAt, type Receipt } from "../broker/broker.ts";
 import type { Publisher } from "../broker/publisher.ts";
 import type { Access } from "../http/access.ts";
 import { BodyReader } from "../http/body.ts";
-import { channelsOf } from "../http/channels.ts";
 import { type ContentLimits, readContent, type Reading, readingOf } from "../http/content.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
-import { readTraceparent } from "../http/trace.ts";
+import { channelsOf } from "../http/subscription.ts";
 import type { Use } from "../observe/hark_metrics.ts";
 
 /** What publishing over HTTP needs, and the bounds it keeps. */
@@ -61,7 +61,7 @@ export class PublishEndpoint {
     const [channel = BROADCAST] = channelsOf(query);
     const grant = await this.#authorize(exchange, channel);
     const event = query.get("event") ?? MESSAGE;
-    const traceparent = readTraceparent(exchange.request.headers);
+    const traceparent = parseTraceparent(exchange.request.headers.get("traceparent"));
     await this.#options.publisher.publish([{ channel, event, data, traceparent }], grant);
     return json(data);
   };
@@ -88,7 +88,7 @@ export class PublishEndpoint {
     const reading = readingOf(request.headers, query);
     const body = await this.#bodies.read(request, this.#bytesMax(reading));
     const messages = readContent(reading, body, this.#options);
-    const traceparent = readTraceparent(request.headers);
+    const traceparent = parseTraceparent(request.headers.get("traceparent"));
     const drafts = messages.map((data) => ({ channel, event, data, traceparent }));
     const once = key === undefined ? undefined : {
       caller: grant.caller,

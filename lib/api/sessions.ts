@@ -3,7 +3,7 @@ import { readInput, Refusal } from "../core/errors.ts";
 import type { ClusterView, SessionInfo, SessionQuery } from "../cluster/view.ts";
 import type { Access } from "../http/access.ts";
 import { readLimit } from "./channels.ts";
-import { channelsOf } from "../http/channels.ts";
+import { channelsOf } from "../http/subscription.ts";
 import { json } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
 

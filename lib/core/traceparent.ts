@@ -5,10 +5,11 @@ const SAMPLED = 1;
 
 /**
  * Reads a `traceparent` (W3C Trace Context, section 3.2), and returns it as version 00 has it: 55
- * characters. Of a later version that is what both have. Undefined for what is invalid, which the
- * standard says to ignore.
+ * characters. Of a later version that is what both have. Undefined for null, and for what is invalid,
+ * which the standard says to ignore.
  */
-export function parseTraceparent(text: string): string | undefined {
+export function parseTraceparent(text: string | null): string | undefined {
+  if (text === null) return undefined;
   const [, version, traceId = "", parentId = "", flags = "", rest] = TRACEPARENT.exec(text) ?? [];
   if (version === undefined || version === "ff") return undefined;
   if (ZEROS.test(traceId) || ZEROS.test(parentId)) return undefined;

@@ -1,3 +1,5 @@
+import { Refusal } from "../core/errors.ts";
+
 /** What pages of sites that are not allowed may do with an endpoint. */
 export interface CorsPolicy {
   /** Methods whose answers they may read. */
@@ -54,26 +56,33 @@ export function addCors(
 }
 
 /**
- * Why a page may not make the request that a preflight asks about, as a sentence; undefined if it may,
- * or if the request is no preflight.
+ * Throws a `Refusal` if the request is a preflight for a request that the asking page may not make.
+ * `isAllowed` as for `addCors()`.
  */
-export function preflightFault(
+export function checkPreflight(
   policy: CorsPolicy,
-  { method, headers }: Request,
+  request: Request,
   isAllowed: () => boolean,
-): string | undefined {
-  const wanted = preflightMethod({ method, headers });
-  if (wanted === undefined || !headers.has("origin")) return undefined;
+): void {
+  const { headers } = request;
+  const wanted = preflightMethod(request);
+  if (wanted === undefined || !headers.has("origin")) return;
   if (!policy.methods.includes(wanted) && !isAllowed()) {
-    return "Cannot use this method from a page of another site: start the server with --origins to " +
-      "allow it";
+    throw new Refusal(
+      "forbidden",
+      "Cannot use this method from a page of another site: start the server with --origins to " +
+        "allow it",
+    );
   }
-  if (policy.headers === undefined) return undefined;
+  if (policy.headers === undefined) return;
   const allowed = policy.headers.split(", ");
   const asked = headers.get("access-control-request-headers")?.split(",") ?? [];
   const names = asked.map((name) => name.trim().toLowerCase()).filter((name) => name !== "");
-  if (names.every((name) => allowed.includes(name))) return undefined;
-  return `Cannot set other headers from a page of another origin than: ${policy.headers}`;
+  if (names.every((name) => allowed.includes(name))) return;
+  throw new Refusal(
+    "forbidden",
+    `Cannot set other headers from a page of another origin than: ${policy.headers}`,
+  );
 }
 
 /** The method that a preflight asks about; undefined if the request is none. */

@@ -1,6 +1,5 @@
 import { Refusal } from "../core/errors.ts";
 import { matchesOrigin, OPAQUE_ORIGIN } from "../core/origin.ts";
-import { addCors, type CorsPolicy, preflightFault } from "./cors.ts";
 import type { Protocol } from "./forwarded.ts";
 import { isLocalHost } from "./target.ts";
 
@@ -84,17 +83,6 @@ export class Origins {
     }
     if (origin === OPAQUE_ORIGIN) return "the origin null may be a page of any site";
     return this.isAllowed(request) ? undefined : "the page's origin is not among --origins";
-  }
-
-  /** Adds what lets the asking page read the answer: `addCors()` with these rules. */
-  addCors(policy: CorsPolicy, request: Request, headers: Headers): void {
-    addCors(policy, request, headers, () => this.isAllowed(request));
-  }
-
-  /** Throws a `Refusal` if the request is a preflight of what the asking page may not do. */
-  checkPreflight(policy: CorsPolicy, request: Request): void {
-    const fault = preflightFault(policy, request, () => this.isAllowed(request));
-    if (fault !== undefined) throw new Refusal("forbidden", fault);
   }
 
   // Where it is not known how a request came, something before the server may do its TLS.

@@ -1,13 +1,14 @@
 import { Refusal } from "../core/errors.ts";
 import type { Connections } from "../hub/connections.ts";
 import type { Log } from "../observe/log.ts";
+import { addCors, checkPreflight } from "./cors.ts";
 import { type ForwardedRules, readForwarded } from "./forwarded.ts";
-import { notFound } from "./not_found.ts";
 import type { Origins } from "./origin.ts";
 import { problem, refusalProblem } from "./problem.ts";
 import { answer, decodeSegment, type Exchange, type Route, type Router } from "./router.ts";
 import { isFile, serveStatic } from "./static.ts";
 import { readTarget } from "./target.ts";
+import { isUpgrade } from "./upgrade.ts";
 
 /** What answering requests needs. */
 export interface PipelineOptions {
@@ -16,8 +17,8 @@ export interface PipelineOptions {
   readonly connections: Connections;
   readonly log: Log;
   readonly forwarding: ForwardedRules;
-  /** The path that a request is answered at, where that is not the one it names. */
-  readonly pathOf: (path: string, request: Request) => string;
+  /** The path at which a request for a WebSocket at `/` is answered. */
+  readonly socketPath: string;
 }
 
 /** What every request goes through: its host, its route, its answer, and what each answer carries. */
@@ -30,12 +31,13 @@ export class Pipeline {
 
   /** Answers a request that came from `peer`, whatever host it asks if another node has sent it on. */
   async handle(request: Request, peer: string, isSentOn = false): Promise<Response> {
-    const { forwarding, origins, pathOf } = this.#options;
+    const { forwarding, origins, socketPath } = this.#options;
     const address = readForwarded(request.headers, forwarding).address ?? peer;
     try {
       const { host, path, search } = readTarget(request);
       if (!isSentOn && !origins.isOwnHost(host)) return this.#misdirected(address);
-      return await this.#answer(pathOf(path, request), request, address, search);
+      const served = path === "/" && isUpgrade(request) ? socketPath : path;
+      return await this.#answer(served, request, address, search);
     } catch (error) {
       return this.#refuse(error, address);
     }
@@ -61,7 +63,7 @@ export class Pipeline {
       for (const [name, text] of Object.entries(match.params)) params[name] = decodeSegment(text);
       const query = new URLSearchParams(search);
       const exchange: Exchange = { request, path, query, params, address };
-      origins.checkPreflight(match.route.cors, request);
+      checkPreflight(match.route.cors, request, () => origins.isAllowed(request));
       const response = await answer(match.route, exchange);
       if (response.status === 101) return response;
       return this.#finish(request, response, match.route);
@@ -71,14 +73,23 @@ export class Pipeline {
   }
 
   async #serveFile(request: Request, path: string): Promise<Response> {
-    const { router } = this.#options;
-    const isServed = (path: string) => router.find(path) !== undefined || isFile(path);
-    return await serveStatic(request, path) ?? await notFound(path, isServed);
+    return await serveStatic(request, path) ?? await this.#notFound(path);
+  }
+
+  /** The answer to a path that leads nowhere. It names the path with fewer slashes if that is served. */
+  async #notFound(path: string): Promise<Response> {
+    const meant = path.replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
+    const isServed = () => this.#options.router.find(meant) !== undefined || isFile(meant);
+    const detail = meant !== path && await isServed()
+      ? `There is nothing here: the path has a slash too many, use ${meant}`
+      : "There is nothing here: see /docs/ for the endpoints";
+    return problem(404, "not-found", detail);
   }
 
   #finish(request: Request, response: Response, route: Route): Response {
+    const { origins } = this.#options;
     const { headers } = response;
-    this.#options.origins.addCors(route.cors, request, headers);
+    addCors(route.cors, request, headers, () => origins.isAllowed(request));
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
     headers.set("x-content-type-options", "nosniff");
     return response;

@@ -1,6 +1,5 @@
 import { BROADCAST, checkSubscription } from "../core/channel.ts";
-import { readInput } from "../core/errors.ts";
-import { channelsOf } from "./channels.ts";
+import { readInput, Refusal } from "../core/errors.ts";
 import { isPosition, parsePosition, type Position } from "../core/publication.ts";
 import { parseSince, type Since } from "../core/since.ts";
 
@@ -12,6 +11,8 @@ export interface Subscription {
   readonly presence: boolean;
 }
 
+/** What other servers, and habit, call the parameter `channel`. */
+const OTHER_NAMES = ["channels", "channel[]", "topic", "topics", "room"];
 /** What EventSource libraries, which cannot set a header, and Mercure's clients call `Last-Event-ID`. */
 const LAST_EVENT_IDS = ["lastEventId", "lastEventID", "last-event-id", "Last-Event-ID"];
 /** Where a client was that brings an id of another server: in no log of ours. */
@@ -35,6 +36,19 @@ export function readSubscription(
       presence: query.get("presence") === "1",
     };
   });
+}
+
+/**
+ * The channels and patterns that a query names, not checked. Throws a `Refusal` for another name of the
+ * parameter: ignored, it would leave its client without messages.
+ */
+export function channelsOf(query: URLSearchParams): string[] {
+  const name = OTHER_NAMES.find((each) => query.has(each));
+  if (name === undefined) return query.getAll("channel");
+  throw new Refusal(
+    "bad-request",
+    `Cannot read ?${name}=: the parameter is channel, once for each: ?channel=a&channel=b`,
+  );
 }
 
 /**

@@ -5,7 +5,7 @@ import { readInput, Refusal } from "../../core/errors.ts";
 import { BodyReader } from "../../http/body.ts";
 import { json } from "../../http/problem.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
-import { readTraceparent } from "../../http/trace.ts";
+import { parseTraceparent } from "../../core/traceparent.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
@@ -167,7 +167,7 @@ export class PusherApi {
     triggers: readonly Trigger[],
     { headers }: Request,
   ): Promise<void> {
-    const traceparent = readTraceparent(headers);
+    const traceparent = parseTraceparent(headers.get("traceparent"));
     const drafts = triggers.flatMap(({ drafts }) => drafts)
       .map((draft) => ({ ...draft, traceparent }));
     const caller = { caller: `app ${settings.id}`, mayManage: true };
