@@ -1,7 +1,9 @@
+import { Refusal } from "../core/errors.ts";
+import { type Draft, type Position, Publication } from "../core/publication.ts";
+import { parseTraceparent } from "../core/traceparent.ts";
 import type { Batch, Receipt } from "./broker.ts";
-import type { Peers } from "./peers.ts";
 import type { KeyedRequest } from "./idempotency.ts";
-import { type Position, Publication } from "../core/publication.ts";
+import type { Peers } from "./peers.ts";
 
 /** A batch as a broker has it appended. */
 export interface JournalBatch extends Batch {
@@ -132,4 +134,39 @@ export function order(batch: JournalBatch, after: Position, time: number): Order
     beganBy: beganBy?.[index],
   }));
   return { entries, receipt };
+}
+
+const RETRY_AFTER_S = 1;
+
+/** The refusal of a batch that cannot be kept now, and `why`. */
+export function unavailable(why: string, cause?: unknown): Refusal {
+  const refusal = new Refusal(
+    "unavailable",
+    `Cannot publish: ${why}; try again later`,
+    RETRY_AFTER_S,
+  );
+  if (cause !== undefined) refusal.cause = cause;
+  return refusal;
+}
+
+/** The optional fields of a draft; journals keep them beside the others. */
+export type DraftFields = Pick<Draft, "isText" | "except" | "traceparent">;
+
+/** The optional fields that a draft or publication has. */
+export function draftFieldsOf({ isText, except, traceparent }: DraftFields): DraftFields {
+  return {
+    ...(isText === undefined ? {} : { isText }),
+    ...(except === undefined ? {} : { except }),
+    ...(traceparent === undefined ? {} : { traceparent }),
+  };
+}
+
+/** Reads them from what a journal kept; one that is not as expected is ignored. */
+export function readDraftFields(fields: Readonly<Record<string, unknown>>): DraftFields {
+  const { isText, except, traceparent } = fields;
+  return draftFieldsOf({
+    isText: isText === true ? true : undefined,
+    except: typeof except === "string" ? except : undefined,
+    traceparent: typeof traceparent === "string" ? parseTraceparent(traceparent) : undefined,
+  });
 }

@@ -24,9 +24,9 @@ import {
   type Journal,
   type JournalBatch,
   type Kept,
+  unavailable,
 } from "./journal.ts";
 import { agesMs, NOTHING_KEPT, Replica } from "./replica.ts";
-import { unavailable } from "./unavailable.ts";
 
 /** What a broker needs, and the bounds it keeps. */
 export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "onForget"> {

@@ -3,7 +3,7 @@ import { type Broker, idAt, type Receipt } from "./broker.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
-import { PublishRates } from "./publish_rates.ts";
+import { RateLimiter } from "../core/rate_limiter.ts";
 import type { Log } from "../observe/log.ts";
 import { checkDraft, dataBytes, type Draft } from "../core/publication.ts";
 
@@ -72,4 +72,25 @@ export class Publisher {
 /** The refusal of a publication that is larger than allowed. */
 export function tooLarge(bytesMax: number): Refusal {
   return new Refusal("too-large", `Cannot publish more than ${bytesMax} bytes in one message`);
+}
+
+/** Holds each caller to so many publications a second. */
+export class PublishRates {
+  readonly #perSecond: number;
+  readonly #rates: RateLimiter;
+
+  constructor(clock: Clock, perSecond: number) {
+    this.#perSecond = perSecond;
+    this.#rates = new RateLimiter({ clock, perSecond });
+  }
+
+  /** Counts `count` publications of a caller. Throws a `Refusal` if these are too many. */
+  take(caller: string, count: number): void {
+    if (this.#rates.take(caller, count)) return;
+    throw new Refusal(
+      "too-many-requests",
+      `Cannot publish more than ${this.#perSecond} messages a second: retry in a second`,
+      1,
+    );
+  }
 }

@@ -1,7 +1,7 @@
 import { BOUNDS } from "../bounds.ts";
 import { journalOf } from "../broker/journals.ts";
 import { LogKeeper } from "../broker/link/keeper.ts";
-import { PublishRates } from "../broker/publish_rates.ts";
+import { PublishRates } from "../broker/publisher.ts";
 import type { Config } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
 import { randomId } from "../core/random.ts";

@@ -1,6 +1,12 @@
 import { type Data, type Draft, Publication } from "../../core/publication.ts";
-import { type DraftFields, draftFieldsOf, readDraftFields } from "../draft_fields.ts";
-import { type Entry, type Gap, isGap } from "../journal.ts";
+import {
+  type DraftFields,
+  draftFieldsOf,
+  type Entry,
+  type Gap,
+  isGap,
+  readDraftFields,
+} from "../journal.ts";
 
 /** A text as it is; bytes as the one item of an array, in base64. */
 export type WireData = string | readonly [base64: string];

@@ -1,6 +1,12 @@
 import { type Data, type Draft, type Position, Publication } from "../../core/publication.ts";
-import { type DraftFields, draftFieldsOf, readDraftFields } from "../draft_fields.ts";
-import type { Gap, JournalBatch, Logged } from "../journal.ts";
+import {
+  type DraftFields,
+  draftFieldsOf,
+  type Gap,
+  type JournalBatch,
+  type Logged,
+  readDraftFields,
+} from "../journal.ts";
 import type { PeerMessage } from "../peers.ts";
 import type { Reply } from "./resp.ts";
 

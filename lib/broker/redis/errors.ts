@@ -1,5 +1,5 @@
 import { formatTarget, type RedisTarget } from "../../core/redis_url.ts";
-import { unavailable } from "../unavailable.ts";
+import { unavailable } from "../journal.ts";
 import { ConnectionLost } from "./connection.ts";
 import { ReplyError } from "./resp.ts";
 

@@ -3,8 +3,14 @@ import type { Refusal } from "../../core/errors.ts";
 import type { Position, Publication } from "../../core/publication.ts";
 import type { Receipt } from "../broker.ts";
 import type { KeyedRequest } from "../idempotency.ts";
-import { type Feed, type Journal, type JournalBatch, type Kept, order } from "../journal.ts";
-import { unavailable } from "../unavailable.ts";
+import {
+  type Feed,
+  type Journal,
+  type JournalBatch,
+  type Kept,
+  order,
+  unavailable,
+} from "../journal.ts";
 import { SqliteRecords } from "./records.ts";
 import { Removal } from "./removal.ts";
 import { type Appended, Store, type StoreSync } from "./store.ts";

@@ -1,6 +1,11 @@
 import type { Data } from "../../core/publication.ts";
-import { type DraftFields, draftFieldsOf, readDraftFields } from "../draft_fields.ts";
-import type { KeptKey, Logged } from "../journal.ts";
+import {
+  type DraftFields,
+  draftFieldsOf,
+  type KeptKey,
+  type Logged,
+  readDraftFields,
+} from "../journal.ts";
 
 /** "Hark" in ASCII: marks a store among SQLite files. */
 export const APPLICATION_ID = 0x4861726b;
