@@ -1,4 +1,5 @@
 import type { Publication } from "../../core/publication.ts";
+import { firstIndex } from "./search.ts";
 
 /** Which publications to find. */
 export interface Span {
@@ -73,15 +74,34 @@ export class ChannelLog {
   }
 
   #indexAfter(offset: number): number {
-    let low = this.first;
-    let high = this.entries.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.entries[middle]!.offset <= offset) low = middle + 1;
-      else high = middle;
-    }
-    return low;
+    const { first, entries } = this;
+    return firstIndex(first, entries.length, (index) => entries[index]!.offset > offset);
   }
+}
+
+/** How many pages of one read are gathered before they are cut to one. */
+export const GATHERED_PAGES = 4;
+
+/** Finds the publications of these logs that a span takes in, in its order. */
+export function gather(logs: Iterable<ChannelLog>, span: Span): Publication[] {
+  const { limit, newestFirst } = span;
+  let left = span;
+  let found: Publication[] = [];
+  for (const log of logs) {
+    found.push(...log.slice(left));
+    if (found.length <= limit * GATHERED_PAGES) continue;
+    // What comes behind a whole page is no longer looked for in the logs that are left.
+    found = first(found, span);
+    const { offset } = found.at(-1)!;
+    left = newestFirst ? { ...left, from: offset } : { ...left, until: offset };
+  }
+  return first(found, span);
+}
+
+/** Puts publications in order, and returns the first of them. */
+function first(publications: Publication[], { limit, newestFirst }: Span): Publication[] {
+  const direction = newestFirst ? -1 : 1;
+  return publications.sort((a, b) => direction * (a.offset - b.offset)).slice(0, limit);
 }
 
 /** One caller, and the channels that are theirs in the order of their last publication. */

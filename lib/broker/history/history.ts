@@ -1,8 +1,7 @@
 import { isPattern, matcherOf, withoutCovered } from "../../core/channel.ts";
-import { ChannelLog, type Span } from "./channel_log.ts";
+import { ChannelLog, gather, GATHERED_PAGES, type Span } from "./channel_log.ts";
 import type { ChannelInfo, HistoryPage, HistoryQuery, HistoryStats } from "../broker.ts";
 import { Holders } from "./eviction.ts";
-import { gather, GATHERED_PAGES } from "./gather.ts";
 import type { Kept, Logged } from "../journal.ts";
 import { Quota } from "../../core/quota.ts";
 import { formatPosition, type Position, type Publication } from "../../core/publication.ts";

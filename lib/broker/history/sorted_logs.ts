@@ -1,4 +1,5 @@
 import type { ChannelLog } from "./channel_log.ts";
+import { firstIndex } from "./search.ts";
 
 // A block of more than this is split, so that adding a log moves few others.
 const BLOCK_LOGS_MAX = 512;
@@ -64,14 +65,8 @@ export class SortedLogs {
 
   /** The last block that begins at or before `name`, or the first of all. */
   #blockOf(name: string): number {
-    let low = 0;
-    let high = this.#blocks.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (this.#blocks[middle]![0]!.channel <= name) low = middle + 1;
-      else high = middle;
-    }
-    return Math.max(0, low - 1);
+    const blocks = this.#blocks;
+    return Math.max(0, firstIndex(0, blocks.length, (at) => blocks[at]![0]!.channel > name) - 1);
   }
 }
 
@@ -95,12 +90,5 @@ function justAfter(name: string): string {
 
 /** Where the first log is whose channel is `name` or comes after it. */
 function indexFrom(block: readonly ChannelLog[], name: string): number {
-  let low = 0;
-  let high = block.length;
-  while (low < high) {
-    const middle = (low + high) >>> 1;
-    if (block[middle]!.channel < name) low = middle + 1;
-    else high = middle;
-  }
-  return low;
+  return firstIndex(0, block.length, (index) => block[index]!.channel >= name);
 }

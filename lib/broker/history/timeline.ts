@@ -1,5 +1,6 @@
 import type { Span } from "./channel_log.ts";
 import type { Publication } from "../../core/publication.ts";
+import { firstIndex } from "./search.ts";
 
 // Fewer slots than this are not worth closing up.
 const SLOTS_MIN = 64;
@@ -55,7 +56,7 @@ export class Timeline {
    * after the wall clock was set back older ones too. Undefined if nothing has.
    */
   offsetBefore(time: number): number | undefined {
-    let index = this.#search((index) => this.#latest[index]! >= time);
+    let index = firstIndex(this.#first, this.#latest.length, (at) => this.#latest[at]! >= time);
     while (typeof this.#slots[index] === "number") index++;
     const slot = this.#slots[index];
     return slot === undefined ? undefined : offsetOf(slot) - 1;
@@ -77,19 +78,8 @@ export class Timeline {
 
   /** Where the first is whose offset is `offset` or higher. */
   #indexFrom(offset: number): number {
-    return this.#search((index) => offsetOf(this.#slots[index]!) >= offset);
-  }
-
-  /** The first place from which on `isBehind` is true. */
-  #search(isBehind: (index: number) => boolean): number {
-    let low = this.#first;
-    let high = this.#slots.length;
-    while (low < high) {
-      const middle = (low + high) >>> 1;
-      if (isBehind(middle)) high = middle;
-      else low = middle + 1;
-    }
-    return low;
+    const slots = this.#slots;
+    return firstIndex(this.#first, slots.length, (index) => offsetOf(slots[index]!) >= offset);
   }
 
   #closeUp(): void {
