@@ -3,6 +3,7 @@ import { Quota } from "../core/quota.ts";
 import type { Draft } from "../core/publication.ts";
 import type { Batch } from "./broker.ts";
 import type { History } from "./history/history.ts";
+import type { JournalBatch } from "./journal.ts";
 
 /** A channel that batches under way are going to begin. */
 interface Pending {
@@ -44,9 +45,14 @@ export class ChannelQuota {
     return names;
   }
 
-  /** Whoever begins a channel with a batch that is under way. */
-  beganBy(channel: string): string | undefined {
-    return this.#pending.get(channel)?.caller;
+  /** Of each draft whoever began its channel, if that was somebody else; undefined if none was. */
+  beganBy({ drafts, caller = NOBODY }: Batch, history: History): JournalBatch["beganBy"] {
+    let owners: (string | undefined)[] | undefined;
+    drafts.forEach(({ channel }, index) => {
+      const owner = history.beganBy(channel) ?? this.#pending.get(channel)?.caller ?? caller;
+      if (owner !== caller) (owners ??= new Array(drafts.length).fill(undefined))[index] = owner;
+    });
+    return owners;
   }
 
   /** History has this channel now, if it keeps anything. */

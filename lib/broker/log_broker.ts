@@ -17,15 +17,7 @@ import { ChannelQuota } from "./channel_quota.ts";
 import { type BrokerMetrics, Health } from "./health.ts";
 import type { HistoryLimits } from "./history/history.ts";
 import { Idempotency, type IdempotencyOptions } from "./idempotency.ts";
-import {
-  type Entry,
-  type Feed,
-  isGap,
-  type Journal,
-  type JournalBatch,
-  type Kept,
-  unavailable,
-} from "./journal.ts";
+import { type Entry, type Feed, isGap, type Journal, type Kept, unavailable } from "./journal.ts";
 import { agesMs, NOTHING_KEPT, Replica } from "./replica.ts";
 
 /** What a broker needs, and the bounds it keeps. */
@@ -33,6 +25,8 @@ export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "
   readonly clock: Clock;
   readonly journal: Journal;
   readonly metrics?: BrokerMetrics;
+  /** Gets what the feed brings, right after this broker; and that it is lost, right before. */
+  readonly follower?: Feed;
 }
 
 const EXPIRE_INTERVAL_MS = 1000;
@@ -150,10 +144,12 @@ export class LogBroker implements Broker {
   async #append(batch: Batch, admit: () => void): Promise<Receipt> {
     admit();
     if (this.#obstacle !== undefined) throw unavailable(this.#obstacle);
-    const added = this.#quota.take(batch, this.#replica.history);
+    const { history } = this.#replica;
+    const added = this.#quota.take(batch, history);
     const startedAt = this.#clock.monotonic();
     try {
-      const receipt = await this.#journal.append({ ...batch, beganBy: this.#beganBy(batch) });
+      const beganBy = this.#quota.beganBy(batch, history);
+      const receipt = await this.#journal.append({ ...batch, beganBy });
       const seconds = (this.#clock.monotonic() - startedAt) / 1000;
       this.#options.metrics?.appendSeconds.observe(seconds);
       if (this.#obstacle === undefined) this.#health.kept();
@@ -163,7 +159,7 @@ export class LogBroker implements Broker {
       if (isAway) this.#health.refused(error.message);
       throw error;
     } finally {
-      if (added.size > 0) this.#quota.release(added);
+      this.#quota.release(added);
     }
   }
 
@@ -175,17 +171,6 @@ export class LogBroker implements Broker {
     // Not by reached(): what was accepted before close() is still fed after it.
     if (isOurs && await this.#arrivals.wait(last, APPLY_TIMEOUT_MS)) return;
     throw unavailable("it is kept, but did not come back in time");
-  }
-
-  /** Of each draft whoever began its channel, if that was somebody else. */
-  #beganBy({ drafts, caller = "" }: Batch): JournalBatch["beganBy"] {
-    const { history } = this.#replica;
-    let owners: (string | undefined)[] | undefined;
-    drafts.forEach(({ channel }, index) => {
-      const owner = history.beganBy(channel) ?? this.#quota.beganBy(channel) ?? caller;
-      if (owner !== caller) (owners ??= new Array(drafts.length).fill(undefined))[index] = owner;
-    });
-    return owners;
   }
 
   #receive(entries: readonly Entry[]): void {
@@ -212,6 +197,7 @@ export class LogBroker implements Broker {
       }
     }
     this.#deliver(applied);
+    this.#options.follower?.onEntries(entries);
   }
 
   /** All are kept before the first is delivered: whoever reads history then misses none. */
@@ -225,8 +211,14 @@ export class LogBroker implements Broker {
     this.#arrivals.arrived(this.#replica.offset);
   }
 
+  #fed(isFed: boolean, why: string): void {
+    this.#health.fed(isFed, why);
+    this.#options.follower?.onHealth(isFed, why);
+  }
+
   #lost(why: string): void {
     this.#feed = undefined;
+    this.#options.follower?.onLost(why);
     if (this.#isClosed) return;
     this.#obstacle = why;
     this.#health.fed(false, why);
@@ -270,7 +262,7 @@ export class LogBroker implements Broker {
   #follow(): void {
     const feed: Feed = {
       onEntries: (entries) => void (this.#feed === feed && this.#receive(entries)),
-      onHealth: (isUp, why) => void (this.#feed === feed && this.#health.fed(isUp, why)),
+      onHealth: (isUp, why) => void (this.#feed === feed && this.#fed(isUp, why)),
       onLost: (why) => void (this.#feed === feed && this.#lost(why)),
     };
     this.#feed = feed;

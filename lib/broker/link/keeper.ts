@@ -1,6 +1,6 @@
 import type { Batch, BrokerStats, Sink } from "../broker.ts";
 import type { Position } from "../../core/publication.ts";
-import type { StoredRecords } from "../journal.ts";
+import type { Feed, StoredRecords } from "../journal.ts";
 import type { PeerMessage } from "../peers.ts";
 import { type BrokerOptions, LogBroker } from "../log_broker.ts";
 import { answerCall } from "./calls.ts";
@@ -8,7 +8,6 @@ import { encodeMessage, type Message } from "./codec.ts";
 import { decodeDraft, encodeEntry, type WireDraft } from "./entries.ts";
 import { Follower } from "./follower.ts";
 import { changeRecords, MemoryRecords, type WireChanges } from "./records.ts";
-import { TappedJournal } from "./tap.ts";
 
 /** What keeping a log for other processes needs. */
 export interface KeeperOptions extends BrokerOptions {
@@ -42,12 +41,12 @@ export class LogKeeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.#records = options.journal.records ?? new MemoryRecords();
-    const journal = new TappedJournal(options.journal, {
+    const onFeed: Feed = {
       onEntries: (entries) => this.#feed(["entries", entries.map(encodeEntry)]),
       onHealth: (isUp, why) => this.#feed(["health", isUp, why]),
       onLost: (why) => this.#followers.forEach((follower) => follower.lose(why)),
-    });
-    this.#broker = new LogBroker({ ...options, journal });
+    };
+    this.#broker = new LogBroker({ ...options, follower: onFeed });
     this.answer("append", (_node, args) => this.#append(args));
     this.answer("records", (_, [changes]) => changeRecords(this.#records, changes as WireChanges));
   }
