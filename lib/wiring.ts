@@ -19,7 +19,7 @@ import { isLoopback, isShared } from "./core/address.ts";
 import { type Guard, guardOf } from "./core/channel.ts";
 import type { Clock } from "./core/clock.ts";
 import { randomId } from "./core/random.ts";
-import { makeForwarding } from "./forwarding.ts";
+import { Forwarding } from "./forwarding.ts";
 import { Access } from "./http/access.ts";
 import { readForwarded } from "./http/forwarded.ts";
 import { Origins } from "./http/origin.ts";
@@ -29,7 +29,6 @@ import { Batching } from "./hub/batching.ts";
 import { Connections } from "./hub/connections.ts";
 import { Hub } from "./hub/hub.ts";
 import { HubSink } from "./hub/sink.ts";
-import type { Forwarding } from "./net/forwarding.ts";
 import { HarkMetrics } from "./observe/hark_metrics.ts";
 import type { Log } from "./observe/log.ts";
 import { readMemory } from "./observe/process.ts";
@@ -118,7 +117,9 @@ function wireServices({ config, clock, log, version, shared, handle }: WiringOpt
     presence: hub,
     onError: (error) => log.error("message of another node failed", { error: String(error) }),
   });
-  const forwarding = makeForwarding(config, { clock, cluster, log, metrics, shared, handle });
+  const forwarding = config.advertise === ""
+    ? undefined
+    : new Forwarding({ config, clock, cluster, log, metrics, shared, handle });
   const publisher = new Publisher({
     ...{ ...config, broker, clock, log },
     onPublished(seconds, count) {

@@ -1,4 +1,4 @@
-import { FORWARDED_MAX, SIGNATURE_AGE_MS } from "../../lib/net/forwarding.ts";
+import { FORWARDED_MAX, SIGNATURE_AGE_MS } from "../../lib/forwarding.ts";
 import { RESP_LIMITS } from "../../lib/broker/redis/resp.ts";
 import { NODES_MAX, SILENCE_MS } from "../../lib/cluster/membership.ts";
 import { ANSWER_TIMEOUT_MS } from "../../lib/cluster/questions.ts";
