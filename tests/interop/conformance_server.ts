@@ -54,7 +54,7 @@ export function serveConformance(port: number, pings: Partial<Pings> = {}): Conf
     accepts: (namespace) => namespace === "/" || namespace === "/custom",
     admit: greet,
     onError: (error) => console.error(error),
-    onLimit: () => {},
+    onRefused: () => {},
   });
 
   const engines = new Map([

@@ -67,6 +67,7 @@ export class EngineHost implements AsyncDisposable {
   readonly faults: string[] = [];
   /** What handlers threw. */
   readonly errors: unknown[] = [];
+  readonly #bodies: BodyReader;
   readonly #http: Deno.HttpServer<Deno.NetAddr>;
   #taken = 0;
   readonly #closing = new Gauge("");
@@ -80,7 +81,7 @@ export class EngineHost implements AsyncDisposable {
       ...changed
     } = options;
     this.clock = clock;
-    const bodies = new BodyReader({ clock, bytesMax: 10_000_000, timeoutMs: 30_000 });
+    this.#bodies = new BodyReader({ clock, bytesMax: 10_000_000, timeoutMs: 30_000 });
     this.server = new EngineServer({
       clock,
       sidPrefix: "",
@@ -93,7 +94,7 @@ export class EngineHost implements AsyncDisposable {
       handshakes: new Handshakes(clock, 10_000, () => {}),
       newcomersMax: 100,
       isShared: () => true,
-      readBody: (request) => bodies.read(request, pollingBytesMax),
+      readBody: (request) => this.#bodies.read(request, pollingBytesMax),
       admit: (address) => Promise.try(() => this.#admit(address, slots)),
       onConnection: (socket) => this.sessions.push(new HostSession(socket)),
       ...changed,
@@ -147,6 +148,7 @@ export class EngineHost implements AsyncDisposable {
   /** Stops, and makes sure that nothing is left behind. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.server.close();
+    this.#bodies.close();
     await this.holds(0);
     await this.#http.shutdown();
     assertEquals(

@@ -24,13 +24,13 @@ export class SocketHost extends EngineHost {
   readonly sockets: Inbox<ServerSocket>;
   /** What the server's own handlers threw. */
   readonly thrown: unknown[];
-  /** Which bounds were met, and the addresses of the clients. */
-  readonly limits: string[][];
+  /** What clients were refused: its type, why, and the address. */
+  readonly refusals: string[][];
 
   constructor(options: Partial<SocketServerOptions> & EngineHostOptions = {}) {
     const clock = new SocketClock();
     const thrown: unknown[] = [];
-    const limits: string[][] = [];
+    const refusals: string[][] = [];
     const sockets = new Inbox<ServerSocket>();
     const guards = new Map<string, SocketServerOptions["admit"]>();
     for (const namespace of NAMESPACES) {
@@ -48,14 +48,14 @@ export class SocketHost extends EngineHost {
       accepts: (namespace) => guards.has(namespace),
       admit: (socket) => guards.get(socket.namespace)!(socket),
       onError: (error) => thrown.push(error),
-      onLimit: (...limit) => limits.push(limit),
+      onRefused: (...refusal) => refusals.push(refusal),
       ...options,
     });
     super({ ...options, clock, onConnection: (session) => io.attach(session) });
     this.guards = guards;
     this.sockets = sockets;
     this.thrown = thrown;
-    this.limits = limits;
+    this.refusals = refusals;
   }
 
   /** Opens a WebSocket and joins a namespace of protocol 5. */

@@ -2,12 +2,11 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import type { StoredRecords } from "../../broker/journal.ts";
 import { isShared } from "../../core/address.ts";
 import { isChannel } from "../../core/channel.ts";
-import { Refusal } from "../../core/errors.ts";
 import { Grant } from "../../core/grant.ts";
 import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import { Commands } from "./commands.ts";
-import { ConnectError, SocketServer } from "./server.ts";
+import { SocketServer } from "./server.ts";
 import type { ServerSocket } from "./socket.ts";
 import type { Connections } from "../../hub/connections.ts";
 import { EngineServer, type EngineServerOptions } from "../engineio/server.ts";
@@ -73,19 +72,15 @@ export class SocketIoEndpoint implements Protocol {
   readonly #grants: JoinGrants;
 
   constructor(options: SocketIoOptions) {
-    const { connections, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
+    const { connections, cluster, clock, pollingBytesMax, bodyTimeoutMs: timeoutMs } = options;
     this.#options = options;
     this.routes = options.socketio ? routesOf(options.socketioPath, this.#handle) : [];
-    this.#bodies = new BodyReader({
-      clock,
-      timeoutMs,
-      bytesMax: LARGEST_POSTS * pollingBytesMax,
-    });
+    const bytesMax = LARGEST_POSTS * pollingBytesMax;
+    this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax });
     this.#grants = new JoinGrants(options.access, clock);
-    const { channelsMax: subscriptionsMax, cluster, records } = options;
-    const stored = records === undefined ? [] : [new StoredCopies(records)];
+    const stored = options.records === undefined ? [] : [new StoredCopies(options.records)];
     const copies = this.#copies = [new PeerCopies(cluster), ...stored];
-    this.#recoveries = new Recoveries({ clock, subscriptionsMax, copies });
+    this.#recoveries = new Recoveries({ clock, subscriptionsMax: options.channelsMax, copies });
     const io = new SocketServer({
       ...options,
       attachmentBytesMax: pollingBytesMax,
@@ -93,7 +88,7 @@ export class SocketIoEndpoint implements Protocol {
       accepts: (namespace) => namespace === "/" || isChannel(namespace.slice(1)),
       admit: (socket) => this.#admit(socket),
       onError: (error) => connections.failed(error),
-      onLimit: (why, address) => connections.refused("over-limit", why, address),
+      onRefused: (...refusal) => connections.refused(...refusal),
     });
     this.#engine = new EngineServer({
       ...options,
@@ -132,29 +127,16 @@ export class SocketIoEndpoint implements Protocol {
     this.#bodies.close();
   }
 
+  /** Admits a socket at once if it is known what its client may do. */
   #admit(socket: ServerSocket): void | Promise<void> {
-    const refuse = (error: unknown): never => {
-      if (!(error instanceof Refusal)) throw error;
-      this.#refused(error, socket);
-      throw new ConnectError(error.message, { code: error.type });
-    };
-    try {
-      const grant = this.#grants.find(socket.request);
-      if (grant instanceof Grant) return this.#open(socket, grant);
-      return grant.then((grant) => socket.ended ? undefined : this.#open(socket, grant))
-        .catch(refuse);
-    } catch (error) {
-      refuse(error);
-    }
-  }
-
-  #refused({ type, message }: Refusal, { request }: ServerSocket): void {
-    this.#options.connections.refused(type, message, request.address);
+    const grant = this.#grants.find(socket.request);
+    if (grant instanceof Grant) return this.#open(socket, grant);
+    return grant.then((grant) => socket.ended ? undefined : this.#open(socket, grant));
   }
 
   /** Makes a session of a socket; what it returns resolves when the client has been let in. */
   #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
-    const { hub, clock } = this.#options;
+    const { hub, connections, clock, inboundPerSecondMax, channelsPerSessionMax } = this.#options;
     const { namespace, request } = socket;
     const withIds = socket.protocol === 5 && recovers(request);
     const recovery = withIds ? this.#recoveries.read(request, grant.user) : undefined;
@@ -191,13 +173,15 @@ export class SocketIoEndpoint implements Protocol {
       this.#encoders.giveBack(socket, withIds);
     });
     const commands = new Commands({
-      ...this.#options,
+      clock,
+      hub,
       socket,
       session,
       grant,
-      waitingMax: this.#options.inboundPerSecondMax,
+      channelsPerSessionMax,
+      waitingMax: inboundPerSecondMax,
       onChanged: () => this.#recoveries.changed(pid),
-      onRefused: (refusal) => this.#refused(refusal, socket),
+      onRefused: ({ type, message }) => connections.refused(type, message, request.address),
     });
     socket.onEvent((event) => commands.receive(event));
     return since === undefined ? undefined : promise;

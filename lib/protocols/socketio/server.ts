@@ -1,8 +1,14 @@
-import { encodePacket, type JsonObject, type SocketPacket } from "./codec.ts";
+import { encodePacket, type SocketPacket } from "./codec.ts";
 import { SocketDecoder } from "./decoder.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
-import { because, type Disconnect, DISCONNECTS } from "../../core/errors.ts";
+import {
+  because,
+  type Disconnect,
+  DISCONNECTS,
+  Refusal,
+  type RefusalType,
+} from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 import type { EngineEvents, EngineSession } from "../engineio/session.ts";
 import { type JoinRequest, ServerSocket, type SocketLink } from "./socket.ts";
@@ -25,23 +31,12 @@ export interface SocketServerOptions {
   readonly jsonCharsMax: number;
   /** Reports whether there is a namespace of this name. */
   readonly accepts: (namespace: string) => boolean;
-  /** Checks a socket before it joins its namespace; what it throws refuses the socket, and is sent. */
+  /** Checks a socket before it joins its namespace. The client is sent the `Refusal` that it throws. */
   readonly admit: (socket: ServerSocket) => void | Promise<void>;
-  /** A handler threw; the client stays. */
+  /** A handler of ours failed. */
   readonly onError: (error: unknown) => void;
-  /** The client at `address` is over a bound; `why` is sent to it. */
-  readonly onLimit: (why: string, address: string) => void;
-}
-
-/** A refusal that carries data for the client beside its message. */
-export class ConnectError extends Error {
-  override readonly name = "ConnectError";
-  readonly data: unknown;
-
-  constructor(message: string, data?: unknown) {
-    super(message);
-    this.data = data;
-  }
+  /** The client at `address` was refused a namespace, or was in none for too long. */
+  readonly onRefused: (type: RefusalType, why: string, address: string) => void;
 }
 
 /**
@@ -52,7 +47,7 @@ export class ConnectError extends Error {
  *   ...options,
  *   accepts: (namespace) => namespace === "/",
  *   admit(socket) {
- *     if (socket.request.auth.token !== "secret") throw new ConnectError("wrong token");
+ *     if (socket.request.auth.token !== "secret") throw new Refusal("forbidden", "wrong token");
  *     socket.onEvent(async ({ id, data: [event, ...args] }) => console.log(event, args));
  *   },
  * });
@@ -135,10 +130,10 @@ class SocketClient implements EngineEvents, SocketLink {
     this.#engine.close(reason);
   }
 
-  /** Ends the connection because it is in no namespace, and was for long enough. */
+  /** Ends the connection: it has been in no namespace for too long. */
   endLate(): void {
     const why = "joined no namespace in time";
-    this.#reportLimit(why);
+    this.#report("over-limit", why);
     this.close(because(DISCONNECTS.protocol, why));
   }
 
@@ -146,8 +141,8 @@ class SocketClient implements EngineEvents, SocketLink {
     this.#options.onError(error);
   }
 
-  #reportLimit(why: string): void {
-    this.#options.onLimit(why, this.#engine.firstRequest.address);
+  #report(type: RefusalType, why: string): void {
+    this.#options.onRefused(type, why, this.#engine.firstRequest.address);
   }
 
   #receive(packet: SocketPacket): void {
@@ -165,11 +160,11 @@ class SocketClient implements EngineEvents, SocketLink {
     const { namespace } = packet;
     const { namespacesMax } = this.#options;
     if (!this.#options.accepts(namespace)) {
-      return this.#refuse(namespace, new Error("Invalid namespace"));
+      return this.#sendError(namespace, { message: "Invalid namespace" });
     }
     if (this.#sockets.size >= namespacesMax) {
-      this.#reportLimit("too many namespaces");
-      return this.#refuse(namespace, new Error(`At most ${namespacesMax} namespaces`));
+      this.#report("over-limit", "too many namespaces");
+      return this.#sendError(namespace, { message: `At most ${namespacesMax} namespaces` });
     }
     const socket = new ServerSocket(
       this.#socketId(namespace),
@@ -184,26 +179,30 @@ class SocketClient implements EngineEvents, SocketLink {
 
   /** Lets the socket in once it is admitted: at once if that does not wait. */
   #admit(socket: ServerSocket): void {
-    const refuse = (error: unknown) => {
-      if (socket.ended) return;
-      socket.end("refused");
-      this.#refuse(socket.namespace, error);
-    };
     try {
       const waiting = this.#options.admit(socket);
       if (waiting === undefined) socket.connect();
-      else waiting.then(() => socket.connect()).catch(refuse);
+      else waiting.then(() => socket.connect()).catch((error) => this.#refuse(socket, error));
     } catch (error) {
-      refuse(error);
+      this.#refuse(socket, error);
     }
   }
 
-  #refuse(namespace: string, error: unknown): void {
-    const message = error instanceof Error ? error.message : String(error);
-    const data = error instanceof ConnectError ? error.data : undefined;
-    const details: JsonObject = data === undefined ? { message } : { message, data };
-    const reason = this.protocol === 4 ? message : details;
-    this.write(encodePacket({ type: "connect_error", namespace, data: reason }, this.protocol));
+  #refuse(socket: ServerSocket, error: unknown): void {
+    if (!(error instanceof Refusal)) {
+      this.#options.onError(error);
+      return this.close(DISCONNECTS.failed);
+    }
+    const { type, message } = error;
+    this.#report(type, message);
+    if (socket.ended) return;
+    socket.end("refused");
+    this.#sendError(socket.namespace, { message, data: { code: type } });
+  }
+
+  #sendError(namespace: string, error: { message: string; data?: unknown }): void {
+    const data = this.protocol === 4 ? error.message : error;
+    this.write(encodePacket({ type: "connect_error", namespace, data }, this.protocol));
   }
 
   #requestOf({ query, data }: SocketPacket & { type: "connect" }): JoinRequest {

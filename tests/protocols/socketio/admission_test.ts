@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { ConnectError } from "../../../lib/protocols/socketio/server.ts";
+import { Refusal } from "../../../lib/core/errors.ts";
 import type { ServerSocket } from "../../../lib/protocols/socketio/socket.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { join, SocketHost } from "../../support/socketio.ts";
@@ -27,28 +27,37 @@ Deno.test("a socket is looked at before it is let in, with its handshake, at onc
   await client.close();
 });
 
-Deno.test("a socket is refused by an exception, at once or later, and may try again", async () => {
+Deno.test("a socket is refused at once or later, and may ask again", async () => {
   await using host = new SocketHost();
-  const refusals: [namespace: string, refuse: () => void | Promise<void>, answer: string][] = [
-    ["/sync", () => {
-      throw new Error("not you");
-    }, '{"message":"not you"}'],
-    ["/async", () => Promise.reject(new Error("nor you")), '{"message":"nor you"}'],
-    ["/data", () => {
-      throw new ConnectError("€", { code: 7 });
-    }, '{"message":"€","data":{"code":7}}'],
-    ["/text", () => Promise.reject("a text"), '{"message":"a text"}'],
-  ];
+  const refusal = new Refusal("forbidden", "not you, €");
+  host.guards.set("/sync", () => {
+    throw refusal;
+  });
+  host.guards.set("/async", () => Promise.reject(refusal));
   const client = await host.join();
-  for (const [namespace, refuse, answer] of refusals) {
-    host.guards.set(namespace, refuse);
+  for (const namespace of ["/sync", "/async", "/sync", "/async"]) {
     client.send(`40${namespace},`);
+    const answer = '{"message":"not you, €","data":{"code":"forbidden"}}';
     assertEquals(await client.text(), `44${namespace},${answer}`);
-    client.send(`40${namespace},`);
-    assertEquals(await client.text(), `44${namespace},${answer}`, "it may try again");
   }
+  assertEquals(host.refusals, Array(4).fill(["forbidden", "not you, €", "192.0.2.1"]));
   assertEquals(host.thrown, []);
   await client.close();
+});
+
+Deno.test("an admission that fails is reported, and its client is to come back", async () => {
+  await using host = new SocketHost();
+  host.guards.set("/sync", () => {
+    throw new Error("a secret");
+  });
+  host.guards.set("/async", () => Promise.reject(new Error("a secret")));
+  for (const namespace of ["/sync", "/async"]) {
+    const client = await host.join();
+    client.send(`40${namespace},`);
+    const { code, reason } = await client.closed();
+    assertEquals([code, reason, client.frames.takeAll()], [1011, "internal error", []]);
+  }
+  assertEquals(host.thrown.map(String), ["Error: a secret", "Error: a secret"]);
 });
 
 Deno.test("a client that leaves while it waits to be admitted is not let in", async () => {

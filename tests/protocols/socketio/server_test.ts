@@ -1,5 +1,5 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
-import { ConnectError } from "../../../lib/protocols/socketio/server.ts";
+import { Refusal } from "../../../lib/core/errors.ts";
 import { join, listen, SocketHost } from "../../support/socketio.ts";
 
 Deno.test("protocol 5: a client joins by asking, and gets an id that is not the sid", async () => {
@@ -102,7 +102,10 @@ Deno.test("protocol 5: a connection that has joined nothing in time is closed", 
     assertEquals(await client.closed(), { code: 4500, reason });
   }
   for (const packet of ["2", "1"]) assertEquals((await host.fetch(query)).body, packet);
-  assertEquals(host.limits, Array(3).fill(["joined no namespace in time", "192.0.2.1"]));
+  assertEquals(
+    host.refusals,
+    Array(3).fill(["over-limit", "joined no namespace in time", "192.0.2.1"]),
+  );
   joined.send("41");
   joined.send("40");
   assertMatch(await joined.text(), /^40/);
@@ -160,7 +163,7 @@ Deno.test("protocol 4: other namespaces are joined with a query of their own", a
 Deno.test("protocol 4: a namespace is refused with a text, in ASCII", async () => {
   await using host = new SocketHost();
   host.guards.set("/closed", () => {
-    throw new ConnectError("geschlossen für €", { retry: false });
+    throw new Refusal("forbidden", "geschlossen für €");
   });
   const client = await host.connect("EIO=3");
   await client.frames.take(2);
@@ -211,7 +214,7 @@ Deno.test("how many namespaces one client is in is bounded", async () => {
   await join(client, "/custom,");
   client.send("40/other,");
   assertEquals(await client.text(), '44/other,{"message":"At most 2 namespaces"}');
-  assertEquals(host.limits, [["too many namespaces", "192.0.2.1"]]);
+  assertEquals(host.refusals, [["over-limit", "too many namespaces", "192.0.2.1"]]);
   client.send("41/custom,");
   await join(client, "/other,");
   await client.close();
