@@ -1,6 +1,7 @@
 import { isSubscription } from "../core/channel.ts";
 import { CLOCK_SKEW_MS, hasExpired } from "../core/grant.ts";
-import { type Fields, refuseToken } from "./jwt.ts";
+import { isJsonObject, type JsonObject } from "../core/json.ts";
+import { refuseToken } from "./jwt.ts";
 
 /** What the bearer of a token may do. */
 export interface Claims {
@@ -37,7 +38,7 @@ const CONTROLS = /\p{Cc}/u;
  *
  * @see https://www.rfc-editor.org/rfc/rfc7519#section-4.1
  */
-export function readClaims(claims: Fields, expected: Expectations, nowMs: number): Claims {
+export function readClaims(claims: JsonObject, expected: Expectations, nowMs: number): Claims {
   const expiresAt = readTime(claims, "exp");
   if (expiresAt === undefined) throw refuseToken("it has no exp, and never to end is not allowed");
   if (hasExpired(expiresAt, nowMs)) throw refuseToken("it has expired");
@@ -58,7 +59,7 @@ export function readClaims(claims: Fields, expected: Expectations, nowMs: number
   };
 }
 
-function readTime(claims: Fields, name: string): number | undefined {
+function readTime(claims: JsonObject, name: string): number | undefined {
   const seconds = claims[name];
   if (seconds === undefined) return undefined;
   if (typeof seconds === "number" && seconds >= 0 && seconds < SECONDS_MAX) return seconds * 1000;
@@ -86,9 +87,8 @@ function readUser(user: unknown): string | undefined {
   );
 }
 
-function readPermissions(permissions: unknown = {}): Fields {
-  const isObject = typeof permissions === "object" && permissions !== null;
-  if (isObject && !Array.isArray(permissions)) return permissions as Fields;
+function readPermissions(permissions: unknown = {}): JsonObject {
+  if (isJsonObject(permissions)) return permissions;
   throw refuseToken('its hark is not an object such as {"subscribe":["news.*"]}');
 }
 

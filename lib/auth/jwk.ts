@@ -1,4 +1,5 @@
-import { type Algorithm, type Fields, PARAMETERS, SECRET_BYTES_MIN, type TokenKey } from "./jwt.ts";
+import type { JsonObject } from "../core/json.ts";
+import { type Algorithm, PARAMETERS, SECRET_BYTES_MIN, type TokenKey } from "./jwt.ts";
 
 /** What is used of the keys of one kind, its `kty`. */
 interface Kind {
@@ -38,7 +39,7 @@ export async function readKeys(text: string, mayHoldSecrets: boolean): Promise<T
   );
 }
 
-function readObject(text: string): Fields {
+function readObject(text: string): JsonObject {
   let value: unknown;
   try {
     value = JSON.parse(text);
@@ -50,7 +51,7 @@ function readObject(text: string): Fields {
 }
 
 async function readKey(jwk: unknown, mayHoldSecrets: boolean): Promise<TokenKey | undefined> {
-  const fields: Fields = Object(jwk);
+  const fields: JsonObject = Object(jwk);
   const { kty, kid } = fields;
   const kind = KINDS.get(kty);
   if (kind === undefined || !fits(fields, kind) || (kty === "oct" && !mayHoldSecrets)) {
@@ -72,7 +73,7 @@ async function readKey(jwk: unknown, mayHoldSecrets: boolean): Promise<TokenKey 
 }
 
 /** RFC 7517 section 4: what a key says of its use has to fit. */
-function fits(fields: Fields, { algorithm, curve, members, sized }: Kind): boolean {
+function fits(fields: JsonObject, { algorithm, curve, members, sized }: Kind): boolean {
   const { alg = algorithm, crv, use = "sig", key_ops: operations = ["verify"], kid } = fields;
   const [member, bytesMin, bytesMax] = sized;
   if (!members.every((name) => typeof fields[name] === "string")) return false;

@@ -4,6 +4,7 @@
  */
 
 import { Refusal } from "../core/errors.ts";
+import { isJsonObject, type JsonObject } from "../core/json.ts";
 
 /** How tokens may be signed (RFC 7518 section 3.1, RFC 8037 section 3.1). */
 export type Algorithm = "HS256" | "ES256" | "RS256" | "EdDSA";
@@ -15,9 +16,6 @@ export interface TokenKey {
   readonly algorithm: Algorithm;
   readonly key: CryptoKey;
 }
-
-/** A JSON object. */
-export type Fields = Readonly<Record<string, unknown>>;
 
 /** Finds the key that a token names; throws a `Refusal` if there is none. */
 export type FindKey = (id: string | undefined) => TokenKey | Promise<TokenKey>;
@@ -64,7 +62,7 @@ export async function secretKey(secret: string): Promise<TokenKey> {
  * The claims of a token whose signature is right: what they say is not checked. Throws a `Refusal`
  * that says what is wrong and holds nothing of the token, and what `findKey` throws.
  */
-export async function verifyToken(token: string, findKey: FindKey): Promise<Fields> {
+export async function verifyToken(token: string, findKey: FindKey): Promise<JsonObject> {
   if (token.length > TOKEN_CHARS_MAX) {
     throw refuseToken(`it has more than ${TOKEN_CHARS_MAX} characters`);
   }
@@ -83,7 +81,7 @@ export async function verifyToken(token: string, findKey: FindKey): Promise<Fiel
 }
 
 /** Signs claims. */
-export async function signToken(claims: Fields, key: TokenKey): Promise<string> {
+export async function signToken(claims: JsonObject, key: TokenKey): Promise<string> {
   const header = { alg: key.algorithm, typ: "JWT", kid: key.id };
   const signed = `${encode(JSON.stringify(header))}.${encode(JSON.stringify(claims))}`;
   const parameters = PARAMETERS[key.algorithm];
@@ -104,7 +102,7 @@ function readHeader(text: string): Header {
   return { alg, kid };
 }
 
-function readObject(text: string, name: string): Fields {
+function readObject(text: string, name: string): JsonObject {
   const bytes = readBytes(text, name);
   let value: unknown;
   try {
@@ -112,7 +110,7 @@ function readObject(text: string, name: string): Fields {
   } catch {
     throw refuseToken(`its ${name} not JSON`);
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
+  if (isJsonObject(value)) return value;
   throw refuseToken(`its ${name} not a JSON object`);
 }
 

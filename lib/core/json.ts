@@ -1,3 +1,6 @@
+/** A JSON object, as it was read. */
+export type JsonObject = Readonly<Record<string, unknown>>;
+
 /** How deeply arrays and objects may be nested in what a peer sends: readers go by recursion. */
 export const DEPTH_MAX = 100;
 
@@ -14,6 +17,11 @@ export function parseJson(text: string, depthMax: number = DEPTH_MAX): unknown {
   // Each level takes two characters at least, so that short texts need no look.
   if (text.length <= 2 * depthMax || isWithinDepth(text, depthMax)) return value;
   throw new RangeError(`expected at most ${depthMax} levels of arrays and objects`);
+}
+
+/** Reports whether what JSON was parsed to is an object. */
+export function isJsonObject(value: unknown): value is JsonObject {
+  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 /** Looks at the text of what is JSON: going through the values takes ten times as long. */

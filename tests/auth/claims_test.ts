@@ -1,17 +1,17 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { type Expectations, readClaims } from "../../lib/auth/claims.ts";
-import type { Fields } from "../../lib/auth/jwt.ts";
+import type { JsonObject } from "../../lib/core/json.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { NOW_S } from "../support/tokens.ts";
 
 const ANY: Expectations = { tokenAudience: "", tokenIssuer: "" };
 const exp = NOW_S + 60;
 
-function read(claims: Fields, expected: Partial<Expectations> = {}) {
+function read(claims: JsonObject, expected: Partial<Expectations> = {}) {
   return readClaims(claims, { ...ANY, ...expected }, NOW_S * 1000);
 }
 
-function whyNot(claims: Fields, expected: Partial<Expectations> = {}): string {
+function whyNot(claims: JsonObject, expected: Partial<Expectations> = {}): string {
   const { type, message } = assertThrows(() => read(claims, expected), Refusal);
   assertEquals(type, "unauthorized");
   return message.replace(/^Cannot use this token: /, "");

@@ -1,11 +1,11 @@
 import {
   type Algorithm,
-  type Fields,
   PARAMETERS,
   secretKey,
   signToken,
   type TokenKey,
 } from "../../lib/auth/jwt.ts";
+import type { JsonObject } from "../../lib/core/json.ts";
 
 /** A secret to sign tests' tokens with. */
 export const SECRET = "a secret of 32 bytes, or of more";
@@ -14,7 +14,7 @@ export const SECRET = "a secret of 32 bytes, or of more";
 export const NOW_S = Date.UTC(2026, 0, 1) / 1000;
 
 /** How a token is signed; its claims beside these. */
-export interface Issued extends Fields {
+export interface Issued extends JsonObject {
   readonly secret?: string;
 }
 
@@ -28,7 +28,7 @@ export async function issue({ secret = SECRET, ...claims }: Issued = {}): Promis
 export interface SigningKeys {
   readonly signing: TokenKey;
   readonly checking: TokenKey;
-  readonly jwk: Fields;
+  readonly jwk: JsonObject;
 }
 
 /** Makes keys for an algorithm. */

@@ -1,7 +1,7 @@
 import { type Draft, MESSAGE } from "../../core/publication.ts";
 import { parseSince, type Since } from "../../core/since.ts";
 import type { Encoder, Frame } from "../../core/encoder.ts";
-import { DEPTH_MAX, parseJson } from "../../core/json.ts";
+import { DEPTH_MAX, isJsonObject, type JsonObject, parseJson } from "../../core/json.ts";
 import type {
   Ref,
   ServerError,
@@ -73,7 +73,7 @@ export function joinEvents(events: readonly Frame[]): string {
 }
 
 /** The reply to a command that was carried out. */
-export function encodeOk(ref: Ref, fields: Readonly<Record<string, unknown>> = {}): string {
+export function encodeOk(ref: Ref, fields: JsonObject): string {
   return JSON.stringify({ type: "ok", ref, ...fields } satisfies ServerOk);
 }
 
@@ -84,86 +84,89 @@ export function encodeError(ref: Ref, code: string, message: string): string {
 
 /** Reads a client's frame, at `nowMs`. Throws a `CommandError` that says what is wrong. */
 export function decodeCommand(text: string, nowMs: number): Command {
-  const fields = readObject(text);
-  const ref = readRef(fields.ref);
-  const wrong = (expected: string) => new CommandError(`Cannot read the command: ${expected}`, ref);
-  const readChannels = (): string[] => {
-    const { channels } = fields;
-    if (isStrings(channels) && channels.length > 0) return [...new Set(channels)];
-    throw wrong("expected channels to be a list of names");
-  };
-  const readText = (name: string, value: unknown): string => {
-    if (typeof value === "string") return value;
-    throw wrong(`expected ${name} to be a string`);
-  };
-  const readSince = (): Since | undefined => {
-    if (fields.since === undefined) return undefined;
-    const since = readText("since", fields.since);
-    try {
-      return parseSince(since, nowMs);
-    } catch (error) {
-      throw new CommandError((error as Error).message, ref);
-    }
-  };
-  switch (fields.type) {
+  let ref: Ref;
+  try {
+    const fields = readObject(text);
+    ref = readRef(fields.ref);
+    return readCommand(fields, ref, nowMs);
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new CommandError(error.message, ref);
+    throw error;
+  }
+}
+
+function readCommand(fields: JsonObject, ref: Ref, nowMs: number): Command {
+  const { type } = fields;
+  switch (type) {
     case "subscribe": {
       const presence = fields.presence === true;
-      return { type: "subscribe", ref, channels: readChannels(), since: readSince(), presence };
+      const channels = readChannels(fields);
+      return { type, ref, channels, since: readSince(fields, nowMs), presence };
     }
     case "unsubscribe":
-      return { type: "unsubscribe", ref, channels: readChannels() };
+      return { type, ref, channels: readChannels(fields) };
     case "publish":
-      return { type: "publish", ref, draft: readDraft(fields, readText, wrong) };
+      return { type, ref, draft: readDraft(fields) };
     case "presence":
-      return { type: "presence", ref, channel: readText("channel", fields.channel) };
+      return { type, ref, channel: readText(fields, "channel") };
     case "refresh":
-      return { type: "refresh", ref, token: readText("token", fields.token) };
+      return { type, ref, token: readText(fields, "token") };
   }
   throw wrong("expected type to be subscribe, unsubscribe, publish, presence or refresh");
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function readObject(text: string): Fields {
+function readObject(text: string): JsonObject {
   let value: unknown;
   try {
     // The command itself is one level, so that data may be as deep as over HTTP.
     value = parseJson(text, DEPTH_MAX + 1);
   } catch (error) {
-    const expected = error instanceof RangeError ? error.message : "expected JSON";
-    throw new CommandError(`Cannot read the command: ${expected}`, undefined);
+    throw wrong(error instanceof RangeError ? error.message : "expected JSON");
   }
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) return value as Fields;
-  throw new CommandError("Cannot read the command: expected a JSON object", undefined);
+  if (isJsonObject(value)) return value;
+  throw wrong("expected a JSON object");
 }
 
 function readRef(value: unknown): Ref {
   if (value === undefined || Number.isSafeInteger(value)) return value as Ref;
   if (typeof value === "string" && value.length <= 64) return value;
-  throw new CommandError(
-    "Cannot read the command: expected ref to be an integer or at most 64 characters",
-    undefined,
-  );
+  throw wrong("expected ref to be an integer or at most 64 characters");
 }
 
-function readDraft(
-  fields: Fields,
-  readText: (name: string, value: unknown) => string,
-  wrong: (expected: string) => CommandError,
-): Draft {
-  const channel = readText("channel", fields.channel);
-  const event = fields.event === undefined ? MESSAGE : readText("event", fields.event);
-  if (typeof fields.base64 === "string") {
-    try {
-      return { channel, event, data: Uint8Array.fromBase64(fields.base64) };
-    } catch {
-      throw wrong("expected base64 to be base64");
-    }
+function readText(fields: JsonObject, name: string): string {
+  const value = fields[name];
+  if (typeof value === "string") return value;
+  throw wrong(`expected ${name} to be a string`);
+}
+
+function readChannels({ channels }: JsonObject): string[] {
+  const areNames = Array.isArray(channels) && channels.length > 0 &&
+    channels.every((name) => typeof name === "string");
+  if (areNames) return [...new Set(channels)];
+  throw wrong("expected channels to be a list of names");
+}
+
+function readSince(fields: JsonObject, nowMs: number): Since | undefined {
+  return fields.since === undefined ? undefined : parseSince(readText(fields, "since"), nowMs);
+}
+
+function readDraft(fields: JsonObject): Draft {
+  const { base64, data } = fields;
+  const channel = readText(fields, "channel");
+  const event = fields.event === undefined ? MESSAGE : readText(fields, "event");
+  if (typeof base64 === "string") return { channel, event, data: readBase64(base64) };
+  if (data === undefined) throw wrong("expected data or base64");
+  return { channel, event, data: JSON.stringify(data) };
+}
+
+function readBase64(text: string): Uint8Array<ArrayBuffer> {
+  try {
+    return Uint8Array.fromBase64(text);
+  } catch {
+    throw wrong("expected base64 to be base64");
   }
-  if (fields.data === undefined) throw wrong("expected data or base64");
-  return { channel, event, data: JSON.stringify(fields.data) };
 }
 
-function isStrings(value: unknown): value is string[] {
-  return Array.isArray(value) && value.every((item) => typeof item === "string");
+function wrong(expected: string): SyntaxError {
+  return new SyntaxError(`Cannot read the command: ${expected}`);
 }

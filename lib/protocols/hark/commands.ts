@@ -3,6 +3,7 @@ import { checkChannel, checkSubscription } from "../../core/channel.ts";
 import type { Clock } from "../../core/clock.ts";
 import { DISCONNECTS, readInput, Refusal, type RefusalType } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
+import type { JsonObject } from "../../core/json.ts";
 import { formatPosition } from "../../core/publication.ts";
 import type { ClusterView } from "../../cluster/view.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -29,8 +30,6 @@ export interface CommandsOptions {
   /** Called for each command that is refused. */
   readonly onRefused: (type: RefusalType, why: string) => void;
 }
-
-type Fields = Readonly<Record<string, unknown>>;
 
 /** Carries out the commands of one `hark.v1` client and replies to each. */
 export class Commands {
@@ -76,7 +75,7 @@ export class Commands {
     session.write(encodeError(ref, type, why));
   }
 
-  #carryOut(command: Command): Promise<Fields> {
+  #carryOut(command: Command): Promise<JsonObject> {
     switch (command.type) {
       case "subscribe":
         return this.#subscribe(command);
@@ -91,7 +90,7 @@ export class Commands {
     }
   }
 
-  async #subscribe(command: Command & { type: "subscribe" }): Promise<Fields> {
+  async #subscribe(command: Command & { type: "subscribe" }): Promise<JsonObject> {
     const { session, hub } = this.#options;
     const { channels, since } = command;
     readInput(() => channels.forEach(checkSubscription));
@@ -102,7 +101,7 @@ export class Commands {
     return { position: hub.positionId, ...replayed };
   }
 
-  async #unsubscribe(channels: readonly string[]): Promise<Fields> {
+  async #unsubscribe(channels: readonly string[]): Promise<JsonObject> {
     const { session, hub } = this.#options;
     readInput(() => channels.forEach(checkSubscription));
     hub.checkCount(channels);
@@ -117,7 +116,7 @@ export class Commands {
     return { id: formatPosition(receipt), time: receipt.time };
   }
 
-  async #presence(channel: string): Promise<Fields> {
+  async #presence(channel: string): Promise<JsonObject> {
     const { view, presenceMax } = this.#options;
     readInput(() => checkChannel(channel));
     const grant = this.#liveGrant();
@@ -132,7 +131,7 @@ export class Commands {
     return this.#grant;
   }
 
-  async #refresh(token: string): Promise<Fields> {
+  async #refresh(token: string): Promise<JsonObject> {
     const { hub, session } = this.#options;
     const renewed = this.#renewed.then(() => this.#renew(token));
     this.#renewed = renewed.catch(() => {}); // Whoever asked gets the error.
