@@ -10,7 +10,7 @@ import { BodyReader } from "./http/body.ts";
 import { refusalProblem } from "./http/problem.ts";
 import { advertisedError } from "./net/listener.ts";
 import { relay, unknownSid } from "./net/relay.ts";
-import { LastingServer } from "./net/resilient_server.ts";
+import { ResilientServer } from "./net/resilient_server.ts";
 import type { HarkMetrics } from "./observe/hark_metrics.ts";
 import type { Log } from "./observe/log.ts";
 import { LARGEST_POSTS } from "./protocols/socketio/endpoint.ts";
@@ -52,7 +52,7 @@ export class Forwarding {
   /** Reads the bodies of both directions. */
   readonly #bodies: BodyReader;
   readonly #client = Deno.createHttpClient({ poolIdleTimeout: 30_000 });
-  #listener: LastingServer<Deno.NetAddr> | undefined;
+  #listener: ResilientServer<Deno.NetAddr> | undefined;
   #forwarded = 0;
 
   constructor(options: ForwardingOptions) {
@@ -84,7 +84,7 @@ export class Forwarding {
     const reusePort = shared !== undefined;
     const onListen = () => {};
     try {
-      this.#listener = new LastingServer<Deno.NetAddr>({
+      this.#listener = new ResilientServer<Deno.NetAddr>({
         clock,
         onFailure: ({ message }) => {
           log.warn("cannot listen for a moment", { error: message }, advertise);

@@ -8,7 +8,7 @@ import type { Connections } from "../hub/connections.ts";
 import type { HarkMetrics } from "../observe/hark_metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { isLocalhost, type ListenAddress, type Listening, listenOnAll } from "./loopback.ts";
-import { LastingServer } from "./resilient_server.ts";
+import { ResilientServer } from "./resilient_server.ts";
 
 /** Where a server listens. */
 export interface Listener {
@@ -133,7 +133,7 @@ function serveTcp(
   handle: (request: Request, from: Deno.NetAddr) => Response | Promise<Response>,
 ): Listening {
   const { clock, reusePort } = options;
-  const server = new LastingServer<Deno.NetAddr>({
+  const server = new ResilientServer<Deno.NetAddr>({
     clock,
     onFailure: reportFailure(options),
     serve: (last) =>
@@ -207,7 +207,7 @@ function connectionLimits(config: Config): ConnectionLimits {
 
 async function listenUnix(path: string, options: ListenerOptions): Promise<Listener> {
   await removeStaleSocket(path);
-  const server = new LastingServer<Deno.UnixAddr>({
+  const server = new ResilientServer<Deno.UnixAddr>({
     clock: options.clock,
     onFailure: reportFailure(options),
     serve: () => Deno.serve({ path, onListen }, (request) => options.handle(request, "unix")),

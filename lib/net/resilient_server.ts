@@ -1,7 +1,7 @@
 import { type Clock, wait } from "../core/clock.ts";
 
-/** What a `LastingServer` needs. */
-export interface LastingServerOptions<Address extends Deno.Addr> {
+/** What a `ResilientServer` needs. */
+export interface ResilientServerOptions<Address extends Deno.Addr> {
   /** Makes the server; `last` is where the one before it listened, if there was one. */
   readonly serve: (last: Address | undefined) => Deno.HttpServer<Address>;
   readonly clock: Clock;
@@ -17,15 +17,15 @@ export const RETRY_MS = 250;
  * connection, which it cannot where the process has no descriptor left. What is connected by then
  * stays and is served, so that a new server in its place loses only the clients that were about to connect.
  */
-export class LastingServer<Address extends Deno.Addr> {
-  readonly #options: LastingServerOptions<Address>;
+export class ResilientServer<Address extends Deno.Addr> {
+  readonly #options: ResilientServerOptions<Address>;
   #http: Deno.HttpServer<Address>;
   /** Those that gave up; what was connected to them still is. */
   readonly #former: Deno.HttpServer<Address>[] = [];
   #isClosed = false;
 
   /** Listens. Throws what `serve` throws. */
-  constructor(options: LastingServerOptions<Address>) {
+  constructor(options: ResilientServerOptions<Address>) {
     this.#options = options;
     this.#http = options.serve(undefined);
     this.#watch();

@@ -2,7 +2,7 @@ import { LinkJournal } from "../broker/link/journal.ts";
 import type { Config } from "../config/config.ts";
 import { openLog } from "../config/configure.ts";
 import { systemClock } from "../core/clock.ts";
-import { LastingServer } from "../net/resilient_server.ts";
+import { ResilientServer } from "../net/resilient_server.ts";
 import type { Log } from "../observe/log.ts";
 import { Server } from "../server.ts";
 import { logSocket, type WorkerSetup, workerSocket } from "./command.ts";
@@ -55,7 +55,7 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
 /** Answers what has come to other workers. */
 async function serveRelayed(server: Server, path: string, log: Log): Promise<{ close(): unknown }> {
   await Deno.remove(path).catch(unlessGone);
-  return new LastingServer<Deno.UnixAddr>({
+  return new ResilientServer<Deno.UnixAddr>({
     clock: systemClock,
     onFailure: ({ message }) => log.warn("cannot listen for a moment", { error: message }),
     serve: () => {

@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects } from "@std/assert";
-import { LastingServer } from "../../lib/net/resilient_server.ts";
+import { ResilientServer } from "../../lib/net/resilient_server.ts";
 import { deadline, eventually } from "../support/deadline.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
@@ -18,7 +18,7 @@ async function get({ port }: Deno.NetAddr): Promise<string> {
   return await (await deadline(fetch(`http://127.0.0.1:${port}/`))).text();
 }
 
-Deno.test("a LastingServer has another in the place of one that gave up, and closes both", async () => {
+Deno.test("a ResilientServer has another in the place of one that gave up, and closes both", async () => {
   const clock = new FakeClock();
   const failures: string[] = [];
   const lasts: (number | undefined)[] = [];
@@ -29,7 +29,7 @@ Deno.test("a LastingServer has another in the place of one that gave up, and clo
     },
     serve,
   ];
-  const server = new LastingServer<Deno.NetAddr>({
+  const server = new ResilientServer<Deno.NetAddr>({
     clock,
     onFailure: ({ message }) => failures.push(message),
     serve: (last) => {
@@ -51,10 +51,10 @@ Deno.test("a LastingServer has another in the place of one that gave up, and clo
   for (const closed of [former, address]) await assertRejects(() => get(closed), TypeError);
 });
 
-Deno.test("a LastingServer that is closed while it waits listens no more", async () => {
+Deno.test("a ResilientServer that is closed while it waits listens no more", async () => {
   const clock = new FakeClock();
   let made = 0;
-  const server = new LastingServer<Deno.NetAddr>({
+  const server = new ResilientServer<Deno.NetAddr>({
     clock,
     onFailure() {},
     serve: () => {
