@@ -5,9 +5,8 @@ import {
   type SocketPacket,
   toEngineText,
 } from "../../lib/protocols/socketio/codec.ts";
-import { SocketDecoder } from "../../lib/protocols/socketio/decoder.ts";
 import type { Dice } from "../support/dice.ts";
-import { messagesOf } from "../support/socketio_packets.ts";
+import { decoderOf, messagesOf } from "../support/socketio_packets.ts";
 import type { Fuzzer } from "./fuzzer.ts";
 import { nested, several, someBytes, someText, someValue } from "./grammar.ts";
 import { mutateBytes, mutateList, mutateText } from "./mutator.ts";
@@ -50,7 +49,7 @@ function travel(packet: SocketPacket, protocol: 4 | 5): Message[] {
 
 /** The packets up to the first failure, after which nothing more makes sense. */
 function decodeAll(protocol: 4 | 5, messages: readonly Message[]): SocketPacket[] {
-  const decoder = new SocketDecoder(protocol, { attachmentBytesMax: ATTACHMENT_BYTES_MAX });
+  const decoder = decoderOf(protocol, { attachmentBytesMax: ATTACHMENT_BYTES_MAX });
   const packets: SocketPacket[] = [];
   let units = 0;
   for (const message of messages) {

@@ -1,5 +1,6 @@
 import type { Bytes } from "../../lib/protocols/engineio/codec.ts";
 import type { SocketPacket } from "../../lib/protocols/socketio/codec.ts";
+import { type DecoderBounds, SocketDecoder } from "../../lib/protocols/socketio/decoder.ts";
 
 const TYPES = ["connect", "disconnect", "event", "ack", "connect_error"];
 const BINARY_STEP = 3;
@@ -28,4 +29,10 @@ interface PacketFields {
   readonly query?: string;
   readonly id?: number;
   readonly data?: unknown;
+}
+
+/** A decoder with no bounds but those given. */
+export function decoderOf(protocol: 4 | 5, bounds: Partial<DecoderBounds> = {}): SocketDecoder {
+  const boundless = { attachmentBytesMax: Infinity, jsonCharsMax: Infinity };
+  return new SocketDecoder(protocol, { ...boundless, ...bounds });
 }

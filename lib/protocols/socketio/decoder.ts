@@ -7,12 +7,12 @@ import { HEADER, type JsonObject, SOCKET_TYPES, type SocketPacket } from "./code
 /** Stands for the arguments of an event or an ack that is too large to be read. */
 export const UNREAD: unique symbol = Symbol("unread");
 
-/** What a decoder keeps to. */
+/** The bounds that a decoder keeps. */
 export interface DecoderBounds {
   /** Bytes of one packet's attachments together. */
-  readonly attachmentBytesMax?: number;
-  /** Characters of one packet's JSON that is read. */
-  readonly jsonCharsMax?: number;
+  readonly attachmentBytesMax: number;
+  /** Characters of one packet's JSON; of a larger event the arguments are left unread. */
+  readonly jsonCharsMax: number;
 }
 
 /**
@@ -27,17 +27,12 @@ export interface DecoderBounds {
  */
 export class SocketDecoder {
   readonly #protocol: 4 | 5;
-  readonly #attachmentBytesMax: number;
-  readonly #jsonCharsMax: number;
+  readonly #bounds: DecoderBounds;
   #awaiting: Awaiting | undefined;
 
-  constructor(
-    protocol: 4 | 5,
-    { attachmentBytesMax = Infinity, jsonCharsMax = Infinity }: DecoderBounds = {},
-  ) {
+  constructor(protocol: 4 | 5, bounds: DecoderBounds) {
     this.#protocol = protocol;
-    this.#attachmentBytesMax = attachmentBytesMax;
-    this.#jsonCharsMax = jsonCharsMax;
+    this.#bounds = bounds;
   }
 
   /** Takes one message; the packet that it completes, or undefined while attachments are due. */
@@ -51,7 +46,7 @@ export class SocketDecoder {
     if (!split.ok) return split;
     const parts = split.value;
     // What asks to join has a bound of its own.
-    const isLarge = parts.type !== "connect" && parts.json.length > this.#jsonCharsMax;
+    const isLarge = parts.type !== "connect" && parts.json.length > this.#bounds.jsonCharsMax;
     const data = isLarge ? this.#skim(parts) : decodeJson(parts.json);
     if (!data.ok) return data;
     const packet = makePacket(parts, data.value);
@@ -71,7 +66,9 @@ export class SocketDecoder {
   /** Reads no more of the JSON than the name of an event. */
   #skim({ type, json }: Parts): Decoded<unknown> {
     if (type === "ack") return success([UNREAD]);
-    if (type !== "event") return failure(`${type} has more than ${this.#jsonCharsMax} characters`);
+    if (type !== "event") {
+      return failure(`${type} has more than ${this.#bounds.jsonCharsMax} characters`);
+    }
     const [, name = ""] = EVENT_NAME.exec(json) ?? [];
     const event = decodeJson(name);
     return event.ok ? success([event.value, UNREAD]) : event;
@@ -81,8 +78,9 @@ export class SocketDecoder {
     if (this.#awaiting === undefined) return failure("binary message while no attachment is due");
     const { packet, places, attachments } = this.#awaiting;
     this.#awaiting.bytes += bytes.length;
-    if (this.#awaiting.bytes > this.#attachmentBytesMax) {
-      return failure(`attachments have more than ${this.#attachmentBytesMax} bytes`);
+    const { attachmentBytesMax } = this.#bounds;
+    if (this.#awaiting.bytes > attachmentBytesMax) {
+      return failure(`attachments have more than ${attachmentBytesMax} bytes`);
     }
     attachments.push(bytes);
     if (attachments.length < places.length) return success(undefined);

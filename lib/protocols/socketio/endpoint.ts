@@ -14,14 +14,14 @@ import type { Access } from "../../http/access.ts";
 import { BodyReader } from "../../http/body.ts";
 import { JoinGrants } from "./grants.ts";
 import { PeerCopies, StoredCopies } from "./copies.ts";
-import { newPid, Recoveries } from "./recoveries.ts";
-import { recovers } from "./recovers.ts";
+import { newPid, Recoveries, type Recovery } from "./recoveries.ts";
+import { canRecover } from "./can_recover.ts";
 import { Encoders, SocketIoTransport } from "./transport.ts";
 import type { Handler, Route } from "../../http/router.ts";
 import type { Use } from "../../observe/hark_metrics.ts";
 import type { Protocol } from "../protocol.ts";
 import { routesOf } from "./routes.ts";
-import { readSubscription } from "../../http/subscription.ts";
+import { readSubscription, type Subscription } from "../../http/subscription.ts";
 
 type EngineLimits = Omit<
   EngineServerOptions,
@@ -134,23 +134,16 @@ export class SocketIoEndpoint implements Protocol {
     return grant.then((grant) => socket.ended ? undefined : this.#open(socket, grant));
   }
 
-  /** Makes a session of a socket; what it returns resolves when the client has been let in. */
+  /** Makes a session of a socket. What it returns resolves once the client has joined. */
   #open(socket: ServerSocket, grant: Grant): void | Promise<void> {
     const { hub, connections, clock, inboundPerSecondMax, channelsPerSessionMax } = this.#options;
-    const { namespace, request } = socket;
-    const withIds = socket.protocol === 5 && recovers(request);
+    const { protocol, request } = socket;
+    const withIds = protocol === 5 && canRecover(request);
     const recovery = withIds ? this.#recoveries.read(request, grant.user) : undefined;
-    const asked = namespace === "/"
-      ? readSubscription(request.query, clock.now())
-      : { channels: [namespace.slice(1)], since: undefined };
-    grant.checkReceive(asked.channels);
-    const recovered = recovery?.record?.channels.filter((channel) => grant.mayReceive(channel)) ??
-      [];
-    const channels = [...new Set([...asked.channels, ...recovered])];
-    const since = recovery?.since ?? asked.since;
+    const { channels, since } = this.#readSubscription(socket, grant, recovery);
     hub.checkSubscriptions(channels, request.address);
     // A client of protocol 4 looks for this in its first answer, and gets no data with it.
-    if (socket.protocol === 4) socket.connect();
+    if (protocol === 4) socket.connect();
 
     const { promise, resolve } = Promise.withResolvers<void>();
     let pid = "";
@@ -185,5 +178,23 @@ export class SocketIoEndpoint implements Protocol {
     });
     socket.onEvent((event) => commands.receive(event));
     return since === undefined ? undefined : promise;
+  }
+
+  /** What a socket asks for, and what its client still may receive of what it had before. */
+  #readSubscription(
+    { namespace, request }: ServerSocket,
+    grant: Grant,
+    recovery: Recovery | undefined,
+  ): Pick<Subscription, "channels" | "since"> {
+    const { channels, since } = namespace === "/"
+      ? readSubscription(request.query, this.#options.clock.now())
+      : { channels: [namespace.slice(1)], since: undefined };
+    grant.checkReceive(channels);
+    const before = recovery?.record?.channels ?? [];
+    const recovered = before.filter((channel) => grant.mayReceive(channel));
+    return {
+      channels: [...new Set([...channels, ...recovered])],
+      since: recovery?.since ?? since,
+    };
   }
 }

@@ -21,9 +21,14 @@ export class JoinGrants {
     this.#clock = clock;
   }
 
-  /** Looks at the first request of a connection. */
+  /** Looks at the first request of a connection. Its client hears of a refusal when it joins a namespace. */
   async read(exchange: Exchange): Promise<void> {
-    this.#grants.set(exchange.query, await this.#identify(exchange));
+    try {
+      this.#grants.set(exchange.query, await this.#access.identify(exchange));
+    } catch (error) {
+      if (!(error instanceof Refusal)) throw error;
+      this.#grants.set(exchange.query, error);
+    }
   }
 
   /** What a client may do in a namespace. Throws, or rejects with, a `Refusal` if it may not join. */
@@ -36,15 +41,5 @@ export class JoinGrants {
     }
     if (known instanceof Refusal) throw known;
     return known;
-  }
-
-  async #identify(exchange: Exchange): Promise<Grant | Refusal> {
-    try {
-      return await this.#access.identify(exchange);
-    } catch (error) {
-      // Told when a namespace is joined, where the client hears the reason.
-      if (error instanceof Refusal) return error;
-      throw error;
-    }
   }
 }

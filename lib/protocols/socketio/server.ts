@@ -1,5 +1,5 @@
 import { encodePacket, type SocketPacket } from "./codec.ts";
-import { SocketDecoder } from "./decoder.ts";
+import { type DecoderBounds, SocketDecoder } from "./decoder.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import {
@@ -19,16 +19,12 @@ export const CONNECT_TIMEOUT_MS = 45_000;
 export const NAMESPACES_MAX = 16;
 
 /** What a Socket.IO server needs, and the bounds it keeps. */
-export interface SocketServerOptions {
+export interface SocketServerOptions extends DecoderBounds {
   readonly clock: Clock;
   /** How long a client may be in no namespace. */
   readonly connectTimeoutMs: number;
   /** Namespaces that one client may be in. */
   readonly namespacesMax: number;
-  /** Bytes of one packet's attachments together. */
-  readonly attachmentBytesMax: number;
-  /** Characters of one packet's JSON; of a larger event the arguments are left unread. */
-  readonly jsonCharsMax: number;
   /** Reports whether there is a namespace of this name. */
   readonly accepts: (namespace: string) => boolean;
   /** Checks a socket before it joins its namespace. The client is sent the `Refusal` that it throws. */

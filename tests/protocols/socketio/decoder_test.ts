@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import type { Bytes } from "../../../lib/protocols/engineio/codec.ts";
 import type { SocketPacket } from "../../../lib/protocols/socketio/codec.ts";
 import { DEPTH_MAX } from "../../../lib/core/json.ts";
-import { SocketDecoder, UNREAD } from "../../../lib/protocols/socketio/decoder.ts";
+import { UNREAD } from "../../../lib/protocols/socketio/decoder.ts";
 import {
   random,
   randomBytes,
@@ -11,7 +11,7 @@ import {
   randomText,
 } from "../../support/random.ts";
 import { assertRetainsLess } from "../../support/retained.ts";
-import { messagesOf } from "../../support/socketio_packets.ts";
+import { decoderOf, messagesOf } from "../../support/socketio_packets.ts";
 
 const bytes = (...values: number[]) => Uint8Array.from(values);
 const PROTOCOLS = [4, 5] as const;
@@ -60,7 +60,7 @@ const PACKETS: [text: string, packet: SocketPacket][] = [
 Deno.test("add() takes a connect packet of 16384 characters, and none that has more", () => {
   for (const protocol of PROTOCOLS) {
     const namespace = `/${"n".repeat(16_382)}`;
-    const decoder = new SocketDecoder(protocol);
+    const decoder = decoderOf(protocol);
     assertEquals(decoder.add(`0${namespace}`), { ok: true, value: { type: "connect", namespace } });
     assertEquals(decoder.add(`0${namespace},`), {
       ok: false,
@@ -72,7 +72,7 @@ Deno.test("add() takes a connect packet of 16384 characters, and none that has m
 
 Deno.test("add() reads every type of text packet", () => {
   for (const protocol of PROTOCOLS) {
-    const decoder = new SocketDecoder(protocol);
+    const decoder = decoderOf(protocol);
     for (const [text, packet] of PACKETS) {
       assertEquals(decoder.add(text), { ok: true, value: packet });
     }
@@ -103,8 +103,8 @@ Deno.test("add() reads a query behind the namespace in protocol 4 only", () => {
     ],
   ];
   for (const [text, in4, in5] of packets) {
-    assertEquals(new SocketDecoder(4).add(text), { ok: true, value: in4 });
-    assertEquals(new SocketDecoder(5).add(text), { ok: true, value: in5 });
+    assertEquals(decoderOf(4).add(text), { ok: true, value: in4 });
+    assertEquals(decoderOf(5).add(text), { ok: true, value: in5 });
   }
 });
 
@@ -127,7 +127,7 @@ Deno.test("add() puts attachments in the place of their placeholders", () => {
     ],
   ];
   for (const protocol of PROTOCOLS) {
-    const decoder = new SocketDecoder(protocol);
+    const decoder = decoderOf(protocol);
     for (const [text, attachments, packet] of packets) {
       assertEquals(decoder.add(text), DUE);
       for (const attachment of attachments.slice(0, -1)) {
@@ -140,7 +140,7 @@ Deno.test("add() puts attachments in the place of their placeholders", () => {
 
 Deno.test("add() takes up to 10 attachments", () => {
   const text = (count: number) => `5${count}-${JSON.stringify(["a", ...placeholders(count)])}`;
-  const decoder = new SocketDecoder(5);
+  const decoder = decoderOf(5);
   assertEquals(decoder.add(text(10)), DUE);
   for (let num = 0; num < 9; num++) assertEquals(decoder.add(bytes(num)), DUE);
   assertEquals(decoder.add(bytes(9)), {
@@ -159,7 +159,7 @@ Deno.test("add() takes up to 10 attachments", () => {
 
 Deno.test("add() takes no more bytes of attachments than it may hold", () => {
   const text = '52-["a",{"_placeholder":true,"num":0},{"_placeholder":true,"num":1}]';
-  const decoder = new SocketDecoder(5, { attachmentBytesMax: 5 });
+  const decoder = decoderOf(5, { attachmentBytesMax: 5 });
   for (let round = 0; round < 2; round++) {
     assertEquals([text, bytes(1, 2), bytes(3, 4, 5)].map((part) => decoder.add(part)), [
       DUE,
@@ -198,7 +198,7 @@ Deno.test("add() leaves the arguments of what is larger than it may read", () =>
     [`37${large}`, { type: "ack", namespace: "/", id: 7, data: [UNREAD] }],
   ];
   for (const protocol of PROTOCOLS) {
-    const decoder = new SocketDecoder(protocol, { jsonCharsMax });
+    const decoder = decoderOf(protocol, { jsonCharsMax });
     for (const [text, value] of cases) assertEquals(decoder.add(text), { ok: true, value }, text);
     assertEquals(decoder.add(`52-["a",${place},{}]`), DUE);
     assertEquals(decoder.add(bytes(1)), DUE);
@@ -221,18 +221,18 @@ Deno.test("add() leaves the arguments of what is larger than it may read", () =>
 });
 
 Deno.test("add() takes a binary packet without attachments in protocol 4 only", () => {
-  assertEquals(new SocketDecoder(4).add('50-["a"]'), {
+  assertEquals(decoderOf(4).add('50-["a"]'), {
     ok: true,
     value: { type: "event", namespace: "/", data: ["a"] },
   });
-  assertEquals(new SocketDecoder(5).add('50-["a"]'), {
+  assertEquals(decoderOf(5).add('50-["a"]'), {
     ok: false,
     reason: "attachment count is not from 1 to 10",
   });
 });
 
 Deno.test("add() refuses text while attachments are due, and bytes while none is", () => {
-  const decoder = new SocketDecoder(5);
+  const decoder = decoderOf(5);
   const unexpected = { ok: false, reason: "binary message while no attachment is due" } as const;
   assertEquals(decoder.add(bytes(1)), unexpected);
   assertEquals(decoder.add(`52-${JSON.stringify(["a", ...placeholders(2)])}`), DUE);
@@ -313,8 +313,8 @@ Deno.test("add() refuses what is no packet", () => {
     ["0/a\x7f", CONTROL],
   ];
   for (const [text, reason] of refused) {
-    assertEquals(new SocketDecoder(5).add(text), { ok: false, reason }, text.slice(0, 40));
-    assertEquals(new SocketDecoder(4).add(text), { ok: false, reason }, text.slice(0, 40));
+    assertEquals(decoderOf(5).add(text), { ok: false, reason }, text.slice(0, 40));
+    assertEquals(decoderOf(4).add(text), { ok: false, reason }, text.slice(0, 40));
   }
 });
 
@@ -340,7 +340,7 @@ Deno.test("add() refuses a wrong attachment count", () => {
     ['51-[{"_placeholder":true,"num":0}]', NO_EVENT],
   ];
   for (const [text, reason] of refused) {
-    assertEquals(new SocketDecoder(5).add(text), { ok: false, reason }, text.slice(0, 40));
+    assertEquals(decoderOf(5).add(text), { ok: false, reason }, text.slice(0, 40));
   }
 });
 
@@ -368,19 +368,19 @@ Deno.test("add() refuses placeholders that do not name each attachment exactly o
   ];
   for (const text of refused) {
     assertEquals(
-      new SocketDecoder(5).add(text),
+      decoderOf(5).add(text),
       { ok: false, reason: "placeholders do not name each attachment exactly once" },
       text,
     );
   }
-  assertEquals(new SocketDecoder(4).add('50-["a",{"_placeholder":true,"num":0}]'), {
+  assertEquals(decoderOf(4).add('50-["a",{"_placeholder":true,"num":0}]'), {
     ok: false,
     reason: "placeholders do not name each attachment exactly once",
   });
 });
 
 Deno.test("add() keeps keys such as __proto__ as own properties", () => {
-  const decoder = new SocketDecoder(5);
+  const decoder = decoderOf(5);
   const text = '51-["a",{"__proto__":{"admin":{"_placeholder":true,"num":0}},"constructor":1}]';
   assertEquals(decoder.add(text), DUE);
   const decoded = decoder.add(bytes(1));
@@ -396,7 +396,7 @@ Deno.test("add() takes data as deep as the limit, and refuses deeper", () => {
   const nest = (depth: number, open: string, inner: string, close: string) =>
     `["a",${open.repeat(depth - 1)}${inner}${close.repeat(depth - 1)}]`;
   const deep = { ok: false, reason: `data is nested deeper than ${DEPTH_MAX}` } as const;
-  const decoder = new SocketDecoder(5);
+  const decoder = decoderOf(5);
   assertEquals(decoder.add(`2${nest(DEPTH_MAX, "[", "", "]")}`).ok, true);
   assertEquals(decoder.add(`2${nest(DEPTH_MAX + 1, "[", "", "]")}`), deep);
   assertEquals(decoder.add(`2${nest(DEPTH_MAX, '{"a":', "1", "}")}`).ok, true);
@@ -413,7 +413,7 @@ Deno.test("add() reads the messages of every packet as the packet", () => {
     const protocol = randomChoice(next, PROTOCOLS);
     const packet = randomPacket(next);
     const messages = messagesOf(packet);
-    const decoder = new SocketDecoder(protocol);
+    const decoder = decoderOf(protocol);
     const results = messages.map((message) => decoder.add(message));
     assertEquals(results.slice(0, -1), messages.slice(1).map(() => DUE));
     assertEquals(results.at(-1), { ok: true, value: packet });
@@ -423,21 +423,21 @@ Deno.test("add() reads the messages of every packet as the packet", () => {
 Deno.test("add() reads no prefix of a packet as the whole packet", () => {
   const text = '52-/news,12["a",{"_placeholder":true,"num":0},[{"_placeholder":true,"num":1}]]';
   for (let length = 0; length < text.length; length++) {
-    assertEquals(new SocketDecoder(5).add(text.slice(0, length)).ok, false);
+    assertEquals(decoderOf(5).add(text.slice(0, length)).ok, false);
   }
-  assertEquals(new SocketDecoder(5).add(text), DUE);
+  assertEquals(decoderOf(5).add(text), DUE);
 });
 
 Deno.test("add() refuses noise, or reads what can be written again", () => {
   const next = random(50);
   for (let round = 0; round < 5000; round++) {
-    const decoded = new SocketDecoder(4).add(
+    const decoded = decoderOf(4).add(
       randomText(next, 3, "0123456") + randomText(next, 3, '/,-?[]"a{}1é') +
         randomChoice(next, ["", '["a"]', "{}", '"b"', "[]"]),
     );
     if (!decoded.ok || decoded.value === undefined) continue;
     const [text] = messagesOf(decoded.value);
-    assertEquals(new SocketDecoder(4).add(text), decoded);
+    assertEquals(decoderOf(4).add(text), decoded);
   }
 });
 
@@ -488,7 +488,7 @@ Deno.test("add() gives a namespace, a name and data that keep nothing of the mes
       (index) => connect(`0/,${rest}{"token":"a token of a client ${index}"}`).data?.token,
     ];
     const connect = (text: string) => {
-      const packet = new SocketDecoder(protocol).add(text);
+      const packet = decoderOf(protocol).add(text);
       assert(packet.ok && packet.value?.type === "connect");
       return packet.value;
     };

@@ -2,12 +2,12 @@ import { Refusal } from "../../core/errors.ts";
 import type { JoinRequest } from "./socket.ts";
 
 /**
- * Reports whether a client of protocol 5 can recover: take the id that comes behind an event's data,
- * and show it when it is back. It may say so, by `recovery` in its `auth` or query; whoever shows a
- * `pid` can; else it can if it looks like socket.io-client for JavaScript, which can since 4.6, and
- * before that ignores the id. Throws a `Refusal` for a `recovery` that is neither 1 nor 0.
+ * Reports whether a client of protocol 5 can recover: it takes the id behind the data of each event, and
+ * shows it when it comes back. The client says so by `recovery` in its `auth` or query. If it does not,
+ * it can if it shows a `pid`, or looks like socket.io-client for JavaScript: that can since 4.6, and
+ * ignores the id before. Throws a `Refusal` for a `recovery` that is neither 1 nor 0.
  */
-export function recovers(request: JoinRequest): boolean {
+export function canRecover(request: JoinRequest): boolean {
   const { auth, query } = request;
   const said = auth.recovery ?? query.get("recovery");
   if (said !== null) return readFlag(said);

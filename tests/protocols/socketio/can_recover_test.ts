@@ -1,11 +1,11 @@
 import { assertEquals, assertThrows } from "@std/assert";
 import { Refusal } from "../../../lib/core/errors.ts";
-import { recovers } from "../../../lib/protocols/socketio/recovers.ts";
+import { canRecover } from "../../../lib/protocols/socketio/can_recover.ts";
 import { Client } from "../../support/socket.ts";
 import { startServer } from "../../support/server.ts";
 import { join, open, parse } from "../../support/socketio_client.ts";
 
-function handshake(search: string, headers: Record<string, string>, auth = {}) {
+function request(search: string, headers: Record<string, string>, auth = {}) {
   const query = new URLSearchParams(search);
   return { auth, query, address: "192.0.2.1", headers: new Headers(headers) };
 }
@@ -40,23 +40,23 @@ const CLIENTS: [who: string, search: string, headers: Record<string, string>, ye
 
 Deno.test("which clients are sent ids is seen in their first requests", () => {
   for (const [who, search, headers, yes] of CLIENTS) {
-    assertEquals(recovers(handshake(search, headers)), yes, who);
+    assertEquals(canRecover(request(search, headers)), yes, who);
   }
 });
 
 Deno.test("a client can say whether it recovers: auth before query, and both before the rest", () => {
   const [, python] = CLIENTS[6]!;
   for (const yes of ["1", 1, true]) {
-    assertEquals(recovers(handshake(python, {}, { recovery: yes })), true);
-    assertEquals(recovers(handshake(`${python}&recovery=0`, {}, { recovery: yes })), true);
+    assertEquals(canRecover(request(python, {}, { recovery: yes })), true);
+    assertEquals(canRecover(request(`${python}&recovery=0`, {}, { recovery: yes })), true);
   }
   for (const no of ["0", 0, false]) {
-    assertEquals(recovers(handshake(`EIO=4&transport=polling`, CHROME, { recovery: no })), false);
+    assertEquals(canRecover(request(`EIO=4&transport=polling`, CHROME, { recovery: no })), false);
   }
-  assertEquals(recovers(handshake(`${python}&recovery=1`, {})), true);
-  assertEquals(recovers(handshake("EIO=4&transport=polling&recovery=0", CHROME)), false);
-  assertEquals(recovers(handshake(python, {}, { pid: "a~b-1~c" })), true);
-  assertEquals(recovers(handshake(`${python}&recovery=0`, {}, { pid: "a~b-1~c" })), false);
+  assertEquals(canRecover(request(`${python}&recovery=1`, {})), true);
+  assertEquals(canRecover(request("EIO=4&transport=polling&recovery=0", CHROME)), false);
+  assertEquals(canRecover(request(python, {}, { pid: "a~b-1~c" })), true);
+  assertEquals(canRecover(request(`${python}&recovery=0`, {}, { pid: "a~b-1~c" })), false);
 });
 
 Deno.test("a recovery that is neither 1 nor 0 is refused, and said", () => {
@@ -69,9 +69,9 @@ Deno.test("a recovery that is neither 1 nor 0 is refused, and said", () => {
   ];
   for (const [recovery, shown] of cases) {
     const message = `Cannot parse recovery: expected 1 or 0, got ${shown}`;
-    assertThrows(() => recovers(handshake("", {}, { recovery })), Refusal, message);
+    assertThrows(() => canRecover(request("", {}, { recovery })), Refusal, message);
   }
-  assertThrows(() => recovers(handshake("recovery=", {})), Refusal, 'got ""');
+  assertThrows(() => canRecover(request("recovery=", {})), Refusal, 'got ""');
 });
 
 Deno.test("a client that cannot recover gets neither ids nor a pid, and others still do", async () => {
