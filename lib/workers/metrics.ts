@@ -13,27 +13,25 @@ export interface WorkersMetricsOptions {
   readonly keeper: Pick<LogKeeper, "ask" | "stats" | "lagMs">;
 }
 
-/** How often workers are asked: what one has counted since then dies with it. */
+/** How often workers are asked: when one dies, what it has counted since then is lost. */
 const ASK_INTERVAL_MS = 1000;
-/** A worker that takes longer to answer counts with what it said last. */
+/** A worker that takes longer counts with its last answer. */
 const ANSWER_TIMEOUT_MS = 1000;
 
 /**
- * The metrics of a parent and of all workers as those of one server. Counters never fall: what a worker
- * has said before it died stays counted. Takes note, as the log's sink, of what becomes of the log.
+ * The metrics of a parent and of all workers as those of one server. Counters never fall: the last answer of
+ * a worker that died stays counted. As the sink of the log it records whether that is up.
  */
 export class WorkersMetrics implements Sink {
   readonly #options: WorkersMetricsOptions;
-  readonly #own: HarkMetrics;
   readonly #timers: readonly Timer[];
-  /** What each worker said last, by its id. */
-  readonly #said = new Map<string, string>();
-  /** What all that are gone had counted. */
+  /** The last answer of each worker, by its id. */
+  readonly #answers = new Map<string, string>();
+  /** The counters of all workers that are gone. */
   #gone = "";
 
   constructor(options: WorkersMetricsOptions) {
     const { clock, own } = this.#options = options;
-    this.#own = own;
     own.journalUp.set(1);
     this.#timers = [
       every(clock, ASK_INTERVAL_MS, () => void this.#ask()),
@@ -41,19 +39,19 @@ export class WorkersMetrics implements Sink {
     ];
   }
 
-  /** Asks all workers, and makes one text of what they and this process say. */
+  /** Asks all workers, and merges their answers with the metrics of this process. */
   async render(): Promise<string> {
     await this.#ask();
-    const { keeper } = this.#options;
-    this.#own.feedLagSeconds.set(keeper.lagMs / 1000);
-    this.#own.inUse.with("idempotency_keys_max").set(keeper.stats().idempotencyKeys);
-    return this.#own.renderWith([...this.#said.values(), this.#gone]);
+    const { keeper, own } = this.#options;
+    own.feedLagSeconds.set(keeper.lagMs / 1000);
+    own.inUse.with("idempotency_keys_max").set(keeper.stats().idempotencyKeys);
+    return own.renderWith([...this.#answers.values(), this.#gone]);
   }
 
-  /** The worker of this id is gone. */
+  /** The worker with this id is gone. */
   left(node: string): void {
-    const counted = countersOf(this.#said.get(node) ?? "");
-    this.#said.delete(node);
+    const counted = countersOf(this.#answers.get(node) ?? "");
+    this.#answers.delete(node);
     this.#gone = mergeMetrics([this.#gone, counted], {});
   }
 
@@ -62,17 +60,17 @@ export class WorkersMetrics implements Sink {
   reset(): void {}
 
   health(isUp: boolean): void {
-    this.#own.journalUp.set(isUp ? 1 : 0);
+    this.#options.own.journalUp.set(isUp ? 1 : 0);
   }
 
-  /** Asks nobody any more. */
+  /** Stops asking. */
   close(): void {
     for (const timer of this.#timers) timer.cancel();
   }
 
   async #ask(): Promise<void> {
     const { clock, keeper } = this.#options;
-    const asked = keeper.ask("metrics", (node, text) => this.#said.set(node, String(text)));
+    const asked = keeper.ask("metrics", (node, text) => this.#answers.set(node, String(text)));
     await within(clock, ANSWER_TIMEOUT_MS, asked);
   }
 }

@@ -23,30 +23,30 @@ import { grantSlots } from "./slots.ts";
 import { VERSION } from "../version.ts";
 import { WorkerProcess } from "./worker_process.ts";
 
-/** What a server of several processes is made of. */
+/** What a server of several processes needs. */
 export interface ParentOptions {
   readonly config: Config;
   readonly log: Log;
   readonly program: Program;
 }
 
-/** How long a worker may take to stop, besides the time that its clients have to leave. */
+/** How long a worker may take to stop, beside the time that its clients have to leave. */
 const STOP_MS = 10_000;
 
-/** How many workers `--workers` means on this machine. */
+/** The number of workers that `--workers` means on this machine. */
 export function workersOf({ workers }: Pick<Config, "workers">): number {
-  // What the process may use of the machine: Deno heeds cgroups and affinity.
+  // The cores that this process may use: Deno heeds cgroups and affinity.
   return workers === "auto" ? navigator.hardwareConcurrency : Number(workers);
 }
 
-/** What the names of all workers begin with: where other machines have some too, no two are the same. */
+/** What the names of all workers begin with; random, if other machines may have workers too. */
 function machineOf({ node, redis }: Config): string {
   return node === "" && redis !== "" ? randomId().slice(0, 8) : node;
 }
 
 /**
  * A server of several processes: this one keeps the log and starts the others, which share the port and
- * serve the clients. To whoever runs it, it is as a `Server` is.
+ * serve the clients. It is used like a `Server`.
  */
 export class Parent {
   readonly #options: ParentOptions;
@@ -57,11 +57,11 @@ export class Parent {
   #url = "";
   #isStopping = false;
 
-  /** Throws a `WorkersError` if it may not start processes. */
+  /** Throws a `WorkersError` if this process may not start others. */
   constructor(options: ParentOptions) {
     const { config, log } = this.#options = options;
     checkPermissions();
-    // Nobody but this user can look into it.
+    // Only this user can look into it.
     this.#folder = Deno.makeTempDirSync({ prefix: "hark-" });
     const rates = new PublishRates(systemClock, config.publishPerSecondMax);
     const own = new HarkMetrics({ version: VERSION, memory: readMemory });
@@ -77,12 +77,9 @@ export class Parent {
     });
     const keeper = this.#keeper;
     const release = grantSlots(keeper, new Admission(systemClock, config).admit);
-    const metrics = this.#metrics = new WorkersMetrics({
-      clock: systemClock,
-      own,
-      keeper,
-    });
+    const metrics = this.#metrics = new WorkersMetrics({ clock: systemClock, own, keeper });
     keeper.answer("metrics", () => metrics.render());
+    keeper.answer("ready", (_node, [index, url]) => this.#ready(Number(index), String(url)));
     keeper.onLeave = (node) => {
       release(node);
       metrics.left(node);
@@ -100,13 +97,12 @@ export class Parent {
       machine: machineOf(config),
     };
     await this.#keeper.start(this.#metrics);
-    this.#keeper.answer("ready", (_node, [index, url]) => this.#ready(Number(index), String(url)));
     for (let index = 1; index <= count; index++) {
       this.#workers.push(this.#worker({ index, ...shared }));
     }
     const [first, ...others] = this.#workers;
     try {
-      // What is wrong is said once, not by each of them.
+      // One first, so that only one reports what is wrong.
       await first!.start();
       await Promise.all(others.map((worker) => worker.start()));
     } catch (error) {
@@ -116,7 +112,7 @@ export class Parent {
     return { url: this.#url };
   }
 
-  /** Has every worker read again what may have changed in files. */
+  /** Has every worker read its files again. */
   async renew(): Promise<void> {
     await Promise.all(this.#workers.map((worker) => worker.tell("renew")));
   }

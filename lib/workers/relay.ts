@@ -1,14 +1,16 @@
 import { relay, unknownSid } from "../net/relay.ts";
 import { workerSocket } from "./command.ts";
 
-/** Carries the client's address to the worker that answers; only the workers' own sockets read it. */
+/** The client's address; read only from requests on the workers' own sockets. */
 const ADDRESS_HEADER = "hark-client-address";
-/** Whether another node has sent the request on: then the host that it names is of no matter. */
+/** Whether another node has forwarded the request: then it may name any host. */
 const SENT_ON_HEADER = "hark-sent-on";
 
-/** What relaying needs. */
+/** What relaying to other workers needs. */
 export interface RelayOptions {
+  /** This worker's. */
   readonly index: number;
+  /** The folder of the workers' sockets. */
   readonly folder: string;
   /** Unsent bytes before the client of a relayed WebSocket is too slow. */
   readonly outboundBytesMax: number;
@@ -19,17 +21,17 @@ export function sidPrefix(index: number): string {
   return `${index}~`;
 }
 
-/** The client's address as another worker has passed it on. */
+/** The client's address in a request that another worker has relayed. */
 export function relayedAddress({ headers }: Request): string {
   return headers.get(ADDRESS_HEADER) ?? "unix";
 }
 
-/** Reports whether a request came from the node of another machine to the worker that has passed it on. */
+/** Reports whether a request came from the node of another machine to the worker that has relayed it. */
 export function isSentOn({ headers }: Request): boolean {
   return headers.get(SENT_ON_HEADER) === "true";
 }
 
-/** Hands requests whose sid is another worker's to that one. */
+/** Relays requests to the worker that has the session, which the sid names. */
 export class Relay {
   readonly #options: RelayOptions;
   readonly #clients = new Map<number, Deno.HttpClient>();
@@ -39,7 +41,7 @@ export class Relay {
   }
 
   /**
-   * Has the worker answer whose sid the request has; undefined if it has none, or this one's.
+   * Has the worker answer that has the session; undefined if that is this worker, or the request has no sid.
    * `isSentOn` if it came from the node of another machine.
    */
   handle(request: Request, address: string, isSentOn = false): Promise<Response> | undefined {

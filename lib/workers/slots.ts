@@ -2,18 +2,16 @@ import type { LinkJournal } from "../broker/link/journal.ts";
 import type { LogKeeper } from "../broker/link/keeper.ts";
 import type { Admit } from "../hub/admission.ts";
 
-/** The slots that each worker holds, by the numbers that it knows them by. */
-type Held = Map<string, Map<number, () => void>>;
-
 /**
- * Has a keeper admit the connections of all workers. Returns what gives back all that a worker held,
- * which is to be called when that is gone.
+ * Has a keeper admit the connections of all workers. Returns a function that releases all slots of a
+ * worker, for when that is gone.
  */
 export function grantSlots(
   keeper: LogKeeper,
   admit: (address: string) => () => void,
 ): (node: string) => void {
-  const held: Held = new Map();
+  /** The slots of each worker, by number. */
+  const held = new Map<string, Map<number, () => void>>();
   let last = 0;
   keeper.answer("admit", (node, [address]) => {
     const release = admit(String(address));
@@ -34,12 +32,12 @@ export function grantSlots(
   };
 }
 
-/** Takes the slots of a worker's connections where those of all are. */
+/** Takes the slots of a worker's connections from the parent, which has those of all workers. */
 export function slotsOf(journal: LinkJournal): Admit {
   return async (address) => {
     const id = await journal.call("admit", address);
     return () => {
-      // If nobody answers, that one has given back what this process held.
+      // Without an answer the parent is gone, and so are its slots.
       journal.call("release", id).catch(() => {});
     };
   };

@@ -9,12 +9,12 @@ import { logSocket, type WorkerSetup, workerSocket } from "./command.ts";
 import { isSentOn, Relay, relayedAddress, sidPrefix } from "./relay.ts";
 import { slotsOf } from "./slots.ts";
 
-/** The process that has started this one is gone: its clients come back to others. */
+/** The exit code of a worker whose parent is gone. */
 const ABANDONED = 1;
 
 /**
- * Runs one of several processes on a port until the one that has started it says that it is to stop, or
- * is gone. Resolves to the exit code. Throws what `Server.listen()` throws.
+ * Runs one of several processes on a port until the parent stops it, or is gone. Resolves to the exit code.
+ * Throws what `Server.listen()` throws.
  */
 export async function runWorker(setup: WorkerSetup, options: Config): Promise<number> {
   const { index, port, advertise, machine } = setup;
@@ -42,7 +42,7 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
   await journal.call("ready", index, url);
   const isToStop = await obey(server);
   if (!isToStop) {
-    // Nobody else removes it, as the process that has made it was killed.
+    // The parent was killed, and cannot remove it.
     await Deno.remove(setup.folder, { recursive: true }).catch(unlessGone);
     return ABANDONED;
   }
@@ -52,7 +52,7 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
   return 0;
 }
 
-/** Answers what has come to other workers. */
+/** Answers requests that came to other workers. */
 async function serveRelayed(server: Server, path: string, log: Log): Promise<{ close(): unknown }> {
   await Deno.remove(path).catch(unlessGone);
   return new ResilientServer<Deno.UnixAddr>({
@@ -66,12 +66,12 @@ async function serveRelayed(server: Server, path: string, log: Log): Promise<{ c
   });
 }
 
-/** Another process may have removed a file before. */
+/** Ignores that a file is gone: another process may have removed it. */
 function unlessGone(error: unknown): void {
   if (!(error instanceof Deno.errors.NotFound)) throw error;
 }
 
-/** Does what stdin says. Resolves to true if that is to stop, to false if nobody is there any more. */
+/** Obeys the lines on stdin. Resolves to true once one is `stop`, to false if the parent is gone. */
 async function obey(server: Server): Promise<boolean> {
   for await (const text of Deno.stdin.readable.pipeThrough(new TextDecoderStream())) {
     for (const line of text.split("\n")) {

@@ -8,7 +8,7 @@ export interface WorkerProcessOptions {
   readonly index: number;
   readonly clock: Clock;
   readonly log: Log;
-  /** Starts the process. */
+  /** Starts a process. */
   readonly spawn: () => Deno.ChildProcess;
 }
 
@@ -18,12 +18,12 @@ export type WorkerStatus = Pick<Deno.CommandStatus, "code" | "signal">;
 /** Pauses before a worker that has died is started again. */
 export const RESTART_MIN_MS = 100;
 export const RESTART_MAX_MS = 10_000;
-/** As a shell says it of a command that cannot be run. */
+/** The exit code that a shell gives to a command that cannot be run. */
 const NOT_STARTED = 126;
-/** One that has run for so long has nothing to do with the one before it. */
+/** After so long a process has started well: when it dies, the pauses begin anew. */
 const STEADY_MS = 10_000;
 
-/** One worker, in one process after the other: it is started again when it dies, until it is to stop. */
+/** One worker: a process that is started again whenever it dies, until `stop()`. */
 export class WorkerProcess {
   readonly #options: WorkerProcessOptions;
   readonly #first = Promise.withResolvers<void>();
@@ -39,7 +39,7 @@ export class WorkerProcess {
     this.#options = options;
   }
 
-  /** The process's id, if there is a process. */
+  /** The id of the process, if there is one. */
   get pid(): number | undefined {
     return this.#process?.pid;
   }
@@ -50,23 +50,23 @@ export class WorkerProcess {
     return this.#first.promise;
   }
 
-  /** It takes clients. */
+  /** The process takes clients now. */
   ready(): void {
     this.#isReady = true;
     this.#first.resolve();
   }
 
-  /** Has it do something. */
+  /** Sends the process a command. */
   async tell(line: "renew" | "stop"): Promise<void> {
     try {
       await this.#stdin?.write(new TextEncoder().encode(`${line}\n`));
     } catch (error) {
-      // It has died meanwhile, which its status says.
+      // It has died, which `#spawn()` notices.
       if (!(error instanceof Deno.errors.BrokenPipe)) throw error;
     }
   }
 
-  /** Stops it. Resolves once it is gone; after `timeoutMs` it is killed. */
+  /** Stops the process, and kills it after `timeoutMs`. Resolves once it is gone. */
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true;
     this.#restart?.cancel();
@@ -85,7 +85,7 @@ export class WorkerProcess {
     try {
       process = this.#process = spawn();
     } catch (error) {
-      // No memory, or no process more: that may pass.
+      // No memory, or too many processes: that may pass.
       log.error("worker not started", { worker: index, error: String(error) });
       return this.#ended({ code: NOT_STARTED, signal: null });
     }
@@ -93,7 +93,7 @@ export class WorkerProcess {
     const status = await process.status;
     this.#process = undefined;
     this.#stdin = undefined;
-    stdin.close().catch(() => {}); // Nobody reads it any more.
+    stdin.close().catch(() => {}); // It fails, as nobody reads any more.
     this.#ended(status);
   }
 
