@@ -10,7 +10,7 @@ import type { Hub } from "../../hub/hub.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
 import { kindOf } from "./names.ts";
-import { type Counts, Occupancy } from "./occupancy.ts";
+import { Occupancy, type SubscriberCounts } from "./occupancy.ts";
 import {
   type Attributes,
   checkBody,
@@ -83,25 +83,21 @@ export class PusherApi {
   }
 
   /** `POST /apps/:app/events`: publishes to each channel, all or none. */
-  readonly events: Handler = this.#signed(async ({ app, body, request }) => {
+  readonly events: Handler = this.#signed(async (call) => {
+    const { app, body } = call;
     const trigger = readInput(() => readTrigger(body, app.names));
-    await this.#publish(app, [trigger], request);
-    const { channels, info } = trigger;
-    if (info.size === 0) return answer({});
-    const infos = await this.#infos([trigger], app);
-    const entries = channels.map((channel) => [channel, infos(channel, info)] as const);
-    return answer({ channels: Object.fromEntries(entries) });
+    const [infos = []] = await this.#trigger(call, [trigger]);
+    if (trigger.info.size === 0) return answer({});
+    const names = trigger.drafts.map(({ channel }) => app.names.toWire(channel));
+    return answer({ channels: Object.fromEntries(names.map((name, at) => [name, infos[at]])) });
   });
 
   /** `POST /apps/:app/batch_events`: publishes all or none, in their order. */
-  readonly batch: Handler = this.#signed(async ({ app, body, request }) => {
-    const triggers = readInput(() => readBatch(body, app.names));
-    await this.#publish(app, triggers, request);
+  readonly batch: Handler = this.#signed(async (call) => {
+    const triggers = readInput(() => readBatch(call.body, call.app.names));
+    const infos = await this.#trigger(call, triggers);
     if (triggers.every(({ info }) => info.size === 0)) return answer({});
-    const infos = await this.#infos(triggers, app);
-    return answer({
-      batch: triggers.map(({ channels: [channel = ""], info }) => infos(channel, info)),
-    });
+    return answer({ batch: infos.map(([first = {}]) => first) });
   });
 
   /** `GET /apps/:app/channels?filter_by_prefix=&info=`: the channels with somebody on them. */
@@ -112,9 +108,9 @@ export class PusherApi {
     const found: [string, Info][] = [];
     const counts = await this.#occupancy.starting(app.settings.prefix + prefix);
     for (const name of counts.keys()) {
-      if (!app.names.has(name)) continue;
-      const channel = app.names.toWire(name);
-      found.push([channel, infoOf(app, channel, info, counts)]);
+      if (app.names.has(name)) {
+        found.push([app.names.toWire(name), infoOf(app, name, info, counts)]);
+      }
     }
     return answer({ channels: Object.fromEntries(found) });
   });
@@ -127,7 +123,7 @@ export class PusherApi {
     const { isPresence, isCache } = kindOf(channel);
     if (wanted.has("user_count") && !isPresence) throw NOT_PRESENCE;
     const counts = await this.#occupancy.named([name]);
-    const info = infoOf(app, channel, wanted, counts);
+    const info = infoOf(app, name, wanted, counts);
     if (wanted.has("cache") && isCache) info.cache = await this.#cache(app, name);
     return answer({ occupied: counts.has(name), ...info });
   });
@@ -157,29 +153,24 @@ export class PusherApi {
       const body = request.method === "POST"
         ? await this.#bodies.read(request, BODY_BYTES_MAX)
         : NO_BYTES;
-      checkBody(body, exchange);
+      checkBody(body, query);
       return await handler({ ...exchange, app, body });
     };
   }
 
-  async #publish(
-    { settings }: App,
-    triggers: readonly Trigger[],
-    { headers }: Request,
-  ): Promise<void> {
-    const traceparent = parseTraceparent(headers.get("traceparent"));
+  /** Publishes all or none. Resolves to what each trigger wants to know, of each of its channels. */
+  async #trigger({ app, request }: Call, triggers: readonly Trigger[]): Promise<Info[][]> {
+    const traceparent = parseTraceparent(request.headers.get("traceparent"));
     const drafts = triggers.flatMap(({ drafts }) => drafts)
       .map((draft) => ({ ...draft, traceparent }));
-    const caller = { caller: `app ${settings.id}`, mayManage: true };
+    const caller = { caller: `app ${app.settings.id}`, mayManage: true };
     if (drafts.length > 0) await this.#options.publisher.publish(drafts, caller);
-  }
-
-  /** A function that gives the attributes of a channel of these triggers. */
-  async #infos(triggers: readonly Trigger[], app: App) {
     const names = triggers.filter(({ info }) => info.has("subscription_count"))
       .flatMap(({ drafts }) => drafts.map(({ channel }) => channel));
     const counts = await this.#occupancy.named(names);
-    return (channel: string, wanted: Attributes) => infoOf(app, channel, wanted, counts);
+    return triggers.map(({ drafts, info }) =>
+      drafts.map(({ channel }) => infoOf(app, channel, info, counts))
+    );
   }
 
   async #cache(app: App, name: string): Promise<Cached | null> {
@@ -197,11 +188,12 @@ const NOT_PRESENCE = new Refusal(
 );
 const NO_BYTES = new Uint8Array(0);
 
-function infoOf(app: App, channel: string, wanted: Attributes, counts: Counts): Info {
+/** What is wanted of one of Hark's channels. */
+function infoOf(app: App, name: string, wanted: Attributes, counts: SubscriberCounts): Info {
   const info: Info = {};
-  const name = app.names.toHark(channel);
-  const { isPresence } = kindOf(channel);
-  if (wanted.has("user_count") && isPresence) info.user_count = app.members.count(name);
+  if (wanted.has("user_count") && kindOf(app.names.toWire(name)).isPresence) {
+    info.user_count = app.members.count(name);
+  }
   if (wanted.has("subscription_count")) info.subscription_count = counts.get(name) ?? 0;
   return info;
 }

@@ -1,9 +1,9 @@
 import { Refusal } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
-import { parseJson } from "../../core/json.ts";
+import { isJsonObject, parseJson } from "../../core/json.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { App } from "./app.ts";
-import type { Command, Member } from "./codec.ts";
+import type { Member, Subscribe } from "./codec.ts";
 import { kindOf, USER_CHANNEL } from "./names.ts";
 
 /** Characters of a user's id. */
@@ -40,11 +40,10 @@ export interface Subscriber {
  * channel. Throws a `SubscriptionError` if the subscription is not allowed.
  */
 export function authorize(
-  command: Command & { type: "subscribe" },
+  { channel, auth, channelData }: Subscribe,
   name: string,
   { app, socketId, grant, user }: Subscriber,
 ): Member | undefined {
-  const { channel, auth, channelData } = command;
   if (channel.startsWith(USER_CHANNEL)) {
     if (channel === USER_CHANNEL + user?.userId) return undefined;
     throw denied("it takes the user whose channel it is, signed in");
@@ -74,8 +73,8 @@ export function readMember(text: string, idName: "user_id" | "id"): Member | und
   } catch {
     return undefined; // What is no JSON says nothing.
   }
-  if (typeof value !== "object" || value === null) return undefined;
-  const { [idName]: id, user_info: info = {} } = value as Record<string, unknown>;
+  if (!isJsonObject(value)) return undefined;
+  const { [idName]: id, user_info: info = {} } = value;
   const isId = typeof id === "string" || Number.isSafeInteger(id);
   const userId = String(id);
   const userInfo = JSON.stringify(info);
@@ -83,7 +82,7 @@ export function readMember(text: string, idName: "user_id" | "id"): Member | und
   return frameBytes(userInfo) > USER_INFO_BYTES_MAX ? undefined : { userId, userInfo };
 }
 
-/** Hark's name of a channel. Throws a `SubscriptionError` if it can be none. */
+/** Hark's name of a channel. Throws a `SubscriptionError` if there can be no such channel. */
 export function readName(app: App, channel: string): string {
   try {
     return app.names.toHark(channel);

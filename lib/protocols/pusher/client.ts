@@ -16,7 +16,13 @@ import {
   SubscriptionError,
 } from "./authorization.ts";
 import * as codec from "./codec.ts";
-import { type Command, CommandError, type Member } from "./codec.ts";
+import {
+  type ClientEvent,
+  type Command,
+  CommandError,
+  type Member,
+  type Subscribe,
+} from "./codec.ts";
 import { kindOf } from "./names.ts";
 import { ACTIVITY_TIMEOUT_S, type Silence } from "./silence.ts";
 import { PusherTransport } from "./transport.ts";
@@ -33,9 +39,6 @@ export interface ClientContext {
 
 /** Events a second that one client may send to others. */
 export const CLIENT_EVENTS_PER_SECOND_MAX = 10;
-
-type Subscribe = Command & { type: "subscribe" };
-type ClientEvent = Command & { type: "client" };
 
 /** A Pusher client that is connected: its subscriptions, and as whom it has signed in. */
 export class PusherClient implements SocketHandler {
@@ -141,7 +144,9 @@ export class PusherClient implements SocketHandler {
       const name = readName(app, channel);
       const member = authorize(command, name, { app, grant, socketId, user });
       const since = command.since ?? await this.#beforeNewest(channel, name);
-      for (const id of command.socketIds) this.#addSocketId(id);
+      for (const id of command.socketIds) {
+        if (this.#socketIds.size <= codec.SOCKET_IDS_MAX) this.#socketIds.add(id);
+      }
       await this.#enter(command, name, member, since);
     } catch (error) {
       const { type, status, message } = asSubscriptionError(error);
@@ -154,10 +159,6 @@ export class PusherClient implements SocketHandler {
     if (!kindOf(channel).isCache) return undefined;
     const newest = await this.#context.app.newest(name);
     return newest && { epoch: newest.epoch, offset: newest.offset - 1 };
-  }
-
-  #addSocketId(id: string): void {
-    if (this.#socketIds.size <= codec.SOCKET_IDS_MAX) this.#socketIds.add(id);
   }
 
   /** Takes a place on a presence channel before anything is waited for: many may come at once. */

@@ -1,33 +1,38 @@
-import { DEPTH_MAX, parseJson } from "../../core/json.ts";
-import { isPosition, parsePosition, type Position } from "../../core/publication.ts";
-import type { Draft } from "../../core/publication.ts";
+import { DEPTH_MAX, isJsonObject, type JsonObject, parseJson } from "../../core/json.ts";
+import { type Draft, isPosition, parsePosition, type Position } from "../../core/publication.ts";
 import type { Encoder } from "../../core/encoder.ts";
 
 /** A client's message as it was read. Texts are as they were received, byte for byte. */
 export type Command =
-  | {
-    readonly type: "subscribe";
-    readonly channel: string;
-    /** `KEY:SIGNATURE`; empty if there is none. */
-    readonly auth: string;
-    /** JSON that the signature covers; undefined if there is none. */
-    readonly channelData: string | undefined;
-    /** What the client had of the channel before, where it resumes. */
-    readonly since: Position | undefined;
-    /** The socket ids that it had before. */
-    readonly socketIds: readonly string[];
-  }
+  | Subscribe
+  | ClientEvent
   | { readonly type: "unsubscribe"; readonly channel: string }
   | { readonly type: "signin"; readonly auth: string; readonly userData: string }
   | { readonly type: "ping" }
-  | { readonly type: "pong" }
-  /** What clients send to each other; `data` is JSON, undefined if there is none. */
-  | {
-    readonly type: "client";
-    readonly event: string;
-    readonly channel: string;
-    readonly data: string | undefined;
-  };
+  | { readonly type: "pong" };
+
+/** Asks for a channel. */
+export interface Subscribe {
+  readonly type: "subscribe";
+  readonly channel: string;
+  /** `KEY:SIGNATURE`; empty if there is none. */
+  readonly auth: string;
+  /** JSON that the signature covers; undefined if there is none. */
+  readonly channelData: string | undefined;
+  /** What the client had of the channel before, where it resumes. */
+  readonly since: Position | undefined;
+  /** The socket ids that it had before. */
+  readonly socketIds: readonly string[];
+}
+
+/** What one client sends to the others. */
+export interface ClientEvent {
+  readonly type: "client";
+  readonly event: string;
+  readonly channel: string;
+  /** JSON; undefined if there is none. */
+  readonly data: string | undefined;
+}
 
 /** A client's message that cannot be read. */
 export class CommandError extends SyntaxError {
@@ -84,9 +89,7 @@ export function decodeCommand(text: string): Command {
   return { type: "client", event, channel, data: JSON.stringify(data) };
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function readSubscribe(fields: Fields): Command {
+function readSubscribe(fields: JsonObject): Command {
   const { auth, channel_data: channelData, since, socket_ids: socketIds = [] } = fields;
   const isResume = typeof since === "string" && isPosition(since);
   if (since !== undefined && !isResume) throw wrong("expected since to be the id of a message");
@@ -103,7 +106,7 @@ function readSubscribe(fields: Fields): Command {
   };
 }
 
-function readObject(text: string): Fields {
+function readObject(text: string): JsonObject {
   let value: unknown;
   try {
     // The message itself is one level, so that data may be as deep as over HTTP.
@@ -115,20 +118,19 @@ function readObject(text: string): Fields {
 }
 
 /** Some clients send `data` as the text of an object. */
-function readData(data: unknown): Fields {
+function readData(data: unknown): JsonObject {
   if (typeof data === "string") return readObject(data);
   return asObject(data, "expected data to be an object");
 }
 
-function readText(fields: Fields, name: string): string {
+function readText(fields: JsonObject, name: string): string {
   const value = fields[name];
   if (typeof value === "string") return value;
   throw wrong(`expected ${name} to be a string`);
 }
 
-function asObject(value: unknown, expected: string): Fields {
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  if (isObject) return value as Fields;
+function asObject(value: unknown, expected: string): JsonObject {
+  if (isJsonObject(value)) return value;
   throw wrong(expected);
 }
 
@@ -265,7 +267,7 @@ export function encodeGap(channel: string, since: string): string {
 
 /** What one client sends to the others. */
 export function encodeClientEvent(
-  { event, channel, data }: Command & { type: "client" },
+  { event, channel, data }: ClientEvent,
   userId: string | undefined,
 ): string {
   return encode({ event, channel, data, userId });

@@ -2,7 +2,7 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import type { Hub } from "../../hub/hub.ts";
 
 /** How many subscribers channels have, by Hark's names; without those that have none. */
-export type Counts = ReadonlyMap<string, number>;
+export type SubscriberCounts = ReadonlyMap<string, number>;
 
 const QUESTION = "pusher counts";
 
@@ -20,13 +20,13 @@ export class Occupancy {
   }
 
   /** Those of these channels. */
-  named(names: readonly string[]): Promise<Counts> {
+  named(names: readonly string[]): Promise<SubscriberCounts> {
     if (names.length === 0) return Promise.resolve(new Map());
     return this.#sum(this.#named(names), { names });
   }
 
   /** Those whose names begin with `prefix`. */
-  starting(prefix: string): Promise<Counts> {
+  starting(prefix: string): Promise<SubscriberCounts> {
     return this.#sum(this.#starting(prefix), { prefix });
   }
 
@@ -41,7 +41,10 @@ export class Occupancy {
     );
   }
 
-  async #sum(own: [string, number][], question: Record<string, unknown>): Promise<Counts> {
+  async #sum(
+    own: [string, number][],
+    question: Record<string, unknown>,
+  ): Promise<SubscriberCounts> {
     const counts = new Map(own);
     const { answers } = await this.#cluster.ask(QUESTION, question);
     for (const answer of answers.values()) {

@@ -1,4 +1,5 @@
 import { Refusal } from "../../core/errors.ts";
+import { isJsonObject, type JsonObject } from "../../core/json.ts";
 import { dataBytes, type Draft } from "../../core/publication.ts";
 import type { App } from "./app.ts";
 import { DATA_BYTES_MAX, isSocketId, triggeredData } from "./codec.ts";
@@ -27,8 +28,7 @@ export type Attributes = ReadonlySet<string>;
 
 /** One event for one or more channels. */
 export interface Trigger {
-  /** Pusher's names, once each. */
-  readonly channels: readonly string[];
+  /** One for each channel, each channel once. */
   readonly drafts: readonly Draft[];
   readonly info: Attributes;
 }
@@ -60,7 +60,7 @@ export function checkSignature({ settings }: App, request: SignedRequest, nowMs:
 }
 
 /** Throws a `Refusal` unless the body is the one that was signed. */
-export function checkBody(body: Uint8Array, { query }: Pick<SignedRequest, "query">): void {
+export function checkBody(body: Uint8Array, query: URLSearchParams): void {
   const given = query.get("body_md5");
   if (given === null && body.length === 0) return;
   if (given === null || !isSame(given, md5Of(body))) throw unsigned("body_md5 is not the body's");
@@ -85,9 +85,7 @@ export function readAttributes(text: unknown): Attributes {
   return new Set(typeof text === "string" ? text.split(",").map((name) => name.trim()) : []);
 }
 
-type Fields = Readonly<Record<string, unknown>>;
-
-function triggerOf(fields: Fields, names: Names): Trigger {
+function triggerOf(fields: JsonObject, names: Names): Trigger {
   const { name: event, data: text } = fields;
   if (typeof event !== "string") {
     throw new TypeError("Cannot trigger: expected name to be a string");
@@ -97,14 +95,14 @@ function triggerOf(fields: Fields, names: Names): Trigger {
     throw new Refusal("too-large", `Cannot trigger more than ${DATA_BYTES_MAX} bytes of data`);
   }
   const except = readSocketId(fields.socket_id);
-  const channels = readChannels(fields);
-  const drafts = channels.map((channel) => {
-    return { channel: names.toHark(channel), event, ...triggeredData(text), except };
+  const data = triggeredData(text);
+  const drafts = readChannels(fields).map((channel) => {
+    return { channel: names.toHark(channel), event, ...data, except };
   });
-  return { channels, drafts, info: readAttributes(fields.info) };
+  return { drafts, info: readAttributes(fields.info) };
 }
 
-function readChannels({ channels, channel }: Fields): string[] {
+function readChannels({ channels, channel }: JsonObject): string[] {
   const names = channels ?? (channel === undefined ? undefined : [channel]);
   const areNames = Array.isArray(names) && names.length > 0 && names.length <= CHANNELS_MAX &&
     names.every((name) => typeof name === "string");
@@ -121,7 +119,7 @@ function readSocketId(id: unknown): string | undefined {
   throw new TypeError("Cannot trigger: expected socket_id to be like 123.456");
 }
 
-function readObject(body: Uint8Array): Fields {
+function readObject(body: Uint8Array): JsonObject {
   let text: string;
   try {
     text = decoder.decode(body);
@@ -137,9 +135,8 @@ function readObject(body: Uint8Array): Fields {
   return asFields(value);
 }
 
-function asFields(value: unknown): Fields {
-  const isObject = typeof value === "object" && value !== null && !Array.isArray(value);
-  if (isObject) return value as Fields;
+function asFields(value: unknown): JsonObject {
+  if (isJsonObject(value)) return value;
   throw new TypeError("Cannot trigger: expected a JSON object");
 }
 
