@@ -1,5 +1,5 @@
 import type { Clock } from "../core/clock.ts";
-import { randomEpoch } from "../core/publication.ts";
+import { randomEpoch } from "../core/random.ts";
 import type { Receipt } from "./broker.ts";
 import { type Feed, type Journal, type JournalBatch, type Kept, order } from "./journal.ts";
 

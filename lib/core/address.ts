@@ -4,14 +4,14 @@ const MAPPED = /^::ffff:([0-9a-f]{1,4}):([0-9a-f]{1,4})$/;
 /** RFC 6052, section 2.1: where a translator puts the address of each of its clients. */
 const TRANSLATED = /^64:ff9b::(?:([0-9a-f]{1,4}):)?([0-9a-f]{1,4})$/;
 
-/** Reports whether an address or host name is this machine's own and no other can reach it. */
+/** Reports whether an address or host name is one of this machine that no other machine can reach. */
 export function isLoopback(host: string): boolean {
   return /^(localhost\.?|::1)$/.test(host) || /^(::ffff:)?127(\.\d{1,3}){3}$/.test(host);
 }
 
 /**
- * The canonical form of an IPv6 address (RFC 5952); an IPv4 address in its own form if that is what
- * it stands for. Undefined if the text is none.
+ * Returns the canonical form of an IPv6 address (RFC 5952), or the IPv4 address that is mapped into it.
+ * Undefined if the text is no IPv6 address.
  */
 export function parseIPv6(text: string): string | undefined {
   if (!/^[0-9a-f:.]{2,45}$/i.test(text)) return undefined;
@@ -20,10 +20,9 @@ export function parseIPv6(text: string): string | undefined {
 }
 
 /**
- * What counts as one client where addresses are counted: an IPv4 address by itself, also one that is
- * mapped into IPv6 or translated to it; of any other IPv6 address its /64, as everybody has at least
- * that many addresses to choose from. What is no IPv6 address, such as `unix`, stays as it is. A key,
- * not to be shown in the place of the address.
+ * Returns the key under which an address is counted: an IPv4 address itself, also where it is mapped
+ * into IPv6 or translated to it; of any other IPv6 address its /64, because everybody has that many
+ * addresses. A text that is no IPv6 address, such as `unix`, stays as it is.
  */
 export function networkOf(address: string): string {
   if (!address.includes(":")) return address;
@@ -33,7 +32,7 @@ export function networkOf(address: string): string {
   const ipv4 = canonical.includes(":") ? embeddedIPv4(TRANSLATED, canonical) : canonical;
   if (ipv4 !== undefined) return ipv4;
   const network = groupsOf(canonical).slice(0, NETWORK_GROUPS).join(":");
-  // Where loopback is, and nobody's network.
+  // Loopback is there, and no network.
   if (network === "0:0:0:0") return address;
   return `${network.replace(/(:0)+$/, "")}::/64`;
 }
@@ -55,8 +54,8 @@ function groupsOf(canonical: string): readonly string[] {
 }
 
 /**
- * Reports whether many clients may have this address: those of this machine, or of a proxy on it that
- * nobody said is there. Behind a trusted one it may be the proxy's word that is local.
+ * Reports whether many clients may have this address: programs of this machine, or clients of a proxy
+ * on it. Behind a trusted proxy the address is one that a client may have invented.
  */
 export function isShared(address: string, trustProxy: number): boolean {
   return trustProxy === 0 && (isLoopback(address) || address === "unix");

@@ -1,4 +1,4 @@
-/** All parts as one, in order. */
+/** Joins the parts in order. */
 export function concat(parts: readonly Uint8Array<ArrayBuffer>[]): Uint8Array<ArrayBuffer> {
   const whole = new Uint8Array(parts.reduce((sum, part) => sum + part.length, 0));
   let at = 0;

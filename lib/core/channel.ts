@@ -22,7 +22,7 @@ export function isSubscription(text: string): boolean {
   return SUBSCRIPTION.test(text);
 }
 
-/** Reports whether a valid subscription stands for many channels. */
+/** Reports whether a valid subscription may match many channels. */
 export function isPattern(subscription: string): boolean {
   return subscription === "*" || subscription.endsWith(".*") || subscription.endsWith(":*");
 }
@@ -47,8 +47,8 @@ export function checkSubscription(text: string): string {
 }
 
 /**
- * Every subscription that takes in `channel`: its own name, `*`, and one pattern for each
- * separator in it. So finding its subscribers takes a few look-ups, however many patterns there are.
+ * Returns every subscription that matches `channel`: its own name, `*`, and one pattern for each
+ * separator in it. So it takes a few look-ups to find its subscribers, however many patterns there are.
  */
 export function subscriptionsOf(channel: string): string[] {
   const found = [channel, "*"];
@@ -58,18 +58,15 @@ export function subscriptionsOf(channel: string): string[] {
   return found;
 }
 
-/**
- * Reports whether the valid `subscription` takes in `channel`; in place of a channel, whether it takes
- * in all that another pattern does.
- */
+/** Reports whether the valid `subscription` matches `channel`, or all channels of that pattern. */
 export function covers(subscription: string, channel: string): boolean {
   if (!isPattern(subscription)) return subscription === channel;
   return isBelow(subscription.slice(0, -1), channel);
 }
 
 /**
- * Makes what reports whether any of these valid subscriptions takes in a channel. It takes a few
- * look-ups, however many subscriptions there are.
+ * Returns a function that reports whether any of these valid subscriptions matches a channel, in a few
+ * look-ups, however many they are.
  */
 export function matcherOf(subscriptions: readonly string[]): (channel: string) => boolean {
   const wanted = new Set(subscriptions);
@@ -77,7 +74,7 @@ export function matcherOf(subscriptions: readonly string[]): (channel: string) =
   return (channel) => subscriptionsOf(channel).some((subscription) => wanted.has(subscription));
 }
 
-/** These valid subscriptions, once each, without those that another of them takes in. */
+/** Returns these valid subscriptions, once each, without those that another of them covers. */
 export function withoutCovered(subscriptions: readonly string[]): string[] {
   const all = new Set(subscriptions);
   const isCovered = (name: string) =>
@@ -85,13 +82,13 @@ export function withoutCovered(subscriptions: readonly string[]): string[] {
   return [...all].filter((name) => !isCovered(name));
 }
 
-/** What the names of channels begin with on which Pusher clients need a signature. */
+/** Beginnings of the channels for which Pusher clients need a signature. */
 const GUARDED = ["private-", "presence-", "#"];
 
-/** Reports whether a channel, or all that a pattern takes in, is for those alone that it names. */
+/** Reports whether a channel, or all that a pattern matches, takes a grant that names it. */
 export type Guard = (subscription: string) => boolean;
 
-/** The guard of names that begin as Pusher's guarded ones do, behind any of these prefixes. */
+/** Returns the guard of names that begin as Pusher's guarded ones do, after any of these prefixes. */
 export function guardOf(prefixes: readonly string[]): Guard {
   const beginnings = prefixes.flatMap((prefix) => GUARDED.map((name) => prefix + name));
   return (subscription) => beginnings.some((beginning) => subscription.startsWith(beginning));

@@ -1,13 +1,13 @@
-/** A timer that can be taken back; cancelling it twice, or after it ran, does nothing. */
+/** A timer that can be cancelled; to cancel it twice, or after it ran, does nothing. */
 export interface Timer {
   cancel(): void;
 }
 
-/** Where the core takes its time from, so that tests can turn it by hand. */
+/** The source of time; tests have one that they advance by hand. */
 export interface Clock {
   /** Wall time in milliseconds since 1970; it may jump. */
   now(): number;
-  /** Milliseconds that only ever grow, from an arbitrary start. */
+  /** Milliseconds since an arbitrary start; they never decrease. */
   monotonic(): number;
   /** MUST run `callback` once, `ms` milliseconds from now at the earliest, unless cancelled. */
   after(ms: number, callback: () => void): Timer;
@@ -15,7 +15,7 @@ export interface Clock {
   afterTurn(callback: () => void): void;
 }
 
-// What `setTimeout()` takes at most, some 24 days: with more it runs at once.
+// The most that `setTimeout()` takes, some 24 days: with more it runs at once.
 const TIMEOUT_MS_MAX = 2 ** 31 - 1;
 
 /** The machine's clock. */

@@ -1,9 +1,8 @@
 import type { Clock, Timer } from "./clock.ts";
 
 /**
- * Many waits of the same length on one timer. As all last equally long, they end in the order in
- * which they began: starting and cancelling one costs a map's entry, where a timer for each would
- * cost ten times the memory.
+ * Many waits of the same length on one timer. They end in the order in which they began, so that each
+ * costs an entry of a map: a timer for each would cost ten times the memory.
  */
 export class Deadlines<T> {
   readonly #clock: Clock;

@@ -26,17 +26,17 @@ export interface PresenceEntry {
   readonly joined: number;
 }
 
-/** Joins of a channel and, of these and of others, leaves. */
+/** Clients that joined a channel, and clients that left it, some of which may have joined just now. */
 export interface PresenceChange {
   readonly channel: string;
   readonly joined: readonly PresenceEntry[];
   readonly left: readonly PresenceEntry[];
 }
 
-/** Encodes what a server says in one wire format. MUST be pure and MUST NOT throw. */
+/** Encodes what a server sends in one wire format. MUST be pure and MUST NOT throw. */
 export interface Encoder extends MessageEncoder {
-  /** What comes first on a session; undefined if the format has nothing to say. */
+  /** The first frame of a session; undefined if the format has none. */
   welcome(welcome: Welcome): Frame | undefined;
-  /** Presence of a channel; undefined if the format cannot carry it. */
+  /** A change of presence; undefined if the format cannot carry it. */
   presence(change: PresenceChange): Frame | undefined;
 }

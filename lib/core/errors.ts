@@ -20,7 +20,7 @@ export const DISCONNECTS = {
   limit: { name: "limit", code: 4502, reason: "over a limit" },
 } as const satisfies Record<string, Disconnect>;
 
-/** Reports whether the client is to come back after this. */
+/** Reports whether the client should come back after this. */
 export function invitesBack({ code }: Disconnect): boolean {
   return code < 4500;
 }
@@ -60,8 +60,8 @@ export class Refusal extends Error {
 }
 
 /**
- * Reads what a caller sent: whatever `read` finds wrong with it (`TypeError`, `RangeError`,
- * `SyntaxError`) becomes the caller's `Refusal`, any other error stays ours.
+ * Reads the input of a caller. A `TypeError`, `RangeError` or `SyntaxError` of `read` is the caller's
+ * fault and becomes a `Refusal`; any other error is thrown on.
  */
 export function readInput<T>(read: () => T): T {
   try {

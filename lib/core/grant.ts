@@ -6,22 +6,22 @@ export type Allowance = readonly string[] | Refusal;
 
 /** What a grant is made of. */
 export interface GrantRules {
-  /** Whose rate and quota count: a key, a user or a network. Has no line break. */
+  /** The key, user or network whose rate and quota count. Has no line break. */
   readonly caller: string;
   /** The user that a token names. */
   readonly user?: string | undefined;
   /** When its token expires, in milliseconds since 1970; undefined for never. */
   readonly expiresAt?: number | undefined;
-  /** What it may receive beside `broadcast`, which everyone may receive who may connect. */
+  /** What it may receive, beside `broadcast`, which every client may receive. */
   readonly receive: Allowance;
   /** Which names are guarded; undefined for none. */
   readonly isGuarded?: Guard | undefined;
-  /** What it may receive of guarded names, by its own key or token. */
+  /** The guarded names that its own key or token allows it to receive. */
   readonly receiveGuarded?: readonly string[] | undefined;
-  /** Of whose users it may know; of `receive` only what its own key or token allows. */
+  /** Where it may see presence: what of `receive` its own key or token allows. */
   readonly watch: readonly string[];
   readonly publish: Allowance;
-  /** Why it may not look after channels and sessions; undefined if it may. */
+  /** Why it may not manage channels and sessions; undefined if it may. */
   readonly manage: Refusal | undefined;
 }
 
@@ -30,12 +30,12 @@ export const CLOCK_SKEW_MS = 2000;
 /** How long a connected client may take to refresh its token once that has expired. */
 export const REFRESH_GRACE_MS = 10_000;
 
-/** Reports whether a token has expired, clock skew allowed: then nobody gets in by it any more. */
+/** Reports whether a token has expired, clock skew allowed, and admits nobody any more. */
 export function hasExpired(expiresAt: number | undefined, nowMs: number): boolean {
   return expiresAt !== undefined && expiresAt + CLOCK_SKEW_MS <= nowMs;
 }
 
-/** Reports whether the time to refresh an expired token is over, so that its session ends. */
+/** Reports whether the time to refresh an expired token is over, and its session ends. */
 export function isRefreshOver(expiresAt: number | undefined, nowMs: number): boolean {
   return expiresAt !== undefined && expiresAt + REFRESH_GRACE_MS <= nowMs;
 }
@@ -55,7 +55,7 @@ export class Grant {
     this.#rules = rules;
   }
 
-  /** Throws a `Refusal` if its token has expired: all that a connected client may do then is refresh it. */
+  /** Throws a `Refusal` if its token has expired: then a connected client may only refresh it. */
   checkExpiry(nowMs: number): void {
     if (!hasExpired(this.expiresAt, nowMs)) return;
     throw new Refusal(
@@ -64,7 +64,7 @@ export class Grant {
     );
   }
 
-  /** Reports whether a channel, or all that a pattern takes in, may be received. */
+  /** Reports whether it may receive a channel, or all that a pattern matches. */
   mayReceive(subscription: string): boolean {
     const { receive, receiveGuarded = [], isGuarded } = this.#rules;
     if (receive instanceof Refusal) return false;
@@ -73,14 +73,14 @@ export class Grant {
     return allowed.some((each) => covers(each, subscription));
   }
 
-  /** Reports whether it may know who is on a channel, or on all that a pattern takes in. */
+  /** Reports whether it may see the presence of a channel, or of all that a pattern matches. */
   mayWatch(subscription: string): boolean {
     const { watch, isGuarded } = this.#rules;
     if (isGuarded?.(subscription) && !this.mayReceive(subscription)) return false;
     return watch.some((allowed) => covers(allowed, subscription));
   }
 
-  /** Throws a `Refusal` unless all of these channels and patterns may be received. */
+  /** Throws a `Refusal` unless it may receive all of these channels and patterns. */
   checkReceive(subscriptions: readonly string[]): void {
     const { receive } = this.#rules;
     if (receive instanceof Refusal) throw receive;
@@ -89,7 +89,7 @@ export class Grant {
     }
   }
 
-  /** Throws a `Refusal` unless `channel` is one, and may be published to. */
+  /** Throws a `Refusal` unless `channel` is one, and it may publish there. */
   checkPublish(channel: string): void {
     const { publish } = this.#rules;
     if (publish instanceof Refusal) throw publish;
@@ -97,12 +97,12 @@ export class Grant {
     if (!publish.some((allowed) => covers(allowed, channel))) throw notAllowed(channel, "publish");
   }
 
-  /** Reports whether it may look after channels and sessions. */
+  /** Reports whether it may manage channels and sessions. */
   get mayManage(): boolean {
     return this.#rules.manage === undefined;
   }
 
-  /** Throws a `Refusal` unless it may look after channels and sessions. */
+  /** Throws a `Refusal` unless it may manage channels and sessions. */
   checkManage(): void {
     if (this.#rules.manage !== undefined) throw this.#rules.manage;
   }

@@ -1,7 +1,7 @@
 /** A JSON object, as it was read. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** How deeply arrays and objects may be nested in what a peer sends: readers go by recursion. */
+/** How deep a peer may nest arrays and objects: what reads them is recursive. */
 export const DEPTH_MAX = 100;
 
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
@@ -14,7 +14,7 @@ const [OPEN_OBJECT, CLOSE_OBJECT] = [0x7b, 0x7d];
  */
 export function parseJson(text: string, depthMax: number = DEPTH_MAX): unknown {
   const value: unknown = JSON.parse(text);
-  // Each level takes two characters at least, so that short texts need no look.
+  // Each level takes two characters at least: short texts need no look.
   if (text.length <= 2 * depthMax || isWithinDepth(text, depthMax)) return value;
   throw new RangeError(`expected at most ${depthMax} levels of arrays and objects`);
 }
@@ -24,7 +24,7 @@ export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
-/** Looks at the text of what is JSON: going through the values takes ten times as long. */
+/** Looks at the text of valid JSON: to go through the values takes ten times as long. */
 function isWithinDepth(json: string, depthMax: number): boolean {
   let depth = 0;
   let isInString = false;

@@ -1,12 +1,12 @@
-/** What a page in a sandbox, of a file or of a `data:` URL says it comes from (RFC 6454 section 6). */
+/** The origin of a page in a sandbox, of a file or of a `data:` URL (RFC 6454 section 6). */
 export const OPAQUE_ORIGIN = "null";
 
 const PATTERN = /^[a-z][a-z0-9+.-]*:\/\/(\*\.)?[^*A-Z]+$/;
 const LABEL = /^[a-z0-9_-]+$/;
 
 /**
- * Reports whether a text names origins: `scheme://host[:port]` as browsers write it, of apps too, whose
- * first label may be `*`; or `null`, written out.
+ * Reports whether a text is an origin as browsers write it, `scheme://host[:port]` with the schemes of
+ * apps too, whose first label may be `*`; or the word `null`.
  */
 export function isOriginPattern(text: string): boolean {
   if (text === OPAQUE_ORIGIN) return true;
@@ -16,7 +16,7 @@ export function isOriginPattern(text: string): boolean {
   return url !== null && url.host !== "" && `${url.protocol}//${url.host}` === plain;
 }
 
-/** Reports whether an origin is one that a pattern names; `*` stands for one label. */
+/** Reports whether an origin matches a pattern, whose `*` stands for one label. */
 export function matchesOrigin(pattern: string, origin: string): boolean {
   if (pattern === origin) return true;
   const [head = "", tail] = pattern.split("*");

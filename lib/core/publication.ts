@@ -1,8 +1,8 @@
 import { checkChannel } from "./channel.ts";
 
 /**
- * What a message carries: JSON text as it was published, or bytes. Neither is a part of something
- * larger, which would be kept as long as the message.
+ * The data of a message: JSON text as it was published, or bytes. MUST NOT be a part of something larger,
+ * which would be kept as long as the message.
  */
 export type Data = string | Uint8Array<ArrayBuffer>;
 
@@ -11,9 +11,9 @@ export interface Draft {
   readonly channel: string;
   readonly event: string;
   readonly data: Data;
-  /** `data` is the JSON of a text that itself was no JSON: those who take texts get it as it was. */
+  /** `data` is the JSON of a text that was no JSON: formats that carry text send it as it was. */
   readonly isText?: boolean | undefined;
-  /** The socket id of the one Pusher connection that does not get it. */
+  /** The socket id of the Pusher connection that does not get it. */
   readonly except?: string | undefined;
   /** The trace that it was published in, as `parseTraceparent()` returns it. */
   readonly traceparent?: string | undefined;
@@ -25,7 +25,7 @@ export interface Position {
   readonly offset: number;
 }
 
-/** What a transport writes as one: a text, bytes, or several of them back to back. */
+/** The unit that a transport writes: a text, bytes, or several of them back to back. */
 export type Frame =
   | string
   | Uint8Array<ArrayBuffer>
@@ -43,10 +43,10 @@ export interface Encoded {
   readonly bytes: number;
 }
 
-/** The name of the event that a message has when nobody says otherwise. */
+/** The event of a message whose publisher names none. */
 export const MESSAGE = "message";
 
-// What a publication costs beside its data: the object, its names, its place in the lists.
+// The cost of a publication beside its data: the object, its names, its place in the lists.
 const OVERHEAD_BYTES = 200;
 
 /** What an id may be, as a regular expression. */
@@ -66,18 +66,15 @@ const EVENTS_RESERVED = [
   "open",
   "gap",
 ];
-/** What an event's name may not be, as a regular expression: `pusher:` is what only the server itself says. */
+/** What an event's name may not be, as a regular expression: only the server itself says `pusher:`. */
 export const RESERVED_PATTERN = `^(?:${EVENTS_RESERVED.join("|")})$|^pusher(?:_internal)?:`;
-/**
- * What an event's name may be otherwise, as a regular expression with the flag `u`: no control character
- * or separator of lines.
- */
+/** What it may be otherwise, with the flag `u`: no control character or separator of lines. */
 export const EVENT_PATTERN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]{1,200}$";
 
 const EVENT = new RegExp(EVENT_PATTERN, "u");
 const RESERVED = new RegExp(RESERVED_PATTERN);
 
-/** One message in the log; immutable but for what it remembers of its bytes. */
+/** One message in the log; immutable, apart from the encoded bytes that it caches. */
 export class Publication implements Draft, Position {
   readonly epoch: string;
   readonly offset: number;
@@ -109,7 +106,7 @@ export class Publication implements Draft, Position {
     return formatPosition(this);
   }
 
-  /** What keeping it in memory counts against limits. */
+  /** What it counts against limits while it is kept in memory. */
   get costBytes(): number {
     return this.#costBytes ??= dataBytes(this.data) + OVERHEAD_BYTES;
   }
@@ -126,13 +123,13 @@ export class Publication implements Draft, Position {
     return encoded;
   }
 
-  /** Drops the encoded bytes, so that history holds each message once, not once per format. */
+  /** Drops the encoded bytes: history holds each message once, not once per format. */
   forgetEncoded(): void {
     this.#memo = undefined;
   }
 }
 
-/** What `data` counts against limits: its length in bytes of UTF-8. */
+/** Returns what `data` counts against limits: its length in bytes of UTF-8. */
 export function dataBytes(data: Data): number {
   return frameBytes(data);
 }
@@ -177,13 +174,6 @@ export function checkDraft(draft: Draft): Draft {
     );
   }
   return draft;
-}
-
-/** A new log's epoch: 8 random characters. */
-export function randomEpoch(): string {
-  const letters = "0123456789abcdefghijklmnopqrstuv";
-  const bytes = crypto.getRandomValues(new Uint8Array(8));
-  return Array.from(bytes, (byte) => letters[byte % letters.length]).join("");
 }
 
 function textBytes(text: string): number {

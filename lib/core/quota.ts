@@ -1,22 +1,22 @@
 import { isShared, networkOf } from "./address.ts";
 
-/** A bound that keeps an owner from more: that on what all hold, or the one on what it holds itself. */
+/** The bound that is reached: that of all owners together, or that of one owner. */
 export type QuotaBound = "all" | "owner";
 
-/** What is asked of a quota. */
+/** What an owner asks for. */
 export interface QuotaRequest {
   /** By default 1. */
   readonly amount?: number;
-  /** Held to the bound on all alone. */
+  /** Only the bound of all owners together counts. */
   readonly isExempt?: boolean;
-  /** What is held of this quota counts as well. */
+  /** What is held of this other quota counts too. */
   readonly beside?: Quota;
 }
 
 /**
  * Counts what is held at the same time, in all and by each owner. An owner may hold half of what the
- * others have left, the last one whole: each that takes all it may halves what is left for whoever
- * comes next, and nobody alone can lock the others out. Owners that hold nothing take no room.
+ * others have left, and the last one whole: nobody alone can lock the others out. Owners that hold
+ * nothing take no room.
  */
 export class Quota {
   readonly #max: number;
@@ -24,23 +24,23 @@ export class Quota {
   readonly #held = new Map<string, number>();
   #total = 0;
 
-  /** `ownMax`, if given, is what an owner may hold instead, whatever the others have left. */
+  /** With `ownMax`, an owner may hold that many instead, whatever the others have left. */
   constructor(max: number, ownMax?: number) {
     this.#max = max;
     this.#ownMax = ownMax;
   }
 
-  /** What all owners hold. */
+  /** The amount that all owners hold. */
   get total(): number {
     return this.#total;
   }
 
-  /** What `owner` holds. */
+  /** Returns the amount that `owner` holds. */
   of(owner: string): number {
     return this.#held.get(owner) ?? 0;
   }
 
-  /** The bound that keeps `owner` from so much more; undefined if it may have it. */
+  /** Returns the bound that keeps `owner` from this amount; undefined if it may have it. */
   boundFor(owner: string, request: QuotaRequest = {}): QuotaBound | undefined {
     const { amount = 1, isExempt = false, beside } = request;
     const total = this.#total + (beside?.total ?? 0);
@@ -65,10 +65,7 @@ export class Quota {
     this.#total--;
   }
 
-  /**
-   * Takes one for `owner` and returns what releases it (once, however often it is called), or the
-   * bound that is reached.
-   */
+  /** Takes one for `owner`. Returns an idempotent function that releases it, or the bound reached. */
   take(owner: string, request?: QuotaRequest): (() => void) | QuotaBound {
     const bound = this.boundFor(owner, request);
     if (bound !== undefined) return bound;
@@ -89,7 +86,7 @@ export interface ConnectionLimits {
   readonly trustProxy: number;
 }
 
-/** Counts connections, in all and for each address; those of one network count as one address. */
+/** Counts connections, in all and by address; the addresses of one network count as one. */
 export class ConnectionQuota {
   readonly #quota: Quota;
   readonly #trustProxy: number;
@@ -104,7 +101,7 @@ export class ConnectionQuota {
     return this.#quota.total;
   }
 
-  /** Takes a slot as `Quota.take()` does; an address that is many clients' counts only towards all. */
+  /** Takes a slot as `Quota.take()` does; an address that many clients share counts only towards all. */
   take(address: string): (() => void) | QuotaBound {
     return this.#quota.take(networkOf(address), { isExempt: isShared(address, this.#trustProxy) });
   }

@@ -14,7 +14,7 @@ export class TokenBucket {
     this.#filledAt = nowMs;
   }
 
-  /** Takes `amount`, or nothing if there is not so much. `nowMs` must be monotonic. */
+  /** Takes `amount`, or nothing if there is less: then returns false. `nowMs` MUST be monotonic. */
   take(nowMs: number, amount = 1): boolean {
     const gained = ((nowMs - this.#filledAt) / 1000) * this.#perSecond;
     this.#tokens = Math.min(this.#burst, this.#tokens + gained);
@@ -25,15 +25,15 @@ export class TokenBucket {
   }
 }
 
-/** Of so many callers, those that came last, the rates are remembered; of at most twice as many. */
+/** The rates of this many callers, those seen last, are remembered, and of at most twice as many. */
 export const CALLERS_MAX = 10_000;
 
 /** What a rate limiter is made with. */
 export interface RateLimiterOptions {
   readonly clock: Clock;
-  /** What each caller may take in a second. */
+  /** The amount that each caller may take in a second. */
   readonly perSecond: number;
-  /** What each may take at once; as much as in a second if left out. */
+  /** The amount that each may take at once; by default that of a second. */
   readonly burst?: number;
   readonly callersMax?: number;
 }
@@ -41,7 +41,7 @@ export interface RateLimiterOptions {
 /** Holds each of many callers to the same rate. */
 export class RateLimiter {
   readonly #options: RateLimiterOptions;
-  /** Callers that came of late. When they are too many, `#earlier` is forgotten: no search for one. */
+  /** Callers seen last. When they are too many, all of `#earlier` is forgotten, with no search. */
   #recent = new Map<string, TokenBucket>();
   #earlier: ReadonlyMap<string, TokenBucket> = new Map();
 
@@ -49,7 +49,7 @@ export class RateLimiter {
     this.#options = options;
   }
 
-  /** Takes `amount` of what `caller` may have, or nothing; false if that is too much. */
+  /** Takes `amount` for `caller`, or nothing if that is too much: then returns false. */
   take(caller: string, amount = 1): boolean {
     const now = this.#options.clock.monotonic();
     return (this.#recent.get(caller) ?? this.#remember(caller, now)).take(now, amount);

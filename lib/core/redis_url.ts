@@ -13,7 +13,7 @@ export interface RedisAddress {
   readonly database: number;
 }
 
-/** What `--redis` names: one server, or Sentinels that know which one it is at present. */
+/** What `--redis` names: one server, or Sentinels that know which server it is now. */
 export interface RedisTarget {
   /** Of the server, or of the Sentinels. */
   readonly addresses: readonly RedisAddress[];
@@ -70,7 +70,7 @@ export function isRedisUrl(text: string): boolean {
   }
 }
 
-/** A target as it may be shown: without user and password. */
+/** Returns a target as it may be shown: without user and password. */
 export function formatTarget({ addresses, masterName }: RedisTarget): string {
   const places = addresses.map(({ hostname, port, path }) => {
     return path === "" ? `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}` : path;

@@ -3,13 +3,13 @@ import { ID_PATTERN, isPosition, parsePosition, type Position } from "./publicat
 /** Where to begin in the log: after a position, or with what is kept since a moment. */
 export type Since = Position | Moment;
 
-/** A time; reading from there on begins with what is kept, and misses nothing. */
+/** A time. To read from there begins with what is kept, and misses nothing. */
 export interface Moment {
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
 }
 
-/** Of the units of a duration: their milliseconds. */
+/** The milliseconds of each unit of a duration. */
 const UNITS_MS: Readonly<Record<string, number>> = {
   s: 1000,
   m: 60_000,

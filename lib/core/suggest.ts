@@ -1,6 +1,6 @@
 const EDITS_MAX = 3;
 
-/** `, did you mean …?` with the name that is most like `name`; empty if none is much like it. */
+/** Returns `, did you mean …?` with the name most like `name`; empty if none is like it. */
 export function suggest(name: string, names: Iterable<string>): string {
   const [nearest] = [...names]
     .map((candidate) => ({ candidate, edits: editDistance(name, candidate) }))
@@ -9,7 +9,7 @@ export function suggest(name: string, names: Iterable<string>): string {
   return nearest ? `, did you mean ${nearest.candidate}?` : "";
 }
 
-/** How many characters to insert, delete or replace (Levenshtein); `Infinity` if plainly many. */
+/** Counts the characters to insert, delete or replace (Levenshtein); `Infinity` if clearly many. */
 function editDistance(from: string, to: string): number {
   if (Math.abs(from.length - to.length) > EDITS_MAX) return Infinity;
   let row = Array.from({ length: to.length + 1 }, (_, column) => column);

@@ -1,11 +1,11 @@
 const TRACEPARENT = /^([0-9a-f]{2})-([0-9a-f]{32})-([0-9a-f]{16})-([0-9a-f]{2})(-.*)?$/;
 const ZEROS = /^0+$/;
-/** The one flag that later versions are sure to have. */
+/** The flag that every later version has. */
 const SAMPLED = 1;
 
 /**
- * Reads a `traceparent` (W3C Trace Context, section 3.2), and returns it as version 00 has it: 55
- * characters. Of a later version that is what both have. Undefined for null, and for what is invalid,
+ * Reads a `traceparent` (W3C Trace Context, section 3.2), and returns it as version 00 writes it, 55
+ * characters; of a later version, the part that both have. Undefined for null, and for an invalid one,
  * which the standard says to ignore.
  */
 export function parseTraceparent(text: string | null): string | undefined {

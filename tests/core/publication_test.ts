@@ -7,8 +7,8 @@ import {
   frameBytes,
   parsePosition,
   Publication,
-  randomEpoch,
 } from "../../lib/core/publication.ts";
+import { randomEpoch } from "../../lib/core/random.ts";
 import { lineEncoder } from "../support/fake_transport.ts";
 import { random, randomInteger } from "../support/random.ts";
 

@@ -2,7 +2,7 @@ import { assert, assertEquals } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Broker } from "../../lib/broker/broker.ts";
 import { type KeptKey, type Logged, order } from "../../lib/broker/journal.ts";
-import { randomEpoch } from "../../lib/core/publication.ts";
+import { randomEpoch } from "../../lib/core/random.ts";
 import { Removal } from "../../lib/broker/sqlite/removal.ts";
 import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
 import { type Appended, Store, StoreError } from "../../lib/broker/sqlite/store.ts";

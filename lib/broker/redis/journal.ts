@@ -1,6 +1,6 @@
 import { type Clock, every, type Timer } from "../../core/clock.ts";
-import { type Position, randomEpoch } from "../../core/publication.ts";
-import { randomId } from "../../core/random.ts";
+import type { Position } from "../../core/publication.ts";
+import { randomEpoch, randomId } from "../../core/random.ts";
 import type { Receipt } from "../broker.ts";
 import {
   type Entry,

@@ -1,6 +1,7 @@
 import { isAbsolute } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
-import { Publication, randomEpoch } from "../../core/publication.ts";
+import { Publication } from "../../core/publication.ts";
+import { randomEpoch } from "../../core/random.ts";
 import type { KeyedRequest } from "../idempotency.ts";
 import { type Gap, GAPS_MAX, type Kept, type Logged, type Ordered } from "../journal.ts";
 import type { Removal } from "./removal.ts";
