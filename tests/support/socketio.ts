@@ -88,7 +88,7 @@ export function acknowledge(socket: ServerSocket, id: number, ...args: unknown[]
 
 function send(socket: ServerSocket, packet: SocketPacket): void {
   const [text, ...attachments] = messagesOf(packet);
-  for (const part of [toEngineText(text, socket.protocol), ...attachments]) socket.write(part);
+  for (const part of [toEngineText(text, socket.protocol), ...attachments]) socket.send(part);
 }
 
 /** Takes an event's arguments, and its id if the client wants an ack. */

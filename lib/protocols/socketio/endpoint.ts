@@ -139,7 +139,7 @@ export class SocketIoEndpoint implements Protocol {
     const { hub, connections, clock, inboundPerSecondMax, channelsPerSessionMax } = this.#options;
     const { protocol, request } = socket;
     const withIds = protocol === 5 && canRecover(request);
-    const recovery = withIds ? this.#recoveries.read(request, grant.user) : undefined;
+    const recovery = withIds ? this.#recoveries.read(request.auth, grant.user) : undefined;
     const { channels, since } = this.#readSubscription(socket, grant, recovery);
     hub.checkSubscriptions(channels, request.address);
     // A client of protocol 4 looks for this in its first answer, and gets no data with it.

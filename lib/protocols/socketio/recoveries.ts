@@ -1,8 +1,8 @@
 import type { Clock } from "../../core/clock.ts";
 import { parsePosition, type Position } from "../../core/publication.ts";
 import { randomId } from "../../core/random.ts";
+import type { JsonObject } from "./codec.ts";
 import { type RecordCopies, RecordTable, type RecoveryRecord } from "./records.ts";
-import type { JoinRequest } from "./socket.ts";
 
 /** Where a client that comes back was before. */
 export interface Recovery {
@@ -100,9 +100,8 @@ export class Recoveries {
     this.#remote.put(record);
   }
 
-  /** Undefined if the client is new, or what it gave is not ours. */
-  read({ auth }: Pick<JoinRequest, "auth">, user: string | undefined): Recovery | undefined {
-    const { pid, offset } = auth;
+  /** Reads what a client of this user gave as `auth`; undefined if it is new, or that is not ours. */
+  read({ pid, offset }: JsonObject, user: string | undefined): Recovery | undefined {
     if (typeof pid !== "string") return undefined;
     const [, begin = ""] = pid.split("~");
     try {
@@ -140,9 +139,7 @@ export class Recoveries {
   }
 }
 
-function recordOf(
-  { subscriptions, ...client }: Present,
-): RecoveryRecord {
+function recordOf({ subscriptions, ...client }: Present): RecoveryRecord {
   return { ...client, channels: [...subscriptions.keys()] };
 }
 

@@ -5,7 +5,7 @@ import {
   type ServerPacket,
   type SocketPacket,
 } from "./codec.ts";
-import type { Disconnect } from "../../core/errors.ts";
+import { type Disconnect, invitesBack } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 
 /** What is known of a socket's client when it joins. */
@@ -82,9 +82,8 @@ export class ServerSocket {
   connect(data: JsonObject = {}): void {
     if (this.#connected || this.ended) return;
     this.#connected = true;
-    const { namespace, id } = this;
-    if (this.protocol === 5) this.#send({ type: "connect", namespace, data: { sid: id, ...data } });
-    else this.#send({ type: "connect", namespace });
+    if (this.protocol === 4) this.#sendPacket({ type: "connect" });
+    else this.#sendPacket({ type: "connect", data: { sid: this.id, ...data } });
   }
 
   /** Called with each event; without a handler, events are ignored. */
@@ -100,23 +99,20 @@ export class ServerSocket {
 
   /** Answers the client's event with this id. */
   acknowledge(id: number, ...data: readonly unknown[]): void {
-    this.#send({ type: "ack", namespace: this.namespace, id, data });
+    this.#sendPacket({ type: "ack", id, data });
   }
 
-  /** Writes what is encoded already: text packets of Engine.IO, and the bytes that belong to them. */
-  write(part: Part): void {
+  /** Sends a text packet of Engine.IO, or bytes that belong to the one before. */
+  send(part: Part): void {
     if (!this.ended) this.#link.write(part);
   }
 
-  /** Sends the client out of the namespace, which it takes for good. Idempotent. */
-  disconnect(): void {
-    if (this.ended) return;
-    if (this.#connected) this.#send({ type: "disconnect", namespace: this.namespace });
-    this.end("server disconnect");
-  }
-
-  /** Closes the whole connection without a word, after which the client comes back by itself. */
-  drop(reason: Disconnect): void {
+  /**
+   * Closes the whole connection. A client that must not come back gets a disconnect packet first: without
+   * one, it comes back by itself. Idempotent.
+   */
+  close(reason: Disconnect): void {
+    if (this.connected && !invitesBack(reason)) this.#sendPacket({ type: "disconnect" });
     this.#link.close(reason);
   }
 
@@ -136,7 +132,7 @@ export class ServerSocket {
     this.#onDisconnect?.(why);
   }
 
-  #send(packet: ServerPacket): void {
-    this.write(encodePacket(packet, this.protocol));
+  #sendPacket(packet: Omit<ServerPacket, "namespace">): void {
+    this.send(encodePacket({ ...packet, namespace: this.namespace }, this.protocol));
   }
 }

@@ -1,34 +1,11 @@
-import type { Encoder, Frame } from "../../core/encoder.ts";
-import { type Disconnect, invitesBack } from "../../core/errors.ts";
-import type { Transport } from "../../hub/transport.ts";
+import type { Encoder } from "../../core/encoder.ts";
+import { WebSocketTransport } from "../websocket/transport.ts";
 import { socketioEncoder } from "./encoder.ts";
 import type { ServerSocket } from "./socket.ts";
 
 /** A session's frames as Socket.IO packets of one namespace. */
-export class SocketIoTransport implements Transport {
-  readonly name = "socketio";
-  readonly encoder: Encoder;
-  readonly #socket: ServerSocket;
-
-  constructor(socket: ServerSocket, encoder: Encoder) {
-    this.#socket = socket;
-    this.encoder = encoder;
-  }
-
-  get bufferedBytes(): number {
-    return this.#socket.bufferedBytes;
-  }
-
-  write(frame: Frame): void {
-    if (typeof frame === "string" || frame instanceof Uint8Array) this.#socket.write(frame);
-    else for (const part of frame) this.#socket.write(part);
-  }
-
-  // A client that gets a disconnect packet stays away; one whose connection closes comes back.
-  close(reason: Disconnect): void {
-    if (!invitesBack(reason)) this.#socket.disconnect();
-    this.#socket.drop(reason);
-  }
+export class SocketIoTransport extends WebSocketTransport {
+  override readonly name = "socketio";
 }
 
 /** One encoder for each namespace, protocol and use of ids, so that all its clients share the bytes. */

@@ -3,13 +3,18 @@ import type { Disconnect } from "../../core/errors.ts";
 import type { Transport } from "../../hub/transport.ts";
 import type { Socket } from "./socket.ts";
 
+/** What takes the frames of a session: a WebSocket, or what travels as one. */
+export type FrameSocket = Pick<Socket, "bufferedBytes" | "send"> & {
+  close(reason: Disconnect): void;
+};
+
 /** A session's frames on a WebSocket: each text or bytes is a frame of its own. */
 export class WebSocketTransport implements Transport {
   readonly name: string = "websocket";
   readonly encoder: Encoder;
-  readonly #socket: Socket;
+  readonly #socket: FrameSocket;
 
-  constructor(socket: Socket, encoder: Encoder) {
+  constructor(socket: FrameSocket, encoder: Encoder) {
     this.#socket = socket;
     this.encoder = encoder;
   }

@@ -28,7 +28,7 @@ function recordOf(pid: string, channels: string[], comebacks = 0): RecoveryRecor
 }
 
 function channelsOf(recoveries: Recoveries): (readonly string[] | undefined)[] {
-  return pids.map((pid) => recoveries.read({ auth: { pid } }, undefined)?.record?.channels);
+  return pids.map((pid) => recoveries.read({ pid }, undefined)?.record?.channels);
 }
 
 Deno.test("Recoveries remembers what a client has subscribed to up to the moment it left", () => {
@@ -38,10 +38,10 @@ Deno.test("Recoveries remembers what a client has subscribed to up to the moment
   recoveries.remember(own);
   own.subscriptions.set("b", 0);
   const expected = { since: SINCE, record: recordOf(own.pid, ["a", "b"]) };
-  assertEquals(recoveries.read({ auth }, undefined), expected);
+  assertEquals(recoveries.read(auth, undefined), expected);
   recoveries.left(own.pid, own.subscriptions);
-  assertEquals(recoveries.read({ auth }, undefined), expected);
-  const later = recoveries.read({ auth: { ...auth, offset: "abcdefgh-9" } }, undefined);
+  assertEquals(recoveries.read(auth, undefined), expected);
+  const later = recoveries.read({ ...auth, offset: "abcdefgh-9" }, undefined);
   assertEquals(later?.since, { ...SINCE, offset: 9 });
 });
 
@@ -50,7 +50,7 @@ Deno.test("Recoveries gives a record to nobody but the user that it is of", () =
   const auth = { pid: pids[0] };
   recoveries.remember({ ...client(pids[0], "a"), user: "ann" });
   const channelsFor = (user: string | undefined) => {
-    return recoveries.read({ auth }, user)?.record?.channels;
+    return recoveries.read(auth, user)?.record?.channels;
   };
   assertEquals(["ann", "bob", undefined].map(channelsFor), [["a"], undefined, undefined]);
 });

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { DISCONNECTS } from "../../../lib/core/errors.ts";
+import { type Disconnect, DISCONNECTS } from "../../../lib/core/errors.ts";
 import { Inbox } from "../../support/inbox.ts";
 import type { Client } from "../../support/socket.ts";
 import { acknowledge, connectPair, emit, listen } from "../../support/socketio.ts";
@@ -91,27 +91,23 @@ for (const protocol of [4, 5] as const) {
     assertEquals(await client.text(), '430["pong"]');
   });
 
-  Deno.test(`protocol ${protocol}: the server sends a client away, which stays connected`, async () => {
-    await using pair = await connectPair(protocol);
-    const { client, socket } = pair;
-    const whys: string[] = [];
-    socket.onDisconnect((why) => whys.push(why));
-    socket.disconnect();
-    socket.disconnect();
-    emit(socket, "too late");
-    assertEquals(await client.text(), "41");
-    assertEquals([socket.connected, socket.ended, whys], [false, true, ["server disconnect"]]);
-    client.send("40/custom,");
-    assertEquals((await client.text()).startsWith("40/custom,"), true);
-  });
-
-  Deno.test(`protocol ${protocol}: the server ends the whole connection`, async () => {
-    await using pair = await connectPair(protocol);
-    const { client, socket } = pair;
-    socket.disconnect();
-    socket.drop(DISCONNECTS.forbidden);
-    assertEquals((await client.closed()).code, 4501);
-    assertEquals(client.frames.takeAll(), ["41"]);
+  Deno.test(`protocol ${protocol}: the server closes the connection, for good with a packet`, async () => {
+    const closes: [reason: Disconnect, packets: string[]][] = [
+      [DISCONNECTS.forbidden, ["41"]],
+      [DISCONNECTS.slow, []],
+    ];
+    for (const [reason, packets] of closes) {
+      await using pair = await connectPair(protocol);
+      const { client, socket } = pair;
+      const whys: string[] = [];
+      socket.onDisconnect((why) => whys.push(why));
+      socket.close(reason);
+      socket.close(reason);
+      emit(socket, "too late");
+      assertEquals((await client.closed()).code, reason.code);
+      assertEquals(client.frames.takeAll(), packets);
+      assertEquals([socket.connected, socket.ended, whys], [false, true, [reason.name]]);
+    }
   });
 }
 
@@ -188,7 +184,6 @@ Deno.test("a socket is told once why it has ended", async () => {
     await pair.host.holds(0);
     assertEquals(whys.takeAll(), []);
     emit(pair.socket, "nobody is there");
-    pair.socket.disconnect();
-    pair.socket.drop(DISCONNECTS.forbidden);
+    pair.socket.close(DISCONNECTS.forbidden);
   }
 });
