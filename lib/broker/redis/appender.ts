@@ -11,41 +11,41 @@ import type { LinkKeeper } from "./keeper.ts";
 import type { RedisLink } from "./link.ts";
 import type { Reply } from "./resp.ts";
 
-/** What appending needs, and how much Redis keeps. */
+/** What appending needs. */
 export interface AppenderOptions extends GroupOptions {
   readonly clock: Clock;
   readonly keeper: LinkKeeper;
 }
 
-/** How long a batch waits for Redis to be back. */
+/** How long a batch waits for Redis to come back. */
 export const QUEUE_MS = 1000;
 
-/** A batch under way. */
+/** A batch that is not answered yet. */
 interface Pending {
   readonly count: number;
-  /** Set when the batch comes back by the feed. */
+  /** Set when the feed brings the batch back. */
   receipt?: Receipt;
   appended?: Promise<Receipt>;
 }
 
 /**
- * Appends batches. Each carries a reference: where a reply is lost, the feed shows whether the batch
- * was kept, and only one that was not is sent again.
+ * Appends batches. Each carries a reference: if a reply is lost, the feed shows whether the batch was kept,
+ * and only a batch that was not is sent again.
  */
 export class Appender {
   readonly #options: AppenderOptions;
   readonly #pending = new Map<string, Pending>();
   readonly #arrivals: Arrivals;
-  /** Takes batches until the end of this turn. */
+  /** Gets the batches of this turn. */
   #group: Group | undefined;
-  /** How far the feed has come. */
+  /** The last offset of the feed. */
   #fedOffset = 0;
   /** The highest offset that was fed or acknowledged. */
   #seen = 0;
   #batches = 0;
   /**
-   * Grows whenever the feed begins anew, or jumps: what it did not show before, it never will, though
-   * others may have been sent it.
+   * Grows whenever the feed begins anew, or jumps: a batch that it has not shown before, it never will, even
+   * if Redis kept it and other nodes got it.
    */
   #feeds = 0;
 
@@ -54,26 +54,26 @@ export class Appender {
     this.#arrivals = new Arrivals(options.clock);
   }
 
-  /** The highest offset that this node knows to be given. */
+  /** The highest offset that this node knows to be taken. */
   get seen(): number {
     return this.#seen;
   }
 
-  /** What was given and this node has not been fed: it cannot say what of it is lost. */
+  /** Offsets that are taken and that this node was not fed: it does not know which of them are lost. */
   get unfed(): readonly Gap[] {
     const [after, until] = [this.#fedOffset, this.#seen];
     return after < until ? [{ after, until }] : [];
   }
 
-  /** The feed begins behind `offset`, maybe in another log. */
+  /** The feed begins after `offset`, maybe in another log. */
   begin(offset: number): void {
     this.#feeds++;
     this.#fedOffset = this.#seen = offset;
   }
 
   /**
-   * The feed has brought these entries. Where the broker could not take them, they show what was kept, but
-   * this node has not seen them.
+   * The feed has brought these entries. Without `isTaken` the broker could not use them: they show which
+   * batches were kept, but this node has not seen them.
    */
   fed(entries: readonly StreamEntry[], epoch: string, isTaken: boolean): void {
     for (const { offset, fields } of entries) {
@@ -88,7 +88,7 @@ export class Appender {
     this.#arrivals.arrived(this.#fedOffset);
   }
 
-  /** Resolves when all that was appended is answered and fed, or after a short while. */
+  /** Resolves when all batches are answered and fed, or after a short while. */
   async settle(): Promise<void> {
     await Promise.allSettled(Array.from(this.#pending.values(), ({ appended }) => appended));
     if (this.#fedOffset < this.#seen) await this.#arrivals.wait(this.#seen, QUEUE_MS);
@@ -108,7 +108,7 @@ export class Appender {
     const { once } = batch;
     const giveUpAt = clock.monotonic() + QUEUE_MS;
     const leftMs = () => giveUpAt - clock.monotonic();
-    /** During which feed it was sent, if that may have kept it. */
+    /** The feed during which it was first sent, if Redis may have kept it. */
     let sentDuring: number | undefined;
     try {
       const key = once && keys.idempotency(await hashOf(once));
@@ -136,14 +136,14 @@ export class Appender {
     }
   }
 
-  /** Waits until the feed has shown everything that was kept when the log was opened. */
+  /** Waits until the feed has shown all that was kept when the link opened the log. */
   async #catchUp({ offset }: RedisLink, timeoutMs: number): Promise<void> {
     if (this.#fedOffset >= offset) return;
     if (await this.#arrivals.wait(offset, Math.max(0, timeoutMs))) return;
     throw new ConnectionLost("the feed is not back in time");
   }
 
-  /** Sends a batch with the others of this turn. */
+  /** Sends a batch together with the others of this turn. */
   #send(link: RedisLink, sent: Sent): Promise<Reply> {
     if (this.#group?.link !== link || this.#group.isFull) {
       const group = this.#group = new Group(link, this.#options);
@@ -169,7 +169,7 @@ export class Appender {
   }
 }
 
-/** The same for no two requests, whatever caller and key are. */
+/** A hash of caller and key, which no other request has. */
 async function hashOf({ caller, key }: KeyedRequest): Promise<string> {
   const bytes = new TextEncoder().encode(`${caller}\n${key}`);
   return new Uint8Array(await crypto.subtle.digest("SHA-256", bytes)).toHex();

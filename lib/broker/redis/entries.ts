@@ -10,7 +10,7 @@ import {
 import type { PeerMessage } from "../peers.ts";
 import type { Reply } from "./resp.ts";
 
-/** One entry of a stream, as Redis answers it. */
+/** One entry of a stream. */
 export interface StreamEntry {
   /** `<offset>-<number>`: the position in the stream. */
   readonly id: string;
@@ -29,10 +29,10 @@ export interface ForeignOptions {
 /** Reports an entry of a stream that cannot be read, as another program has written it: it is skipped. */
 export type SkipForeign = (key: string, entry: StreamEntry) => void;
 
-/** Stands for "whoever publishes has begun the channel". */
+/** Means that the caller has begun the channel itself. */
 const SAME_CALLER = "=";
 
-/** Of a stored publication, beside its data: names, caller, and what Redis puts around them. */
+/** Bytes of a stored publication beside its data: names, caller, and the framing of Redis. */
 const ENTRY_BYTES = 8 * 1024;
 const ENTRIES_AT_ONCE = 1000;
 
@@ -49,20 +49,20 @@ export function foreignSkipper({ warn, foreignEntries }: ForeignOptions): SkipFo
   };
 }
 
-/** How many publications may be asked for at once, so that the largest fit into three quarters of a reply. */
+/** How many entries to ask for at once: if all are as large as allowed, they fill three quarters of a reply. */
 export function entriesAtOnce(publishBytesMax: number, replyBytesMax: number): number {
-  // As base64, where it is bytes.
+  // Bytes are stored as base64.
   const entryBytes = publishBytesMax * 4 / 3 + ENTRY_BYTES;
   return Math.max(1, Math.min(ENTRIES_AT_ONCE, Math.floor(0.75 * replyBytesMax / entryBytes)));
 }
 
-/** Reads entries as XRANGE answers them. Throws a `TypeError` on anything else. */
+/** Reads the reply to XRANGE. Throws a `TypeError` on anything else. */
 export function readEntries(reply: Reply): StreamEntry[] {
   if (!Array.isArray(reply)) throw unexpected(reply);
   return (reply as readonly Reply[]).map(readEntry);
 }
 
-/** Reads what XREAD answers: entries by stream, none if the time was over. */
+/** Reads the reply to XREAD: entries by stream, none after a time-out. Throws a `TypeError` on anything else. */
 export function readStreams(reply: Reply): Map<string, StreamEntry[]> {
   const streams = reply ?? [];
   if (!Array.isArray(streams)) throw unexpected(reply);
@@ -72,7 +72,7 @@ export function readStreams(reply: Reply): Map<string, StreamEntry[]> {
   }));
 }
 
-/** The publication in an entry; undefined if it holds something else, or nothing that can be read. */
+/** The publication in an entry; undefined if it holds none that can be read. */
 export function readPublication(entry: StreamEntry, epoch: string): Logged | undefined {
   try {
     return parsePublication(entry, epoch);
@@ -98,18 +98,18 @@ function parsePublication({ offset, fields }: StreamEntry, epoch: string): Logge
   };
 }
 
-/** The gap in an entry; undefined if it holds something else. */
+/** The gap in an entry; undefined if it holds none. */
 export function readGap({ offset, fields }: StreamEntry): Gap | undefined {
   return makeGap(fields.get("g"), offset, fields.get("s"));
 }
 
-/** Reads a gap from the list of those that are kept; undefined if it is none. */
+/** Reads a gap as `formatGap()` writes it; undefined if it is none. */
 export function readKeptGap(text: string): Gap | undefined {
   const [after, until, seen] = text.split(" ");
   return makeGap(after, Number(until), seen);
 }
 
-/** What a node has said; undefined if it is nothing that a node says. */
+/** The messages of a node in an entry; undefined if it holds none that can be read. */
 export function readMessages({ fields }: StreamEntry): readonly PeerMessage[] | undefined {
   let messages: unknown;
   try {
@@ -125,12 +125,12 @@ function isMessage(value: unknown): value is PeerMessage {
   return typeof (value as Partial<PeerMessage> | null)?.type === "string";
 }
 
-/** A gap as it stands in that list. */
+/** Formats a gap for the list of all gaps. */
 export function formatGap({ after, until, seen = 0 }: Gap): string {
   return `${after} ${until} ${seen}`;
 }
 
-/** The arguments of each draft, as the script that appends takes them. */
+/** The arguments of each draft for `SCRIPTS.append`. */
 export function draftArguments({ drafts, beganBy }: JournalBatch): string[] {
   return drafts.flatMap((draft, index) => {
     const { channel, event, data } = draft;
@@ -158,7 +158,7 @@ function readExtra(text: string | undefined): DraftFields {
   return readDraftFields(typeof fields === "object" && fields !== null ? { ...fields } : {});
 }
 
-/** A position as it stands in a stream. */
+/** The id of the entry at a position. */
 export function streamId({ offset }: Pick<Position, "offset">): string {
   return `${offset}-1`;
 }

@@ -5,7 +5,7 @@ import type { RedisLink } from "./link.ts";
 import type { Reply } from "./resp.ts";
 import { type RedisKeys, SCRIPTS } from "./scripts.ts";
 
-/** How batches are sent, and how much Redis keeps. */
+/** Where batches go, and how much Redis keeps. */
 export interface GroupOptions {
   readonly keys: RedisKeys;
   readonly node: string;
@@ -17,15 +17,15 @@ export interface GroupOptions {
 /** A batch as it is sent. */
 export interface Sent {
   readonly batch: JournalBatch;
-  /** By which the node knows it again in the feed. */
+  /** By this the node recognizes the batch in the feed. */
   readonly reference: string;
-  /** Of its idempotency key, if it has one. */
+  /** The key in Redis of the idempotency key, if it has one. */
   readonly key: string | undefined;
 }
 
-/** Entries of the log: a node that is further behind reloads. */
+/** Entries that the log keeps: a node that is further behind loads everything again. */
 export const LOG_ENTRIES_MAX = 65_536;
-/** A group takes no more after so many characters and arguments: Redis serves nobody else meanwhile. */
+/** A group with more is full: Redis serves nobody else while it appends. */
 const CHARS_MAX = 16_384;
 const ARGUMENTS_MAX = 600;
 
@@ -35,8 +35,8 @@ interface Waiting {
 }
 
 /**
- * Batches that go to Redis in one call, one behind the other: a call costs this node and Redis more
- * than a batch does. Each is appended or refused by itself.
+ * Batches that go to Redis in one call, in order: a call costs this node and Redis more than a batch does.
+ * Each batch is appended or refused by itself.
  */
 export class Group {
   readonly link: RedisLink;
@@ -55,7 +55,7 @@ export class Group {
     return this.#chars > CHARS_MAX || this.#args.length > ARGUMENTS_MAX;
   }
 
-  /** Resolves to what the script answers to this batch. Rejects as `RedisConnection.send()` does. */
+  /** Adds a batch. Resolves to the script's answer to it, and rejects as `RedisConnection.send()` does. */
   add({ batch, reference, key }: Sent): Promise<Reply> {
     const { drafts, caller = "", once } = batch;
     const hasKey = key === undefined ? "" : "1";
@@ -68,7 +68,7 @@ export class Group {
     return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
   }
 
-  /** Sends what was added; `seen` is the highest offset that the node knows to be given. */
+  /** Sends all batches; `seen` is the highest offset that the node knows to be taken. */
   async send(seen: number): Promise<void> {
     try {
       const answers = await this.#run(seen) as readonly Reply[];
@@ -83,7 +83,7 @@ export class Group {
     const { epoch, run, number, commands } = this.link;
     const { keys, node, historyCount, historyAgeS, idempotencyAgeS } = this.#options;
     const { meta, log, channels, channelStart } = keys;
-    // One more than is kept: a node that loads it finds what the channel has lost.
+    // One more than history: from that a node that loads the channel learns what it has lost.
     const limits = [historyCount + 1, Math.ceil(historyAgeS), LOG_ENTRIES_MAX];
     return SCRIPTS.append.run(
       commands,

@@ -37,7 +37,7 @@ import { RedisPeers } from "./peers.ts";
 import { RESP_LIMITS } from "./resp.ts";
 import { RedisKeys, SCRIPTS } from "./scripts.ts";
 
-/** How a `RedisJournal` works, and the bounds it keeps. */
+/** What a `RedisJournal` needs, and its bounds. */
 export interface RedisJournalOptions extends ForeignOptions {
   readonly clock: Clock;
   readonly target: RedisTarget;
@@ -58,9 +58,9 @@ const SWEEP_INTERVAL_MS = 60_000;
 const CHANNELS_SWEPT = 100;
 
 /**
- * Keeps the log in Redis 7 or Valkey, where many nodes share it. A script appends a batch in one step,
- * and all nodes follow the log as a stream. A server that may have lost the end of the log, after a
- * failover or a restart, makes the offsets jump, so that none is given twice.
+ * Keeps the log in Redis 7 or Valkey, where many nodes share it. A script appends a batch in one step, and
+ * all nodes follow the log as a stream. When a server may have lost the end of the log, after a failover or
+ * a restart, the offsets jump, so that none is used twice.
  */
 export class RedisJournal implements Journal {
   readonly #options: RedisJournalOptions;
@@ -112,7 +112,7 @@ export class RedisJournal implements Journal {
 
   async #open(): Promise<Kept> {
     const link = await this.#openAny();
-    if (this.#epoch === undefined) await this.#lookAt(link);
+    if (this.#epoch === undefined) await this.#advise(link);
     this.#epoch = link.epoch;
     this.#sweep ??= every(this.#options.clock, SWEEP_INTERVAL_MS, () => this.#removeOld());
     this.#appender.begin(link.offset);
@@ -135,10 +135,10 @@ export class RedisJournal implements Journal {
     return this.#appender.append(batch);
   }
 
-  /** Redis drops what is too much or too old by itself. */
+  /** Redis drops publications by itself. */
   evicted(): void {}
 
-  /** Redis forgets a key by itself. */
+  /** Redis forgets keys by itself. */
   forgotten(): void {}
 
   async close(): Promise<void> {
@@ -149,12 +149,13 @@ export class RedisJournal implements Journal {
   }
 
   /** Warns of what is unwise about the server. */
-  async #lookAt({ commands }: RedisLink): Promise<void> {
+  async #advise({ commands }: RedisLink): Promise<void> {
     const { clock, warn } = this.#options;
     if (warn === undefined) return;
     whatIsUnwiseOf(await readReport(commands, clock)).forEach((why) => warn(why));
   }
 
+  /** Opens the log that is known or, if Redis holds another one by now, that. */
   async #openAny(): Promise<RedisLink> {
     try {
       return await this.#keeper.open();
@@ -203,7 +204,7 @@ export class RedisJournal implements Journal {
       } catch (error) {
         if (!isPassing(error)) return this.#lose(String(error));
         if (error instanceof ReplyTooLarge) {
-          // What nodes say may be lost; of the log fewer are asked for until it is loaded again.
+          // Messages of nodes may be lost; the log is read in smaller parts until it is loaded again.
           lastPeers = undefined;
           entriesMax = Math.ceil(entriesMax / 4);
         }

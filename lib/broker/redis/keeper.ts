@@ -4,7 +4,7 @@ import { ConnectionLost } from "./connection.ts";
 import { isPassing } from "./errors.ts";
 import type { RedisLink } from "./link.ts";
 
-/** What keeping a link needs. */
+/** What `LinkKeeper` needs. */
 export interface LinkKeeperOptions {
   readonly clock: Clock;
   /** Makes a new link; rejects if that is not possible now. */

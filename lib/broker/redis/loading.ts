@@ -12,10 +12,10 @@ import {
 import type { Reply } from "./resp.ts";
 import type { RedisKeys } from "./scripts.ts";
 
-/** Channels that are read in one go. */
+/** Channels that are read at the same time. */
 const CHANNELS_AT_ONCE = 200;
 
-/** How much is kept, and what time it is. */
+/** How much is kept, and how it is read. */
 export interface LoadOptions {
   readonly historyCount: number;
   readonly historyAgeS: number;
@@ -30,35 +30,24 @@ export async function loadKept(
   connection: RedisConnection,
   keys: RedisKeys,
   position: Position,
-  { historyCount, historyAgeS, clock, entriesMax, skipForeign }: LoadOptions,
+  options: LoadOptions,
 ): Promise<Kept> {
   const names = texts(await connection.send("ZRANGE", keys.channels, 0, -1));
   const publications: Logged[] = [];
   const lostOffsets: [channel: string, offset: number][] = [];
   for (let from = 0; from < names.length; from += CHANNELS_AT_ONCE) {
     const some = names.slice(from, from + CHANNELS_AT_ONCE);
-    const streams = await Promise.all(
-      some.map((name) => readStream(connection, keys.channelStart + name, entriesMax)),
-    );
-    streams.forEach((entries, index) => {
-      const channel = some[index]!;
-      // Each channel has one entry more than is kept: that one and what came before it is lost. What
-      // comes behind `position` may have taken the place of what was before it.
-      let lost = entries.length > historyCount ? Math.min(entries[0]!.offset, position.offset) : 0;
-      for (const entry of entries) {
-        if (entry.offset > position.offset) break;
-        const publication = readPublication(entry, position.epoch);
-        if (publication !== undefined) publications.push(publication);
-        else {
-          skipForeign(keys.channelStart + channel, entry);
-          lost = entry.offset;
-        }
-      }
-      if (lost > 0) lostOffsets.push([channel, lost]);
+    const loaded = await Promise.all(some.map(async (name) => {
+      const key = keys.channelStart + name;
+      return readChannel(key, await readStream(connection, key, options), position, options);
+    }));
+    loaded.forEach(({ kept, lostOffset }, index) => {
+      for (const logged of kept) publications.push(logged);
+      if (lostOffset > 0) lostOffsets.push([some[index]!, lostOffset]);
     });
   }
   publications.sort((one, other) => one.publication.offset - other.publication.offset);
-  const oldestTime = clock.now() - historyAgeS * 1000;
+  const oldestTime = options.clock.now() - options.historyAgeS * 1000;
   const recent = publications.find(({ publication: { time } }) => time > oldestTime);
   return {
     position,
@@ -72,11 +61,34 @@ export async function loadKept(
   };
 }
 
-/** Reads a whole stream, so many entries at a time. */
+/** What a channel keeps up to `position`, and the highest offset that it has lost; 0 for none. */
+function readChannel(
+  key: string,
+  entries: readonly StreamEntry[],
+  position: Position,
+  { historyCount, skipForeign }: LoadOptions,
+): { readonly kept: readonly Logged[]; readonly lostOffset: number } {
+  const kept: Logged[] = [];
+  // Redis keeps one entry more than history: that one and all before it are lost. Entries behind
+  // `position` may have taken the place of entries before it.
+  const isFull = entries.length > historyCount;
+  let lostOffset = isFull ? Math.min(entries[0]!.offset, position.offset) : 0;
+  for (const entry of entries) {
+    if (entry.offset > position.offset) break;
+    const logged = readPublication(entry, position.epoch);
+    if (logged === undefined) {
+      skipForeign(key, entry);
+      lostOffset = entry.offset;
+    } else kept.push(logged);
+  }
+  return { kept, lostOffset };
+}
+
+/** Reads a whole stream, page by page. */
 async function readStream(
   connection: RedisConnection,
   key: string,
-  entriesMax: number,
+  { entriesMax }: LoadOptions,
 ): Promise<StreamEntry[]> {
   const entries: StreamEntry[] = [];
   let start = "-";

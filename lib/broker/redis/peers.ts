@@ -7,7 +7,7 @@ import type { LinkKeeper } from "./keeper.ts";
 import type { RedisLink } from "./link.ts";
 import type { RedisKeys } from "./scripts.ts";
 
-/** What peers on Redis need. */
+/** What `RedisPeers` needs. */
 export interface RedisPeersOptions {
   readonly clock: Clock;
   readonly keeper: LinkKeeper;
@@ -16,24 +16,24 @@ export interface RedisPeersOptions {
   readonly skipForeign: SkipForeign;
 }
 
-/** Entries of the stream that nodes talk by: a node that is further behind misses some. */
+/** Entries that the stream of messages keeps: a node that is further behind misses some. */
 const MESSAGES_MAX = 10_000;
-/** If what this node said does not come back within this time, the feed is silent. */
+/** A feed that has not brought back this node's own messages after so long is silent. */
 const SILENCE_MS = 10_000;
 
-/** Messages of one node, one behind the other. */
+/** Messages of one node, in order. */
 interface Outgoing {
   readonly node: string;
   readonly messages: PeerMessage[];
 }
 
-/** The way to the other nodes: a stream that all of them follow, on the connection that feeds the log. */
+/** The way to the other nodes: a stream that each of them follows on the connection of the log's feed. */
 export class RedisPeers implements Peers {
   readonly node: string;
   readonly #options: RedisPeersOptions;
   #listener: PeerListener | undefined;
   #unsent: Outgoing[] = [];
-  /** When the oldest message was sent that has not come back; undefined if all have. */
+  /** When the oldest message that has not come back was sent; undefined if all have. */
   #unheardSince: number | undefined;
   #lagMs = 0;
 
@@ -63,7 +63,7 @@ export class RedisPeers implements Peers {
     else this.#unsent.push({ node, messages: [...messages] });
   }
 
-  /** The feed has brought these entries. */
+  /** Takes the entries that the feed has brought. */
   receive(entries: readonly StreamEntry[]): void {
     const { clock, skipForeign, keys } = this.#options;
     for (const entry of entries) {
@@ -86,7 +86,7 @@ export class RedisPeers implements Peers {
     const unsent = this.#unsent.splice(0);
     const { link } = keeper;
     if (link === undefined) {
-      // What was on its way is lost, and the next link is not to blame.
+      // These messages are lost, which is not the fault of the next link.
       this.#unheardSince = undefined;
       return;
     }
@@ -99,7 +99,7 @@ export class RedisPeers implements Peers {
     for (const each of unsent) this.#add(link, each, now);
   }
 
-  /** Adds an entry: the node that says it, the one that it comes by if that is another, when, and what. */
+  /** Adds an entry: the node that sent the messages, this one if it relays them, the time, and the messages. */
   #add(link: RedisLink, { node, messages }: Outgoing, now: number): void {
     const { keeper, keys } = this.#options;
     link.commands.send(

@@ -1,25 +1,25 @@
 import type { RedisConnection } from "./connection.ts";
 import { type Reply, ReplyError } from "./resp.ts";
 
-/** The version of what is written: a node writes into no log of another one. */
+/** The version of the log's format: a node does not use a log of another version. */
 export const FORMAT_VERSION = 1;
 
-/** How long a node may be away before its connection has to open the log again. */
+/** After so long without a sign of the node its link has to open the log again. */
 const WRITER_AGE_S = 3600;
 
 /**
- * Where offsets that were given may be lost, they jump by this much at least, and over a number made of the
- * time: so no later jump leads behind an earlier one that is lost with all that came after it. The number
- * is milliseconds since 1970 times a hundred: more than a log grows by, and of 15 digits.
+ * When entries may be lost, offsets jump by this much at least, and over a number made of the time: so no
+ * jump leads back behind an earlier one that is lost with all that came after it. The number is milliseconds
+ * since 1970 times a hundred: a log grows more slowly, and it has 15 digits.
  */
 export const OFFSET_JUMP = 100_000;
-/** Jumps differ by up to so much, so that two at the same time lead to different places. */
+/** Jumps differ by up to so much, so that two at the same time lead to different offsets. */
 export const OFFSET_JUMP_SPREAD = 1000;
 
-// Lua writes a number over 1e14 as 1e+14, so offsets are formatted by hand. What Redis keeps of the log:
+// Lua writes a number over 1e14 as 1e+14, so offsets are formatted by hand. Keys in Redis:
 //   meta      hash: e epoch, r run id of the server, o highest offset, v version
-//   log       stream of what nodes follow, ids <offset>-1
-//   gaps      list of "after until seen": what is lost was seen by a node up to there, 0 for by none
+//   log       stream that nodes follow, ids <offset>-1
+//   gaps      list of "after until seen": a node has seen lost entries up to `seen`, 0 if no node has
 //   channels  sorted set of channels by their last offset
 //   c:<name>  stream of each channel's newest publications
 //   w:<node>  number of the node's newest connection that appends
@@ -147,9 +147,8 @@ return answers
 `;
 
 /**
- * Removes channels of which nothing is kept any more, the least used first, and says that the node is
- * still there. Keys: channels, the beginning of a channel's key, the node's writer. Argument: how many
- * to look at.
+ * Removes channels that have expired, the least used first, and renews the node's writer. Keys: channels,
+ * the beginning of a channel's key, the node's writer. Argument: how many channels to look at.
  */
 const SWEEP = `
 redis.call('EXPIRE', KEYS[3], ${WRITER_AGE_S})
@@ -169,7 +168,7 @@ export class Script {
     this.#hash = sha1(source);
   }
 
-  /** Runs it, by its hash if Redis has it already. Rejects as `RedisConnection.send()` does. */
+  /** Runs the script, by its hash if Redis has it already. Rejects as `RedisConnection.send()` does. */
   async run(
     connection: RedisConnection,
     keys: readonly string[],
@@ -179,14 +178,14 @@ export class Script {
     try {
       return await connection.send("EVALSHA", hash, keys.length, ...keys, ...args);
     } catch (error) {
-      // A restart or a failover, or SCRIPT FLUSH, has dropped it.
+      // A restart, a failover or SCRIPT FLUSH has dropped it.
       if (!(error instanceof ReplyError) || error.code !== "NOSCRIPT") throw error;
       return await connection.send("EVAL", this.#source, keys.length, ...keys, ...args);
     }
   }
 }
 
-/** The steps that have to be one. */
+/** The scripts of a log. */
 export const SCRIPTS = {
   open: new Script(OPEN),
   append: new Script(APPEND),
@@ -199,9 +198,9 @@ export class RedisKeys {
   readonly log: string;
   readonly gaps: string;
   readonly channels: string;
-  /** What nodes say to each other. */
+  /** The messages of nodes to each other. */
   readonly peers: string;
-  /** What stands before a channel's name. */
+  /** The beginning of a channel's key, before its name. */
   readonly channelStart: string;
   readonly #start: string;
 
@@ -220,7 +219,7 @@ export class RedisKeys {
     return `${this.#start}w:${node}`;
   }
 
-  /** Of an idempotency key, by the hash of its caller and itself. */
+  /** The key of an idempotency key, by the hash of it and its caller. */
   idempotency(hash: string): string {
     return `${this.#start}i:${hash}`;
   }

@@ -73,7 +73,7 @@ async function askSentinel(
   }
 }
 
-/** A Sentinel mostly has no password of its own, though the servers that it watches have one. */
+/** A Sentinel often has no password, though the servers that it watches have one. */
 async function logIn(
   address: RedisAddress,
   options: RedisConnectionOptions,
