@@ -12,16 +12,16 @@ import { Server } from "./lib/server.ts";
 import { readSetup, WORKER, WorkersError } from "./lib/workers/command.ts";
 import { VERSION } from "./lib/version.ts";
 
-/** Why a server cannot start, each with a message that says it all. */
-const STARTING_ERRORS = [ConfigError, ListenError, RedisError, StoreError, WorkersError];
+/** Errors of a start that need no stack: the message says what to do. */
+const START_ERRORS = [ConfigError, ListenError, RedisError, StoreError, WorkersError];
 
 /**
- * Within so many milliseconds a signal that comes again is the same one: a terminal gives Ctrl-C, and
- * systemd SIGTERM, to `deno task` and to its child, and `deno task` hands its own on.
+ * A signal that comes again within this time counts once: a terminal sends Ctrl-C, and systemd SIGTERM, to
+ * `deno task` and to its child, and `deno task` forwards its own.
  */
 const ECHO_MS = 500;
 
-/** Does what the command line says: a command and its arguments, or the server's options alone. */
+/** Runs the command that the arguments name; without a name they are the server's options. */
 async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   const command = COMMANDS.get(name);
   if (command === undefined) {
@@ -41,7 +41,7 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   Deno.exit(code);
 }
 
-/** What has a port and stops: one server, or the parent of several. */
+/** What is started: one server, or the parent of several. */
 type Running = Pick<Server, "renew" | "stop"> & { listen(): Promise<{ url: string }> };
 
 async function start(args: readonly string[]): Promise<void> {
@@ -55,7 +55,7 @@ async function start(args: readonly string[]): Promise<void> {
   const log = openLog(config);
   const server = await create(config, log, args);
   const stop = stopper(server, log);
-  // Before it listens, as an unexpected SIGHUP ends a process.
+  // Before it listens: a SIGHUP that nobody handles ends the process.
   renewOnSignal(server, stop);
   const { url } = await listen(server);
   for (const signal of ["SIGINT", "SIGTERM"] as const) {
@@ -67,14 +67,14 @@ async function start(args: readonly string[]): Promise<void> {
 async function create(config: Config, log: Log, args: readonly string[]): Promise<Running> {
   if (config.workers === OPTIONS.workers.default) return new Server({ config, log });
   const { Parent, workersOf } = await import("./lib/workers/parent.ts");
-  // Where `auto` finds one core, there is nothing to share.
+  // `auto` may find one core: then there is nothing to share.
   if (workersOf(config) === 1) return new Server({ config, log });
   return new Parent({ config, log, program: { main: import.meta.url, args } });
 }
 
-/** Runs one process of several; the one that has started it says what it is to do. */
+/** Runs one process of several, as the parent says in `setup`. */
 async function work([setup, ...args]: readonly string[]): Promise<void> {
-  // A terminal gives its signals to every process.
+  // A terminal sends its signals to every process: only the parent acts on them.
   for (const signal of ["SIGHUP", "SIGINT", "SIGTERM"] as const) {
     Deno.addSignalListener(signal, () => {});
   }
@@ -84,7 +84,7 @@ async function work([setup, ...args]: readonly string[]): Promise<void> {
   Deno.exit(await runWorker(readSetup(setup), parsed.config));
 }
 
-/** A store that is left open would look as after a crash, so one that cannot listen stops. */
+/** Listens. A server that cannot is stopped: a store that stays open would look as after a crash. */
 async function listen(server: Running): Promise<{ url: string }> {
   try {
     return await server.listen();
@@ -94,7 +94,7 @@ async function listen(server: Running): Promise<{ url: string }> {
   }
 }
 
-/** SIGHUP means to read files again, as from `systemctl reload`; or that the terminal was closed. */
+/** Handles SIGHUP: `systemctl reload` sends it to have files read again, and a terminal when it closes. */
 function renewOnSignal(server: Running, stop: (signal: Deno.Signal) => void): void {
   const terminals = [Deno.stdin, Deno.stdout, Deno.stderr].filter((stream) => stream.isTerminal());
   Deno.addSignalListener("SIGHUP", () => {
@@ -103,12 +103,12 @@ function renewOnSignal(server: Running, stop: (signal: Deno.Signal) => void): vo
   });
 }
 
-/** What stops the server and ends the process; at once if it is called again. */
+/** Returns what stops the server and ends the process; a second signal ends it at once. */
 function stopper(server: Running, log: Log): (signal: Deno.Signal) => Promise<void> {
   let first: { readonly signal: Deno.Signal; readonly at: number } | undefined;
   return async (signal) => {
     const at = systemClock.monotonic();
-    // A terminal that is closed says so more than once.
+    // A terminal that closes sends it more than once.
     if (first !== undefined && signal === "SIGHUP") return;
     if (signal === first?.signal && at - first.at < ECHO_MS) return;
     if (first !== undefined) Deno.exit(1);
@@ -124,8 +124,7 @@ if (import.meta.main) {
   try {
     await main(Deno.args);
   } catch (error) {
-    const isTold = STARTING_ERRORS.some((type) => error instanceof type);
-    if (!isTold) throw error;
+    if (!START_ERRORS.some((type) => error instanceof type)) throw error;
     print((error as Error).message, "stderr");
     Deno.exit(error instanceof ConfigError ? 2 : 1);
   }

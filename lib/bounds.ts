@@ -1,4 +1,4 @@
-/** The bounds that are no options, and that tests set. */
+/** The bounds that are not options; only tests change them. */
 
 import { IDEMPOTENCY_KEYS_MAX } from "./broker/idempotency.ts";
 import { BODY_TIMEOUT_MS } from "./http/body.ts";
@@ -10,7 +10,7 @@ import { UPGRADE_TIMEOUT_MS } from "./protocols/engineio/upgrade.ts";
 import { CONNECT_TIMEOUT_MS, NAMESPACES_MAX } from "./protocols/socketio/server.ts";
 import { HANDSHAKE_TIMEOUT_MS } from "./protocols/websocket/socket.ts";
 
-/** Each bound under the name by which the modules that keep it get it. */
+/** Each bound by the name of the parameter that takes it. */
 export interface Bounds {
   readonly pingTimeoutMs: number;
   readonly upgradeTimeoutMs: number;
@@ -24,7 +24,7 @@ export interface Bounds {
   readonly pollingBytesMax: number;
 }
 
-/** What a server has where nothing else is passed in. */
+/** The bounds of every server outside of tests. */
 export const BOUNDS: Bounds = {
   pingTimeoutMs: PING_TIMEOUT_MS,
   upgradeTimeoutMs: UPGRADE_TIMEOUT_MS,

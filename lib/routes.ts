@@ -9,7 +9,7 @@ import type { Protocol } from "./protocols/protocol.ts";
 import type { SessionsEndpoint } from "./api/sessions.ts";
 import { CORS } from "./http/cors.ts";
 
-/** What answers, besides the protocols of clients. */
+/** What answers requests, besides the protocols. */
 export interface Endpoints {
   readonly publish: PublishEndpoint;
   readonly channels: ChannelsEndpoint;
@@ -18,7 +18,7 @@ export interface Endpoints {
   readonly status: StatusEndpoint;
 }
 
-/** Finds every route: of the endpoints, of the protocols, and of the document that describes them. */
+/** Makes the router of all routes: of the endpoints, the protocols, and the document that describes them. */
 export function routerOf(
   endpoints: Endpoints,
   protocols: readonly Protocol[],
@@ -28,7 +28,7 @@ export function routerOf(
   return new Router(withOpenApi([...routesOf(endpoints), ...ofProtocols], options));
 }
 
-/** Every endpoint that is no protocol of clients: its path, its methods, and what pages of other sites may do there. */
+/** Each endpoint that is no protocol: path, methods, and what pages of other sites may do there. */
 function routesOf(endpoints: Endpoints): Route[] {
   const { publish, channels, sessions, nodes, status } = endpoints;
   const { allowed, readable } = CORS;

@@ -10,24 +10,24 @@ import { probeLoop } from "./observe/process.ts";
 import { VERSION } from "./version.ts";
 import { type Parts, wire } from "./wiring.ts";
 
-/** What a server is made of; everything it needs from outside is passed in. */
+/** All that a server needs from outside. */
 export interface ServerOptions {
   readonly config: Config;
-  /** By default the console, as the options say. */
+  /** By default the console, in the format and at the level of the options. */
   readonly log?: Log;
   readonly version?: string;
   readonly clock?: Clock;
   /** By default `BOUNDS`; for tests. */
   readonly bounds?: Partial<Bounds>;
-  /** What it has in common with other processes; by default it is alone on its port. */
+  /** What it shares with other processes on its port; by default it has the port to itself. */
   readonly shared?: SharedPort;
 }
 
 const EXPIRY_CHECK_MS = 1000;
-/** How long a client may take to answer that it leaves, or to read its last answer. */
+/** How long a client may take to close its connection, or to read its last answer. */
 const LEAVE_MS = 2000;
 
-/** One node, from its start to its end; `wire()` makes what it is made of. */
+/** One node, from its start to its end; `wire()` makes its parts. */
 export class Server {
   readonly #config: Config & Bounds;
   readonly #log: Log;
@@ -58,9 +58,9 @@ export class Server {
   }
 
   /**
-   * Starts to listen, and returns where. Throws a `ListenError` if the address cannot be had, a
-   * `StoreError` if the store cannot be used, and a `ConfigError` if another file that an option names
-   * is not as it should be.
+   * Opens the log, starts to listen, and returns where. Throws a `ListenError` if the address cannot be
+   * used, a `StoreError` if the store cannot, and a `ConfigError` if another file that an option names
+   * cannot.
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
     const { broker, sink, protocols, forwarding, cluster, metrics, connections } = this.#parts;
@@ -75,24 +75,24 @@ export class Server {
       clock: this.#clock,
       log: this.#log,
       reusePort: this.#shared !== undefined,
-      handle: (...came) =>
-        forwarding?.relay(...came) ?? this.#shared?.relay(...came) ?? this.handle(...came),
+      handle: (...request) =>
+        forwarding?.relay(...request) ?? this.#shared?.relay(...request) ?? this.handle(...request),
     });
   }
 
-  /** Answers a request that has come by another way than the port; `isSentOn` if by another node. */
-  handle(request: Request, address: string, isSentOn = false): Promise<Response> {
-    return this.#parts.pipeline.handle(request, address, isSentOn);
+  /** Answers a request, whatever way it came; `isFromNode` if another node forwarded it. */
+  handle(request: Request, address: string, isFromNode = false): Promise<Response> {
+    return this.#parts.pipeline.handle(request, address, isFromNode);
   }
 
-  /** Ready for more clients: listening, and not stopping. */
+  /** True while it takes clients: it listens and does not stop. */
   get isReady(): boolean {
     return this.#listener !== undefined && !this.#draining;
   }
 
   /**
-   * Reads again what may have changed in files: the certificate with its key, and the keys of tokens.
-   * Sessions stay. What cannot be used is logged, and stays what it was.
+   * Reads files again that may have changed: the certificate with its key, and the keys of tokens.
+   * Sessions stay. A file that cannot be used is logged, and the old contents stay.
    */
   async renew(): Promise<void> {
     const { tokens } = this.#parts;
@@ -104,8 +104,8 @@ export class Server {
   }
 
   /**
-   * Stops: takes no new connection, sends the clients away spread over `drainS` seconds, delivers
-   * what was accepted, and releases everything. Resolves when all is done.
+   * Stops: takes no new connection, disconnects the clients spread over `drainS` seconds, delivers what
+   * was accepted, and releases everything. Resolves when all of that is done.
    */
   async stop(): Promise<void> {
     if (this.#draining) return;
@@ -119,13 +119,13 @@ export class Server {
     for (const each of [hub, ...protocols, tokens, publish]) each?.close?.();
     await this.#stopListening();
     await Promise.all(protocols.map((protocol) => protocol.flush?.()));
-    cluster.stop(); // Only now: until here the others count its sessions.
+    cluster.stop(); // Only now: until then other nodes count its sessions.
     await broker.close();
   }
 
-  /** Does not wait long for a client that does not read its answer. */
+  /** Stops to listen, and does not wait long for clients that do not read their answers. */
   async #stopListening(): Promise<void> {
-    await wait(this.#clock, 1); // Shutting down overtakes what was written in this turn.
+    await wait(this.#clock, 1); // Otherwise it would overtake what was written in this turn.
     const closed = Promise.all([this.#listener?.close(), this.#parts.forwarding?.close()]);
     await within(this.#clock, LEAVE_MS, closed);
   }

@@ -47,7 +47,7 @@ export interface WiringOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly shared: SharedPort | undefined;
-  /** Reports whether the node takes more clients. */
+  /** Reports whether the node takes clients. */
   readonly isReady: () => boolean;
   /** Answers a request that another node has forwarded. */
   readonly handle: (request: Request, address: string) => Promise<Response>;
@@ -134,7 +134,7 @@ function wireServices({ config, clock, log, version, shared, handle }: WiringOpt
   };
 }
 
-/** What decides who may do what. */
+/** Makes the parts that decide who may do what. */
 function wireAccess(config: Config, clock: Clock, log: Log, isGuarded: Guard) {
   const isOpen = isOpenServer(config);
   const onFailure = (why: string) => log.warn("keys failed", { why });

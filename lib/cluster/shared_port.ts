@@ -1,30 +1,30 @@
 import type { Journal } from "../broker/journal.ts";
 import type { Admit } from "../hub/admission.ts";
 
-/** What the processes of one machine that listen on the same port have in common. */
+/** What processes of one machine share that listen on the same port. */
 export interface SharedPort {
-  /** The log of all. */
+  /** The one log. */
   readonly journal: Journal;
-  /** Takes slots of all. */
+  /** Admits connections within the bounds of all processes together. */
   readonly admit: Admit;
   readonly metrics: SharedMetrics;
-  /** What the sids of this process begin with, by which `relay` knows them. */
+  /** The start of every sid of this process, by which `relay` finds its sessions. */
   readonly sidPrefix: string;
   /**
-   * Has another process answer what is not for this one; undefined if it is. `isSentOn` if the request
-   * came from a node that does not share the port.
+   * Has another process answer a request for its session; undefined for all other requests.
+   * `isFromNode` if a node of another machine forwarded the request.
    */
   readonly relay: (
     request: Request,
     address: string,
-    isSentOn?: boolean,
+    isFromNode?: boolean,
   ) => Promise<Response> | undefined;
 }
 
 /** The metrics of all processes on the same port. */
 export interface SharedMetrics {
-  /** Calls `render` whenever those of this process are asked for. */
+  /** Calls `render` whenever another process needs those of this one. */
   answer(render: () => string): void;
-  /** Those of all as text, as if they were one process. */
+  /** Those of all processes as text, merged as if they were one. */
   ofAll(): Promise<string>;
 }

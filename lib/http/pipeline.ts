@@ -10,7 +10,7 @@ import { isFile, serveStatic } from "./static.ts";
 import { readTarget } from "./target.ts";
 import { isUpgrade } from "./upgrade.ts";
 
-/** What answering requests needs. */
+/** What a pipeline needs. */
 export interface PipelineOptions {
   readonly router: Router;
   readonly origins: Origins;
@@ -21,7 +21,7 @@ export interface PipelineOptions {
   readonly socketPath: string;
 }
 
-/** What every request goes through: its host, its route, its answer, and what each answer carries. */
+/** What every request passes: check of the host, route, preflight, handler, headers of every answer. */
 export class Pipeline {
   readonly #options: PipelineOptions;
 
@@ -29,13 +29,16 @@ export class Pipeline {
     this.#options = options;
   }
 
-  /** Answers a request that came from `peer`, whatever host it asks if another node has sent it on. */
-  async handle(request: Request, peer: string, isSentOn = false): Promise<Response> {
+  /**
+   * Answers a request that came from the address `peer`. With `isFromNode` another node has forwarded it,
+   * and its host is not checked: it is the address by which nodes reach each other.
+   */
+  async handle(request: Request, peer: string, isFromNode = false): Promise<Response> {
     const { forwarding, origins, socketPath } = this.#options;
     const address = readForwarded(request.headers, forwarding).address ?? peer;
     try {
       const { host, path, search } = readTarget(request);
-      if (!isSentOn && !origins.isOwnHost(host)) return this.#misdirected(address);
+      if (!isFromNode && !origins.isOwnHost(host)) return this.#misdirected(address);
       const served = path === "/" && isUpgrade(request) ? socketPath : path;
       return await this.#answer(served, request, address, search);
     } catch (error) {
@@ -76,7 +79,7 @@ export class Pipeline {
     return await serveStatic(request, path) ?? await this.#notFound(path);
   }
 
-  /** The answer to a path that leads nowhere. It names the path with fewer slashes if that is served. */
+  /** The 404. It names the path with fewer slashes if that one is served. */
   async #notFound(path: string): Promise<Response> {
     const meant = path.replace(/\/{2,}/g, "/").replace(/(?<=.)\/$/, "");
     const isServed = () => this.#options.router.find(meant) !== undefined || isFile(meant);
