@@ -5,19 +5,19 @@ import { refuseToken } from "./jwt.ts";
 
 /** What the bearer of a token may do. */
 export interface Claims {
-  /** The user that the bearer is: `sub`. */
+  /** The bearer's user: `sub`. */
   readonly user: string | undefined;
-  /** Channels and patterns to receive, beside what everyone may: `hark.subscribe`. */
+  /** Channels and patterns to receive, besides the public ones: `hark.subscribe`. */
   readonly subscribe: readonly string[];
   /** Channels and patterns to publish to: `hark.publish`. */
   readonly publish: readonly string[];
-  /** When it ends, in milliseconds since 1970: `exp`. */
+  /** When the token expires, in milliseconds since 1970: `exp`. */
   readonly expiresAt: number;
 }
 
-/** Whom a token has to be for, and of whom. */
+/** The audience and the issuer that a token must name. */
 export interface Expectations {
-  /** Empty if tokens name no audience. */
+  /** Empty: then a token must name none. */
   readonly tokenAudience: string;
   /** Empty for any. */
   readonly tokenIssuer: string;
@@ -28,13 +28,13 @@ export const PATTERNS_MAX = 100;
 /** Characters of a user's name. */
 export const USER_CHARS_MAX = 128;
 
-/** The year 10000: more is not seconds, but milliseconds. */
+/** The year 10000: a larger number is milliseconds. */
 const SECONDS_MAX = 253_402_300_800;
 const CONTROLS = /\p{Cc}/u;
 
 /**
- * Reads the claims of a token whose signature is right. Throws a `Refusal` that names the claim
- * which is missing, malformed, or not as it should be.
+ * Reads the claims of a token after its signature was checked. Throws a `Refusal` that names the claim
+ * that is missing, malformed, or not as expected.
  *
  * @see https://www.rfc-editor.org/rfc/rfc7519#section-4.1
  */
@@ -66,7 +66,7 @@ function readTime(claims: JsonObject, name: string): number | undefined {
   throw refuseToken(`its ${name} is not in seconds since 1970`);
 }
 
-/** RFC 7519 section 4.1.3: a token for somebody is for nobody else. */
+/** RFC 7519 section 4.1.3: a token for another audience must be rejected. */
 function checkAudience(audience: unknown, expected: string): void {
   if (audience === undefined && expected === "") return;
   const audiences = Array.isArray(audience) ? audience : [audience];
@@ -74,7 +74,7 @@ function checkAudience(audience: unknown, expected: string): void {
   throw refuseToken("it is for another audience");
 }
 
-/** Reports whether a text can be a user's name. */
+/** Reports whether a text is valid as the name of a user. */
 export function isUser(text: string): boolean {
   return text !== "" && text.length <= USER_CHARS_MAX && !CONTROLS.test(text) &&
     text.isWellFormed();

@@ -1,13 +1,13 @@
 import type { JsonObject } from "../core/json.ts";
 import { type Algorithm, PARAMETERS, SECRET_BYTES_MIN, type TokenKey } from "./jwt.ts";
 
-/** What is used of the keys of one kind, its `kty`. */
+/** What is read of a key of one kind (`kty`). */
 interface Kind {
   readonly algorithm: Algorithm;
   readonly curve?: string;
-  /** Its members that are the key to check signatures with; those of a private key are left out. */
+  /** The members of the public key; those of a private key are ignored. */
   readonly members: readonly string[];
-  /** The member whose length is the key's, and between how many bytes it has to be. */
+  /** The member that has the length of the key, and the bounds of it. */
   readonly sized: readonly [member: string, bytesMin: number, bytesMax: number];
 }
 
@@ -19,13 +19,13 @@ const KINDS: ReadonlyMap<unknown, Kind> = new Map<unknown, Kind>([
   ["OKP", { algorithm: "EdDSA", curve: "Ed25519", members: ["x"], sized: ["x", 32, 32] }],
 ]);
 
-/** Keys in one set. */
+/** Keys in a set. */
 export const KEYS_MAX = 100;
 
 /**
- * The keys of a JSON Web Key Set (RFC 7517) that tokens can be checked with; those of other kinds,
- * for other uses, and malformed ones are left out. Secrets count only if `mayHoldSecrets`. Throws a
- * `SyntaxError` if it is no set, or no key of it can be used.
+ * Reads the keys of a JSON Web Key Set (RFC 7517) that can check tokens; other kinds, other uses and
+ * malformed keys are ignored, and so are secrets unless `mayHoldSecrets`. Throws a `SyntaxError` if the
+ * text is no such set, or if it has no key that can be used.
  */
 export async function readKeys(text: string, mayHoldSecrets: boolean): Promise<TokenKey[]> {
   const { keys } = readObject(text);
@@ -44,7 +44,7 @@ function readObject(text: string): JsonObject {
   try {
     value = JSON.parse(text);
   } catch {
-    // Without the parser's own words, which repeat some of what may be a secret.
+    // Not with the message of the parser, which may quote a secret.
     throw new SyntaxError("expected JSON");
   }
   return Object(value);
@@ -63,16 +63,16 @@ async function readKey(jwk: unknown, mayHoldSecrets: boolean): Promise<TokenKey 
   try {
     const parameters = PARAMETERS[algorithm];
     const imported = await crypto.subtle.importKey("jwk", key, parameters, false, ["verify"]);
-    // Tried, as it is imported even if it is no point of its curve, or takes any signature.
+    // A key is imported even if it is no point of its curve, or accepts any signature: try it.
     const nothing = new Uint8Array(64);
     if (await crypto.subtle.verify(parameters, imported, nothing, nothing)) return undefined;
     return { id: kid as string | undefined, algorithm, key: imported };
   } catch {
-    return undefined; // Others of the set may still be right.
+    return undefined; // Other keys of the set may still be right.
   }
 }
 
-/** RFC 7517 section 4: what a key says of its use has to fit. */
+/** Reports whether a key is for checking signatures (RFC 7517 section 4), and has a valid length. */
 function fits(fields: JsonObject, { algorithm, curve, members, sized }: Kind): boolean {
   const { alg = algorithm, crv, use = "sig", key_ops: operations = ["verify"], kid } = fields;
   const [member, bytesMin, bytesMax] = sized;

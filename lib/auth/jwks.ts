@@ -4,31 +4,31 @@ import { withoutSecrets } from "../core/redact.ts";
 import { readKeys } from "./jwk.ts";
 import { refuseToken, type TokenKey } from "./jwt.ts";
 
-/** What keys are read with. */
+/** Where keys are, and what reading them needs. */
 export interface JwksOptions {
   /** A file's name, or an https URL. */
   readonly source: string;
   readonly clock: Clock;
   readonly fetch: typeof fetch;
-  /** Called when the keys cannot be had; those that are known stay. */
+  /** Called when the keys cannot be read; the known ones stay. */
   readonly onFailure: (why: string) => void;
 }
 
-/** Keys that are so old are read again, in the background: one may have been withdrawn. */
+/** Keys of this age are read again in the background: one may have been withdrawn. */
 const AGE_MS = 600_000;
-/** After an attempt to read keys, nobody makes another for so long; while there are none, sooner. */
+/** The shortest time between two attempts to read keys, if some are known and if none are. */
 const PAUSE_MS = 60_000;
 const PAUSE_WITHOUT_KEYS_MS = 5000;
-/** What a server of keys may take to answer, and what it may answer. */
+/** Bounds on the time and the bytes of an answer with keys. */
 export const JWKS_TIMEOUT_MS = 5000;
 export const JWKS_BYTES_MAX = 262_144;
 
-/** Reports whether keys come from elsewhere, and not from a file. */
+/** Reports whether keys come from a URL, and not from a file. */
 export function isRemote(source: string): boolean {
   return source.startsWith("https://");
 }
 
-/** A set of keys, from a file or an https URL, that is read again when it has to be. */
+/** A set of keys from a file or an https URL, which is read again when a key is missing or the set is old. */
 export class Jwks {
   readonly #options: JwksOptions;
   readonly #closing = new AbortController();
@@ -41,24 +41,27 @@ export class Jwks {
     this.#options = options;
   }
 
-  /** Reads the keys for the first time. Throws a `SyntaxError` if a file is not as it should be. */
+  /**
+   * Reads the keys for the first time, those of a URL in the background. Rejects with a `SyntaxError` if a
+   * file is malformed.
+   */
   async start(): Promise<void> {
     if (isRemote(this.#options.source)) void this.#load();
     else await this.#read();
   }
 
   /**
-   * Reads the keys of a file again, however lately that was done. Rejects with a `SyntaxError` if it
-   * is not as it should be; then those that are known stay.
+   * Reads the keys of a file again, even if that was done just now. Rejects with a `SyntaxError` if the
+   * file is malformed; the known keys stay.
    */
   renew(): Promise<void> {
-    // What is being read now may be the old text.
+    // What is being read now may still be the old text.
     const reading = (this.#loading ?? Promise.resolve()).then(() => this.#read());
     this.#await(reading.catch(() => {}));
     return reading;
   }
 
-  /** The key that a token names; one that names none means the only one. Throws a `Refusal`. */
+  /** The key that a token names, or the only one if it names none. Rejects with a `Refusal`. */
   async find(id: string | undefined): Promise<TokenKey> {
     const now = this.#options.clock.monotonic();
     if (this.#keys === undefined) await this.#load(PAUSE_WITHOUT_KEYS_MS);
@@ -76,7 +79,7 @@ export class Jwks {
     throw refuseToken(id === undefined ? "it names no key, by a kid" : "its key is unknown");
   }
 
-  /** Gives up what is being read. */
+  /** Aborts reading. */
   close(): void {
     this.#closing.abort();
   }
@@ -87,7 +90,7 @@ export class Jwks {
     return keys.find((key) => key.id === id);
   }
 
-  /** Reads the keys, unless that was tried within `pauseMs`. Whoever comes meanwhile waits for it. */
+  /** Reads the keys, unless the last attempt is less than `pauseMs` ago. Callers share one attempt. */
   #load(pauseMs = PAUSE_MS): Promise<void> {
     const { clock, onFailure } = this.#options;
     if (this.#loading !== undefined) return this.#loading;
@@ -99,7 +102,7 @@ export class Jwks {
     );
   }
 
-  /** Whoever comes meanwhile waits for what is being read. */
+  /** Makes other callers wait for `reading` until it ends. */
   #await(reading: Promise<void>): Promise<void> {
     const loading = reading.finally(() => {
       if (this.#loading === loading) this.#loading = undefined;
@@ -135,7 +138,7 @@ export class Jwks {
     );
     try {
       const response = await fetch(source, {
-        // Where it leads to may be anything, and not https.
+        // A redirect could lead away from https.
         redirect: "manual",
         headers: { accept: "application/jwk-set+json, application/json" },
         signal: AbortSignal.any([late.signal, this.#closing.signal]),

@@ -1,6 +1,6 @@
 /**
- * JSON Web Tokens (RFC 7519), signed in the compact way of RFC 7515, by WebCrypto. What a token says
- * of itself never decides how it is checked: a key is for one algorithm, and the token must fit.
+ * JSON Web Tokens (RFC 7519) in the compact form of RFC 7515, by WebCrypto. The key decides how a token is
+ * checked, never the token: each key is for one algorithm, and the token must name that one.
  */
 
 import { Refusal } from "../core/errors.ts";
@@ -9,9 +9,9 @@ import { isJsonObject, type JsonObject } from "../core/json.ts";
 /** How tokens may be signed (RFC 7518 section 3.1, RFC 8037 section 3.1). */
 export type Algorithm = "HS256" | "ES256" | "RS256" | "EdDSA";
 
-/** A key, and the one algorithm that it is for. */
+/** A key and its algorithm. */
 export interface TokenKey {
-  /** What tokens name it by, as their `kid`. */
+  /** The `kid` by which tokens name it. */
   readonly id?: string | undefined;
   readonly algorithm: Algorithm;
   readonly key: CryptoKey;
@@ -20,7 +20,7 @@ export interface TokenKey {
 /** Finds the key that a token names; throws a `Refusal` if there is none. */
 export type FindKey = (id: string | undefined) => TokenKey | Promise<TokenKey>;
 
-/** What WebCrypto calls each algorithm, to import a key and to use it. */
+/** The parameters of each algorithm for WebCrypto. */
 export const PARAMETERS = {
   HS256: { name: "HMAC", hash: "SHA-256" },
   ES256: { name: "ECDSA", namedCurve: "P-256", hash: "SHA-256" },
@@ -28,9 +28,9 @@ export const PARAMETERS = {
   EdDSA: { name: "Ed25519" },
 } as const satisfies Record<Algorithm, object>;
 
-/** RFC 7518 section 3.2: as long as the hash at least. */
+/** RFC 7518 section 3.2: at least the length of the hash. */
 export const SECRET_BYTES_MIN = 32;
-/** Of printable ASCII, so that these are bytes too. */
+/** A character of a token is one byte. */
 export const TOKEN_CHARS_MAX = 8192;
 
 const BASE64URL = /^[A-Za-z0-9_-]+$/;
@@ -42,12 +42,12 @@ export function looksLikeToken(text: string): boolean {
   return /^e[wy][\w-]*\.[\w-]*\.[\w-]*$/.test(text);
 }
 
-/** The refusal of a token; `why` must not hold any of it. */
+/** The refusal of a token; `why` MUST contain nothing of it. */
 export function refuseToken(why: string): Refusal {
   return new Refusal("unauthorized", `Cannot use this token: ${why}`);
 }
 
-/** The key made of a secret's text. Throws a `RangeError` if that is too short. */
+/** Makes a key from the text of a secret. Rejects with a `RangeError` if it is too short. */
 export async function secretKey(secret: string): Promise<TokenKey> {
   const bytes = encoder.encode(secret);
   if (bytes.length < SECRET_BYTES_MIN) {
@@ -59,8 +59,8 @@ export async function secretKey(secret: string): Promise<TokenKey> {
 }
 
 /**
- * The claims of a token whose signature is right: what they say is not checked. Throws a `Refusal`
- * that says what is wrong and holds nothing of the token, and what `findKey` throws.
+ * Checks the signature of a token and returns its claims, which are not checked. Rejects with a `Refusal`
+ * that says what is wrong and contains nothing of the token, and with what `findKey` throws.
  */
 export async function verifyToken(token: string, findKey: FindKey): Promise<JsonObject> {
   if (token.length > TOKEN_CHARS_MAX) {
@@ -96,7 +96,7 @@ interface Header {
 
 function readHeader(text: string): Header {
   const { alg, kid, crit } = readObject(text, "header is");
-  // RFC 7515 section 4.1.11: what must be understood and is not.
+  // RFC 7515 section 4.1.11: an extension that we would have to understand.
   if (crit !== undefined) throw refuseToken("its header has a crit, which is not supported");
   if (kid !== undefined && typeof kid !== "string") throw refuseToken("its kid is not a string");
   return { alg, kid };
@@ -117,7 +117,7 @@ function readObject(text: string, name: string): JsonObject {
 function readBytes(text: string, name: string): Uint8Array<ArrayBuffer> {
   if (BASE64URL.test(text)) {
     try {
-      // Padded here, as only so are the bits checked that belong to no byte.
+      // Strict decoding takes padding, and checks the unused bits at the end.
       const padded = text + "=".repeat(-text.length & 3);
       return Uint8Array.fromBase64(padded, {
         alphabet: "base64url",

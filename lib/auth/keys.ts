@@ -1,6 +1,6 @@
-/** The keys that let a caller publish. */
+/** A set of keys, in which a key is found in constant time. */
 export class Keys {
-  /** True if there is no key: then nobody needs one. */
+  /** True if there is no key. */
   readonly isEmpty: boolean;
   readonly #hmacKey = crypto.subtle.generateKey(HMAC, false, ["sign"]);
   readonly #indexes: Promise<ReadonlyMap<string, number>>;
@@ -11,15 +11,15 @@ export class Keys {
     this.#indexes = Promise.all(entries).then((codes) => new Map(codes));
   }
 
-  /** The number of this key, from 0; undefined if it is none of them. */
+  /** The index of this key; undefined if it is not in the set. */
   async find(key: string): Promise<number | undefined> {
     const [indexes, code] = await Promise.all([this.#indexes, this.#code(key)]);
     return indexes.get(code);
   }
 
   /**
-   * What a key is known by. As nobody can foresee it, the time that finding one takes reveals nothing
-   * of the keys.
+   * The name under which a key is kept. Nobody can predict it, so the time of a look-up reveals nothing
+   * about the keys.
    */
   async #code(key: string): Promise<string> {
     const code = await crypto.subtle.sign(HMAC, await this.#hmacKey, encoder.encode(key));
@@ -35,7 +35,7 @@ export function bearer(headers: Headers): string | null {
   return /^bearer +(\S+) *$/i.exec(headers.get("authorization") ?? "")?.[1] ?? null;
 }
 
-/** The password of `Authorization: Basic …` (RFC 7617 section 2) whatever the user, or null. */
+/** The password of `Authorization: Basic …` (RFC 7617 section 2) for any user, or null. */
 export function basicPassword(headers: Headers): string | null {
   const [, code] = /^basic +([A-Za-z0-9+/]+={0,2}) *$/i.exec(headers.get("authorization") ?? "") ??
     [];

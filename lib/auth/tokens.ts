@@ -3,15 +3,15 @@ import { type Claims, type Expectations, readClaims } from "./claims.ts";
 import { isRemote, Jwks } from "./jwks.ts";
 import { type FindKey, secretKey, verifyToken } from "./jwt.ts";
 
-/** Which tokens count. */
+/** Where the keys of tokens are, and what tokens must name. */
 export interface TokensOptions extends Expectations {
-  /** The secret that they are signed with, of 32 bytes or more; empty if there is none. */
+  /** The secret that signs them, of 32 bytes or more; empty for none. */
   readonly tokenSecret: string;
-  /** Where the keys are that they are signed with, a file or an https URL; empty if there are none. */
+  /** A file or an https URL with the keys that sign them; empty for none. */
   readonly tokenJwks: string;
   readonly clock: Clock;
   readonly fetch?: typeof fetch;
-  /** Called when the keys cannot be had. */
+  /** Called when the keys cannot be read. */
   readonly onFailure: (why: string) => void;
 }
 
@@ -33,28 +33,28 @@ export class Tokens {
     }
   }
 
-  /** Reads the keys. Throws a `SyntaxError` if their file is not as it should be. */
+  /** Reads the keys. Rejects with a `SyntaxError` if their file is malformed. */
   async start(): Promise<void> {
     await this.#jwks?.start();
   }
 
-  /** Whether the keys are in a file. */
+  /** True if the keys are in a file. */
   get areInFile(): boolean {
     return this.#jwks !== undefined && !isRemote(this.#options.tokenJwks);
   }
 
-  /** Reads the keys of a file again. Throws a `SyntaxError`, and stays with the old ones, if it cannot. */
+  /** Reads a file of keys again. Rejects with a `SyntaxError`, and keeps the old ones, if it is malformed. */
   async renew(): Promise<void> {
     await this.#jwks?.renew();
   }
 
-  /** What the bearer of a token may do. Throws a `Refusal` that says why it does not count. */
+  /** What the bearer of a token may do. Rejects with a `Refusal` that says why it does not count. */
   async check(token: string): Promise<Claims> {
     const claims = await verifyToken(token, this.#findKey);
     return readClaims(claims, this.#options, this.#options.clock.now());
   }
 
-  /** Gives up what is being read. */
+  /** Aborts reading. */
   close(): void {
     this.#jwks?.close();
   }

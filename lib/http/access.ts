@@ -41,7 +41,7 @@ export interface AccessOptions {
 const EVERYTHING = ["*"];
 const WRONG_KEY = "it is not one of the server's";
 
-/** Identifies the sender of a request, and what it may do. */
+/** Decides what each caller may do. */
 export class Access {
   readonly #options: AccessOptions;
   readonly #keys: Keys;
@@ -49,7 +49,7 @@ export class Access {
   readonly #metricsKeys: Keys;
   readonly #rules: CredentialRules;
   readonly #public: Allowance;
-  /** Only tokens name users: where none are taken there is nobody to hide. */
+  /** Without tokens there are no users: then presence hides nobody. */
   readonly #watchedByAnyone: readonly string[];
 
   constructor(options: AccessOptions) {
@@ -88,7 +88,7 @@ export class Access {
     return this.#bearer(await tokens.check(token), address);
   }
 
-  /** Who has to show a credential for what an operation does. */
+  /** Which callers need a credential for this permission. */
   askers(need: Need): Askers {
     if (need === "measure") return this.#guardsMetrics ? "all" : "nobody";
     if (this.#options.isOpen) return "nobody";
@@ -97,8 +97,8 @@ export class Access {
   }
 
   /**
-   * Throws, or rejects with, a `Refusal` unless whoever sends a request may list and end sessions: it
-   * takes a key or, where nobody needs one, a program of this machine that comes past no proxy.
+   * Rejects with a `Refusal` unless the caller may list and end sessions. That takes a key or, on an open
+   * server, a program of this machine that uses no proxy.
    */
   async checkSessions(exchange: Exchange): Promise<void> {
     if (this.#options.isOpen && !this.#isDirectAndLocal(exchange)) throw LOCAL_ONLY;
@@ -106,8 +106,8 @@ export class Access {
   }
 
   /**
-   * Throws, or rejects with, a `Refusal` unless whoever sends a request may read metrics: wherever it comes
-   * from, it takes a key but on an open server that has none for that.
+   * Rejects with a `Refusal` unless the caller may read metrics. That takes a key, except on an open server
+   * that has no key for metrics.
    */
   async checkMetrics({ request, query }: Exchange): Promise<void> {
     if (!this.#guardsMetrics) return;
@@ -131,7 +131,7 @@ export class Access {
   async #check({ kind, text }: Credential, caller: Caller): Promise<Grant> {
     const { tokens } = this.#options;
     const index = kind === "token" ? undefined : await this.#keys.find(text);
-    if (index !== undefined) return holder(index);
+    if (index !== undefined) return holderOf(index);
     if (kind !== "key" && tokens !== undefined) {
       if (kind === "either" && !this.#keys.isEmpty && !looksLikeToken(text)) throw NEITHER;
       return await this.readToken(text, caller.address);
@@ -142,7 +142,7 @@ export class Access {
     return this.#anonymous(caller.request.headers, caller.address, wrong);
   }
 
-  /** Nobody needs anything, but for pages of other sites, which may not publish. */
+  /** On an open server callers may do everything; only pages of other sites may not publish. */
   #open({ request, address }: Caller): Grant {
     const refusal = this.#options.origins.publishRefusal(request);
     return new Grant({
@@ -173,7 +173,7 @@ export class Access {
     });
   }
 
-  /** Why a cookie with a token did not count, as the end of a refusal; empty if there was none. */
+  /** The end of a refusal that says why a cookie with a token did not count; empty if there was none. */
   #ignoredCookie(headers: Headers): string {
     const { tokens, origins } = this.#options;
     if (tokens === undefined || cookieOf(headers) === null) return "";
@@ -240,8 +240,8 @@ const ONLY_SIGNED =
   "Cannot publish here: sign it with the secret of an app of Pusher, or start the " +
   "server with --publish-key KEY";
 
-/** Whoever has a key may do everything. */
-function holder(index: number): Grant {
+/** What the holder of a key may do: everything. */
+function holderOf(index: number): Grant {
   return new Grant({
     caller: `key ${index}`,
     receive: EVERYTHING,

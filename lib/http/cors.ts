@@ -1,12 +1,12 @@
 import { Refusal } from "../core/errors.ts";
 
-/** What pages of sites that are not allowed may do with an endpoint. */
+/** What pages of every site may do with an endpoint. */
 export interface CorsPolicy {
-  /** Methods whose answers they may read. */
+  /** Methods with answers that they may read. */
   readonly methods: readonly string[];
-  /** Whether they may send credentials, and so have to be named in the answer. */
+  /** True if they may send credentials; then the answer has to name their origin. */
   readonly credentials: boolean;
-  /** Request headers that may be set; undefined for whatever is asked for. */
+  /** Request headers that they may set; undefined for all. */
   readonly headers: string | undefined;
 }
 
@@ -15,23 +15,23 @@ const HEADERS =
   "tracestate, x-requested-with";
 
 /**
- * Every policy there is (WHATWG Fetch, "CORS protocol"). The server's own pages and those of allowed
- * origins may use every method and send credentials, where not every page may send them anyway.
+ * All policies (WHATWG Fetch, "CORS protocol"). Beyond them, the server's own pages and those of allowed
+ * origins may use every method and send credentials.
  */
 export const CORS = {
-  /** Nobody else reads the answers. */
+  /** No page of another site reads the answers. */
   allowed: { methods: [], credentials: false, headers: HEADERS },
-  /** What is open to everybody, as long as they do not send what they have of others. */
+  /** Every page reads the answers to requests without credentials. */
   readable: { methods: ["GET", "HEAD"], credentials: false, headers: HEADERS },
-  /** The oldest browser clients always send credentials, and the newer ones headers of their own. */
+  /** The oldest clients always send credentials, and newer ones set headers of their own. */
   engineio: { methods: ["GET", "POST"], credentials: true, headers: undefined },
 } as const satisfies Readonly<Record<string, CorsPolicy>>;
 
 const PREFLIGHT_MAX_AGE_S = "600";
 
 /**
- * Adds to an answer's headers what lets the asking page read it, and to that of a preflight what it
- * may ask. `isAllowed` reports whether the page is the server's own or of an allowed origin.
+ * Adds the headers by which the page that asks may read an answer, and to the answer of a preflight those
+ * that allow the request. `isAllowed` reports whether the page is the server's own or of an allowed origin.
  */
 export function addCors(
   policy: CorsPolicy,
@@ -85,7 +85,7 @@ export function checkPreflight(
   );
 }
 
-/** The method that a preflight asks about; undefined if the request is none. */
+/** The method that a preflight asks for; undefined if the request is not a preflight. */
 export function preflightMethod(
   { method, headers }: Pick<Request, "method" | "headers">,
 ): string | undefined {

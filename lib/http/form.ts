@@ -1,12 +1,13 @@
 import { ownText } from "../core/text.ts";
 import { Refusal } from "../core/errors.ts";
 
-/** Fields of a form, the empty ones too: before more are looked at, it is refused. */
+/** Fields in one form, empty ones included; a form with more is refused before it is read. */
 export const FIELDS_MAX = 1000;
 
 /**
- * The fields of `application/x-www-form-urlencoded` text as a JSON object, a field that comes several
- * times as a list. Throws a `Refusal` for too many, and if the percent-encoding is malformed or not of UTF-8.
+ * Reads `application/x-www-form-urlencoded` text as a JSON object; a field that occurs several times
+ * becomes a list. Throws a `Refusal` if there are too many, or if the percent-encoding is malformed or not
+ * UTF-8.
  *
  * @see https://url.spec.whatwg.org/#urlencoded-parsing
  */
@@ -21,7 +22,7 @@ export function formToJson(text: string): string {
   return JSON.stringify(Object.fromEntries(fields));
 }
 
-/** What one field of a form has. Throws a `Refusal` as `formToJson()`, and unless it is there once. */
+/** Reads one field of a form. Throws a `Refusal` as `formToJson()` does, and unless it occurs once. */
 export function readField(text: string, name: string): string {
   const [value, ...others] = parseForm(text).getAll(name);
   if (value !== undefined && others.length === 0) return ownText(value);
@@ -31,7 +32,7 @@ export function readField(text: string, name: string): string {
   throw new Refusal("bad-request", `Cannot read ${quoteField(name)}: ${found}`);
 }
 
-/** A field's name for an error: on one line, and not endless. */
+/** The name of a field, for an error: one line of bounded length. */
 export function quoteField(name: string): string {
   return `field ${JSON.stringify(name.slice(0, 80))}`;
 }
@@ -39,7 +40,7 @@ export function quoteField(name: string): string {
 function parseForm(text: string): URLSearchParams {
   checkCount(text);
   try {
-    // `URLSearchParams` takes everything, and puts a mark in the place of what it cannot read.
+    // `URLSearchParams` accepts everything, and replaces what it cannot decode.
     decodeURIComponent(text);
   } catch {
     throw new Refusal(

@@ -4,7 +4,7 @@ import { ownText } from "../core/text.ts";
 /** The scheme by which a client reached the server. */
 export type Protocol = "http" | "https";
 
-/** What the proxies in front of a server say of a client; undefined what they do not say. */
+/** What the trusted proxies report about a client; undefined where they report nothing. */
 export interface Forwarded {
   /** An IP address in its canonical form, without a port. */
   readonly address: string | undefined;
@@ -15,15 +15,15 @@ const NOTHING: Forwarded = { address: undefined, protocol: undefined };
 
 const TOKEN = "[!#$%&'*+.^_`|~0-9A-Za-z-]+";
 const QUOTED = '"((?:[^"\\\\]|\\\\.)*)"';
-/** One parameter of RFC 7239 section 4, with the semicolon after it. */
+/** One parameter (RFC 7239 section 4) with the semicolon that ends it. */
 const PAIR = new RegExp(`[\\t ]*(${TOKEN})=(?:(${TOKEN})|${QUOTED})[\\t ]*(?:;|$)`, "y");
-/** A port, or what stands for one (RFC 7239 section 6.3). */
+/** A port, or the name of one that is hidden (RFC 7239 section 6.3). */
 const PORT = "(?::(?:\\d{1,5}|_[\\w.-]+))?";
 const BYTE = "(?:25[0-5]|2[0-4]\\d|1\\d\\d|[1-9]?\\d)";
 const IPV4 = new RegExp(`^(${BYTE}(?:\\.${BYTE}){3})${PORT}$`);
 const BRACKETED = new RegExp(`^\\[([^\\]]*)\\]${PORT}$`);
 
-/** Some proxies name the protocol of a WebSocket by its own scheme. */
+/** Some proxies write the scheme of a WebSocket. */
 const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
   ["http", "http"],
   ["https", "https"],
@@ -31,28 +31,28 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
   ["wss", "https"],
 ]);
 
-/** Headers by which proxies of every kind say that a request came past them. */
+/** Headers that proxies of any kind add. */
 const FORWARDING = /^(forwarded|x-forwarded.*|x-real-ip|via|(.+-)?(client|connecting)-ip)$/;
 
-/** Reports whether anything in the headers says that a request came past a proxy. */
+/** Reports whether any header shows that a request came through a proxy. */
 export function isForwarded(headers: Headers): boolean {
   return Array.from(headers.keys()).some((name) => FORWARDING.test(name));
 }
 
-/** Which proxies are believed, and by which header. */
+/** How many proxies are trusted, and which header they write. */
 export interface ForwardedRules {
-  /** How many proxies in front are trusted. */
+  /** Trusted proxies between client and server. */
   readonly trustProxy: number;
-  /** The one header in which they pass on the client's address. */
+  /** The one header that carries the client's address. */
   readonly forwardedHeader: string;
 }
 
 /**
- * Reads what the trusted proxies, each of which added itself at the right end, say of a client:
- * address and protocol by `Forwarded` (RFC 7239) if that is the header, else the address by the header
- * and the protocol by `X-Forwarded-Proto`. Whatever stands further left a client may have made up, and
- * is not looked at; nor is any other header, as most proxies write one kind and let a client's own
- * pass in the others. An entry of a trusted proxy that cannot be read is not believed.
+ * Reads a client's address and protocol from the entries of the trusted proxies, each of which adds its
+ * own at the right end. `Forwarded` (RFC 7239) has both; with any other header the protocol is in
+ * `X-Forwarded-Proto`. Entries further left may come from the client and are ignored. So are all other
+ * headers: most proxies write one kind, and leave the others as the client sent them. If one entry cannot
+ * be read, the result is undefined.
  */
 export function readForwarded(
   headers: Headers,
@@ -90,8 +90,8 @@ function outermost<Entry, Value>(
 }
 
 /**
- * The last elements of a list with quoted strings. It is taken apart from its end, so that a quote
- * which a client left open on the left hides nothing on the right.
+ * The last elements of a list with quoted strings. Reads from the end: a quote that a client left open on
+ * the left hides nothing on the right.
  */
 function lastElements(text: string, count: number): string[] {
   const elements: string[] = [];
@@ -107,14 +107,14 @@ function lastElements(text: string, count: number): string[] {
   return elements;
 }
 
-/** Whether an odd number of backslashes stands before a place: each of an even number escapes another. */
+/** Reports whether an odd number of backslashes stands before `at`: of two, one escapes the other. */
 function isEscaped(text: string, at: number): boolean {
   let start = at;
   while (text[start - 1] === "\\") start--;
   return (at - start) % 2 === 1;
 }
 
-/** An element's parameters by their names in lower case; undefined if it is malformed. */
+/** The parameters of an element by name in lower case; undefined if it is malformed. */
 function parseElement(text: string): ReadonlyMap<string, string> | undefined {
   const element = text.trim();
   const parameters = new Map<string, string>();
@@ -127,16 +127,16 @@ function parseElement(text: string): ReadonlyMap<string, string> | undefined {
   return parameters;
 }
 
-/** The address of RFC 7239 section 6: IPv6 in brackets, either with a port or not. */
+/** Reads an address (RFC 7239 section 6): IPv6 in brackets, and either kind with or without a port. */
 function parseNode(text: string): string | undefined {
   const [, ipv4] = IPV4.exec(text) ?? [];
-  // Rates and counts remember it, and must not remember the whole header.
+  // A copy: rates and counts keep it, and must not keep the whole header.
   if (ipv4 !== undefined) return ownText(ipv4);
   const [, ipv6] = BRACKETED.exec(text) ?? [];
   return ipv6 === undefined ? undefined : parseIPv6(ipv6);
 }
 
-/** The address of `X-Forwarded-For`, where IPv6 commonly has no brackets. */
+/** Reads an address of `X-Forwarded-For`, where IPv6 often has no brackets. */
 function parseAddress(text: string): string | undefined {
   const address = text.trim();
   return parseNode(address) ?? parseIPv6(address);

@@ -1,7 +1,7 @@
-/** A JSON Schema of the draft 2020-12. One with a `title` gets a name of its own in the document. */
+/** A JSON Schema (draft 2020-12). The document defines one with a `title` once, under that name. */
 export type Schema = Readonly<Record<string, unknown>>;
 
-/** What a request may say beside its body. */
+/** A parameter of a request. */
 export interface Parameter {
   readonly name: string;
   readonly in: "path" | "query" | "header";
@@ -10,25 +10,25 @@ export interface Parameter {
   readonly example?: unknown;
 }
 
-/** What a body may be, by its media type. */
+/** The schema of a body for each media type. */
 export type Content = Readonly<Record<string, Schema>>;
 
-/** What is answered with one status. */
+/** The answer with one status. */
 export interface AnswerDoc {
   readonly description: string;
   /** Undefined for an answer without a body. */
   readonly content?: Content;
 }
 
-/** What an operation needs a credential for, on servers where not everybody may do it. */
+/** The permission that an operation needs, on servers where not everybody has it. */
 export type Need = "receive" | "publish" | "manage" | "measure";
 
-/** Who has to show a credential. */
+/** Which callers need a credential. */
 export type Askers = "nobody" | "some" | "all";
 
-/** What the document says of an operation. */
+/** The description of an operation in `/openapi.json`. */
 export interface OperationDoc {
-  /** The name of it in code that is made of the document. */
+  /** Its name in code that is generated from the document. */
   readonly id: string;
   /** One sentence. */
   readonly summary: string;
@@ -36,8 +36,8 @@ export interface OperationDoc {
   readonly parameters?: readonly Parameter[];
   /** Of the request; undefined for none. */
   readonly body?: Content;
-  /** By status, but for problems. */
+  /** By status, without those of problems. */
   readonly answers: Readonly<Record<number, AnswerDoc>>;
-  /** The statuses of problems that not every operation has. */
+  /** Statuses of the problems that not every operation has. */
   readonly problems?: readonly number[];
 }

@@ -5,15 +5,15 @@ import { isLocalHost } from "./target.ts";
 
 /** Which hosts and origins a server answers to. */
 export interface OriginRules {
-  /** Nobody needs a key: then the browser's rules are all that keeps other sites out. */
+  /** True if nobody needs a key: then only the browser's rules keep other sites out. */
   readonly isOpen: boolean;
-  /** It listens where only this machine reaches it: on a loopback address, or a Unix socket. */
+  /** True if it listens on a loopback address or a Unix socket: only this machine reaches it. */
   readonly isLocal: boolean;
-  /** Patterns of the origins beside the server's own whose pages may publish. */
+  /** Patterns of the origins whose pages may publish, besides the server's own. */
   readonly origins: readonly string[];
-  /** Names beside localhost by which the server may be called. */
+  /** Names of the server, besides localhost. */
   readonly publicHosts: readonly string[];
-  /** How a request has reached the server; undefined if that is not known. */
+  /** The scheme by which the client of a request reached the server; undefined if it is not known. */
   readonly protocolOf?: (headers: Headers) => Protocol | undefined;
 }
 
@@ -30,10 +30,10 @@ export class Origins {
   }
 
   /**
-   * Reports whether the server may be called by this host of a `Target`. An open server answers only to
-   * names that cannot be pointed at it by others: DNS rebinding needs a name of the attacker's. A local
-   * one answers only to local names and addresses: pages of other sites reach it by 0.0.0.0 or
-   * [::ffff:127.0.0.1] too, for which browsers say nothing of the page.
+   * Reports whether the server answers requests for this host of a `Target`. An open server accepts only
+   * names that nobody else can point at it: DNS rebinding needs a name of the attacker's. If it is also
+   * local, it accepts only local names and addresses: pages of other sites reach it as 0.0.0.0 and
+   * [::ffff:127.0.0.1] too, and then browsers send nothing about the page.
    */
   isOwnHost(host: string): boolean {
     const { isOpen, isLocal, publicHosts } = this.#rules;
@@ -41,7 +41,7 @@ export class Origins {
     return !isLocal && IP_LITERAL.test(host);
   }
 
-  /** Reports whether the page behind a request is the server's own or of an allowed origin. */
+  /** Reports whether the page that made a request is the server's own or of an allowed origin. */
   isAllowed({ headers }: HasHeaders): boolean {
     const origin = headers.get("origin");
     if (origin === null) return true;
@@ -50,8 +50,8 @@ export class Origins {
   }
 
   /**
-   * Why a request may not publish where nobody needs a key: a page of another site makes a browser
-   * do it. What is no browser, the address bar and allowed origins may.
+   * Why a request may not publish on an open server: a page of another site made it. Other programs, the
+   * address bar and pages of allowed origins may; for them it is undefined.
    */
   publishRefusal(request: HasHeaders): Refusal | undefined {
     if (!this.isFromForeignPage(request)) return undefined;
@@ -61,7 +61,7 @@ export class Origins {
     );
   }
 
-  /** Reports whether a page of another site, which is not allowed, is behind a request. */
+  /** Reports whether a page of another site, which is not allowed, made a request. */
   isFromForeignPage(request: HasHeaders): boolean {
     const { headers } = request;
     if (headers.has("origin")) return !this.isAllowed(request);
@@ -70,9 +70,9 @@ export class Origins {
   }
 
   /**
-   * Why the cookies of a request do not count; undefined if they do. They speak for whoever sends it only
-   * if it surely comes from a page of the server's own or of an allowed origin, as browsers add them to
-   * what others ask for too. The origin `null` is any site's, though it be allowed.
+   * Why the cookies of a request do not count; undefined if they do. Browsers also add cookies to requests
+   * of other sites, so they count only if the page is surely the server's own or of an allowed origin. A
+   * page of any site can have the origin `null`, even where that is allowed.
    */
   cookieFault(request: HasHeaders): string | undefined {
     const { headers } = request;
@@ -85,7 +85,7 @@ export class Origins {
     return this.isAllowed(request) ? undefined : "the page's origin is not among --origins";
   }
 
-  // Where it is not known how a request came, something before the server may do its TLS.
+  // If the scheme is not known, a proxy in front may do the TLS.
   #isOwn(origin: string, headers: Headers): boolean {
     const host = headers.get("host");
     if (host === null) return false;

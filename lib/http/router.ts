@@ -3,48 +3,48 @@ import type { CorsPolicy } from "./cors.ts";
 import type { OperationDoc } from "./operation.ts";
 import { problem } from "./problem.ts";
 
-/** One request, taken apart before anything is done with it. */
+/** One request, with its target parsed. */
 export interface Exchange {
   readonly request: Request;
   /** As it was sent, still percent-encoded. */
   readonly path: string;
   readonly query: URLSearchParams;
-  /** What stands in the place of each `:name` of the route, decoded. */
+  /** The value of each `:name` of the route, decoded. */
   readonly params: Readonly<Record<string, string>>;
   /** The client's address. */
   readonly address: string;
 }
 
-/** Answers one request; what it throws as a `Refusal` becomes a problem. */
+/** Answers one request; a `Refusal` that it throws becomes a problem. */
 export type Handler = (exchange: Exchange) => Response | Promise<Response>;
 
-/** What can be done with one method. */
+/** What one method does. */
 export interface Operation {
   readonly handle: Handler;
-  /** Of a `GET`: answers `HEAD`, which otherwise gets what `handle` answers without its body. */
+  /** With a `GET`: answers `HEAD`; by default `handle` does, and its body is left out. */
   readonly head?: Handler;
-  /** What `/openapi.json` says of it. */
+  /** Its description in `/openapi.json`. */
   readonly doc: OperationDoc;
 }
 
-/** One path and what can be done there. */
+/** One path and its methods. */
 export interface Route {
-  /** Segments, of which those that begin with `:` stand for any text: `/broadcast/:message`. */
+  /** A segment that begins with `:` matches any text: `/broadcast/:message`. */
   readonly path: string;
-  /** By method, but for `HEAD` and `OPTIONS`. */
+  /** By method, without `HEAD` and `OPTIONS`. */
   readonly methods: Readonly<Record<string, Operation>>;
-  /** Answers every method, those in `methods` too; for protocols of their own. */
+  /** Answers every method, also those in `methods`; for protocols on top of HTTP. */
   readonly protocol?: Handler;
   /** What pages of other sites may do here. */
   readonly cors: CorsPolicy;
 }
 
-/** A route's methods that are `GET` alone. */
+/** The methods of a route that has only `GET`. */
 export function get(handle: Handler, doc: OperationDoc): { readonly GET: Operation } {
   return { GET: { handle, doc } };
 }
 
-/** A route's methods that are `POST` alone. */
+/** The methods of a route that has only `POST`. */
 export function post(handle: Handler, doc: OperationDoc): { readonly POST: Operation } {
   return { POST: { handle, doc } };
 }
@@ -80,11 +80,11 @@ export class Router {
   }
 }
 
-/** Answers by what the route has for the request's method. Throws what the handler throws. */
+/** Answers with the operation of the request's method. Throws what the handler throws. */
 export async function answer(route: Route, exchange: Exchange): Promise<Response> {
   const { method } = exchange.request;
   const { methods } = route;
-  // A client names the method: what every object has is none.
+  // The client names the method: it may be the name of a member that every object has.
   const operation = Object.hasOwn(methods, method) ? methods[method] : undefined;
   const handle = route.protocol ?? operation?.handle;
   if (handle !== undefined) return await handle(exchange);
@@ -101,14 +101,14 @@ export async function answer(route: Route, exchange: Exchange): Promise<Response
   );
 }
 
-/** The methods that a route takes, as a header. */
+/** The header that lists the methods of a route. */
 function allow({ methods }: Route): { allow: string } {
   const names = new Set([...Object.keys(methods), "OPTIONS"]);
   if (names.has("GET")) names.add("HEAD");
   return { allow: [...names].sort().join(", ") };
 }
 
-/** GET's answer as HEAD gives it: RFC 9110 section 9.3.2. */
+/** The answer to HEAD, made from that to GET (RFC 9110 section 9.3.2). */
 export async function withoutBody(response: Response): Promise<Response> {
   const { status, headers } = response;
   const bytes = (await response.arrayBuffer()).byteLength;
@@ -116,7 +116,7 @@ export async function withoutBody(response: Response): Promise<Response> {
   return new Response(null, { status, headers });
 }
 
-/** Decodes a path's segment; throws a `Refusal` that says what is malformed. */
+/** Decodes a segment of a path. Throws a `Refusal` if it is malformed. */
 export function decodeSegment(text: string): string {
   try {
     return decodeURIComponent(text);

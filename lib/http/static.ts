@@ -4,8 +4,8 @@ import { preflightMethod } from "./cors.ts";
 import { problem } from "./problem.ts";
 
 /**
- * Found by the module's own place, which is right in a checkout and inside a compiled binary alike.
- * A program that imports the server from a URL has no such folder.
+ * The folder `static/`, relative to this module: in a checkout and in a compiled binary alike. Undefined in
+ * a program that imports the server from a URL.
  */
 const ROOT = import.meta.url.startsWith("file:")
   ? fromFileUrl(new URL("../../static", import.meta.url))
@@ -20,16 +20,16 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-cache",
 };
 
-/** The modules that pages of every site may import. */
+/** Modules that pages of every site may import. */
 const MODULES = ["/client.js", "/hark-pusher.js"];
 const TYPESCRIPT = "application/typescript; charset=UTF-8";
 const ALLOW = "GET, HEAD, OPTIONS";
-/** The folder of the documentation, whose README lists the pages. */
+/** The documentation; README.md in it lists the pages. */
 const DOCS = "/docs/";
-/** How a file is answered with: whole, in part, not again, or for a part that it does not have. */
+/** Statuses of answers for a file: all of it, a part, not changed, no such part. */
 const SERVED = [200, 206, 304, 416];
 
-/** Answers with a file of `static/`, and at `/docs/` with the list of pages; resolves with undefined if there is none. */
+/** Answers with a file of `static/`, and `/docs/` with the list of pages; undefined if there is none. */
 export async function serveStatic(request: Request, path: string): Promise<Response | undefined> {
   if (ROOT === undefined || !isPlainPath(path)) return undefined;
   const { method } = request;
@@ -46,19 +46,19 @@ export async function serveStatic(request: Request, path: string): Promise<Respo
   return response;
 }
 
-/** A redirect that holds behind a proxy too, which may serve the server under another path. */
+/** A relative redirect: a proxy in front may serve the server under another path. */
 function toDocs(): Response {
   return new Response(null, { status: 308, headers: { ...HEADERS, location: DOCS.slice(1) } });
 }
 
-/** The answer to a GET of a file; to any other method what GET would get but for its body. */
+/** Answers GET for a file; the answer to any other method is the same without its body. */
 async function askForFile(request: Request, path: string, fsRoot: string): Promise<Response> {
   const isGet = request.method === "GET";
   const headers = new Headers(request.headers);
   // RFC 9110 section 14.2: only GET has ranges.
   if (!isGet) headers.delete("range");
-  // Not the request itself: its URL is made of a Host header that may say anything. And always GET,
-  // as serveDir() heeds no If-None-Match of a HEAD.
+  // A request of our own: the URL of the client's contains its Host header, which may be anything. It is
+  // always GET, as serveDir() ignores If-None-Match with HEAD.
   const asked = new Request(`http://localhost${path}`, { headers });
   const response = await serveDir(asked, { fsRoot, quiet: true, showDirListing: false });
   if (isGet) return response;
@@ -82,7 +82,7 @@ export async function isFile(path: string): Promise<boolean> {
     undefined;
 }
 
-// No file of the page needs more, and nothing else can mean a way out of the folder.
+// No file needs other characters, and no path of these leads out of the folder.
 function isPlainPath(path: string): boolean {
   return /^\/(docs\/)?([A-Za-z0-9_-]+(\.[A-Za-z0-9_-]+)*)?$/.test(path);
 }

@@ -11,11 +11,11 @@ export interface Subscription {
   readonly presence: boolean;
 }
 
-/** What other servers, and habit, call the parameter `channel`. */
+/** Names that other servers have for the parameter `channel`. */
 const OTHER_NAMES = ["channels", "channel[]", "topic", "topics", "room"];
-/** What EventSource libraries, which cannot set a header, and Mercure's clients call `Last-Event-ID`. */
+/** `Last-Event-ID` as EventSource libraries, which cannot set a header, and Mercure's clients send it. */
 const LAST_EVENT_IDS = ["lastEventId", "lastEventID", "last-event-id", "Last-Event-ID"];
-/** Where a client was that brings an id of another server: in no log of ours. */
+/** The position of a client with an id of another server: in no log of ours. */
 const FOREIGN: Position = { epoch: "foreign", offset: 0 };
 
 /**
@@ -52,11 +52,10 @@ export function channelsOf(query: URLSearchParams): string[] {
 }
 
 /**
- * Reads where to begin or resume: the header `Last-Event-ID`, then the same in the query, then
- * `since`, as what a client adds when it comes back is newer than what its address began with. An id
- * that is not Hark's is a position in another log, because an EventSource would take a refusal as
- * final; but for `since`, which somebody typed, and which may be a time (`parseSince()`): there it
- * throws a `Refusal`.
+ * Reads where to begin or resume. The header `Last-Event-ID` counts before the same in the query, and
+ * that before `since`: what a client adds when it comes back is newer than its URL. An id that is not
+ * Hark's counts as a position in another log, because an EventSource never returns after a refusal.
+ * Throws a `Refusal` for a `since` that `parseSince()` cannot read: somebody typed it.
  */
 export function readSince(
   query: URLSearchParams,

@@ -12,10 +12,12 @@ export function isUpgrade({ method, headers }: Request): boolean {
     UPGRADE_ITEM.test(headers.get("connection") ?? "");
 }
 
-// An item of a list (RFC 9110 section 5.6.1). `trim()` takes off more than HTTP's white space, and
-// Deno throws on what is left.
+// An item of a list (RFC 9110 section 5.6.1). Not by `trim()`, which also removes what is no white space in
+// HTTP: Deno would throw.
 const WEBSOCKET_ITEM = /(^|,)[ \t]*websocket[ \t]*(,|$)/i;
 const UPGRADE_ITEM = /(^|,)[ \t]*upgrade[ \t]*(,|$)/i;
+/** What a 426 asks for. */
+const UPGRADE = { upgrade: "websocket", connection: "upgrade" };
 
 /** Why a WebSocket handshake cannot be accepted; undefined if it can. */
 export function handshakeFault({ headers }: Request): "version" | "key" | undefined {
@@ -24,20 +26,17 @@ export function handshakeFault({ headers }: Request): "version" | "key" | undefi
   return undefined;
 }
 
-/** Why a request can become no WebSocket, as an answer; undefined if it can. */
+/** The answer to a request that cannot become a WebSocket; undefined if it can. */
 export function refuseHandshake(request: Request): Response | undefined {
   if (!isUpgrade(request)) {
-    return problem(426, "upgrade-required", "This is a WebSocket endpoint: connect with one", {
-      upgrade: "websocket",
-      connection: "upgrade",
-    });
+    const why = "This is a WebSocket endpoint: connect with one";
+    return problem(426, "upgrade-required", why, UPGRADE);
   }
   switch (handshakeFault(request)) {
     case "version":
       return problem(426, "upgrade-required", "Use WebSocket version 13", {
         "sec-websocket-version": "13",
-        upgrade: "websocket",
-        connection: "upgrade",
+        ...UPGRADE,
       });
     case "key":
       return problem(400, "bad-request", "Expected Sec-WebSocket-Key to be 16 bytes in base64");

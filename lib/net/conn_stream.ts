@@ -1,11 +1,11 @@
 import { Duplex } from "node:stream";
 
-/** How much of what a client has sent is taken at once. */
+/** Bytes that are read at once. */
 const READ_BYTES = 4096;
 
 type Done = (error?: Error | null) => void;
 
-/** A TCP connection as one of Node's streams, for what takes nothing else. */
+/** A TCP connection as a stream of Node, which Node's TLS needs. */
 export class ConnStream extends Duplex {
   readonly #conn: Deno.TcpConn;
   readonly #buffer = new Uint8Array(READ_BYTES);
@@ -16,7 +16,7 @@ export class ConnStream extends Duplex {
     this.#conn = conn;
   }
 
-  /** As soon as it is looked at: a client that is gone already fails the stream, not its maker. */
+  /** Not in the constructor: if the client is gone already, that fails the stream and not its caller. */
   override _construct(done: Done): void {
     try {
       this.#conn.setNoDelay(true);
@@ -26,7 +26,7 @@ export class ConnStream extends Duplex {
     }
   }
 
-  /** What the system has taken of what was written. */
+  /** Bytes that the system has taken of what was written. */
   get sentBytes(): number {
     return this.#sentBytes;
   }

@@ -12,33 +12,33 @@ import { ResilientServer } from "./resilient_server.ts";
 
 /** Where a server listens. */
 export interface Listener {
-  /** How to name it: `http://localhost:3000`, `https://0.0.0.0:443`, `unix:/run/hark.sock`. */
+  /** `http://localhost:3000`, `https://0.0.0.0:443`, `unix:/run/hark.sock`. */
   readonly url: string;
   /** 0 for a Unix socket. */
   readonly port: number;
   /**
-   * Reads certificate and key again, for whoever connects from now on. Throws a `CertificateError` if
-   * they cannot be used, and leaves it at the old ones. Undefined if there is none.
+   * Reads certificate and key again, for new connections. Throws a `CertificateError`, and keeps the old
+   * ones, if they cannot be used. Undefined if there is no certificate.
    */
   readonly renewCertificate?: () => void;
   /** Stops listening. Resolves once every request is answered. */
   close(): Promise<void>;
 }
 
-/** What a listener is made with. */
+/** What a listener needs. */
 export interface ListenerOptions {
   readonly config: Config & { readonly handshakeTimeoutMs: number };
   readonly clock: Clock;
   readonly log: Log;
   readonly metrics: HarkMetrics;
   readonly connections: Connections;
-  /** Other processes listen there as well. */
+  /** True if other processes listen there as well. */
   readonly reusePort: boolean;
-  /** Answers a request that comes from an address, which is `unix` behind a Unix socket. */
+  /** Answers a request from `address`, which is `unix` for a Unix socket. */
   readonly handle: (request: Request, address: string) => Response | Promise<Response>;
 }
 
-/** An address that cannot be listened on: taken, not this machine's, not allowed, or with no certificate. */
+/** The server cannot listen: the address is in use, not its own or not allowed, or the certificate is bad. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
 }
@@ -46,11 +46,11 @@ export class ListenError extends Error {
 const TCP_BACKLOG = 4096;
 const LOOPBACK = "127.0.0.1";
 /**
- * The address that Deno gives for a client which has reset its connection already. A WebSocket made
- * of it would have no event, and hold its slot until its handshake had lasted too long.
+ * The address that Deno gives for a client that has already reset its connection. A WebSocket would get no
+ * event, and hold its slot until the time-out of its handshake.
  */
 const GONE = "0.0.0.0";
-/** Clients hold more connections open than they have sessions: for their other requests. */
+/** Clients have more connections than sessions: they make other requests too. */
 const CONNECTIONS_PER_SESSION = 2;
 
 const onListen = () => {};
@@ -73,8 +73,8 @@ function listenError({ listen, host, port }: Config, error: Error): ListenError 
 }
 
 /**
- * The port that processes can listen on together, once it is seen that nobody else does: two programs
- * that reuse a port would share its clients, and not know. Throws a `ListenError`.
+ * Finds the port on which processes will listen together, and checks that no other program does: two
+ * programs that reuse a port would share its clients unnoticed. Rejects with a `ListenError`.
  */
 export async function reservePort(config: Config): Promise<number> {
   const { host: hostname, port, tlsCert, tlsKey } = config;
@@ -88,7 +88,7 @@ export async function reservePort(config: Config): Promise<number> {
   }
 }
 
-/** The same for where other nodes find these processes: the URL, with a port. Throws a `ListenError`. */
+/** The same for the URL at which other nodes reach these processes. Throws a `ListenError`. */
 export function reserveAdvertised({ advertise }: Config): string {
   const url = new URL(advertise);
   try {
@@ -126,7 +126,7 @@ async function listenTcp(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-/** Answers HTTP on a TCP port; once it has one of its own, it keeps that. */
+/** Answers HTTP on a TCP port. A port that the system chose stays the same. */
 function serveTcp(
   { hostname, port }: ListenAddress,
   options: ListenerOptions,
@@ -146,7 +146,7 @@ function serveTcp(
 }
 
 async function listenTls(options: ListenerOptions): Promise<Listener> {
-  // Only now, because most servers have a proxy for it and start faster without.
+  // Imported here: most servers have a proxy that does TLS, and start faster without.
   const { readCredentials, TlsFront } = await import("./tls.ts");
   const { clock, log, metrics, connections, reusePort } = options;
   const { host, tlsCert, tlsKey, handshakeTimeoutMs } = options.config;
@@ -192,12 +192,12 @@ async function listenTls(options: ListenerOptions): Promise<Listener> {
   };
 }
 
-/** What of all connections, with requests on them or without, is let in. */
+/** The bounds on all TCP connections, with requests on them or without. */
 function connectionLimits(config: Config): ConnectionLimits {
   const { connectionsMax, connectionsPerAddressMax, trustProxy } = config;
   return {
     connectionsMax: CONNECTIONS_PER_SESSION * connectionsMax,
-    // Whoever connects is a proxy where one is trusted, and brings the clients of many addresses.
+    // A trusted proxy brings the clients of many addresses.
     connectionsPerAddressMax: trustProxy > 0
       ? Infinity
       : CONNECTIONS_PER_SESSION * connectionsPerAddressMax,
@@ -219,7 +219,7 @@ async function listenUnix(path: string, options: ListenerOptions): Promise<Liste
   };
 }
 
-/** Reports that the process has no descriptor left: clients that are there stay, others have to wait. */
+/** Reports that the process has no free descriptor: connected clients stay, others have to wait. */
 function reportFailure({ config, log, metrics }: ListenerOptions): (error: Error) => void {
   return ({ message }) => {
     metrics.rejected.with("cannot-listen").inc();
@@ -227,12 +227,12 @@ function reportFailure({ config, log, metrics }: ListenerOptions): (error: Error
   };
 }
 
-/** Reports an address of `localhost` that cannot be had. */
+/** Reports an address of `localhost` that cannot be used. */
 function reportMissing({ log }: ListenerOptions): (address: string, why: string) => void {
   return (address, why) => log.info("localhost lacks one", { address, why });
 }
 
-/** Removes the file of a socket on which nobody listens any more. Throws if it is anything else. */
+/** Removes the file of a socket that nobody listens on. Rejects if it is any other file, or in use. */
 async function removeStaleSocket(path: string): Promise<void> {
   try {
     const { isSocket } = await Deno.lstat(path);

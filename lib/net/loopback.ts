@@ -1,29 +1,29 @@
 const IPV4 = "127.0.0.1";
 const IPV6 = "::1";
-/** Free ports of 127.0.0.1 that are tried before one has to be free on ::1 too. */
+/** Attempts to find a port that is free on both addresses. */
 const ATTEMPTS_MAX = 20;
 
-/** Something that listens on one address. */
+/** A listener on one address. */
 export interface Listening {
   readonly port: number;
   close(): void | Promise<void>;
 }
 
-/** How to listen. */
+/** Where to listen; port 0 for a free one. */
 export interface ListenAddress {
   readonly hostname: string;
   readonly port: number;
 }
 
-/** Reports whether a host is the name of both loopback addresses (RFC 6761 section 6.3). */
+/** Reports whether a host is the name of the loopback addresses (RFC 6761 section 6.3). */
 export function isLocalhost(host: string): boolean {
   return /^localhost\.?$/.test(host);
 }
 
 /**
- * Listens on a host: on both loopback addresses, at the same port, if it is `localhost`. `onMissing` is
- * called if there is no ::1 to be had, which is then done without. Rejects if the port is taken on
- * either, as a client of one would reach somebody else by the other.
+ * Listens on a host; for `localhost` on both loopback addresses, at the same port. Where ::1 does not work,
+ * calls `onMissing` and does without. Rejects if the port is in use on either: by the other address clients
+ * would reach another program.
  */
 export async function listenOnAll<T extends Listening>(
   { hostname, port }: ListenAddress,

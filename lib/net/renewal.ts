@@ -1,15 +1,15 @@
 import { CertificateError } from "../core/errors.ts";
 import type { Log } from "../observe/log.ts";
 
-/** What a server has from files, and can read again while it runs. */
+/** What a server reads from files, and can read again while it runs. */
 export interface Renewable {
-  /** What it is, for the log. */
+  /** Its name in the log. */
   readonly what: string;
-  /** Throws, or rejects with, a `CertificateError` or `SyntaxError`, and stays with what it had. */
+  /** Throws, or rejects with, a `CertificateError` or `SyntaxError`, and keeps the old contents. */
   readonly renew: () => void | Promise<void>;
 }
 
-/** Reads everything again, and logs what came of each. */
+/** Reads everything again, and logs each result. */
 export async function renewAll(renewables: readonly Renewable[], log: Log): Promise<void> {
   if (renewables.length === 0) {
     log.info("nothing to read again: there is no certificate, and no file of token keys");

@@ -2,25 +2,25 @@ import { type Clock, wait } from "../core/clock.ts";
 
 /** What a `ResilientServer` needs. */
 export interface ResilientServerOptions<Address extends Deno.Addr> {
-  /** Makes the server; `last` is where the one before it listened, if there was one. */
+  /** Starts a server; `last` is the address of the one before, if there was one. */
   readonly serve: (last: Address | undefined) => Deno.HttpServer<Address>;
   readonly clock: Clock;
-  /** It cannot listen, and retries. */
+  /** Called each time that it cannot listen; it retries. */
   readonly onFailure: (error: Error) => void;
 }
 
-/** How long a listener that failed waits before it retries. */
+/** The pause before a listener that failed retries. */
 export const RETRY_MS = 250;
 
 /**
- * A server that listens until it is closed. `Deno.serve` gives up as soon as it cannot take a
- * connection, which it cannot where the process has no descriptor left. What is connected by then
- * stays and is served, so that a new server in its place loses only the clients that were about to connect.
+ * A server that listens until it is closed. `Deno.serve` stops for good when it cannot accept a connection,
+ * for instance because the process has no free descriptor. It still serves its connections, so a new server
+ * in its place loses only clients that are about to connect.
  */
 export class ResilientServer<Address extends Deno.Addr> {
   readonly #options: ResilientServerOptions<Address>;
   #http: Deno.HttpServer<Address>;
-  /** Those that gave up; what was connected to them still is. */
+  /** Servers that stopped listening, and still serve their connections. */
   readonly #former: Deno.HttpServer<Address>[] = [];
   #isClosed = false;
 
@@ -31,12 +31,12 @@ export class ResilientServer<Address extends Deno.Addr> {
     this.#watch();
   }
 
-  /** Where it listens. */
+  /** The address that it listens on. */
   get address(): Address {
     return this.#http.addr;
   }
 
-  /** Listens no more. Resolves once every request is answered. */
+  /** Stops listening. Resolves once every request is answered. */
   async close(): Promise<void> {
     this.#isClosed = true;
     await Promise.all([...this.#former, this.#http].map((http) => http.shutdown()));

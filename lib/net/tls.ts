@@ -8,44 +8,44 @@ import { ConnStream } from "./conn_stream.ts";
 import type { Listening } from "./loopback.ts";
 import { RETRY_MS } from "./resilient_server.ts";
 
-/** A certificate, with those that lead to its root after it, and its private key; both in PEM. */
+/** A certificate with its chain, and its private key; both in PEM. */
 export interface Credentials {
   readonly cert: string;
   readonly key: string;
 }
 
-/** What a `TlsFront` needs, and the bounds it keeps. */
+/** What a `TlsFront` needs, and its bounds. */
 export interface TlsFrontOptions {
   readonly credentials: Credentials;
   /** The plain server's port on 127.0.0.1. */
   readonly target: number;
-  /** For each connection one; what has none is closed at once. */
+  /** Each connection takes a slot; without one it is closed at once. */
   readonly slots: ConnectionQuota;
   readonly clock: Clock;
-  /** A client that has not finished the handshake by then is cut, and so is one that then is silent. */
+  /** Cuts a client whose handshake takes longer, and one that sends nothing for so long after it. */
   readonly handshakeTimeoutMs: number;
-  /** The connection of the client at `address` failed. */
+  /** Called when the connection of the client at `address` failed. */
   readonly onError: (error: Error, address: string) => void;
-  /** The client at `address` was one too many. */
+  /** Called when there was no slot for the client at `address`. */
   readonly onRefused: (address: string) => void;
-  /** The process can take no connection now, and retries. */
+  /** Called when the process cannot accept a connection; it retries. */
   readonly onFailure: (error: Error) => void;
 }
 
 const LOOPBACK = "127.0.0.1";
-/** A client that reads nothing of what waits for it is cut by then. */
+/** A client that reads nothing for so long, while data waits for it, is cut. */
 const STALLED_MS = 120_000;
-/** How long a client may take to read what is left when the server has ended its connection. */
+/** How long a client may take to read the rest after the server has ended its connection. */
 const LINGER_MS = 10_000;
 
-/** Reads two files, and throws a `CertificateError` if they cannot be used with each other. */
+/** Reads a certificate and its key. Throws a `CertificateError` if they cannot be used together. */
 export function readCredentials(certFile: string, keyFile: string): Credentials {
   try {
     const credentials = {
       cert: Deno.readTextFileSync(certFile),
       key: Deno.readTextFileSync(keyFile),
     };
-    // What checks them is listening with them.
+    // Listening with them is what checks them.
     Deno.listenTls({ hostname: LOOPBACK, port: 0, ...credentials }).close();
     return credentials;
   } catch (error) {
@@ -55,26 +55,25 @@ export function readCredentials(certFile: string, keyFile: string): Credentials 
   }
 }
 
-/** A client's connection, from before its handshake. */
+/** A client's connection, from its acceptance on. */
 interface Client {
   readonly address: string;
-  /** What is under the TLS. */
+  /** The TCP connection under the TLS. */
   readonly stream: ConnStream;
   readonly socket: TLSSocket;
-  /** How much had been sent when it was seen to wait. */
+  /** Bytes that had been sent when its deadline for reading last started. */
   sentBytes: number;
 }
 
 /**
- * Takes TLS connections, and hands on what is in them to a plain server on this machine. `Deno.serve`
- * could do TLS by itself, but keeps the certificate that it has begun with, ends its WebSockets when
- * it is shut down, and waits for a handshake for ever: so a certificate can only be renewed, and a
- * client that does not speak be cut, in front of it.
+ * Accepts TLS connections, and forwards their contents to a plain server on this machine. `Deno.serve` can
+ * do TLS itself, but it keeps its first certificate, ends its WebSockets when it is shut down, and waits
+ * for a handshake for ever. So certificates are renewed, and silent clients cut, in front of it.
  *
- * Deno accepts the connections and Node's part of it does the TLS. A server of Node's would take none
- * any more, and say nothing, once the process had no descriptor left. A connection of
- * `Deno.listenTls` cannot be cut while its client reads nothing, and a new certificate would need a
- * new listener, between which and the old one clients are refused.
+ * Deno accepts the connections and `node:tls` encrypts them. A server of `node:tls` would silently stop
+ * accepting once the process has no free descriptor. A connection of `Deno.listenTls` cannot be cut while
+ * its client reads nothing, and a new certificate would need a new listener: clients would be refused
+ * between the old one and the new one.
  */
 export class TlsFront {
   readonly #options: TlsFrontOptions;
@@ -83,7 +82,7 @@ export class TlsFront {
   readonly #silent: Deadlines<Client>;
   readonly #stalled: Deadlines<Client>;
   readonly #lingering: Deadlines<Client>;
-  /** The clients' addresses, by the port on 127.0.0.1 from which the plain server sees them come. */
+  /** Addresses of clients, by the port on 127.0.0.1 that the plain server sees instead. */
   readonly #addresses = new Map<number, string>();
   #context: SecureContext;
   readonly #listeners = new Set<Deno.TcpListener>();
@@ -110,7 +109,7 @@ export class TlsFront {
     return this.#clients.size;
   }
 
-  /** Begins to listen on one more address. Throws if it cannot be had. */
+  /** Starts to listen on one more address. Throws if it cannot be used. */
   listen(options: Deno.TcpListenOptions): Listening {
     const listener = Deno.listen(options);
     this.#listeners.add(listener);
@@ -119,19 +118,19 @@ export class TlsFront {
   }
 
   /**
-   * The client whose connection reaches the plain server from here; undefined if it is nobody's. Any
-   * user of this machine can take the same port on another address of it, such as 127.0.0.2.
+   * The client's address for a connection to the plain server; undefined if it does not come from here.
+   * Any user of this machine can use the same port on another loopback address, such as 127.0.0.2.
    */
   addressOf({ hostname, port }: Pick<Deno.NetAddr, "hostname" | "port">): string | undefined {
     return hostname === LOOPBACK ? this.#addresses.get(port) : undefined;
   }
 
-  /** Shows this certificate to whoever connects from now on; connections that are open stay. */
+  /** Uses this certificate for new connections; open ones stay. */
   renew(credentials: Credentials): void {
     this.#context = createSecureContext(credentials);
   }
 
-  /** Listens no more, and ends every connection. */
+  /** Stops listening, and ends every connection. */
   close(): void {
     for (const listener of this.#listeners) this.#stop(listener);
     for (const client of this.#clients) cut(client);
@@ -202,25 +201,25 @@ export class TlsFront {
       this.#addresses.set(port, address);
       server.on("close", () => this.#addresses.delete(port));
       socket.once("data", () => this.#silent.cancel(client));
-      // While the client has enough to read, no more of it is taken, and so its end is not seen either.
+      // A full client is not read either, so its end would not be noticed.
       server.on("pause", () => this.#awaitReading(client));
       socket.on("drain", () => this.#stalled.cancel(client));
       socket.pipe(server).pipe(socket);
     });
   }
 
-  /** Gives a client time to read something of what waits for it. */
+  /** Starts the deadline for a client to read some of what waits for it. */
   #awaitReading(client: Client): void {
     client.sentBytes = client.stream.sentBytes;
     this.#stalled.start(client);
   }
 
-  /** Gives a client time to read what is left; the server is gone. */
+  /** Ends a connection that the server has ended; its client gets time to read the rest. */
   #end(client: Client): void {
     if (!this.#clients.has(client)) return;
     this.#lingering.start(client);
     client.socket.end();
-    // Nobody takes what still comes, but the end of it has to be seen.
+    // What still comes is thrown away; only its end matters.
     client.socket.resume();
   }
 
