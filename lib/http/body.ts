@@ -53,7 +53,7 @@ export class BodyReader {
       for (;;) {
         const { done, value } = await readChunk(body.reader);
         if (body.refusal !== undefined) throw body.refusal;
-        if (done) return body.bytes.take();
+        if (done) return body.bytes();
         this.#hold(body, value);
       }
     } catch (error) {
@@ -93,22 +93,22 @@ export class BodyReader {
     }
   }
 
-  #hold({ bytes }: OpenBody, chunk: Uint8Array<ArrayBuffer>): void {
+  #hold(body: OpenBody, chunk: Uint8Array<ArrayBuffer>): void {
     while (this.#heldBytes + chunk.length > this.#options.bytesMax) {
       const largest = this.#largest();
-      if (largest === undefined || largest.bytes.length <= bytes.length + chunk.length) {
+      if (largest === undefined || largest.length <= body.length + chunk.length) {
         throw tooMuch();
       }
       this.#giveUp(largest, tooMuch());
     }
-    bytes.append(chunk);
+    body.append(chunk);
     this.#heldBytes += chunk.length;
   }
 
   #largest(): OpenBody | undefined {
     let largest: OpenBody | undefined;
     for (const body of this.#open) {
-      if (largest === undefined || body.bytes.length > largest.bytes.length) largest = body;
+      if (largest === undefined || body.length > largest.length) largest = body;
     }
     return largest;
   }
@@ -120,23 +120,54 @@ export class BodyReader {
   }
 
   #release(body: OpenBody): void {
-    if (this.#open.delete(body)) this.#heldBytes -= body.bytes.length;
+    if (this.#open.delete(body)) this.#heldBytes -= body.length;
   }
 }
 
-/** A body that is being read. */
+/** A body that is being read, in one buffer that grows: many tiny chunks cost no more than one large one. */
 class OpenBody {
   readonly reader: Reader;
-  readonly bytes: Growing;
   /** When its time is over, by the monotonic clock. */
   readonly dueAt: number;
   /** Why it was given up. */
   refusal: Refusal | undefined;
+  readonly #bytesMax: number;
+  #buffer = NO_BYTES;
+  #length = 0;
 
   constructor(reader: Reader, bytesMax: number, dueAt: number) {
     this.reader = reader;
+    this.#bytesMax = bytesMax;
     this.dueAt = dueAt;
-    this.bytes = new Growing(bytesMax);
+  }
+
+  /** Bytes that have come. */
+  get length(): number {
+    return this.#length;
+  }
+
+  /** Throws a `Refusal` if it becomes more than allowed. */
+  append(chunk: Uint8Array<ArrayBuffer>): void {
+    const length = this.#length + chunk.length;
+    if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
+    if (this.#length === 0) this.#buffer = ownBytes(chunk);
+    else this.#add(chunk, length);
+    this.#length = length;
+  }
+
+  bytes(): Uint8Array<ArrayBuffer> {
+    return this.#length === this.#buffer.length
+      ? this.#buffer
+      : this.#buffer.slice(0, this.#length);
+  }
+
+  #add(chunk: Uint8Array, length: number): void {
+    if (length > this.#buffer.length) {
+      const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2, GROWN_BYTES_MIN));
+      grown.set(this.#buffer.subarray(0, this.#length));
+      this.#buffer = grown;
+    }
+    this.#buffer.set(chunk, this.#length);
   }
 }
 
@@ -170,45 +201,6 @@ function stopping(): Refusal {
 
 function tooSlow(timeoutMs: number): Refusal {
   return new Refusal("timeout", `Cannot wait for the body: it did not come within ${timeoutMs} ms`);
-}
-
-/** Bytes that become more, in one buffer: many tiny chunks cost no more than one large one. */
-class Growing {
-  readonly #bytesMax: number;
-  #buffer = NO_BYTES;
-  #length = 0;
-
-  constructor(bytesMax: number) {
-    this.#bytesMax = bytesMax;
-  }
-
-  get length(): number {
-    return this.#length;
-  }
-
-  /** Throws a `Refusal` if it becomes more than allowed. */
-  append(chunk: Uint8Array<ArrayBuffer>): void {
-    const length = this.#length + chunk.length;
-    if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
-    if (this.#length === 0) this.#buffer = ownBytes(chunk);
-    else this.#add(chunk, length);
-    this.#length = length;
-  }
-
-  take(): Uint8Array<ArrayBuffer> {
-    return this.#length === this.#buffer.length
-      ? this.#buffer
-      : this.#buffer.slice(0, this.#length);
-  }
-
-  #add(chunk: Uint8Array, length: number): void {
-    if (length > this.#buffer.length) {
-      const grown = new Uint8Array(Math.max(length, this.#buffer.length * 2, GROWN_BYTES_MIN));
-      grown.set(this.#buffer.subarray(0, this.#length));
-      this.#buffer = grown;
-    }
-    this.#buffer.set(chunk, this.#length);
-  }
 }
 
 /** A chunk, as it is if it has its memory to itself: most bodies are one. */
