@@ -1,5 +1,4 @@
 import type { ChannelsEndpoint } from "./api/channels.ts";
-import type { NodesEndpoint } from "./api/nodes.ts";
 import type { StatusEndpoint } from "./api/status.ts";
 import type { PublishEndpoint } from "./api/publish.ts";
 import * as docs from "./api/docs.ts";
@@ -14,7 +13,6 @@ export interface Endpoints {
   readonly publish: PublishEndpoint;
   readonly channels: ChannelsEndpoint;
   readonly sessions: SessionsEndpoint;
-  readonly nodes: NodesEndpoint;
   readonly status: StatusEndpoint;
 }
 
@@ -30,7 +28,7 @@ export function routerOf(
 
 /** Each endpoint that is no protocol: path, methods, and what pages of other sites may do there. */
 function routesOf(endpoints: Endpoints): Route[] {
-  const { publish, channels, sessions, nodes, status } = endpoints;
+  const { publish, channels, sessions, status } = endpoints;
   const { allowed, readable } = CORS;
   const broadcast: Operation = {
     doc: docs.BROADCAST_DOC,
@@ -72,7 +70,7 @@ function routesOf(endpoints: Endpoints): Route[] {
       },
       cors: allowed,
     },
-    { path: "/nodes", methods: get(nodes.list, docs.NODES_DOC), cors: allowed },
+    { path: "/nodes", methods: get(status.nodes, docs.NODES_DOC), cors: allowed },
     { path: "/healthz", methods: get(status.health, docs.HEALTH_DOC), cors: allowed },
     { path: "/readyz", methods: get(status.readiness, docs.READINESS_DOC), cors: allowed },
     { path: "/metrics", methods: get(status.metrics, docs.METRICS_DOC), cors: allowed },

@@ -1,5 +1,4 @@
 import { ChannelsEndpoint } from "./api/channels.ts";
-import { NodesEndpoint } from "./api/nodes.ts";
 import { PublishEndpoint } from "./api/publish.ts";
 import { SessionsEndpoint } from "./api/sessions.ts";
 import { StatusEndpoint } from "./api/status.ts";
@@ -171,7 +170,6 @@ function wireEndpoints(options: WiringOptions, services: ReturnType<typeof wireS
     publish,
     channels: new ChannelsEndpoint(services),
     sessions: new SessionsEndpoint(services),
-    nodes: new NodesEndpoint(services),
     status: new StatusEndpoint({
       ...services,
       shared: shared?.metrics,

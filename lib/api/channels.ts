@@ -5,12 +5,14 @@ import { readInput, Refusal } from "../core/errors.ts";
 import type { Grant } from "../core/grant.ts";
 import type { ClusterView } from "../cluster/view.ts";
 import { dataBytes, formatPosition, type Publication } from "../core/publication.ts";
+import { quoteText } from "../core/text.ts";
 import type { Access } from "../http/access.ts";
 import { json } from "../http/problem.ts";
 import type { Exchange, Handler } from "../http/router.ts";
 import { readSince } from "../http/subscription.ts";
+import { fitting, readLimit } from "./pages.ts";
 
-/** What telling about channels needs, and its bounds. */
+/** What answering about channels needs, and its bounds. */
 export interface ChannelsOptions {
   readonly broker: Pick<Broker, "history" | "channels">;
   readonly clock: Clock;
@@ -21,10 +23,6 @@ export interface ChannelsOptions {
   readonly outboundBytesMax: number;
   readonly access: Access;
 }
-
-/** Of `?limit=`. */
-export const LIMIT_MAX = 1000;
-const LIMIT = 100;
 
 /** Answers what is on a channel, its presence, and the list of channels. */
 export class ChannelsEndpoint {
@@ -42,7 +40,7 @@ export class ChannelsEndpoint {
    * says that there are older ones.
    */
   readonly history: Handler = async (exchange) => {
-    const { broker, clock } = this.#options;
+    const { broker, clock, outboundBytesMax } = this.#options;
     const { channel, grant } = await this.#readChannel(exchange, checkSubscription);
     grant.checkReceive([channel]);
     const { query } = exchange;
@@ -52,12 +50,12 @@ export class ChannelsEndpoint {
     const page = await broker.history({ channels: [channel], since, limit, newestFirst });
     // A pattern may take in guarded channels that its reader may not receive.
     const visible = page.publications.filter(({ channel }) => grant.mayReceive(channel));
-    const fitting = this.#fitting(visible);
-    const isCut = fitting.length < visible.length;
-    const next = formatPosition(isCut && !newestFirst ? fitting.at(-1)! : page.position);
+    const shown = fitting(visible, outboundBytesMax, ({ data }) => dataBytes(data));
+    const isCut = shown.length < visible.length;
+    const next = formatPosition(isCut && !newestFirst ? shown.at(-1)! : page.position);
     const more = page.more || isCut;
     return json(
-      `{"channel":"${channel}","publications":[${fitting.map(encode).join(",")}],` +
+      `{"channel":"${channel}","publications":[${shown.map(encode).join(",")}],` +
         `"complete":${page.complete},"next":"${next}","more":${more}}`,
     );
   };
@@ -102,16 +100,6 @@ export class ChannelsEndpoint {
     const channel = readInput(() => check(exchange.params.channel!));
     return { channel, grant: await this.#options.access.identify(exchange) };
   }
-
-  /** As many of the first as one answer may hold, at least one. */
-  #fitting(publications: readonly Publication[]): readonly Publication[] {
-    let bytes = 0;
-    const end = publications.findIndex(({ data }, index) => {
-      bytes += dataBytes(data);
-      return index > 0 && bytes > this.#options.outboundBytesMax;
-    });
-    return end < 0 ? publications : publications.slice(0, end);
-  }
 }
 
 interface Listed extends Omit<ChannelInfo, "last"> {
@@ -140,19 +128,8 @@ function readAfter(query: URLSearchParams): string {
 function isNewestFirst(query: URLSearchParams): boolean {
   const order = query.get("order") ?? "oldest";
   if (order === "newest" || order === "oldest") return order === "newest";
-  const got = JSON.stringify(order.slice(0, 80));
-  throw new Refusal("bad-request", `Cannot read order: expected oldest or newest, got ${got}`);
-}
-
-/** Reads `limit`, how many entries a page has. Throws a `Refusal` that says what is wrong. */
-export function readLimit(query: URLSearchParams): number {
-  const text = query.get("limit");
-  if (text === null) return LIMIT;
-  const limit = /^\d{1,4}$/.test(text) ? Number(text) : 0;
-  if (limit >= 1 && limit <= LIMIT_MAX) return limit;
-  const got = JSON.stringify(text.slice(0, 80));
   throw new Refusal(
     "bad-request",
-    `Cannot read limit: expected an integer from 1 to ${LIMIT_MAX}, got ${got}`,
+    `Cannot read order: expected oldest or newest, got ${quoteText(order)}`,
   );
 }

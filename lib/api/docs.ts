@@ -17,7 +17,7 @@ import {
   TEXT,
   TIME,
 } from "../http/parameters.ts";
-import { LIMIT_MAX } from "./channels.ts";
+import { LIMIT_MAX } from "./pages.ts";
 import { SESSION_ID_PATTERN } from "./sessions.ts";
 import { IDEMPOTENCY_KEY_PATTERN } from "./publish.ts";
 

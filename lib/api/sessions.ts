@@ -1,11 +1,11 @@
 import { checkSubscription } from "../core/channel.ts";
 import { readInput, Refusal } from "../core/errors.ts";
-import type { ClusterView, SessionInfo, SessionQuery } from "../cluster/view.ts";
+import type { ClusterView, SessionQuery } from "../cluster/view.ts";
 import type { Access } from "../http/access.ts";
-import { readLimit } from "./channels.ts";
 import { channelsOf } from "../http/subscription.ts";
 import { json } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
+import { fitting, readLimit } from "./pages.ts";
 
 /** What looking after sessions needs. */
 export interface SessionsOptions {
@@ -38,7 +38,7 @@ export class SessionsEndpoint {
     const after = readAfter(query);
     const limit = readLimit(query);
     const { found, silent } = await view.sessions({ ...readQuery(query), after }, limit + 1);
-    const sessions = fitting(found.slice(0, limit));
+    const sessions = fitting(found.slice(0, limit), NAMES_MAX, ({ channels }) => channels.length);
     const next = sessions.at(-1)?.client ?? after;
     const more = found.length > sessions.length;
     return json(JSON.stringify({ sessions, next, more, ...named(silent) }));
@@ -73,16 +73,6 @@ function readQuery(query: URLSearchParams): SessionQuery {
 /** The nodes that did not answer, if there are any. */
 function named(silent: readonly string[]): { silent?: readonly string[] } {
   return silent.length === 0 ? {} : { silent };
-}
-
-/** As many of the first as one answer may hold, at least one. */
-function fitting(sessions: readonly SessionInfo[]): readonly SessionInfo[] {
-  let names = 0;
-  const end = sessions.findIndex(({ channels }, index) => {
-    names += channels.length;
-    return index > 0 && names > NAMES_MAX;
-  });
-  return end < 0 ? sessions : sessions.slice(0, end);
 }
 
 function readAfter(query: URLSearchParams): string {

@@ -2,6 +2,7 @@ import type { Broker } from "../broker/broker.ts";
 import type { Cluster } from "../cluster/cluster.ts";
 import type { SharedMetrics } from "../cluster/shared_port.ts";
 import type { ClusterView } from "../cluster/view.ts";
+import { formatPosition } from "../core/publication.ts";
 import type { Connections } from "../hub/connections.ts";
 import type { Hub } from "../hub/hub.ts";
 import type { HubSink } from "../hub/sink.ts";
@@ -10,9 +11,9 @@ import { json, problem } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
 import type { HarkMetrics, Use } from "../observe/hark_metrics.ts";
 
-/** What reporting a server's state needs. */
+/** What reporting the state of a server and its cluster needs. */
 export interface StatusOptions {
-  readonly broker: Pick<Broker, "stats">;
+  readonly broker: Pick<Broker, "stats" | "position">;
   readonly hub: Hub;
   readonly connections: Pick<Connections, "taken">;
   readonly view: ClusterView;
@@ -27,7 +28,7 @@ export interface StatusOptions {
   readonly users: readonly { readonly use?: Use }[];
 }
 
-/** Reports how a server is. */
+/** Reports how a server is, and its cluster. */
 export class StatusEndpoint {
   readonly #options: StatusOptions;
 
@@ -59,6 +60,22 @@ export class StatusEndpoint {
     await access.checkMetrics(exchange);
     const text = shared === undefined ? this.#render() : await shared.ofAll();
     return new Response(text, { headers: { "content-type": metrics.contentType } });
+  };
+
+  /**
+   * `GET /nodes`: all nodes, the one that answers first; for holders of a key. `lag` is how many
+   * publications a node is behind the one that has come furthest; of the others it is some seconds old.
+   */
+  readonly nodes: Handler = async (exchange) => {
+    const { cluster, access, broker } = this.#options;
+    (await access.identify(exchange)).checkManage();
+    const end = Math.max(...cluster.nodes.map(({ offset }) => offset));
+    const nodes = cluster.nodes.map(({ id, name, version, address, sessions, offset }) => {
+      const place = address === "" ? {} : { address };
+      const position = formatPosition({ ...broker.position, offset });
+      return { id, name, version, ...place, sessions, position, lag: end - offset };
+    });
+    return json(JSON.stringify({ nodes }));
   };
 
   #render(): string {

@@ -1,4 +1,5 @@
 import { checkChannel } from "./channel.ts";
+import { quoteText } from "./text.ts";
 
 /**
  * The data of a message: JSON text as it was published, or bytes. MUST NOT be a part of something larger,
@@ -156,7 +157,7 @@ export function parsePosition(text: string): Position {
   const [, epoch, offset] = POSITION.exec(text) ?? [];
   if (epoch === undefined || offset === undefined) {
     throw new SyntaxError(
-      `Cannot parse since: expected <epoch>-<offset>, got ${JSON.stringify(text.slice(0, 80))}`,
+      `Cannot parse since: expected <epoch>-<offset>, got ${quoteText(text)}`,
     );
   }
   return { epoch, offset: Number(offset) };

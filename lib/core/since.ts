@@ -1,3 +1,4 @@
+import { quoteText } from "./text.ts";
 import { ID_PATTERN, isPosition, parsePosition, type Position } from "./publication.ts";
 
 /** Where to begin in the log: after a position, or with what is kept since a moment. */
@@ -41,7 +42,7 @@ export function parseSince(text: string, nowMs: number): Since {
   if (sinceMs !== undefined) return { sinceMs: Math.max(0, sinceMs) };
   throw new SyntaxError(
     "Cannot parse since: expected an id (<epoch>-<offset>), all, a duration such as 10m or 2h, or " +
-      `a date-time such as 2026-01-31T09:30:00Z, got ${JSON.stringify(text.slice(0, 80))}`,
+      `a date-time such as 2026-01-31T09:30:00Z, got ${quoteText(text)}`,
   );
 }
 

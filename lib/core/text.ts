@@ -5,3 +5,8 @@
 export function ownText(text: string): string {
   return ` ${text}`.slice(1);
 }
+
+/** A text for an error: in quotation marks, on one line, and at most 80 characters of it. */
+export function quoteText(text: string): string {
+  return JSON.stringify(text.slice(0, 80));
+}

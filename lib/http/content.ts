@@ -1,7 +1,7 @@
 import { parseJson } from "../core/json.ts";
 import { Refusal } from "../core/errors.ts";
 import { type Data, dataBytes } from "../core/publication.ts";
-import { ownText } from "../core/text.ts";
+import { ownText, quoteText } from "../core/text.ts";
 import { formToJson, quoteField, readField } from "./form.ts";
 
 /** What a body is: JSON, text, JSON on each line, the fields of a form, or bytes. */
@@ -85,10 +85,9 @@ export function readContent(
 function readAs(as: string, type: string): Content {
   const content = AS.get(as);
   if (content === undefined) {
-    const got = JSON.stringify(as.slice(0, 80));
     throw new Refusal(
       "bad-request",
-      `Cannot read as: expected text, json, form or binary, got ${got}`,
+      `Cannot read as: expected text, json, form or binary, got ${quoteText(as)}`,
     );
   }
   if (content === "form") refuseParts(type);

@@ -1,4 +1,4 @@
-import { ownText } from "../core/text.ts";
+import { ownText, quoteText } from "../core/text.ts";
 import { Refusal } from "../core/errors.ts";
 
 /** Fields in one form, empty ones included; a form with more is refused before it is read. */
@@ -34,7 +34,7 @@ export function readField(text: string, name: string): string {
 
 /** The name of a field, for an error: one line of bounded length. */
 export function quoteField(name: string): string {
-  return `field ${JSON.stringify(name.slice(0, 80))}`;
+  return `field ${quoteText(name)}`;
 }
 
 function parseForm(text: string): URLSearchParams {

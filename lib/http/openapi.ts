@@ -1,3 +1,4 @@
+import { isJsonObject } from "../core/json.ts";
 import type { Access } from "./access.ts";
 import { CORS } from "./cors.ts";
 import { isTemporary, json, PROBLEM_TYPE, titleOf } from "./problem.ts";
@@ -170,7 +171,6 @@ class Names {
 
   #hoistIn(value: unknown): unknown {
     if (Array.isArray(value)) return value.map((each) => this.#hoistIn(each));
-    const isObject = typeof value === "object" && value !== null;
-    return isObject ? this.hoist(value as Schema) : value;
+    return isJsonObject(value) ? this.hoist(value) : value;
   }
 }

@@ -11,7 +11,7 @@ import {
 } from "../../lib/core/channel.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { formatPosition, isPosition, parsePosition } from "../../lib/core/publication.ts";
-import { readLimit } from "../../lib/api/channels.ts";
+import { readLimit } from "../../lib/api/pages.ts";
 import { decodeSegment, type Match, type Route, Router } from "../../lib/http/router.ts";
 import { parseSince } from "../../lib/core/since.ts";
 import { readSubscription } from "../../lib/http/subscription.ts";

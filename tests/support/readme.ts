@@ -44,7 +44,7 @@ import {
 } from "../../lib/protocols/pusher/webhook_queue.ts";
 import { DRAIN_MS } from "../../lib/protocols/pusher/webhooks.ts";
 import { usage } from "../../lib/config/help.ts";
-import { LIMIT_MAX } from "../../lib/api/channels.ts";
+import { LIMIT_MAX } from "../../lib/api/pages.ts";
 import { LARGEST_BATCHES, LARGEST_PER_BATCH, LARGEST_PER_FORM } from "../../lib/api/publish.ts";
 import { NAMES_MAX } from "../../lib/api/sessions.ts";
 import { LARGEST_POSTS } from "../../lib/protocols/socketio/endpoint.ts";
