@@ -117,14 +117,14 @@ export interface Journal {
 }
 
 /** A batch with the offsets and the time that it has in the log. */
-export interface Ordered {
+export interface Ordered extends Pick<Batch, "once"> {
   readonly entries: readonly Logged[];
   readonly receipt: Receipt;
 }
 
 /** Gives a batch the offsets after `after`. */
 export function order(batch: JournalBatch, after: Position, time: number): Ordered {
-  const { drafts, caller, beganBy } = batch;
+  const { drafts, caller, beganBy, once } = batch;
   const { epoch } = after;
   let { offset } = after;
   const receipt = { epoch, offset: offset + 1, count: drafts.length, time };
@@ -133,7 +133,7 @@ export function order(batch: JournalBatch, after: Position, time: number): Order
     caller,
     beganBy: beganBy?.[index],
   }));
-  return { entries, receipt };
+  return { entries, receipt, once };
 }
 
 const RETRY_AFTER_S = 1;

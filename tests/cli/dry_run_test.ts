@@ -104,7 +104,7 @@ Deno.test("hark check tries what a server does before it listens, and changes no
 Deno.test("hark check has a store that is in use for a right one", async () => {
   await using folder = new TemporaryFolder();
   const { store, kept } = Store.open(`${folder.path}/log.db`, "normal");
-  store.add([{ ...order({ drafts: [DRAFT] }, kept.position, 0), once: undefined }]);
+  store.add([order({ drafts: [DRAFT] }, kept.position, 0)]);
   assertEquals((await run("check", ["--store", `${folder.path}/log.db`])).code, 0);
   store.close();
 });

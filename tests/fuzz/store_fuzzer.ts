@@ -1,11 +1,11 @@
 import { assert, assertEquals } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
 import type { Broker } from "../../lib/broker/broker.ts";
-import { type KeptKey, type Logged, order } from "../../lib/broker/journal.ts";
+import { type KeptKey, type Logged, order, type Ordered } from "../../lib/broker/journal.ts";
 import { randomEpoch } from "../../lib/core/random.ts";
-import { Removal } from "../../lib/broker/sqlite/removal.ts";
 import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
-import { type Appended, Store, StoreError } from "../../lib/broker/sqlite/store.ts";
+import { Removal, Store } from "../../lib/broker/sqlite/store.ts";
+import { StoreError } from "../../lib/broker/sqlite/store_file.ts";
 import { brokerOn, Deliveries } from "../broker/helpers.ts";
 import { TemporaryFolder } from "../support/certificates.ts";
 import type { Dice } from "../support/dice.ts";
@@ -58,22 +58,23 @@ async function open(file: string): Promise<Broker> {
 }
 
 /** Makes a store with some batches in it. */
-function fill(dice: Dice, file: string): Appended[] {
+function fill(dice: Dice, file: string): Ordered[] {
   const { store, kept } = Store.open(file, "normal");
   let { position } = kept;
-  const batches = Array.from({ length: 1 + dice.upTo(20) }, (_, at): Appended => {
+  const batches = Array.from({ length: 1 + dice.upTo(20) }, (_, at): Ordered => {
     const caller = dice.chance(0.5) ? someChannel(dice) : undefined;
     const drafts = Array.from({ length: 1 + dice.upTo(2) }, () => {
       const data = dice.chance(0.3) ? someBytes(dice, 200) : someJson(dice);
       return { channel: someChannel(dice), event: "message", data };
     });
     const beganBy = drafts.map(() => dice.chance(0.3) ? someChannel(dice) : undefined);
-    const batch = order({ drafts, caller, beganBy }, position, dice.upTo(2 ** 41));
-    position = { ...position, offset: position.offset + drafts.length };
     const once = dice.chance(0.3)
       ? { caller: caller ?? "", key: String(at), fingerprint: "f" }
       : undefined;
-    return { ...batch, once };
+    const batch = { drafts, caller, beganBy, once };
+    const ordered = order(batch, position, dice.upTo(2 ** 41));
+    position = { ...position, offset: position.offset + drafts.length };
+    return ordered;
   });
   store.add(batches);
   const removal = new Removal();
@@ -88,7 +89,7 @@ function rowOf({ publication, caller, beganBy }: Logged): unknown {
   return { offset, channel, event, data, time, caller, beganBy };
 }
 
-function keyOf({ once, receipt }: Appended): KeptKey[] {
+function keyOf({ once, receipt }: Ordered): KeptKey[] {
   return once === undefined ? [] : [{ request: once, receipt }];
 }
 

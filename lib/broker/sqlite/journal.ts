@@ -9,11 +9,10 @@ import {
   type JournalBatch,
   type Kept,
   order,
+  type StoredRecords,
   unavailable,
 } from "../journal.ts";
-import { SqliteRecords } from "./records.ts";
-import { Removal } from "./removal.ts";
-import { type Appended, Store, type StoreSync } from "./store.ts";
+import { Removal, Store, type StoreSync } from "./store.ts";
 
 // Deleting writes other pages of the file than adding, so many are deleted at a time. After a crash
 // those that were not are loaded again, and evicted again for the same reason as before.
@@ -38,7 +37,10 @@ export class SqliteJournal implements Journal {
   readonly #file: string;
   readonly #clock: Clock;
   readonly #sync: StoreSync;
-  readonly records: SqliteRecords;
+  readonly records: StoredRecords = {
+    read: () => this.#store?.readRecords() ?? [],
+    change: (changes) => this.#store?.changeRecords(changes),
+  };
   #store: Store | undefined;
   #position: Position = { epoch: "", offset: 0 };
   #feed: Feed | undefined;
@@ -52,7 +54,6 @@ export class SqliteJournal implements Journal {
     this.#file = file;
     this.#clock = clock;
     this.#sync = sync;
-    this.records = new SqliteRecords(() => this.#store);
   }
 
   /**
@@ -117,21 +118,21 @@ export class SqliteJournal implements Journal {
     const time = this.#clock.now();
     const { epoch } = this.#position;
     let { offset } = this.#position;
-    const appended = group.map(({ batch }): Appended => {
-      const ordered = order(batch, { epoch, offset }, time);
+    const ordered = group.map(({ batch }) => {
+      const after = { epoch, offset };
       offset += batch.drafts.length;
-      return { ...ordered, once: batch.once };
+      return order(batch, after, time);
     });
     try {
-      this.#store!.add(appended);
+      this.#store!.add(ordered);
     } catch (error) {
       // Nobody has seen these offsets: they are given again.
       return error as Error;
     }
     this.#position = { epoch, offset };
-    for (const { once } of appended) if (once !== undefined) this.#removal.keepKey(once);
-    this.#feed?.onEntries(appended.flatMap(({ entries }) => entries));
-    group.forEach(({ resolve }, index) => resolve(appended[index]!.receipt));
+    for (const { once } of ordered) if (once !== undefined) this.#removal.keepKey(once);
+    this.#feed?.onEntries(ordered.flatMap(({ entries }) => entries));
+    group.forEach(({ resolve }, index) => resolve(ordered[index]!.receipt));
     return undefined;
   }
 

@@ -2,9 +2,8 @@ import { isAbsolute } from "node:path";
 import { DatabaseSync, type StatementSync } from "node:sqlite";
 import { Publication } from "../../core/publication.ts";
 import { randomEpoch } from "../../core/random.ts";
-import type { KeyedRequest } from "../idempotency.ts";
+import { type KeyedRequest, nameOf } from "../idempotency.ts";
 import { type Gap, GAPS_MAX, type Kept, type Logged, type Ordered } from "../journal.ts";
-import type { Removal } from "./removal.ts";
 import {
   ADDED_SCHEMA,
   type ChannelRow,
@@ -19,15 +18,8 @@ import {
 } from "./schema.ts";
 import { checkIdentity, createPrivately, DAMAGED, StoreError, storeError } from "./store_file.ts";
 
-export { StoreError } from "./store_file.ts";
-
 /** How hard a commit is written: "full" syncs the disk each time, "normal" leaves it to the system. */
 export type StoreSync = "normal" | "full";
-
-/** A batch with its place in the log, and its key if it has one. */
-export interface Appended extends Ordered {
-  readonly once: KeyedRequest | undefined;
-}
 
 // With sync "normal" a crash of the whole machine may lose the last commits, and with them the
 // knowledge of which offsets were given. If they were given again, a client that had got the lost
@@ -36,6 +28,42 @@ export interface Appended extends Ordered {
 const SKIPPED_OFFSETS = 1_000_000;
 
 const WAL_BYTES_KEPT = 8 * 1024 * 1024;
+
+/** What is to be deleted from the file in one step. */
+export class Removal {
+  /** Of each publication. */
+  readonly offsets: number[] = [];
+  /** Of each of their channels: the highest offset that is gone, or 0 if the channel is. */
+  readonly lostOffsets: Map<string, number> = new Map();
+  readonly #keys = new Map<string, KeyedRequest>();
+  /** The highest offset of any channel that is gone altogether; 0 if none is. */
+  forgottenOffset = 0;
+
+  /** How many rows it deletes. */
+  get size(): number {
+    return this.offsets.length + this.#keys.size;
+  }
+
+  /** Adds a publication; `isLast` if its channel has no other. */
+  addPublication({ offset, channel }: Publication, isLast: boolean): void {
+    this.offsets.push(offset);
+    this.lostOffsets.set(channel, isLast ? 0 : offset);
+    if (isLast) this.forgottenOffset = Math.max(this.forgottenOffset, offset);
+  }
+
+  get keys(): Iterable<KeyedRequest> {
+    return this.#keys.values();
+  }
+
+  addKey(request: KeyedRequest): void {
+    this.#keys.set(nameOf(request), request);
+  }
+
+  /** The key was taken again. */
+  keepKey(request: KeyedRequest): void {
+    this.#keys.delete(nameOf(request));
+  }
+}
 
 /** The log in an SQLite file, which belongs to this process alone as long as it is open. */
 export class Store {
@@ -53,6 +81,8 @@ export class Store {
   readonly #deleteRecord: StatementSync;
   /** Whether any publication may have optional fields. */
   #hasFields: boolean;
+  /** Whether some changes of records are lost. */
+  #hasOldRecords = false;
 
   /** Opens `file`, which is made if it is not there; throws a `StoreError` if it cannot be used. */
   static open(file: string, sync: StoreSync): { store: Store; kept: Kept } {
@@ -92,15 +122,14 @@ export class Store {
 
   /** Reads all that is kept. */
   read(): Kept {
-    const { epoch, start_offset, forgotten_offset: forgottenOffset, last_offset } = readLog(
-      this.#db,
-    );
-    const offset = Math.max(start_offset, forgottenOffset, last_offset ?? 0);
-    return { position: { epoch, offset }, forgottenOffset, ...readKept(this.#db, epoch) };
+    const log = readLog(this.#db);
+    const { epoch, forgotten_offset: forgottenOffset } = log;
+    const position = { epoch, offset: endOf(log) };
+    return { position, forgottenOffset, ...readKept(this.#db, epoch) };
   }
 
   /** Commits batches; throws SQLite's error, with nothing changed, if it cannot. */
-  add(batches: readonly Appended[]): void {
+  add(batches: readonly Ordered[]): void {
     inTransaction(this.#db, () => {
       for (const { entries, receipt, once } of batches) {
         for (const entry of entries) this.#add(entry);
@@ -131,17 +160,23 @@ export class Store {
   }
 
   /**
-   * Commits changes of records: texts by key, undefined to delete one. If `isAnew` nothing that was there
-   * before stays. Throws SQLite's error, with nothing changed, if it cannot.
+   * Commits changes of records: texts by key, undefined to delete one. What cannot be written is lost,
+   * and with it, once it can be, all that was there before.
    */
-  changeRecords(changes: ReadonlyMap<string, string | undefined>, isAnew: boolean): void {
-    inTransaction(this.#db, () => {
-      if (isAnew) this.#db.exec("DELETE FROM record");
-      for (const [key, text] of changes) {
-        if (text === undefined) this.#deleteRecord.run(key);
-        else this.#putRecord.run(key, text);
-      }
-    });
+  changeRecords(changes: ReadonlyMap<string, string | undefined>): void {
+    try {
+      inTransaction(this.#db, () => {
+        if (this.#hasOldRecords) this.#db.exec("DELETE FROM record");
+        for (const [key, text] of changes) {
+          if (text === undefined) this.#deleteRecord.run(key);
+          else this.#putRecord.run(key, text);
+        }
+      });
+      this.#hasOldRecords = false;
+    } catch {
+      // A publish reports that the file cannot be written.
+      this.#hasOldRecords = true;
+    }
   }
 
   /** Closes the file, so that the next run knows that nothing is missing from it. */
@@ -192,6 +227,11 @@ function readLog(db: DatabaseSync): LogRow {
   return log as unknown as LogRow;
 }
 
+/** The highest offset that is not to be given again. */
+function endOf({ start_offset, forgotten_offset, last_offset }: LogRow): number {
+  return Math.max(start_offset, forgotten_offset, last_offset ?? 0);
+}
+
 function readGaps(db: DatabaseSync): Gap[] {
   return db.prepare("SELECT after, until FROM gap ORDER BY after").all() as unknown as Gap[];
 }
@@ -200,7 +240,7 @@ function readGaps(db: DatabaseSync): Gap[] {
 function beginRun(db: DatabaseSync): void {
   const log = readLog(db);
   let forgottenOffset = log.forgotten_offset;
-  let offset = Math.max(log.start_offset, forgottenOffset, log.last_offset ?? 0);
+  let offset = endOf(log);
   let gaps = readGaps(db);
   if (log.closed === 0) {
     gaps.push({ after: offset, until: offset + SKIPPED_OFFSETS });
@@ -229,10 +269,8 @@ function readKept(db: DatabaseSync, epoch: string): Omit<Kept, "position" | "for
     return { publication: new Publication(position, { ...row, ...draft }, row.time), ...logged };
   });
   const channels = db.prepare("SELECT name, lost_offset FROM channel").all();
-  const lostOffsets = Array.from(
-    channels as unknown as ChannelRow[],
-    (row) => [row.name, row.lost_offset] as const,
-  );
+  const lostOffsets = (channels as unknown as ChannelRow[])
+    .map(({ name, lost_offset }) => [name, lost_offset] as const);
   const keyRows = db.prepare("SELECT * FROM idempotency_key").iterate() as Iterable<KeyRow>;
   const keys = Array.from(keyRows, (row) => decodeKey(row, epoch))
     .filter((key) => key !== undefined)
