@@ -31,8 +31,12 @@ export function encodeFrame(texts: readonly string[]): Uint8Array<ArrayBuffer> {
 /** Decodes frames from chunks, wherever those are cut. */
 export class FrameDecoder {
   readonly #bytesMax: number;
-  #chunks: Uint8Array[] = [];
-  #length = 0;
+  /** Whether the next part is the body of a frame; otherwise it is its length. */
+  #isBody = false;
+  #partBytes = LENGTH_BYTES;
+  /** What earlier chunks had of the part. */
+  #begun: Uint8Array | undefined;
+  #begunBytes = 0;
 
   constructor(bytesMax = FRAME_BYTES_MAX) {
     this.#bytesMax = bytesMax;
@@ -43,48 +47,36 @@ export class FrameDecoder {
    * now. Throws a `RangeError` if a frame is too long, and a `SyntaxError` if it is no array of messages.
    */
   push(chunk: Uint8Array): Message[] {
-    this.#chunks.push(chunk);
-    this.#length += chunk.length;
     const messages: Message[] = [];
-    for (let end = this.#end(); end <= this.#length; end = this.#end()) {
-      const bytes = this.#join();
-      for (const message of decodeBody(bytes.subarray(LENGTH_BYTES, end))) messages.push(message);
-      this.#chunks = [bytes.subarray(end)];
-      this.#length -= end;
+    for (let at = 0;;) {
+      const bytes = chunk.subarray(at, at + this.#partBytes - this.#begunBytes);
+      const part = this.#add(bytes);
+      if (part === undefined) return messages;
+      at += bytes.length;
+      if (this.#isBody) { for (const message of decodeBody(part)) messages.push(message); }
+      this.#partBytes = this.#isBody ? LENGTH_BYTES : this.#readLength(part);
+      this.#isBody = !this.#isBody;
     }
-    this.#keepLast();
-    return messages;
   }
 
-  /** Copies what is left of the last chunk, which is its owner's. */
-  #keepLast(): void {
-    const last = this.#chunks.pop();
-    if (last !== undefined && last.length > 0) this.#chunks.push(last.slice());
+  /** Adds the next bytes of the part. Returns the part once it is whole. */
+  #add(bytes: Uint8Array): Uint8Array | undefined {
+    // Most come whole, and are not copied.
+    if (bytes.length === this.#partBytes) return bytes;
+    if (bytes.length === 0) return undefined;
+    const begun = this.#begun ??= new Uint8Array(this.#partBytes);
+    begun.set(bytes, this.#begunBytes);
+    this.#begunBytes += bytes.length;
+    if (this.#begunBytes < begun.length) return undefined;
+    this.#begun = undefined;
+    this.#begunBytes = 0;
+    return begun;
   }
 
-  /** Where the first frame ends; Infinity while that is not known. */
-  #end(): number {
-    if (this.#length < LENGTH_BYTES) return Infinity;
-    if (this.#chunks[0]!.length < LENGTH_BYTES) this.#join();
-    const first = this.#chunks[0]!;
-    const length = new DataView(first.buffer, first.byteOffset).getUint32(0);
-    if (length > this.#bytesMax) {
-      throw new RangeError(`Cannot read a frame of ${length} bytes: at most ${this.#bytesMax}`);
-    }
-    return LENGTH_BYTES + length;
-  }
-
-  /** Makes one of all chunks. */
-  #join(): Uint8Array {
-    if (this.#chunks.length === 1) return this.#chunks[0]!;
-    const bytes = new Uint8Array(this.#length);
-    let at = 0;
-    for (const chunk of this.#chunks) {
-      bytes.set(chunk, at);
-      at += chunk.length;
-    }
-    this.#chunks = [bytes];
-    return bytes;
+  #readLength(part: Uint8Array): number {
+    const length = new DataView(part.buffer, part.byteOffset).getUint32(0);
+    if (length <= this.#bytesMax) return length;
+    throw new RangeError(`Cannot read a frame of ${length} bytes: at most ${this.#bytesMax}`);
   }
 }
 
