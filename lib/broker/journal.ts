@@ -64,6 +64,16 @@ export interface Kept {
   readonly keys: readonly KeptKey[];
 }
 
+/** What is known before a journal is opened. */
+export const NOTHING_KEPT: Kept = {
+  position: { epoch: "", offset: 0 },
+  forgottenOffset: 0,
+  publications: [],
+  lostOffsets: [],
+  gaps: [],
+  keys: [],
+};
+
 /** Gets what a journal feeds to its broker. */
 export interface Feed {
   /** Gets the entries after a position, in order; those that it has had do no harm. */
@@ -108,10 +118,13 @@ export interface Journal {
    * Rejects with the `Refusal` `unavailable` if it cannot be kept.
    */
   append(batch: JournalBatch): Promise<Receipt>;
-  /** The broker keeps a publication no longer; it `isLast` of its channel if that has no other. */
-  evicted(publication: Publication, isLast: boolean): void;
-  /** The broker remembers a key no longer. */
-  forgotten(request: KeyedRequest): void;
+  /**
+   * The broker has evicted a publication; `isLast` if its channel has no other. Undefined where the
+   * journal evicts by itself.
+   */
+  evicted?(publication: Publication, isLast: boolean): void;
+  /** The broker has forgotten a key. Undefined where the journal forgets keys by itself. */
+  forgotten?(request: KeyedRequest): void;
   /** Settles what was appended before, and closes; also if it was never opened. Idempotent. */
   close(): Promise<void>;
 }

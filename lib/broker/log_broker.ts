@@ -17,8 +17,16 @@ import { ChannelQuota } from "./channel_quota.ts";
 import { type BrokerMetrics, Health } from "./health.ts";
 import type { HistoryLimits } from "./history/history.ts";
 import { Idempotency, type IdempotencyOptions } from "./idempotency.ts";
-import { type Entry, type Feed, isGap, type Journal, type Kept, unavailable } from "./journal.ts";
-import { agesMs, NOTHING_KEPT, Replica } from "./replica.ts";
+import {
+  type Entry,
+  type Feed,
+  isGap,
+  type Journal,
+  type Kept,
+  NOTHING_KEPT,
+  unavailable,
+} from "./journal.ts";
+import { agesMs, Replica } from "./replica.ts";
 
 /** What a broker needs, and the bounds it keeps. */
 export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "onForget"> {
@@ -66,7 +74,10 @@ export class LogBroker implements Broker {
     this.#clock = clock;
     this.#journal = journal;
     this.#quota = new ChannelQuota(channelsMax);
-    this.#keys = new Idempotency({ ...options, onForget: (request) => journal.forgotten(request) });
+    this.#keys = new Idempotency({
+      ...options,
+      onForget: (request) => journal.forgotten?.(request),
+    });
     this.#arrivals = new Arrivals(clock);
     this.#health = new Health(
       clock,
@@ -277,7 +288,7 @@ export class LogBroker implements Broker {
       limits: this.#options,
       wallMs: this.#clock.now(),
       nowMs: this.#clock.monotonic(),
-      onEvict: (publication, isLast) => this.#journal.evicted(publication, isLast),
+      onEvict: (publication, isLast) => this.#journal.evicted?.(publication, isLast),
     });
   }
 

@@ -1,7 +1,14 @@
 import type { Clock } from "../core/clock.ts";
 import { randomEpoch } from "../core/random.ts";
 import type { Receipt } from "./broker.ts";
-import { type Feed, type Journal, type JournalBatch, type Kept, order } from "./journal.ts";
+import {
+  type Feed,
+  type Journal,
+  type JournalBatch,
+  type Kept,
+  NOTHING_KEPT,
+  order,
+} from "./journal.ts";
 
 /**
  * A log in this process's memory: it lives as long as the process. It feeds its broker, whose history
@@ -19,8 +26,7 @@ export class MemoryJournal implements Journal {
 
   open(): Promise<Kept> {
     const position = { epoch: this.epoch, offset: this.#offset };
-    const nothing = { publications: [], lostOffsets: [], gaps: [], keys: [] };
-    return Promise.resolve({ position, forgottenOffset: this.#offset, ...nothing });
+    return Promise.resolve({ ...NOTHING_KEPT, position, forgottenOffset: this.#offset });
   }
 
   follow(_after: unknown, feed: Feed): void {
@@ -34,10 +40,6 @@ export class MemoryJournal implements Journal {
     this.#feed?.onEntries(entries);
     return Promise.resolve(receipt);
   }
-
-  evicted(): void {}
-
-  forgotten(): void {}
 
   close(): Promise<void> {
     this.#feed = undefined;

@@ -20,16 +20,6 @@ export interface ReplicaOptions {
  */
 export const DOUBT_MS = 5000;
 
-/** What is known before a journal is opened. */
-export const NOTHING_KEPT: Kept = {
-  position: { epoch: "", offset: 0 },
-  forgottenOffset: 0,
-  publications: [],
-  lostOffsets: [],
-  gaps: [],
-  keys: [],
-};
-
 /** How an entry goes with what a replica has: it is due, was had before, or others are missing. */
 export type Fit = "due" | "had" | "missing";
 

@@ -107,11 +107,11 @@ export class FaultyJournal implements Journal {
   }
 
   evicted(publication: Publication, isLast: boolean): void {
-    this.#inner.evicted(publication, isLast);
+    this.#inner.evicted?.(publication, isLast);
   }
 
   forgotten(request: KeyedRequest): void {
-    this.#inner.forgotten(request);
+    this.#inner.forgotten?.(request);
   }
 
   async close(): Promise<void> {

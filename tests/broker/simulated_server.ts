@@ -9,6 +9,7 @@ import {
   type JournalBatch,
   type Kept,
   type Logged,
+  NOTHING_KEPT,
   order,
 } from "../../lib/broker/journal.ts";
 import type { Dice } from "../support/dice.ts";
@@ -146,12 +147,11 @@ class SimulatedJournal implements NodeJournal {
     this.seen = this.#last = offset;
     this.#gaps = [...gaps];
     return Promise.resolve({
+      ...NOTHING_KEPT,
       position: { epoch: epoch!, offset },
       forgottenOffset: (publications[0]?.publication.offset ?? offset + 1) - 1,
       publications,
-      lostOffsets: [],
       gaps: [...gaps],
-      keys: [],
     });
   }
 
@@ -190,8 +190,6 @@ class SimulatedJournal implements NodeJournal {
     feed.onEntries(due);
   }
 
-  evicted(): void {}
-  forgotten(): void {}
   close(): Promise<void> {
     this.#feed = undefined;
     return Promise.resolve();

@@ -85,12 +85,6 @@ export class LinkJournal implements Journal, Peers {
     this.#answerers.set(name, answerer);
   }
 
-  /** The process that keeps the log has bounds of its own. */
-  evicted(): void {}
-
-  /** Keys are remembered where the log is kept. */
-  forgotten(): void {}
-
   async close(): Promise<void> {
     // What is fed comes before the answer to whoever appended it.
     await this.#calls.settled();

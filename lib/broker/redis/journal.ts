@@ -135,12 +135,6 @@ export class RedisJournal implements Journal {
     return this.#appender.append(batch);
   }
 
-  /** Redis drops publications by itself. */
-  evicted(): void {}
-
-  /** Redis forgets keys by itself. */
-  forgotten(): void {}
-
   async close(): Promise<void> {
     await this.#appender.settle();
     this.#feed = undefined;

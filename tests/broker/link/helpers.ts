@@ -67,10 +67,6 @@ export class LinkedJournal implements Journal {
     return this.#link.append(batch);
   }
 
-  evicted(): void {}
-
-  forgotten(): void {}
-
   async close(): Promise<void> {
     await this.#link.close();
     await this.#keeper[Symbol.asyncDispose]();

@@ -217,9 +217,6 @@ class RedisWay implements NodeJournal {
     return receipt;
   }
 
-  evicted(): void {}
-  forgotten(): void {}
-
   close(): Promise<void> {
     return this.#journal.close();
   }
