@@ -4,12 +4,12 @@ import type { Disconnect } from "../core/errors.ts";
 import type { Encoder, Frame } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
 
-/** Puts what was queued in one turn into one frame. */
+/** Joins the frames that were queued in one turn into one. */
 export type Join = (frames: readonly Frame[]) => Frame;
 
 /**
- * What was queued, as a chain. Sessions that are sent the same frames in the same order share every
- * link, and so the joined frame too: it is made once for all of them.
+ * The frames queued for a session, as a chain. Sessions that get the same frames in the same order share
+ * every link, and with it the joined frame, which is made once for all of them.
  */
 class Queued {
   readonly frame: Frame;
@@ -42,18 +42,18 @@ class Queued {
   }
 }
 
-/** Collects the transports that have something queued, and flushes them at the end of the turn. */
+/** Collects the transports that have frames queued, and flushes them at the end of the turn. */
 export class Batching {
   readonly #clock: Clock;
   readonly #waiting: BatchingTransport[] = [];
-  /** Where the last chain of each kind began. */
+  /** The first link of the last chain of each kind. */
   readonly #firsts = new Map<Join, Queued>();
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** The beginning of a chain, shared with those of its kind that began with the same frame. */
+  /** Begins a chain, the same as the last one of its kind if that began with the same frame. */
   begin(frame: Frame, join: Join, transport: BatchingTransport): Queued {
     if (this.#waiting.length === 0) this.#clock.afterTurn(() => this.#flush());
     this.#waiting.push(transport);
@@ -71,13 +71,13 @@ export class Batching {
   }
 }
 
-/** A transport that writes what is queued in one turn as one frame. */
+/** A transport that writes the frames of one turn as one. */
 export class BatchingTransport implements Transport {
   readonly #inner: Transport;
   readonly #join: Join;
   readonly #batching: Batching;
   #queued: Queued | undefined;
-  /** What the inner transport had unsent when the queue began; asking it costs a call each time. */
+  /** Unsent bytes of the inner transport when the queue began: to ask for them costs a call. */
   #innerBytes = 0;
 
   constructor(inner: Transport, join: Join, batching: Batching) {
@@ -104,7 +104,7 @@ export class BatchingTransport implements Transport {
     this.#queued = this.#queued?.then(frame) ?? this.#batching.begin(frame, this.#join, this);
   }
 
-  /** Writes what is queued. */
+  /** Writes the queued frames. */
   flush(): void {
     const queued = this.#queued;
     this.#queued = undefined;

@@ -7,7 +7,7 @@ import type { HarkMetrics } from "../observe/hark_metrics.ts";
 import type { Gauge } from "../observe/metrics.ts";
 
 const GONE_POLL_MS = 20;
-/** Refusals that somebody has to know of: a bound was hit, or a key or token does not count. */
+/** Refusals that an operator should know of: a bound was hit, or a key or token is wrong. */
 const WARNED: readonly string[] = [
   "connect-rate",
   "over-limit",
@@ -16,17 +16,17 @@ const WARNED: readonly string[] = [
   "unauthorized",
 ];
 
-/** Where connections report what happens to them. */
+/** Gets reports of what happens to connections. */
 export interface ConnectionReports {
-  /** Connections that this side has begun to close and that are not gone yet. */
+  /** Counts the connections that this side has begun to close and that are not gone yet. */
   readonly closing: Pick<Gauge, "inc" | "dec">;
   /** A client at `address` broke a bound, or our own handler failed with `error`. */
   readonly fault: (reason: Disconnect, address: string, error?: unknown) => void;
 }
 
-/** One connection, from its admission until it is really gone; it holds its slot for so long. */
+/** One connection, which holds its slot from its admission until it is really gone. */
 export class Connection {
-  /** The client's. */
+  /** The address of its client. */
   readonly address: string;
   readonly #release: () => void;
   readonly #reports: ConnectionReports;
@@ -40,14 +40,14 @@ export class Connection {
     this.#reports = reports;
   }
 
-  /** This side has begun to close it. Idempotent. */
+  /** Records that this side has begun to close it. Idempotent. */
   closing(): void {
     if (this.#isClosing || this.#isGone) return;
     this.#isClosing = true;
     this.#reports.closing.inc();
   }
 
-  /** It is over, or was never made. Idempotent. */
+  /** Gives its slot back, as it is over or was never made. Idempotent. */
   gone(): void {
     if (this.#isGone) return;
     this.#isGone = true;
@@ -61,7 +61,7 @@ export class Connection {
   }
 }
 
-/** Admits connections, and reports what becomes of them and of their sessions in log and metrics. */
+/** Admits connections, and reports what happens to them and their sessions in log and metrics. */
 export class Connections {
   readonly #clock: Clock;
   readonly #take: Admit;
@@ -93,7 +93,7 @@ export class Connections {
     this.#draining = true;
   }
 
-  /** Resolves when every connection but so many is gone, or after `ms` milliseconds. */
+  /** Resolves when no more than `kept()` connections are left, or after `ms` milliseconds. */
   async gone(ms: number, kept: () => number): Promise<void> {
     const clock = this.#clock;
     const deadline = clock.monotonic() + ms;
@@ -136,7 +136,7 @@ export class Connections {
     if (WARNED.includes(type)) this.#log.warn("refused", { address, why }, address);
   }
 
-  /** Records that a handler failed whose connection goes on. */
+  /** Records that a handler failed, without an end of its connection. */
   failed(error: unknown): void {
     this.#log.error("handler failed", { error: String(error) });
   }

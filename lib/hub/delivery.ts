@@ -2,7 +2,7 @@ import { type Guard, subscriptionsOf } from "../core/channel.ts";
 import type { Publication } from "../core/publication.ts";
 import type { Peer } from "./peer.ts";
 
-/** Reports whether everybody who has a subscription that takes in `publication` gets it. */
+/** Reports whether every subscriber of a matching `subscription` gets `publication`. */
 export function isForAll(
   { channel, except }: Publication,
   subscription: string,
@@ -12,8 +12,8 @@ export function isForAll(
 }
 
 /**
- * Reports whether a peer gets `publication` by a subscription that takes it in. A pattern that is not
- * guarded itself gives no channel that is, but to a peer that may receive it.
+ * Reports whether a peer gets `publication` through a matching subscription. Through a pattern that is not
+ * guarded, it gets a guarded channel only if it may receive that.
  */
 export function gets(
   { channel, except }: Publication,
@@ -25,8 +25,8 @@ export function gets(
   return isOpen(channel, subscription, isGuarded) || peer.mayReceive?.(channel) === true;
 }
 
-/** Reports whether a peer gets `publication` by one of the subscriptions, which began before it. */
-export function takesIn(
+/** Reports whether a peer gets `publication` through a subscription that began before it. */
+export function getsByAny(
   subscriptions: ReadonlyMap<string, number>,
   publication: Publication,
   peer: Peer,

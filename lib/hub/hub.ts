@@ -12,13 +12,13 @@ import type { ReplayOptions } from "./replay.ts";
 import { Session, type SessionContext, type SubscribeOptions } from "./session.ts";
 import { type SubscriberLimits, Subscribers } from "./subscribers.ts";
 
-/** What a hub needs, and the bounds it keeps. */
+/** The parts and bounds of a hub. */
 export interface HubOptions
   extends
     SubscriberLimits,
     Omit<ReplayOptions, "position">,
     Pick<SessionContext, "greeting" | "onError"> {
-  /** Called when a channel gets its first watcher of presence, and when it has lost its last. */
+  /** Called when a channel gets its first watcher of presence, and when it loses its last. */
   readonly onWatch?: (channel: string, isWatched: boolean) => void;
   /** Called once for each session, before its welcome. */
   readonly onOpen: (session: Session) => void;
@@ -26,7 +26,7 @@ export interface HubOptions
   readonly onLeave: (session: Session, why: string) => void;
 }
 
-/** From one batch of sessions that are sent away to the next. */
+/** The time from one batch of sessions to end to the next. */
 const DRAIN_STEP_MS = 100;
 
 /** This process's sessions by channel, and the fan-out to them. */
@@ -58,7 +58,7 @@ export class Hub {
     return this.#sessions.size;
   }
 
-  /** Channels and patterns that somebody is subscribed to. */
+  /** The number of channels and patterns that have a subscriber. */
   get channels(): number {
     return this.#subscribers.size;
   }
@@ -68,7 +68,7 @@ export class Hub {
     return { epoch: this.#epoch, offset: this.#offset };
   }
 
-  /** The same as an id. */
+  /** The position as an id. */
   get positionId(): string {
     return formatPosition(this.position);
   }
@@ -100,8 +100,8 @@ export class Hub {
   }
 
   /**
-   * Begins at `position`, with the log or behind a hole in it. Every session that is there is ended
-   * before it misses anything: it comes back, and gets what it has missed.
+   * Begins at a position: that of the log, or the one after a hole in it. Ends every session before it
+   * misses anything: its client comes back, and gets what it has missed.
    */
   begin({ epoch, offset }: Position): void {
     this.#epoch = epoch;
@@ -118,10 +118,10 @@ export class Hub {
     for (const subscription of subscriptionsOf(publication.channel)) {
       const subscribers = this.#subscribers.of(subscription);
       if (subscribers === undefined) continue;
-      // Asked once for all of them: each delivery would feel it.
-      const isEverybodys = isForAll(publication, subscription, isGuarded);
+      // Once for all subscribers, because this is the hot path.
+      const isForEach = isForAll(publication, subscription, isGuarded);
       for (const session of subscribers) {
-        if (!isEverybodys && !gets(publication, subscription, session.peer, isGuarded)) continue;
+        if (!isForEach && !gets(publication, subscription, session.peer, isGuarded)) continue;
         const sent = session.send(publication);
         if (sent === 0) continue;
         deliveries++;
@@ -133,7 +133,7 @@ export class Hub {
     this.#options.deliveredBytes.add(bytes);
   }
 
-  /** Whoever is subscribed to `channel` by its name: their number, and the first `limit` of them. */
+  /** The sessions subscribed to `channel` by its name: their number, and the first `limit` of them. */
   present(channel: string, limit: number): { count: number; entries: PresenceEntry[] } {
     const members = this.subscribers(channel);
     const entries = Array.from(
@@ -143,12 +143,12 @@ export class Hub {
     return { count: members.size, entries };
   }
 
-  /** How many sessions are subscribed to exactly this channel or pattern. */
+  /** Counts the sessions subscribed to exactly this channel or pattern. */
   count(subscription: string): number {
     return this.subscribers(subscription).size;
   }
 
-  /** Channels that somebody is subscribed to by their names. */
+  /** The channels that have a subscriber by their name. */
   channelNames(): Iterable<string> {
     return this.#subscribers.channelNames();
   }
@@ -168,7 +168,7 @@ export class Hub {
     this.#subscribers.checkCount(new Set(subscriptions));
   }
 
-  /** Ends every session whose token has expired and was not renewed in time. */
+  /** Ends every session with an expired token that was not refreshed in time. */
   endExpired(): void {
     const now = this.#options.clock.now();
     for (const session of this.#sessions.values()) {
@@ -177,9 +177,9 @@ export class Hub {
   }
 
   /**
-   * Ends every session but those that leave last, spread evenly over `drainMs` so that they do not all
-   * come back at once. With `isWhole` it takes all of that time if somebody is left: for whatever sends
-   * clients to other nodes to notice.
+   * Ends every session but those that leave last, spread evenly over `drainMs`, because their clients come
+   * back at once. With `isWhole` it takes all of that time if a session is left: a load balancer needs it
+   * to notice.
    */
   async drain(drainMs: number, isWhole = false): Promise<void> {
     const { clock } = this.#options;

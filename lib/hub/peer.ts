@@ -1,21 +1,21 @@
 import type { Grant } from "../core/grant.ts";
 
-/** Whoever is at the other end of a session. */
+/** The client at the other end of a session. */
 export interface Peer {
   readonly address: string;
   /** The user that a token names. */
   readonly user?: string | undefined;
-  /** The user that it is on one channel, where that is not the same on all. */
+  /** Returns its user on a channel, where that differs from channel to channel. */
   readonly userOn?: (channel: string) => string | undefined;
   /** When the token expires, in milliseconds since 1970; undefined for never. */
   readonly expiresAt?: number | undefined;
-  /** Reports whether it may receive a channel; asked of guarded ones that a pattern takes in. */
+  /** Reports whether it may receive a channel; called for guarded ones that a pattern matches. */
   readonly mayReceive?: (channel: string) => boolean;
-  /** The ids by which a publisher may leave it out: of its Pusher connection and those before. */
+  /** The ids by which a publisher may exclude it: that of its Pusher connection and earlier ones. */
   readonly socketIds?: ReadonlySet<string>;
 }
 
-/** The client at `address` that has this grant. */
+/** Makes the peer at `address` with this grant. */
 export function peerOf(address: string, grant: Grant): Peer {
   const { user, expiresAt } = grant;
   return { address, user, expiresAt, mayReceive: (channel) => grant.mayReceive(channel) };

@@ -4,22 +4,22 @@ import type { Encoder, Frame, PresenceChange, PresenceEntry } from "../core/enco
 
 /** Entries in one answer about presence. */
 export const PRESENCE_MAX = 1000;
-/** Entries in one message about presence; a crowd that comes and goes takes several. */
+/** Entries in one presence event; more take several events. */
 export const ENTRIES_MAX = 500;
 
-/** From one message to the next, so that a crowd that comes and goes costs little more than a few. */
-export const TELL_INTERVAL_MS = 200;
-/** Messages take no more than one part in so many of the time. */
-const TELL_SHARE = 10;
+/** The time from one batch of events to the next: a crowd that comes and goes costs no more. */
+export const SEND_INTERVAL_MS = 200;
+/** Sending takes no more than one part in so many of the time. */
+const SEND_SHARE = 10;
 
 const AT_TURNS_END: Timer = { cancel: () => {} };
 
-/** Whoever is present: its entry is asked for only where somebody watches. */
+/** A session that is present; it is asked for its entry only where a session watches. */
 export interface Member {
   presenceOn(channel: string): PresenceEntry;
 }
 
-/** Whoever gets joins and leaves. */
+/** A session that gets joins and leaves. */
 export interface Watcher {
   readonly transport: { readonly encoder: Encoder };
   write(frame: Frame): void;
@@ -34,34 +34,34 @@ interface Change {
 }
 
 /**
- * Sends batched join and leave events to the watchers of a channel: at the end of the turn if all was
- * quiet, else once in a while. Whoever came and went in between is among those that joined and, which
- * counts after that, those that left. A channel that nobody watches costs one look-up. Only a session
- * that is subscribed to the channel by its name is present on it.
+ * Sends batched join and leave events to the watchers of a channel: at the end of the turn if no batch
+ * was sent lately, else after a pause. A client that came and went in between is among those that joined
+ * and among those that left, which counts after that. A channel without watchers costs one look-up. Only
+ * sessions subscribed to a channel by its name are present on it.
  */
 export class Presence {
   readonly #clock: Clock;
   readonly #onWatch: (channel: string, isWatched: boolean) => void;
-  /** By channel, what to call with each change at this node. */
+  /** By channel, the callbacks for changes at this node. */
   readonly #followers = new Map<string, (change: PresenceChange) => void>();
   readonly #watchers = new Map<string, Set<Watcher>>();
   readonly #changes = new Map<string, Change>();
-  /** No message goes out before. */
+  /** No batch goes out before. */
   #quietUntil = -Infinity;
   #timer: Timer | undefined;
 
-  /** `onWatch` is called when a channel gets its first watcher, and when it has lost its last. */
+  /** `onWatch` is called when a channel gets its first watcher, and when it loses its last. */
   constructor(clock: Clock, onWatch: (channel: string, isWatched: boolean) => void = () => {}) {
     this.#clock = clock;
     this.#onWatch = onWatch;
   }
 
-  /** Channels that somebody watches. */
+  /** The number of channels that a session watches. */
   get watched(): number {
     return this.#watchers.size;
   }
 
-  /** Sends `watcher` from now on the joins and leaves of `channel`. */
+  /** Begins to send `watcher` the joins and leaves of `channel`. */
   watch(channel: string, watcher: Watcher): void {
     if (isPattern(channel)) return;
     const watchers = this.#watchers.get(channel);
@@ -70,32 +70,32 @@ export class Presence {
     this.#onWatch(channel, true);
   }
 
-  /** Sends `watcher` nothing more of `channel`. */
+  /** Stops sending `watcher` the joins and leaves of `channel`. */
   unwatch(channel: string, watcher: Watcher): void {
     const watchers = this.#watchers.get(channel);
     if (!watchers?.delete(watcher) || watchers.size > 0) return;
     this.#watchers.delete(channel);
     this.#onWatch(channel, false);
-    this.#dropUnheard(channel);
+    this.#dropUnused(channel);
   }
 
-  /** Calls `onChange` from now on with what changes on `channel` at this node. */
+  /** Begins to call `onChange` with each change of `channel` at this node. */
   follow(channel: string, onChange: (change: PresenceChange) => void): void {
     this.#followers.set(channel, onChange);
   }
 
-  /** Ends that. */
+  /** Stops that. */
   unfollow(channel: string): void {
     this.#followers.delete(channel);
-    this.#dropUnheard(channel);
+    this.#dropUnused(channel);
   }
 
-  /** Sends the watchers of a channel what has changed at another node. */
+  /** Sends the watchers of a channel a change at another node. */
   relay(change: PresenceChange): void {
     for (const part of partsOf(change)) this.#send(part);
   }
 
-  /** Somebody has come to `channel`. */
+  /** Records that `member` has joined `channel`. */
   joined(channel: string, member: Member): void {
     const change = this.#change(channel);
     if (change === undefined) return;
@@ -104,30 +104,30 @@ export class Presence {
     change.joined.set(entry.client, entry);
   }
 
-  /** Somebody has left `channel`. */
+  /** Records that `member` has left `channel`. */
   left(channel: string, member: Member): void {
     const change = this.#change(channel);
     if (change === undefined) return;
-    // Whoever has just come stays in `joined`: a watcher that listed the channel meanwhile has seen it.
+    // A client that has just joined stays in `joined`: a watcher may have listed the channel meanwhile.
     const entry = member.presenceOn(channel);
     change.left.set(entry.client, entry);
   }
 
-  /** Drops what has changed where nobody is there to hear it. */
-  #dropUnheard(channel: string): void {
-    if (this.#isHeard(channel)) return;
+  /** Drops the changes of a channel that has neither watchers nor followers. */
+  #dropUnused(channel: string): void {
+    if (this.#isUsed(channel)) return;
     this.#changes.delete(channel);
     if (this.#changes.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
-  #isHeard(channel: string): boolean {
+  #isUsed(channel: string): boolean {
     return this.#watchers.has(channel) || this.#followers.has(channel);
   }
 
   #change(channel: string): Change | undefined {
-    if (!this.#isHeard(channel)) return undefined;
+    if (!this.#isUsed(channel)) return undefined;
     let change = this.#changes.get(channel);
     if (change === undefined) {
       change = { joined: new Map(), left: new Map() };
@@ -148,7 +148,7 @@ export class Presence {
     const startedAt = this.#clock.monotonic();
     this.#timer = undefined;
     const changes = [...this.#changes];
-    // Before anything is written: a watcher that is ended for being slow is a change of its own.
+    // Before anything is written: the end of a slow watcher is a change of its own.
     this.#changes.clear();
     for (const [channel, change] of changes) {
       const joined = [...change.joined.values()];
@@ -159,7 +159,7 @@ export class Presence {
       }
     }
     const now = this.#clock.monotonic();
-    this.#quietUntil = now + Math.max(TELL_INTERVAL_MS, TELL_SHARE * (now - startedAt));
+    this.#quietUntil = now + Math.max(SEND_INTERVAL_MS, SEND_SHARE * (now - startedAt));
   }
 
   #send(change: PresenceChange): void {

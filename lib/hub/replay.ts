@@ -6,17 +6,17 @@ import { frameBytes, type Position, type Publication } from "../core/publication
 import { isMoment, type Since } from "../core/since.ts";
 import type { Frame } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
-import { takesIn } from "./delivery.ts";
+import { getsByAny } from "./delivery.ts";
 import type { Peer } from "./peer.ts";
 
-/** Anything that counts; a metrics counter is one. */
+/** A sum to add to, such as a counter of metrics. */
 export interface Tally {
   add(amount: number): void;
 }
 
-/** What a replay needs, and the bounds it keeps. */
+/** The parts and bounds of a replay. */
 export interface ReplayOptions {
-  /** Which names are guarded; undefined for none. */
+  /** Reports whether a name is guarded; undefined if none is. */
   readonly isGuarded?: Guard | undefined;
   readonly broker: Pick<Broker, "history" | "reached" | "isUp">;
   /** The last publication that was broadcast. */
@@ -27,7 +27,7 @@ export interface ReplayOptions {
   readonly deliveredBytes: Tally;
 }
 
-/** The session that is caught up. */
+/** The session that gets a replay. */
 export interface Follower {
   readonly ended: boolean;
   readonly peer: Peer;
@@ -51,7 +51,7 @@ export interface ReplayQuery {
   readonly onLive: (offset: number) => void;
 }
 
-/** What a replay found. */
+/** The result of a replay. */
 export interface Replayed {
   /** True if everything after `since` was replayed. */
   readonly recovered: boolean;
@@ -61,28 +61,28 @@ export interface Replayed {
 
 const PAGE_MAX = 128;
 const ROOM_POLL_MS = 20;
-/** Longer than a journal that is frozen is taken for one that is there: what has not come by then is not to come. */
+/** Longer than it takes to notice a frozen journal: what has not come by then does not come. */
 export const BEHIND_MS = 6000;
-/** How long a client may read nothing of what it missed. */
+/** How long a client may read nothing of its replay. */
 export const STALLED_MS = 30_000;
 
 /**
- * Sends one session what it missed, page by page as its client takes it, and holds back what is
- * broadcast meanwhile. If too much is held back, it is dropped and read from history again.
+ * Sends one session the publications that it missed, page by page as its client reads them, and holds back
+ * live ones meanwhile. If it holds back too many, it drops them and reads them from history later.
  */
 export class Replay {
   readonly #options: ReplayOptions;
   readonly #follower: Follower;
-  /** Everything up to here is sent, or was never due. */
+  /** Everything up to this offset is sent, or was never due. */
   #offset!: number;
-  /** What was broadcast meanwhile. */
+  /** Live publications, held back. */
   #held!: Publication[];
   #heldBytes!: number;
-  /** Held publications were dropped to save memory: history has them. */
+  /** Too many were held back: they were dropped, and history has them. */
   #overflowed!: boolean;
   #isLive = false;
 
-  /** Holds back from now on. */
+  /** Begins to hold back. */
   constructor(options: ReplayOptions, follower: Follower) {
     this.#options = options;
     this.#follower = follower;
@@ -111,8 +111,8 @@ export class Replay {
   }
 
   /**
-   * Waits for this node to come to where the client was on another. Resolves to false if the log is
-   * away, and the client does better on yet another node.
+   * Waits until this node has reached the position that the client had on another. Resolves to false if
+   * the log is away and the client should try yet another node.
    */
   async #arrive(since: Since): Promise<boolean> {
     const { broker, position } = this.#options;
@@ -122,7 +122,7 @@ export class Replay {
 
   /**
    * Sends what is due of history after `since`, up to where holding back began. Ends the session if
-   * something goes missing, but for what is already missing when `onBegin` gets the first page.
+   * history loses something after `onBegin` got the first page, which reports what was lost before.
    */
   async #sendHistory(
     channels: readonly string[],
@@ -176,7 +176,7 @@ export class Replay {
   #isDue(publication: Publication): boolean {
     const { subscriptions, peer } = this.#follower;
     const { isGuarded } = this.#options;
-    return takesIn(subscriptions, publication, peer, isGuarded);
+    return getsByAny(subscriptions, publication, peer, isGuarded);
   }
 
   #hold(): void {
@@ -186,7 +186,7 @@ export class Replay {
     this.#offset = this.#options.position().offset;
   }
 
-  /** Sends when there is room, so that catching up never makes a session look slow. */
+  /** Sends once there is room: a replay itself never makes a session look slow. */
   async #sendPaced(publication: Publication): Promise<void> {
     const { outboundBytesMax, clock, deliveries, deliveredBytes } = this.#options;
     const follower = this.#follower;

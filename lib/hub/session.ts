@@ -6,16 +6,16 @@ import type { Frame, PresenceEntry, Welcome } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
 import type { Peer } from "./peer.ts";
 import { isMoment, type Since } from "../core/since.ts";
-import { takesIn } from "./delivery.ts";
+import { getsByAny } from "./delivery.ts";
 import { Replay, type Replayed, type ReplayOptions } from "./replay.ts";
 import type { Presence } from "./presence.ts";
 import type { Subscribers } from "./subscribers.ts";
 
-/** What the sessions of a hub share. */
+/** The parts that the sessions of a hub share. */
 export interface SessionContext extends ReplayOptions {
   readonly subscribers: Subscribers<Session>;
   readonly presence: Presence;
-  /** The first thing that a client gets; empty for nothing. */
+  /** The first message to each client; empty for none. */
   readonly greeting: string;
   /** Called once, when the session is over. */
   readonly onEnd: (session: Session, why: string) => void;
@@ -23,15 +23,15 @@ export interface SessionContext extends ReplayOptions {
   readonly onError: (error: unknown) => void;
 }
 
-/** How to begin on channels. */
+/** How to subscribe. */
 export interface SubscribeOptions {
-  /** Replay what was missed after it, or what is kept since then. */
+  /** Replay the publications after this position, or those kept since this moment. */
   readonly since?: Since | undefined;
-  /** Those of the channels whose joins and leaves this session is sent. */
+  /** The channels among them of which this session gets joins and leaves. */
   readonly presence?: readonly string[] | undefined;
   /**
-   * Called once the channels of `subscribe()` are subscribed to, before anything of them is written;
-   * with what a replay found if there is one.
+   * Called once `subscribe()` has subscribed, before anything of the channels is written; with the result
+   * of the replay if there is one.
    */
   readonly onSubscribed?: (replayed: Replayed | undefined) => void;
   /** Called when a session begins, right before its welcome is written. */
@@ -39,26 +39,26 @@ export interface SubscribeOptions {
 }
 
 /**
- * One connected client: what it is subscribed to, and what it has had of the log. It gets every
- * publication of its subscriptions once, in the order of the log, or it is ended.
+ * One connected client: its subscriptions, and how much of the log it has had. It gets every publication
+ * of its subscriptions once, in the order of the log, or it is ended.
  */
 export class Session {
   readonly id: string = randomId();
   readonly transport: Transport;
-  /** A new token makes it another one. */
+  /** A new token replaces it. */
   peer: Peer;
   /** When it was opened, in milliseconds since 1970. */
   readonly openedAt: number;
   readonly #context: SessionContext;
   readonly #subscriptions = new Map<string, number>();
   readonly #beganAt: number;
-  /** Everything up to here is sent, or was never due. */
+  /** Everything up to this offset is sent, or was never due. */
   #offset: number;
-  /** The highest `since` given: after a client was on a node that is ahead, live ones can be old. */
+  /** The highest `since` given. For a client of a node that was ahead, live publications can be old. */
   #sinceOffset = 0;
   /** Undefined when live. */
   #replay: Replay | undefined;
-  /** Resolves when what was asked for before is done: what two replays send must not mix. */
+  /** Resolves when all earlier tasks are done: the publications of two replays must not mix. */
   #queued: Promise<void> = Promise.resolve();
   #ended = false;
 
@@ -80,7 +80,7 @@ export class Session {
     return this.#subscriptions;
   }
 
-  /** How long it is open, in milliseconds. */
+  /** For how many milliseconds it is open. */
   get ageMs(): number {
     return this.#context.clock.monotonic() - this.#beganAt;
   }
@@ -92,7 +92,7 @@ export class Session {
     return Math.max(0, expiresAt - this.#context.clock.now());
   }
 
-  /** How this session looks to others on a channel. */
+  /** Returns its entry in the presence of a channel. */
   presenceOn(channel: string): PresenceEntry {
     const { id, openedAt, peer } = this;
     const user = peer.userOn?.(channel) ?? peer.user;
@@ -112,17 +112,17 @@ export class Session {
     this.#queue(() =>
       this.#catchUp(subscriptions, since, new Map(), ({ position, recovered }) => {
         this.#welcome(options, position, recovered);
-        // Not before, because the welcome comes first.
+        // Only now, because the welcome comes first.
         if (!this.#ended) this.#watch(presence.filter((name) => this.#subscriptions.has(name)));
       })
     );
   }
 
   /**
-   * Adds subscriptions, which MUST be valid; with `since`, replays what this session has not had of
-   * them, holding back whatever is broadcast meanwhile. Resolves when all is sent, with what the
-   * replay found; without `since`, or if the session ended before, with undefined.
-   * Rejects with a `Refusal` for too many, with nothing changed.
+   * Adds subscriptions, which MUST be valid; with `since`, replays what this session has not had of them,
+   * and holds back live publications meanwhile. Resolves when all is sent, with the result of the replay;
+   * without `since`, or if the session ended before, with undefined. Rejects with a `Refusal` for too
+   * many, with nothing changed.
    */
   async subscribe(
     subscriptions: readonly string[],
@@ -148,7 +148,7 @@ export class Session {
     return found && { ...found, position: formatPosition(position) };
   }
 
-  /** Takes subscriptions back; those it does not have are ignored. */
+  /** Removes subscriptions; ignores those that it does not have. */
   unsubscribe(subscriptions: readonly string[]): Promise<void> {
     return this.#queue(() => {
       for (const name of subscriptions) this.#leave(name);
@@ -156,8 +156,8 @@ export class Session {
   }
 
   /**
-   * Takes back the subscriptions that `isAllowed` does not accept: at once, whatever is still being
-   * replayed, and again after what was asked for before. Resolves to the names of these.
+   * Removes the subscriptions that `isAllowed` does not accept: at once, even during a replay, and again
+   * after all earlier tasks. Resolves to their names.
    */
   async retain(isAllowed: (subscription: string) => boolean): Promise<string[]> {
     const removed: string[] = [];
@@ -171,7 +171,7 @@ export class Session {
     return removed;
   }
 
-  /** Sends one live publication, unless it was had before. Returns the bytes written. */
+  /** Sends a live publication, unless it was sent before. Returns the bytes written. */
   send(publication: Publication): number {
     if (this.#replay !== undefined) {
       this.#replay.holdBack(publication);
@@ -184,7 +184,7 @@ export class Session {
     return this.write(frame) ? bytes : 0;
   }
 
-  /** Writes one frame, or ends the session if too much is unsent. Returns whether it was written. */
+  /** Writes one frame, or ends the session if too much is unsent. Reports whether it was written. */
   write(frame: Frame): boolean {
     if (this.#ended) return false;
     if (this.transport.bufferedBytes > this.#context.outboundBytesMax) {
@@ -202,7 +202,7 @@ export class Session {
     this.transport.close(reason);
   }
 
-  /** Reports an error of ours and ends the session; its client may come back. */
+  /** Reports an error of ours, and ends the session; its client may come back. */
   fail(error: unknown): void {
     this.#context.onError(error);
     this.end(DISCONNECTS.failed);
@@ -218,7 +218,7 @@ export class Session {
   }
 
   #gets(publication: Publication, subscriptions = this.subscriptions): boolean {
-    return takesIn(subscriptions, publication, this.peer, this.#context.isGuarded);
+    return getsByAny(subscriptions, publication, this.peer, this.#context.isGuarded);
   }
 
   #welcome({ since, onWelcome }: SubscribeOptions, position: string, recovered?: boolean): void {
@@ -262,14 +262,14 @@ export class Session {
     for (const name of channels) this.#context.presence.watch(name, this);
   }
 
-  /** One task after the other. */
+  /** Runs tasks one after the other. */
   #queue(task: () => void | Promise<void>): Promise<void> {
     const done = this.#queued.then(() => this.#ended ? undefined : task());
     this.#queued = done.catch(() => {});
     return done;
   }
 
-  /** Replays what was missed, and goes live. A failure ends the session. */
+  /** Replays, and goes live. A failure ends the session. */
   async #catchUp(
     subscriptions: readonly string[],
     since: Since,
@@ -279,7 +279,7 @@ export class Session {
     const onBegin = (page: HistoryPage) => {
       const { beginOffset: from, position: { epoch } } = page;
       for (const name of subscriptions) {
-        if (!this.#subscriptions.has(name)) continue; // It was taken back meanwhile.
+        if (!this.#subscriptions.has(name)) continue; // It was removed meanwhile.
         this.#subscriptions.set(name, Math.min(before.get(name) ?? from, from));
       }
       this.#sinceOffset = Math.max(this.#sinceOffset, from);

@@ -4,7 +4,7 @@ import type { Position, Publication } from "../core/publication.ts";
 import type { Log } from "../observe/log.ts";
 import type { Hub } from "./hub.ts";
 
-/** What a `HubSink` needs. */
+/** The parts of a `HubSink`. */
 export interface SinkOptions {
   readonly hub: Hub;
   readonly clock: Clock;
@@ -13,7 +13,7 @@ export interface SinkOptions {
   readonly fanoutSeconds: { observe(seconds: number): void };
 }
 
-/** Hands what a broker delivers to the hub. */
+/** Hands the publications of a broker to the hub, and logs its health. */
 export class HubSink implements Sink {
   readonly #options: SinkOptions;
   #obstacle: string | undefined;
@@ -22,7 +22,7 @@ export class HubSink implements Sink {
     this.#options = options;
   }
 
-  /** Why nothing can be published now; undefined if it can. */
+  /** Why publishing does not work now; undefined if it works. */
   get obstacle(): string | undefined {
     return this.#obstacle;
   }

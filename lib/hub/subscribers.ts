@@ -9,13 +9,13 @@ const RETRY_AFTER_S = 5;
 /** The bounds on subscriptions. */
 export interface SubscriberLimits {
   readonly channelsPerSessionMax: number;
-  /** Channels and patterns with a subscriber; an address may begin half of what the others leave. */
+  /** Channels and patterns with a subscriber; an address may add half of what the others leave. */
   readonly channelsMax: number;
-  /** Reports whether many clients may have this address, so that it has no quota. */
+  /** Reports whether many clients may have this address: then it has no quota. */
   readonly isShared: (address: string) => boolean;
 }
 
-/** The subscribers of one channel or pattern, and the network of the first one. */
+/** The subscribers of one channel or pattern, and the network of the first. */
 class Group<S> extends Set<S> {
   readonly network: string;
 
@@ -29,7 +29,7 @@ class Group<S> extends Set<S> {
 export class Subscribers<S> {
   readonly #limits: SubscriberLimits;
   readonly #groups = new Map<string, Group<S>>();
-  /** How many channels and patterns were begun from each network. */
+  /** Counts channels and patterns by the network of their first subscriber. */
   readonly #begun: Quota;
 
   constructor(limits: SubscriberLimits) {
@@ -37,7 +37,7 @@ export class Subscribers<S> {
     this.#begun = new Quota(limits.channelsMax);
   }
 
-  /** Channels and patterns that have a subscriber. */
+  /** The number of channels and patterns that have a subscriber. */
   get size(): number {
     return this.#groups.size;
   }

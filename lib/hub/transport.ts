@@ -5,11 +5,11 @@ import type { Disconnect } from "../core/errors.ts";
 export interface Transport {
   /** Label of `hark_sessions`: `websocket`, `sse`, `socketio`. */
   readonly name: string;
-  /** Which encoder's frames it takes. */
+  /** The encoder whose frames it takes. */
   readonly encoder: Encoder;
   /** Bytes accepted but not yet on the network. */
   readonly bufferedBytes: number;
-  /** True if its client comes back once, soon, and then not for long: it stays until nothing listens. */
+  /** True if its client retries once, soon, and then seldom: it stays until nothing listens. */
   readonly leavesLast?: boolean;
   /** Takes one frame. MUST NOT throw and MUST NOT block; after `close()` it does nothing. */
   write(frame: Frame): void;

@@ -1,6 +1,6 @@
 import { Refusal } from "../core/errors.ts";
 
-/** Bounds the commands of one client that wait, such as those behind a replay that it does not read. */
+/** Bounds the commands of one client that wait, such as those after a replay that it does not read. */
 export class WaitingCommands {
   readonly #max: number;
   #count = 0;
@@ -10,7 +10,7 @@ export class WaitingCommands {
     this.#max = max;
   }
 
-  /** Carries out a command, and returns its result itself. Rejects with a `Refusal` while too many wait. */
+  /** Runs a command, and returns the promise of its result. Rejects with a `Refusal` while too many wait. */
   run<T>(command: () => Promise<T>): Promise<T> {
     if (this.#count >= this.#max) {
       const message = `Cannot take more than ${this.#max} commands at a time: wait for the replies`;
@@ -19,7 +19,7 @@ export class WaitingCommands {
     const result = command();
     this.#count++;
     const end = () => void this.#count--;
-    // Not by `finally()` or `await`, with which a reply would come after a close of the same turn.
+    // With `finally()` or `await`, a reply would come after a close of the same turn.
     result.then(end, end);
     return result;
   }

@@ -1,6 +1,6 @@
 import { assertEquals, assertStrictEquals } from "@std/assert";
 import { DISCONNECTS } from "../../lib/core/errors.ts";
-import { TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
+import { SEND_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import type { PresenceChange } from "../../lib/core/encoder.ts";
 import { FakeTransport, lineEncoder } from "../support/fake_transport.ts";
 import { type TestClient, TestNode } from "../support/node.ts";
@@ -14,7 +14,7 @@ function join(node: TestNode, user: string, channels: string[], watch = false): 
 function setUp() {
   const node = new TestNode();
   const watcher = join(node, "watcher", ["room"], true);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   watcher.transport.take();
   return { node, watcher };
 }
@@ -23,7 +23,7 @@ Deno.test("Presence tells a watcher of itself, after the welcome", async () => {
   const node = new TestNode();
   const { transport } = join(node, "ann", ["room"], true);
   assertEquals(transport.take(), [`welcome ${node.epoch}-0`]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(transport.take(), ["room +ann"]);
   await node.close();
 });
@@ -37,12 +37,12 @@ Deno.test("Presence tells at the end of the turn, and then once in a while, who 
   assertEquals(watcher.transport.take(), ["room +ann +bob"]);
   ann.session.end(DISCONNECTS.shutdown);
   join(node, "cid", ["room"]);
-  node.clock.advance(TELL_INTERVAL_MS - 1);
+  node.clock.advance(SEND_INTERVAL_MS - 1);
   join(node, "dan", ["room"]);
   assertEquals(watcher.transport.take(), []);
   node.clock.advance(1);
   assertEquals(watcher.transport.take(), ["room +cid +dan -ann"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(watcher.transport.take(), []);
   await node.close();
   assertEquals(node.clock.timers, 0);
@@ -72,7 +72,7 @@ Deno.test("Presence tells what is right whenever a watcher has listed the channe
   for (const listAt of [0, 1, 2, 3]) {
     const { node, watcher } = setUp();
     const bob = join(node, "bob", ["room"]);
-    node.clock.advance(TELL_INTERVAL_MS);
+    node.clock.advance(SEND_INTERVAL_MS);
     watcher.transport.take();
     const present = new Set<string | undefined>();
     const list = () =>
@@ -89,7 +89,7 @@ Deno.test("Presence tells what is right whenever a watcher has listed the channe
     }
     if (listAt === steps.length) list();
     cid.lost("gone");
-    node.clock.advance(TELL_INTERVAL_MS);
+    node.clock.advance(SEND_INTERVAL_MS);
     for (const frame of watcher.transport.take()) {
       const [, ...changes] = String(frame).split(" ");
       for (const change of changes) {
@@ -107,14 +107,14 @@ Deno.test("Presence tells of every way to leave", async () => {
   const [ann, bob, cid, dan] = ["ann", "bob", "cid", "dan"].map((name) =>
     join(node, name, ["room"])
   );
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   watcher.transport.take();
   await ann!.session.unsubscribe(["room"]);
   bob!.session.lost("gone");
   cid!.session.end(DISCONNECTS.expired);
   dan!.transport.bufferedBytes = 1_000_000;
   await node.publish(["room x"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(watcher.transport.take(), ["1 room x", "room -ann -bob -cid -dan"]);
   await node.close();
 });
@@ -124,7 +124,7 @@ Deno.test("Presence tells those alone who asked, of channels alone that they ask
   const silent = join(node, "silent", ["room", "other"]);
   join(node, "pattern", ["*"], true);
   join(node, "elsewhere", ["other"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(watcher.transport.take(), ["room +silent"]);
   assertEquals(silent.transport.take().length, 1);
   assertEquals(node.hub.presence.watched, 1);
@@ -134,15 +134,15 @@ Deno.test("Presence tells those alone who asked, of channels alone that they ask
 Deno.test("Presence begins for who is on the channel already, and ends with unsubscribe", async () => {
   const { node } = setUp();
   const { session, transport } = join(node, "late", ["room"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   transport.take();
   await session.subscribe(["room"], { presence: ["room"] });
   join(node, "ann", ["room"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(transport.take(), ["room +ann"]);
   await session.unsubscribe(["room"]);
   join(node, "bob", ["room"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(transport.take(), []);
   await node.close();
 });
@@ -153,10 +153,10 @@ Deno.test("Presence forgets a channel with its last watcher, and what was to be 
   watcher.session.lost("gone");
   assertEquals(node.hub.presence.watched, 0);
   const late = join(node, "late", ["room"], true);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(late.transport.take(), [`welcome ${node.epoch}-0`, "room +late"]);
   ann.session.lost("gone");
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(late.transport.take(), ["room -ann"]);
   await node.close();
   assertEquals([node.hub.presence.watched, node.hub.channels], [0, 0]);
@@ -166,16 +166,16 @@ Deno.test("Presence tells the others of a watcher that was too slow for presence
   const { node, watcher } = setUp();
   const slow = join(node, "slow", ["room", "zoo"], true);
   const other = join(node, "other", ["zoo"], true);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   for (const { transport } of [watcher, slow, other]) transport.take();
   slow.transport.bufferedBytes = 1_000_000;
   join(node, "ann", ["room"]);
   join(node, "bob", ["zoo"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(slow.transport.closed, DISCONNECTS.slow);
   assertEquals(watcher.transport.take(), ["room +ann"]);
   assertEquals(other.transport.take(), ["zoo +bob"]);
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(watcher.transport.take(), ["room -slow"]);
   assertEquals(other.transport.take(), ["zoo -slow"]);
   await node.close();
@@ -224,7 +224,7 @@ Deno.test("Presence tells of a crowd in parts of 500, encoded once for each enco
   const same = Array.from({ length: 3 }, () => new FakeTransport(encoder));
   const clients = same.map((transport) => node.open(["room"], { presence: ["room"] }, transport));
   const crowd = Array.from({ length: 1198 }, (_, at) => join(node, `c${at}`, ["room"]));
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(parts.map(({ joined, left }) => [joined.length, left.length]), [
     [500, 0],
     [500, 0],
@@ -235,7 +235,7 @@ Deno.test("Presence tells of a crowd in parts of 500, encoded once for each enco
   }
   assertEquals(watcher.transport.take().length, 3);
   for (const { session } of crowd) session.lost("gone");
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(parts.slice(3).map(({ left }) => left.length), [500, 500, 198]);
   await node.close();
 });
@@ -249,7 +249,7 @@ Deno.test("Presence skips an encoder that cannot carry it", async () => {
     new FakeTransport(encoder),
     "mute",
   );
-  node.clock.advance(TELL_INTERVAL_MS);
+  node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(transport.take().length, 1);
   assertEquals(watcher.transport.take(), ["room +mute"]);
   await node.close();

@@ -18,7 +18,7 @@ import { GAPS_MAX } from "../../lib/broker/journal.ts";
 import { APPLY_TIMEOUT_MS } from "../../lib/broker/log_broker.ts";
 import { CALLERS_MAX } from "../../lib/core/rate_limiter.ts";
 import { CONNECTS_PER_SLOT, REFILL_S, SLOTS_MIN } from "../../lib/hub/admission.ts";
-import { ENTRIES_MAX, TELL_INTERVAL_MS } from "../../lib/hub/presence.ts";
+import { ENTRIES_MAX, SEND_INTERVAL_MS } from "../../lib/hub/presence.ts";
 import { SILENT_BEATS_MAX } from "../../lib/protocols/websocket/endpoint.ts";
 import { STALLED_MS } from "../../lib/hub/replay.ts";
 import { BODIES_BYTES_MAX, BODY_BYTES_MAX } from "../../lib/protocols/pusher/api.ts";
@@ -232,7 +232,7 @@ function boundsTable(): string {
     ["time for a client to read on while it catches up", seconds(STALLED_MS), disconnected("slow")],
     ["entries in one answer about presence", BOUNDS.presenceMax, "`count` has them all"],
     ["joins and leaves in one presence event", ENTRIES_MAX, "several events"],
-    ["from one batch of presence events to the next", seconds(TELL_INTERVAL_MS), "sent together"],
+    ["from one batch of presence events to the next", seconds(SEND_INTERVAL_MS), "sent together"],
     [
       "callers whose rates are remembered",
       `${CALLERS_MAX} to ${2 * CALLERS_MAX}`,
