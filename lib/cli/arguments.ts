@@ -1,31 +1,31 @@
 import { suggest } from "../core/suggest.ts";
 import { printable } from "../observe/log.ts";
 
-/** Which flags a command has, without their dashes; `--help` and `-h` every one has. */
+/** The flags of a command, without their dashes; every command has `--help` and `-h` too. */
 export interface Syntax {
   /** Those that take a value. */
   readonly values: readonly string[];
-  /** Those that take a value which, given again, is added behind a comma. */
+  /** Those whose values, given again, are joined with a comma. */
   readonly lists?: readonly string[];
   readonly switches: readonly string[];
 }
 
-/** A command's arguments, taken apart. */
+/** The parsed arguments of a command. */
 export interface Arguments {
   readonly values: ReadonlyMap<string, string>;
   readonly switches: ReadonlySet<string>;
-  /** What is no flag, in order. */
+  /** The arguments that are no flags, in order. */
   readonly operands: readonly string[];
 }
 
-/** A command line that is not as it should be. */
+/** Why a command line is wrong. */
 export class UsageError extends Error {
   override readonly name = "UsageError";
 }
 
 /**
- * Takes a command's arguments apart. Flags may stand anywhere, as `--name value` or `--name=value`;
- * behind `--` nothing is a flag, and `-` never is. Throws a `UsageError` that says what is wrong.
+ * Parses the arguments of a command. Flags may stand anywhere, as `--name value` or `--name=value`; after
+ * `--` nothing is a flag, and `-` never is. Throws a `UsageError` that says what is wrong.
  */
 export function parseArguments(args: readonly string[], syntax: Syntax): Arguments {
   const values = new Map<string, string>();

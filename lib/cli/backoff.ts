@@ -1,20 +1,20 @@
 const RETRY_MIN_MS = 500;
 const RETRY_MAX_MS = 20_000;
-/** Up to 2 s: as long as a server that said that it goes away is mostly back soon. */
+/** Up to 2 s: most servers that announce that they go away are back soon. */
 const RESTART_DOUBLINGS = 2;
-/** How often it is asked before the bound grows. */
+/** Retries before the bound grows. */
 const RESTART_TRIES = 8;
 
 /**
- * How long to wait after so many failures, 1 or more: anything up to a bound that doubles from one to
- * the next, so that those who failed together do not come back together ("full jitter").
+ * Returns how long to wait after a number of failures, 1 or more: a random time up to a bound that doubles
+ * with each ("full jitter"), because clients that failed together should not come back together.
  */
 export function backoffMs(failures: number, random: () => number = Math.random): number {
   const boundMs = Math.min(RETRY_MAX_MS, RETRY_MIN_MS * 2 ** (failures - 1));
   return Math.ceil(random() * boundMs);
 }
 
-/** How long to wait for the next connection, by how the last ones ended. */
+/** Decides how long to wait for the next connection, by how the last ones ended. */
 export class Backoff {
   readonly #random: () => number;
   #failures = 0;
@@ -24,15 +24,15 @@ export class Backoff {
     this.#random = random;
   }
 
-  /** A connection has brought all that was missed. */
+  /** Records that a connection has brought all that was missed. */
   reset(): void {
     this.#failures = 0;
     this.#isRestart = false;
   }
 
   /**
-   * A connection has ended. The first of these since `reset()` that the server announced begins quick
-   * retries; further ones do not, so that a server that always goes away is left in peace.
+   * Records that a connection has ended, and returns the wait. The first end since `reset()` that the server
+   * announced begins quick retries; further ones do not, to spare a server that always goes away.
    */
   nextMs(isGoingAway: boolean): number {
     if (isGoingAway && !this.#isRestart) {

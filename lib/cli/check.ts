@@ -78,7 +78,7 @@ function titled(title: string, lines: readonly string[]): string[] {
   return [`${title}:`, ...lines.map((line) => `  ${line}`), ""];
 }
 
-/** Rows as lines, with columns as wide as their widest cell. */
+/** Formats rows as lines, with columns as wide as their widest cell. */
 function table(rows: readonly (readonly string[])[]): string[] {
   if (rows[0] === undefined) return [];
   const widths = rows[0].map((_, column) => Math.max(...rows.map((row) => row[column]!.length)));

@@ -7,17 +7,18 @@ import { addressOf } from "../core/node_url.ts";
 import { parseRedisUrl } from "../core/redis_url.ts";
 import { UsageError } from "./arguments.ts";
 
-/** How long whoever is at an address may take to answer. */
+/** How long an address may take to answer. */
 const ANSWER_MS = 2000;
-/** Nodes that are asked. */
+/** The number of nodes to ask. */
 const ASKED_MAX = 50;
 
-/** Whoever answers at an address: another program counts as a node, as only a node can tell. */
+/** What answers at an address. Another program counts as a node: only a node could tell them apart. */
 type Answerer = "nobody" | "node" | "clients";
 
 /**
- * What is unwise about the nodes that share a log, this one to come included: a sentence each. Throws a
- * `RedisError` if they cannot be heard, and a `UsageError` if the node could not listen for the others.
+ * Resolves to what is unwise about the nodes that share a log, and about the node of these options: a
+ * sentence each. Rejects with a `RedisError` if they cannot be heard, and with a `UsageError` if the node
+ * could not listen for the others.
  */
 export async function tryCluster(config: Config, clock: Clock): Promise<string[]> {
   tryAdvertised(config);
@@ -32,7 +33,7 @@ export async function tryCluster(config: Config, clock: Clock): Promise<string[]
   ];
 }
 
-/** Whether it is free is not tried. */
+/** Does not check whether the port is free. */
 function tryAdvertised({ advertise }: Config): void {
   if (advertise === "") return;
   try {
@@ -90,7 +91,7 @@ async function whatIsUnwiseOfAddresses(
   return found.flat();
 }
 
-/** Asks what only the port for clients answers: that for nodes refuses whatever no node has signed. */
+/** Asks for a path that only the port for clients serves: the port for nodes refuses unsigned requests. */
 async function askAt(url: string): Promise<Answerer> {
   try {
     const response = await fetch(new URL("/healthz", url), {

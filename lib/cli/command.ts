@@ -1,27 +1,27 @@
 import type { Clock } from "../core/clock.ts";
 import { type Arguments, parseArguments, type Syntax, UsageError } from "./arguments.ts";
 
-/** What a command works with beside its arguments; all of it is passed in. */
+/** The surroundings of a command. */
 export interface Shell {
   readonly env: Readonly<Record<string, string>>;
   readonly stdin: ReadableStream<Uint8Array>;
   readonly clock: Clock;
   /** Writes one line of output; false once nobody reads it any more. */
   readonly write: (line: string) => boolean;
-  /** Writes something to the user that is not output. */
+  /** Writes a message to the user that is not output. */
   readonly say: (line: string) => void;
 }
 
 /** One command of the command line. */
 export interface Command {
   readonly name: string;
-  /** What it does, in a few words. */
+  /** Its effect, in a few words. */
   readonly summary: string;
-  /** What `--help` shows. */
+  /** The text of `--help`. */
   readonly help: string;
-  /** Undefined if it reads its arguments by itself: then all of them are operands. */
+  /** Undefined if it parses its arguments itself: then all of them are operands. */
   readonly syntax: Syntax | undefined;
-  /** Does it. Resolves to the exit code; throws a `UsageError` or a `Failure`. */
+  /** Resolves to the exit code; rejects with a `UsageError` or a `Failure`. */
   readonly run: (args: Arguments, shell: Shell) => Promise<number>;
 }
 
@@ -30,7 +30,7 @@ export class Failure extends Error {
   override readonly name = "Failure";
 }
 
-/** Runs a command and resolves to its exit code: 0 done, 1 failed, 2 used wrongly. */
+/** Runs a command, and resolves to its exit code: 0 done, 1 failed, 2 used wrongly. */
 export async function runCommand(
   command: Command,
   args: readonly string[],

@@ -15,7 +15,7 @@ export const COMMANDS: ReadonlyMap<string, Command> = new Map(
   LIST.map((command) => [command.name, command]),
 );
 
-/** What to say of a command that there is not. */
+/** Returns the error for a command that does not exist. */
 export function unknownCommand(name: string): string {
   const shown = printable(withoutSecrets(name.slice(0, NAME_CHARS_SHOWN)));
   return `Unknown command ${shown}${suggest(name, ["start", ...COMMANDS.keys()])}\nSee hark --help`;

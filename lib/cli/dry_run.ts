@@ -9,19 +9,19 @@ import { checkStoreFile, isWritableFolder, StoreError } from "../broker/sqlite/s
 import { tryCluster } from "./cluster_check.ts";
 import { UsageError } from "./arguments.ts";
 
-/** What was seen when a start was tried. */
-export interface Trial {
+/** What a dry run of a start has found. */
+export interface DryRun {
   /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
   readonly certificateEndsAt: number | undefined;
-  /** What is unwise about the Redis that is named, and the nodes that share it: a sentence each. */
+  /** What is unwise about Redis and the nodes that share it: a sentence each. */
   readonly unwiseOfRedis: readonly string[];
 }
 
 /**
- * Tries what a server does before it listens, with the same code where that changes nothing: no file
- * is made or written. Rejects with a `UsageError` that has every reason for which it would not start.
+ * Does what a server does before it listens, with the same code, apart from what makes or writes a file.
+ * Rejects with a `UsageError` that has every reason why the server would not start.
  */
-export async function tryStart(config: Config, clock: Clock): Promise<Trial> {
+export async function tryStart(config: Config, clock: Clock): Promise<DryRun> {
   const problems: string[] = [];
   const attempt = async <T>(task: () => Promise<T>): Promise<T | undefined> => {
     try {
@@ -55,14 +55,14 @@ function isProblem(error: unknown): error is Error {
 
 async function tryCertificate({ tlsCert, tlsKey }: Config): Promise<number | undefined> {
   if (tlsCert === "") return undefined;
-  // Only now, because every command starts faster without.
+  // Only now: without this import every command starts faster.
   const { readCredentials } = await import("../net/tls.ts");
   const { cert } = readCredentials(tlsCert, tlsKey);
   const { X509Certificate } = await import("node:crypto");
   return Date.parse(new X509Certificate(cert).validTo);
 }
 
-/** Keys that are elsewhere are not asked for: a server starts without them too. */
+/** Does not fetch remote keys: a server starts without them too. */
 async function tryTokenKeys({ tokenJwks: source }: Config, clock: Clock): Promise<void> {
   if (source === "" || isRemote(source)) return;
   await new Jwks({ source, clock, fetch, onFailure: () => {} }).start();
@@ -78,7 +78,7 @@ async function tryLog(config: Config, clock: Clock): Promise<string[]> {
   return [...await tryRedis(config, clock), ...await tryCluster(config, clock)];
 }
 
-/** Any other address was read with the options; only listening shows whether it is free. */
+/** Checks a Unix socket. Only to listen shows whether another address is free. */
 async function trySocket({ listen }: Config): Promise<void> {
   if (listen === "") return;
   const path = listen.replace("unix:", "");

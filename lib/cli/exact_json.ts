@@ -14,9 +14,9 @@ interface ExactJson {
 const { rawJSON, parse } = JSON as unknown as ExactJson;
 
 /**
- * Parses JSON so that `JSON.stringify()` gives back its numbers as they were written, where a
- * JavaScript number would not: an id of 64 bits, `1.0`. Such a number is an object in the meantime.
- * Throws a `SyntaxError`.
+ * Parses JSON. `JSON.stringify()` writes its numbers back as they were, also those that a JavaScript number
+ * cannot hold, such as an id of 64 bits or `1.0`: each of these is an object meanwhile. Throws a
+ * `SyntaxError`.
  */
 export function parseExactly(text: string): unknown {
   try {

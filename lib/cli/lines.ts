@@ -1,11 +1,11 @@
 import { Failure } from "./command.ts";
 
-/** More than any message may have. */
+/** Longer than any message may be. */
 const LINE_CHARS_MAX = 64 * 1024 ** 2;
 
 /**
- * The lines of a text as they come, those together that came together. The last one needs no line
- * break. Throws a `Failure` if the text is not UTF-8, or a line endless.
+ * Yields the lines of a text as they come, those together that came together. The last one needs no line
+ * break. Throws a `Failure` if the text is not UTF-8 or a line is too long.
  */
 export async function* readLines(stream: ReadableStream<Uint8Array>): AsyncGenerator<string[]> {
   const decoder = new TextDecoder("utf-8", { fatal: true });

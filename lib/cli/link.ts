@@ -4,28 +4,28 @@ import { type Clock, every, type Timer } from "../core/clock.ts";
 import { parseExactly } from "./exact_json.ts";
 import type { Target } from "./target.ts";
 
-/** What to follow. */
+/** The channels to follow, and callbacks. */
 export interface LinkOptions {
   readonly target: Target;
   readonly clock: Clock;
   readonly channels: readonly string[];
-  /** The id to resume from, or where to begin: `all`, a duration or a date-time. */
+  /** The id to resume from, or the beginning: `all`, a duration or a date-time. */
   readonly since: string | undefined;
-  /** The connection stands; `recovered` is false if something after `since` is gone. */
+  /** Called once it is connected; `recovered` is false if something after `since` is gone. */
   readonly onWelcome: (recovered: boolean | undefined) => void;
-  /** All that was missed has come. */
+  /** Called once all that was missed has come. */
   readonly onResumed: () => void;
   readonly onMessage: (message: ServerMessage) => void;
-  /** Everything up to this id has come. */
+  /** Called when everything up to this id has come. */
   readonly onPosition: (id: string) => void;
 }
 
 /** How a connection ended. */
 export interface LinkEnd {
   readonly reason: string;
-  /** Coming back is of no use. */
+  /** To come back is of no use. */
   readonly isFinal: boolean;
-  /** The server said that it goes away, as it does before a restart. */
+  /** The server announced that it goes away, as it does before a restart. */
   readonly isGoingAway?: boolean;
 }
 
@@ -72,7 +72,7 @@ export class Link {
     };
   }
 
-  /** Ends it. */
+  /** Ends the connection. */
   close(): void {
     this.#lose("closed");
   }
@@ -84,8 +84,8 @@ export class Link {
   }
 
   /**
-   * Asks for what is subscribed already: the reply shows that the connection lives, which is lost
-   * without a sign when a machine sleeps, and how far the log has gone on other channels.
+   * Asks for a reply, which shows that the connection lives and how far the log has gone on other channels:
+   * when a machine sleeps, its connections are lost without a sign.
    */
   #probe(): void {
     if (!this.#heard) return this.#lose("no sign of life");
@@ -93,7 +93,7 @@ export class Link {
     this.#ask();
   }
 
-  /** Subscribes to what is subscribed already: the reply comes after all that was missed. */
+  /** Subscribes once more to the same channel: the reply comes after all that was missed. */
   #ask(): void {
     const channels = this.#options.channels.slice(0, 1);
     const command: ClientCommand = { type: "subscribe", ref: 1, channels };
@@ -145,7 +145,7 @@ export class Link {
     this.#socket.close();
   }
 
-  /** From the first call on, nothing of this connection is listened to. */
+  /** Stops listening to the connection. Idempotent. */
   #end(end: LinkEnd): void {
     this.#timer.cancel();
     this.#socket.onopen = this.#socket.onmessage = this.#socket.onclose = null;

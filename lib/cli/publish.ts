@@ -7,8 +7,8 @@ import { readLines } from "./lines.ts";
 import { Sender, SendFailure } from "./sender.ts";
 import { readTarget, TARGET_FLAGS, TARGET_HELP } from "./target.ts";
 
-// A line goes out at once; while more follow, those of so long go out together. That keeps a long
-// stream within the Idempotency-Keys that a server remembers.
+// The first line goes out at once; later ones are sent together, once in this time. So the keys of a long
+// stream stay within the Idempotency-Keys that a server remembers.
 const PACE_MS = 50;
 
 /** `hark publish`: publishes one message, or each line of stdin. */
@@ -45,7 +45,7 @@ ${TARGET_HELP}`,
   },
 };
 
-/** Makes a message of a text; throws a `SyntaxError` if it is not JSON and should be. */
+/** Encodes a text as a message; throws a `SyntaxError` if it should be JSON and is not. */
 type Encode = (text: string) => string;
 
 function checkJson(text: string): string {
@@ -53,7 +53,7 @@ function checkJson(text: string): string {
     JSON.parse(text);
     return text;
   } catch (error) {
-    // Without the line within the text, which would be taken for a line of stdin.
+    // Without the line within the text, which would look like a line of stdin.
     const why = (error as SyntaxError).message.replace(/ \(line \d+ column \d+\)$/, "");
     throw new SyntaxError(`it is not JSON: ${why}`);
   }
@@ -78,11 +78,11 @@ function encodeOperand(text: string, encode: Encode): string {
   }
 }
 
-/** What came of stdin together: its messages, and the line of each. */
+/** Lines of stdin that came together: their messages, and the number of each line. */
 interface Batch {
   readonly messages: readonly string[];
   readonly numbers: readonly number[];
-  /** The line that is not JSON, behind all of these. */
+  /** The error of the next line, which is not JSON. */
   readonly fault: Failure | undefined;
 }
 

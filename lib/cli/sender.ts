@@ -4,18 +4,18 @@ import { backoffMs } from "./backoff.ts";
 import { Failure } from "./command.ts";
 import type { Target } from "./target.ts";
 
-/** Where messages go, and how. */
+/** The destination of messages. */
 export interface SenderOptions {
   readonly target: Target;
   readonly channel: string;
   /** Undefined for the server's default. */
   readonly event: string | undefined;
   readonly clock: Clock;
-  /** Reports that there will be another attempt. */
+  /** Reports that a retry follows. */
   readonly say: (line: string) => void;
 }
 
-/** Messages of which the first `published` were published and the next was not. */
+/** Why a message was not published; the `published` messages before it were. */
 export class SendFailure extends Failure {
   readonly published: number;
 
@@ -39,13 +39,13 @@ const TIMEOUT_MS = 30_000;
 const RETRY_AFTER_S_MAX = 600;
 
 /**
- * Publishes over HTTP, in order. What fails for a reason that passes is tried again under the same
- * Idempotency-Key, so that a message whose acknowledgement was lost is not published twice.
+ * Publishes over HTTP, in order. Retries after a temporary failure, under the same Idempotency-Key: a
+ * message whose acknowledgement was lost is not published twice.
  */
 export class Sender {
   readonly #options: SenderOptions;
   readonly #url: URL;
-  /** Messages in one request; less once the server took no more. */
+  /** Messages in one request; fewer once the server refused as many. */
   #batchMax = BATCH_MAX;
 
   constructor(options: SenderOptions) {
@@ -56,8 +56,8 @@ export class Sender {
   }
 
   /**
-   * Publishes messages, each JSON on one line unless it is the only one. Resolves once the server
-   * has acknowledged all; throws a `SendFailure` at the first that it does not take.
+   * Publishes messages, each JSON on one line unless it is the only one. Resolves once the server has
+   * acknowledged all; rejects with a `SendFailure` at the first that it refuses.
    */
   async send(messages: readonly string[]): Promise<void> {
     let published = 0;
@@ -126,7 +126,7 @@ function readRejection({ status, headers }: Response, text: string): Rejection {
   return { status, retryAfterS, detail: printable(isDetail ? detail : `The answer was ${status}`) };
 }
 
-/** What answers, but acknowledges nothing, is no Hark. */
+/** Checks that the answer acknowledges: a server that does not is no Hark. */
 function checkAnswer(text: string, count: number): Rejection | undefined {
   const { id, publications } = readObject(text);
   const acknowledged = Array.isArray(publications) ? publications.length : 1;
@@ -142,7 +142,7 @@ function readObject(text: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** What is behind a failed `fetch()`, without the address that it begins with. */
+/** The cause of a failed `fetch()`, without the address that the message begins with. */
 function rootCause({ message, cause }: Error): string {
   if (cause instanceof Error) return rootCause(cause);
   return message.replace(/^error sending request for url \(\S*\): /, "");

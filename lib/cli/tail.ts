@@ -9,7 +9,7 @@ import type { ServerMessage } from "../../static/hark.d.ts";
 import { Link, type LinkEnd } from "./link.ts";
 import { readTarget, type Target, TARGET_FLAGS, TARGET_HELP } from "./target.ts";
 
-/** `hark tail`: prints the messages of channels as they come, through every loss of the connection. */
+/** `hark tail`: prints the messages of channels as they come, and reconnects. */
 export const tailCommand: Command = {
   name: "tail",
   summary: "print the messages of channels as they come",
@@ -101,10 +101,10 @@ class Tail {
     if (recovered === false) say(`Some messages after ${since} are gone: here is what is kept`);
   }
 
-  /** Returns false once nobody reads. */
+  /** Reports whether somebody still reads the output. */
   #print(message: ServerMessage): boolean {
     const { channels, format, shell } = this.#options;
-    // Every session is on `broadcast` too, whether it was asked for or not.
+    // Every session is on `broadcast` too, even if nobody asked for it.
     const isWanted = channels.some((channel) => covers(channel, message.channel));
     if (isWanted && this.#isRead) this.#isRead = shell.write(format(message));
     return this.#isRead;

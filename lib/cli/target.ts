@@ -6,11 +6,11 @@ import { type Arguments, UsageError } from "./arguments.ts";
 export interface Target extends Disposable {
   /** Ends in a slash: the endpoints are relative to it. */
   readonly url: URL;
-  /** What it is called in a message; holds no secret. */
+  /** Its name in messages; holds no secret. */
   readonly name: string;
-  /** What every request carries. */
+  /** The headers of every request. */
   readonly headers: Readonly<Record<string, string>>;
-  /** What connects to it, if that is not Deno's own: by a Unix socket, or with trust in a CA. */
+  /** The HTTP client, if that is not Deno's own: for a Unix socket, or one that trusts a CA. */
   readonly client: Deno.HttpClient | undefined;
 }
 
@@ -25,7 +25,7 @@ export const TARGET_HELP = `  --url URL      the server, or unix:PATH (HARK_URL;
   --key KEY      the publish key or token (HARK_KEY, which other users of the machine cannot see)
   -h, --help     show this`;
 
-/** Which server is meant. Throws a `UsageError`, without the key in it. */
+/** Reads which server is meant. Throws a `UsageError`, which does not hold the key. */
 export function readTarget(
   { values }: Arguments,
   env: Readonly<Record<string, string>>,
@@ -71,7 +71,7 @@ function clientOf(path: string): Deno.HttpClient {
   return Deno.createHttpClient({ proxy: { transport: "unix", path } });
 }
 
-/** What trusts the certificates in a file, beside those that Deno trusts. */
+/** Makes a client that trusts the certificates in a file, beside those that Deno trusts. */
 function readCa(file: string | undefined): Deno.HttpClient | undefined {
   if (file === undefined) return undefined;
   try {

@@ -1,12 +1,12 @@
 import { isUser, PATTERNS_MAX, USER_CHARS_MAX } from "../auth/claims.ts";
 import { secretKey, signToken } from "../auth/jwt.ts";
 import { checkSubscription } from "../core/channel.ts";
+import { durationMs } from "../core/since.ts";
 import { type Arguments, UsageError } from "./arguments.ts";
 import type { Command } from "./command.ts";
 
 type Env = Readonly<Record<string, string>>;
 
-const UNITS_S: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 const EXPIRES = "1h";
 const EXPIRES_S_MAX = 366 * 86_400;
 
@@ -55,7 +55,7 @@ Exits with 0 if done, 2 if used wrongly.
   },
 };
 
-/** What is given as a flag, or else by the variable that the server reads too. */
+/** The value of a flag, or else of the variable that the server reads too. */
 function setting({ values }: Arguments, env: Env, name: string): string {
   return values.get(name) ?? env[`HARK_${name.toUpperCase().replace("-", "_")}`] ?? "";
 }
@@ -69,9 +69,7 @@ function readUser({ values }: Arguments): string | undefined {
 }
 
 function readSeconds({ values }: Arguments): number {
-  const text = values.get("expires") ?? EXPIRES;
-  const [, number, unit = ""] = /^(\d{1,9})([smhd])$/.exec(text) ?? [];
-  const seconds = Number(number) * (UNITS_S[unit] ?? NaN);
+  const seconds = (durationMs(values.get("expires") ?? EXPIRES) ?? 0) / 1000;
   if (seconds >= 1 && seconds <= EXPIRES_S_MAX) return seconds;
   throw new UsageError("--expires: expected a number and s, m, h or d, up to 366d, such as 15m");
 }

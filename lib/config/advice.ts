@@ -3,13 +3,13 @@ import { OPAQUE_ORIGIN } from "../core/origin.ts";
 import { flagName, OPTION_ROWS, variableName } from "./options.ts";
 import { type Config, isOpenServer, type Sources, takesTokens } from "./values.ts";
 
-/** What a configuration is judged by. */
+/** A configuration to judge, and what was found out about it. */
 export interface Setup {
   readonly config: Config;
   readonly sources: Sources;
   /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
   readonly certificateEndsAt?: number | undefined;
-  /** What is unwise about the Redis that is named: a sentence each. */
+  /** What is unwise about Redis: a sentence each. */
   readonly unwiseOfRedis?: readonly string[];
   /** Milliseconds since 1970. */
   readonly now: number;
@@ -19,7 +19,7 @@ const KEY_CHARS_MIN = 16;
 const DAY_MS = 86_400_000;
 const CERTIFICATE_DAYS_MIN = 14;
 
-/** What each kind of client may do with a server that is set up like this: a row each. */
+/** Lists who may do what with this server: a row each. */
 export function whoMayDoWhat({ config }: Setup): [subject: string, what: string][] {
   const { publishKey, pusherApp, origins, socketio, listen, trustProxy, forwardedHeader } = config;
   const keys = publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
@@ -85,7 +85,7 @@ function exceptGuarded({ pusherApp }: Config): string {
   return pusherApp.length === 0 ? "" : " that does not begin with private-, presence- or #";
 }
 
-/** What is unwise about it: a sentence each, that says what to do. Holds no secret. */
+/** Lists what is unwise about it: a sentence each, which says what to do. Holds no secret. */
 export function whatIsUnwise(setup: Setup): string[] {
   return [
     ...unwiseExposure(setup),

@@ -21,21 +21,21 @@ import type { Source, Sources } from "./values.ts";
 export { type Config, type OptionKey, OPTIONS } from "./options.ts";
 export type { Source, Sources };
 
-/** Every option as it was given, and where each value comes from. */
+/** Every option, and where each value comes from. */
 export interface Settings {
   readonly config: Config;
   readonly sources: Sources;
 }
 
-/** What was given, though some of it may be wrong. */
+/** Every option, though some texts may be wrong. */
 export interface Attempt extends Settings {
-  /** Those whose text means no value: their source is what gave it, their value the default. */
+  /** Options with a wrong text: their source is where it came from, their value the default. */
   readonly wrong: ReadonlySet<OptionKey>;
   /** One sentence each; none if a server may start. Holds no secret. */
   readonly problems: readonly string[];
 }
 
-/** What the command line asks for. */
+/** The request of the command line. */
 export type ParsedConfig =
   | { readonly kind: "run" } & Settings
   | { readonly kind: "help" } & Attempt
@@ -53,13 +53,13 @@ export class ConfigError extends Error {
   }
 }
 
-/** The text given for an option, and under which name. */
+/** The text of an option, and the name under which it was given. */
 interface Given {
   readonly text: string;
   readonly name: string;
 }
 
-/** What a flag's name means. A switch needs no value; negated, it takes none. */
+/** The meaning of a flag's name. A switch needs no value; negated, it takes none. */
 interface Flag {
   readonly key: OptionKey;
   readonly isSwitch: boolean;
@@ -79,7 +79,6 @@ const FLAGS: ReadonlyMap<string, Flag> = new Map(OPTION_ROWS.flatMap(([key, { ty
 /** Variables of other commands. */
 const OTHER_VARIABLES = ["HARK_URL", "HARK_KEY"];
 
-/** Flags that ask for something else than a server. */
 const isHelp = (arg: string) => arg === "--help" || arg === "-h";
 const isVersion = (arg: string) => arg === "--version";
 
@@ -133,9 +132,9 @@ function readOptions(args: readonly string[], env: Readonly<Record<string, strin
 
 function readFlags(args: readonly string[], problems: string[]): GivenByKey {
   const given = new Map<OptionKey, Given>();
-  // A stray argument behind such a flag may be part of a secret, and is not shown.
+  /** A flag after which a stray argument may be part of a secret, and is not shown. */
   let unsure: string | undefined;
-  /** A secret's flag, if what follows it begins as a flag does: it may be the secret still. */
+  /** The flag of a secret that lacks its value: the next argument may be the secret. */
   let unmet: string | undefined;
   for (let at = 0; at < args.length; at++) {
     const arg = args[at]!;
@@ -192,7 +191,7 @@ function readEnvironment(env: Readonly<Record<string, string>>, problems: string
   return given;
 }
 
-/** Undefined if the text means no value, which is then a problem. */
+/** Returns the value of the text; undefined if it is wrong, which adds a problem. */
 function readValue(option: Option<unknown>, { name, text }: Given, problems: string[]): unknown {
   const value = option.parse(text);
   if (value !== undefined) return value;
@@ -202,14 +201,14 @@ function readValue(option: Option<unknown>, { name, text }: Given, problems: str
   return undefined;
 }
 
-/** The items up to the first that holds a secret: what follows it may still be part of that. */
+/** Returns the items up to the first that holds a secret: later ones may be part of that. */
 function listWithoutSecrets(text: string): string {
   const items = text.split(",");
   const at = items.findIndex((item) => withoutSecrets(item) !== item);
   return at < 0 ? text : [...items.slice(0, at), withoutSecrets(items[at]!), "…"].join(",");
 }
 
-/** A text for an error: on one line, and not endless. */
+/** Quotes a text for an error: on one line, and cut. */
 function quote(text: string): string {
   return JSON.stringify(text.length > 100 ? `${text.slice(0, 100)}…` : text);
 }

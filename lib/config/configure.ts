@@ -3,8 +3,8 @@ import { type Config, ConfigError, parseConfig } from "./config.ts";
 import { flagName, type OptionKey, OPTIONS } from "./options.ts";
 
 /**
- * Every option of a server that a program embeds: what is given by name, and of the rest the
- * defaults. Throws a `ConfigError` on what the command line would not take either.
+ * Makes the options of a server that a program embeds: the given ones, and defaults for all others.
+ * Throws a `ConfigError` where the command line would too.
  */
 export function configure(given: Partial<Config> = {}): Config {
   const flags = Object.entries(given).flatMap(([key, value]) => {
@@ -21,7 +21,7 @@ export function configure(given: Partial<Config> = {}): Config {
   return parsed.config;
 }
 
-/** The log that the options describe, on the console; its lines name the node if that has a name. */
+/** Makes the log that the options describe, on the console; its lines name the node if it has a name. */
 export function openLog({ log, logLevel, node }: Config): Log {
   return createLog({ format: log, level: logLevel, always: { node: node || undefined } });
 }

@@ -1,4 +1,4 @@
-/** What the options are and mean, for people. */
+/** The options as people read them. */
 
 import type { Attempt, Config, Sources } from "./config.ts";
 import { withoutSecrets } from "../core/redact.ts";
@@ -6,14 +6,14 @@ import { printable } from "../observe/log.ts";
 import type { Option } from "./option.ts";
 import { flagName, OPTION_ROWS, type OptionKey, OPTIONS, variableName } from "./options.ts";
 
-/** A flag as the help shows it: `--port N`, `--open`, `--no-socketio`. */
+/** Formats a flag for the help: `--port N`, `--open`, `--no-socketio`. */
 export function usage(key: OptionKey): string {
   const option: Option<unknown> = OPTIONS[key];
   const negation = option.default === true ? "no-" : "";
   return `--${negation}${flagName(key)} ${option.metavar}`.trim();
 }
 
-/** An option's value as it may be shown: no secret, and nothing that commands a terminal. */
+/** Formats the value of an option without secrets, and without what commands a terminal. */
 export function shownValue(key: OptionKey, config: Config): string {
   const { secret, mayHoldSecret }: Option<unknown> = OPTIONS[key];
   const value: unknown = config[key];
@@ -24,12 +24,12 @@ export function shownValue(key: OptionKey, config: Config): string {
   return printable(mayHoldSecret ? withoutSecrets(text) : text);
 }
 
-/** Where an option's value comes from: `default`, its variable's name, or `flag`. */
+/** Returns where a value comes from: `default`, its variable's name, or `flag`. */
 export function shownSource(key: OptionKey, sources: Sources): string {
   return sources[key] === "environment" ? variableName(key) : sources[key];
 }
 
-/** The options as `--help` shows them, by group, with their values; without the last newline. */
+/** Formats the options for `--help`, by group, with their values; without the last newline. */
 export function helpText({ config, sources, wrong }: Attempt): string {
   const width = Math.max(...OPTION_ROWS.map(([key]) => usage(key).length));
   const line = (flag: string, help: string) => `  ${flag.padEnd(width)}  ${help}`;
@@ -54,7 +54,7 @@ export function helpText({ config, sources, wrong }: Attempt): string {
   ].join("\n");
 }
 
-/** What is wrong with the options, as `--help` shows it: empty, or lines without the last newline. */
+/** Formats the problems of the options for `--help`: empty, or lines without the last newline. */
 export function problemsText({ problems }: Attempt): string {
   if (problems.length === 0) return "";
   return ["A server would not start with these flags and variables:", ...problems].join("\n  ");

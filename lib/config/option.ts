@@ -6,18 +6,18 @@ type Kind = "string" | "integer" | "boolean" | "list" | "choice";
 export interface Option<T> {
   readonly type: Kind;
   readonly default: T;
-  /** What stands for the value in the help; empty for a switch. */
+  /** Stands for the value in the help; empty for a switch. */
   readonly metavar: string;
   readonly help: string;
-  /** What a right value is, for the sentence "expected …". */
+  /** The right values, for the sentence "expected …". */
   readonly expected: string;
-  /** The value that `text` means, or `undefined` if it means none. */
+  /** Returns the value of `text`, or `undefined` if it is wrong. */
   readonly parse: (text: string) => T | undefined;
-  /** The variable's name, where it is not the flag's. */
+  /** The variable's name, where it does not follow from the flag's. */
   readonly env?: string;
-  /** A secret is never shown, in no error and no help. */
+  /** A secret is never shown, neither in an error nor in the help. */
   readonly secret?: boolean;
-  /** It may be a URL with a secret in it, of which only the rest is shown. */
+  /** It may be a URL that holds a secret: only the rest of it is shown. */
   readonly mayHoldSecret?: boolean;
 }
 
@@ -56,7 +56,7 @@ export function boolean(value: boolean, help: string): Option<boolean> {
   return { type: "boolean", default: value, metavar: "", help, expected: "true or false", parse };
 }
 
-/** An option of which there are a few values. */
+/** An option with a few values. */
 export function choice<const T extends string>(
   value: NoInfer<T>,
   choices: readonly T[],
@@ -68,7 +68,7 @@ export function choice<const T extends string>(
   return { type: "choice", default: value, metavar, help: `${help}: ${expected}`, expected, parse };
 }
 
-/** An option of several values, separated by commas; given again, it adds to them. */
+/** An option with several values, separated by commas; given again, it adds to them. */
 export function list(
   metavar: string,
   help: string,

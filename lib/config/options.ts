@@ -1,4 +1,4 @@
-/** Every option of the server, in one table. What is made of it stands in config.ts. */
+/** Every option of the server, in one table; config.ts reads them. */
 
 import { isSubscription } from "../core/channel.ts";
 import { isOriginPattern } from "../core/origin.ts";
@@ -32,7 +32,7 @@ function isListenAddress(text: string): boolean {
   return isIPv6 || (isHostName(text) && !text.startsWith("["));
 }
 
-/** What a path may have is what the system's address of a socket holds. */
+/** The system's address of a socket bounds the path. */
 function isUnixAddress(text: string): boolean {
   const [, path] = /^unix:(.+)$/s.exec(text) ?? [];
   return path !== undefined && isFileName(path) && new TextEncoder().encode(path).length <= 107;
@@ -61,7 +61,7 @@ const YEAR_S = 31_536_000;
 const MIB = 1024 ** 2;
 const GIB = 1024 ** 3;
 
-/** Every option: its default, its bounds and what it means. Flag and variable follow from the key. */
+/** Every option: its default, its bounds and its meaning. Flag and variable follow from the key. */
 export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
   ...group("Listening", {
     host: text(

@@ -1,24 +1,24 @@
 import { isLoopback } from "../core/address.ts";
 
-/** An app of the Pusher protocol: who may publish by signatures, and which clients may connect. */
+/** An app of the Pusher protocol: its clients may connect, and signatures with its secret publish. */
 export interface PusherApp {
   /** In the path of its HTTP API. */
   readonly id: string;
-  /** Public: what clients connect with. */
+  /** Clients connect with it; it is public. */
   readonly key: string;
-  /** What requests and subscriptions are signed with. */
+  /** Signs requests and subscriptions. */
   readonly secret: string;
-  /** What its channels begin with in Hark's names: nothing for the first app, `ID:` for others. */
+  /** The beginning of its channels in Hark's names: empty for the first app, `ID:` for others. */
   readonly prefix: string;
   /** Clients may send events to each other. */
   readonly clientEvents: boolean;
-  /** Clients are sent how many are on their channels. */
+  /** Clients get the number of subscribers of their channels. */
   readonly subscriptionCounts: boolean;
-  /** Where webhooks go; undefined for nowhere. */
+  /** The URL for webhooks; undefined for none. */
   readonly webhook: string | undefined;
 }
 
-// An id and a key stand in paths. A secret is printable, and is no list and no setting.
+// An id and a key are parts of paths. A secret is printable, without comma and question mark.
 const APP = /^([\w-]{1,64}):([\w-]{1,128}):([\x21-\x2b\x2d-\x3e\x40-\x7e]{1,128})(?:\?(.+))?$/;
 const SWITCHES = ["client-events", "subscription-counts"];
 
@@ -54,13 +54,13 @@ function isWebhook(text: string): boolean {
   return protocol === "https:" || (protocol === "http:" && isLocal);
 }
 
-/** The apps of valid texts. */
+/** Reads the apps of valid texts. */
 export function pusherAppsOf(texts: readonly string[]): PusherApp[] {
   return texts.map(parsePusherApp).filter((app) => app !== undefined)
     .map((app, index) => ({ ...app, prefix: index === 0 ? "" : `${app.id}:` }));
 }
 
-/** What is wrong with apps that are each valid: a sentence each, which holds no secret. */
+/** Lists what is wrong with apps that are each valid: a sentence each, which holds no secret. */
 export function pusherAppProblems(apps: readonly PusherApp[]): string[] {
   return (["id", "key"] as const).flatMap((name) => {
     const values = apps.map((app) => app[name]);

@@ -1,11 +1,11 @@
-/** Options that are one now, by the flag's name. */
+/** Removed options that `--heartbeat-s` replaced, by the flag's name. */
 const BEATS: ReadonlySet<string> = new Set([
   "idle-timeout-s",
   "ping-interval-ms",
   "sse-heartbeat-ms",
 ]);
 
-/** Options that there once were, by the flag's name, and the value that is fixed now. */
+/** Removed options whose value is fixed now, by the flag's name. */
 const FIXED: ReadonlyMap<string, number> = new Map([
   ["ping-timeout-ms", 20_000],
   ["polling-bytes-max", 1_000_000],
@@ -21,8 +21,8 @@ const FIXED: ReadonlyMap<string, number> = new Map([
 ]);
 
 /**
- * What replaced an option that was removed, as a sentence about `name`: a flag such as
- * `--ping-interval-ms`, or a variable such as `HARK_PING_INTERVAL_MS`. Undefined if there was none.
+ * Returns a sentence that says what replaced the removed flag or variable `name`, such as
+ * `--ping-interval-ms` or `HARK_PING_INTERVAL_MS`. Undefined if there was no such option.
  */
 export function removalOf(name: string): string | undefined {
   const flag = flagOf(name);

@@ -38,7 +38,8 @@ export function isMoment(since: Since): since is Moment {
 export function parseSince(text: string, nowMs: number): Since {
   if (isPosition(text)) return parsePosition(text);
   if (text === "all") return { sinceMs: 0 };
-  const sinceMs = parseDuration(text, nowMs) ?? parseDateTime(text);
+  const agoMs = durationMs(text);
+  const sinceMs = agoMs === undefined ? parseDateTime(text) : nowMs - agoMs;
   if (sinceMs !== undefined) return { sinceMs: Math.max(0, sinceMs) };
   throw new SyntaxError(
     "Cannot parse since: expected an id (<epoch>-<offset>), all, a duration such as 10m or 2h, or " +
@@ -46,9 +47,10 @@ export function parseSince(text: string, nowMs: number): Since {
   );
 }
 
-function parseDuration(text: string, nowMs: number): number | undefined {
+/** Returns the milliseconds of a duration such as `10m` (s, m, h or d); undefined if it is none. */
+export function durationMs(text: string): number | undefined {
   const [, amount, unit = ""] = DURATION.exec(text) ?? [];
-  return amount === undefined ? undefined : nowMs - Number(amount) * UNITS_MS[unit]!;
+  return amount === undefined ? undefined : Number(amount) * UNITS_MS[unit]!;
 }
 
 function parseDateTime(text: string): number | undefined {

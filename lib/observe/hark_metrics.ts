@@ -8,8 +8,8 @@ const SECONDS_BOUNDS = [
 ];
 
 /**
- * What is no sum over processes: what each of them has whole, the worst, and the weakest; and what the
- * first, which has the log, sees for all.
+ * Metrics that are no sum over processes: the whole log, which each process has, the worst of them, or what
+ * the first, which keeps the log, sees for all.
  */
 const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   hark_build_info: "max",
@@ -40,10 +40,10 @@ export interface Use {
   readonly newcomers?: number;
 }
 
-/** What the server measures of itself from outside this module. */
+/** Facts about the process. */
 export interface ProcessFacts {
   readonly version: string;
-  /** Bytes of memory now: the whole process's, and of that the JavaScript heap's in use. */
+  /** Returns the bytes of memory that the process has, and those that its JavaScript heap uses. */
   readonly memory: () => { readonly rss: number; readonly heap: number };
 }
 
@@ -101,7 +101,7 @@ export class HarkMetrics extends Registry {
     this.buildInfo.with(version).set(1);
   }
 
-  /** All metrics as text, made one with what other processes that follow this one's log say of theirs. */
+  /** All metrics as text, merged with those of other processes that follow the log of this one. */
   renderWith(others: readonly string[]): string {
     return mergeMetrics([this.render(), ...others], MERGE_RULES);
   }

@@ -2,14 +2,14 @@
 // deno-lint-ignore-file no-console
 import { networkOf } from "../core/address.ts";
 
-/** How lines are written: for people, or one JSON object each. */
+/** The format of lines: for people, or one JSON object each. */
 export type LogFormat = "text" | "json";
 
-/** How much a line matters, least first. */
+/** The weight of a line, least first. */
 export type LogLevel = "debug" | "info" | "warn" | "error";
 
 /**
- * What a line says beside its message, under names other than `time`, `level` and `message`. A field
+ * The fields of a line beside its message, under names other than `time`, `level` and `message`. A field
  * that is `undefined` is left out.
  */
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
@@ -27,15 +27,15 @@ export type LogLine = (
   peer?: string,
 ) => void;
 
-/** Where the server says what happens to it. */
+/** The log of a server. */
 export type Log = Readonly<Record<LogLevel, LogLine>>;
 
-/** What a log is made with. */
+/** How to make a log. */
 export interface LogOptions {
   readonly format: LogFormat;
   /** Lines of a lower level are not written. */
   readonly level: LogLevel;
-  /** What each line says beside its own fields. */
+  /** Fields of every line, beside its own. */
   readonly always?: LogFields;
   /** Lines a minute about one peer. */
   readonly linesPerPeerMax?: number;
@@ -51,7 +51,7 @@ export const LINES_PER_PEER_MAX = 60;
 const LEVELS: readonly LogLevel[] = ["debug", "info", "warn", "error"];
 const VALUE_CHARS_MAX = 256;
 
-/** Makes a log whose lines no text from outside can break, nor a flood of one peer fill. */
+/** Makes a log that a peer can neither break with a text nor fill with a flood. */
 export function createLog(options: LogOptions): Log {
   const { format, level, always = {}, write = writeToConsole, now = Date.now } = options;
   const { linesPerPeerMax = LINES_PER_PEER_MAX } = options;
@@ -84,14 +84,14 @@ export function createLog(options: LogOptions): Log {
   };
 }
 
-/** Writes text for whoever ran the command, as it is: pass what peers said through `printable()`. */
+/** Writes text for the user of a command as it is: pass words of peers through `printable()`. */
 export function print(text: string, to: "stdout" | "stderr" = "stdout"): void {
   if (to === "stdout") console.log(text);
   else console.error(text);
 }
 
 /**
- * Writes one line to stdout as `print()` does, and reports whether anybody reads it: false once the
+ * Writes one line to stdout as `print()` does, and reports whether somebody reads it: false once the
  * other end of a pipe is closed, which `print()` does not notice.
  */
 export function printLine(text: string): boolean {
@@ -108,8 +108,8 @@ export function printLine(text: string): boolean {
 }
 
 /**
- * The text with everything escaped that could break its line or command a terminal: control
- * characters, line separators, bidirectional overrides, what is invisible or half a character.
+ * Escapes everything that could break the line of a text or command a terminal: control characters, line
+ * separators, bidirectional overrides, invisible characters and halves of characters.
  */
 export function printable(text: string): string {
   return text.replace(/[\p{C}\p{Zl}\p{Zp}]/gu, (character) => {
@@ -122,7 +122,7 @@ function writeToConsole(line: string, level: LogLevel): void {
   try {
     print(line, level === "warn" || level === "error" ? "stderr" : "stdout");
   } catch {
-    // A full disk or a closed terminal takes no line, and must not take the server with it.
+    // A full disk or a closed terminal takes no line, and must not end the server.
   }
 }
 
@@ -143,7 +143,7 @@ const formatJson: FormatLine = (time, level, message, fields) => {
   return printable(JSON.stringify(line));
 };
 
-/** At most so many characters, and none of them half a one, which not every JSON parser takes. */
+/** Cuts a text, and replaces halves of characters, which not every JSON parser takes. */
 function shorten(text: string): string {
   const kept = text.length > VALUE_CHARS_MAX ? `${text.slice(0, VALUE_CHARS_MAX)}…` : text;
   return kept.toWellFormed();
@@ -155,12 +155,12 @@ function quoteIfNeeded(value: string): string {
 }
 
 const MINUTE_MS = 60_000;
-/** Addresses whose lines are counted each by itself. */
+/** Addresses whose lines are counted one by one. */
 export const PEERS_MAX = 10_000;
-/** Stands for all peers that the table has no room for, which then share one allowance. */
+/** Stands for all peers that the table has no room for, which share one bound. */
 const OTHER_PEERS = "others";
 
-/** Counts lines by peer and by the minute, and says what it left out. */
+/** Counts lines by peer and minute, and reports what it left out. */
 class FloodGuard {
   readonly #linesMax: number;
   readonly #notice: (message: string, fields: LogFields) => void;
@@ -172,9 +172,9 @@ class FloodGuard {
     this.#notice = notice;
   }
 
-  /** Whether a line about this peer may be written; a line about none always may. */
+  /** Reports whether a line about this peer may be written; a line about none always may. */
   admit(now: number, peer: string | undefined): boolean {
-    // A clock that was set back begins a new minute too, rather than one that lasts for hours.
+    // A clock that was set back begins a new minute too: the old one would last for hours.
     if (Math.abs(now - this.#minuteStart) >= MINUTE_MS) this.#beginMinute(now);
     if (peer === undefined) return true;
     const network = networkOf(peer);

@@ -1,6 +1,6 @@
 import { formatNumber } from "./metrics.ts";
 
-/** How one number is made of those of several processes. */
+/** How to merge the numbers of several processes. */
 export type MergeRule = "sum" | "max" | "min" | "first";
 
 const RULES: Readonly<Record<MergeRule, (a: number, b: number) => number>> = {
@@ -11,9 +11,8 @@ const RULES: Readonly<Record<MergeRule, (a: number, b: number) => number>> = {
 };
 
 /**
- * Makes one of what several processes say of the same metrics, each in Prometheus' text format: numbers
- * of one name and the same labels become one, by the rule that `rules` has for these, or for the name;
- * others are summed.
+ * Merges the metrics of several processes, each in Prometheus' text format. Numbers of one name with the
+ * same labels become one, by the rule that `rules` has for name and labels, or for the name, else summed.
  */
 export function mergeMetrics(
   texts: readonly string[],
@@ -38,7 +37,7 @@ export function mergeMetrics(
   }).join("");
 }
 
-/** What only grows, of a text in Prometheus' format: counters and histograms. */
+/** Returns the counters and histograms, which only grow, of a text in Prometheus' format. */
 export function countersOf(text: string): string {
   return text.split(/^(?=# HELP )/m).filter((block) =>
     /^# TYPE \w+ (counter|histogram)$/m.test(block)
@@ -46,7 +45,7 @@ export function countersOf(text: string): string {
     .join("");
 }
 
-/** The lines with help and type of each metric, and its numbers by name and labels. */
+/** Yields the lines with help and type of each metric, and its numbers by name and labels. */
 function* blocksOf(text: string): Iterable<[head: string, samples: [string, number][]]> {
   for (const block of text.split(/^(?=# HELP )/m)) {
     const [help = "", type = "", ...lines] = block.split("\n");
@@ -66,7 +65,7 @@ function readNumber(text: string): number {
   return toNanos(Number(text.replace("Inf", "Infinity")));
 }
 
-/** To a billionth: sums are the same in whichever order they are added, so that no counter falls by a rounding. */
+/** Rounds to a billionth: then a sum is the same in any order, and no counter falls by a rounding. */
 function toNanos(value: number): number {
   return Number.isInteger(value) ? value : Math.round(value * 1e9) / 1e9;
 }

@@ -4,7 +4,7 @@
  * @see https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format (0.0.4)
  */
 
-/** What a metric is, for its reader. */
+/** A metric for its reader. */
 export interface MetricDescription {
   readonly name: string;
   readonly type: "counter" | "gauge" | "histogram";
@@ -25,7 +25,7 @@ abstract class Metric {
 }
 
 const LABEL_VALUES_MAX = 64;
-/** The label value that stands for all that a label has no room for. */
+/** Stands for all values that a label has no room for. */
 const OTHER_VALUES = "other";
 
 /** A number that only grows. */
@@ -221,7 +221,7 @@ function renderLabelled(
     .sort();
 }
 
-/** A number as the format has it. */
+/** Formats a number. */
 export function formatNumber(value: number): string {
   if (Number.isNaN(value)) return "NaN";
   return String(value).replace("Infinity", value > 0 ? "+Inf" : "Inf");

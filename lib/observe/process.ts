@@ -2,7 +2,7 @@ import { type Clock, every, type Timer } from "../core/clock.ts";
 
 const PROBE_MS = 1000;
 
-/** Measures, until cancelled, how late a timer is, in seconds: what everything else waits too. */
+/** Measures, until cancelled, how late a timer is, in seconds: everything else waits as long. */
 export function probeLoop(clock: Clock, onDelay: (seconds: number) => void): Timer {
   let dueAt = clock.monotonic() + PROBE_MS;
   return every(clock, PROBE_MS, () => {
