@@ -15,11 +15,11 @@ export type LogLevel = "debug" | "info" | "warn" | "error";
 export type LogFields = Readonly<Record<string, string | number | boolean | undefined>>;
 
 /**
- * Writes one line. The message is the server's own words; what peers said belongs in the fields.
+ * Writes one line. The message is the server's own words; the words of peers belong in the fields.
  *
- * @param fields where they take time to make, what makes them: called for a line that is written
- * @param peer the address that the line is about, if any; only so many lines a minute are about one,
- * or about one IPv6 network
+ * @param fields the fields, or a function that makes them, which is called only for a line that is written
+ * @param peer the address that the line is about, if any; the lines about one address, or one IPv6
+ * network, are bounded a minute
  */
 export type LogLine = (
   message: string,

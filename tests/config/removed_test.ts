@@ -7,11 +7,14 @@ function problems(args: string[], env: Record<string, string> = {}): readonly st
   return assertThrows(() => parseConfig(args, env), ConfigError).problems;
 }
 
+const { newcomersMax, ...bounds } = BOUNDS;
+
 /** The options that were removed, and the value that each has now. */
-const FIXED = [
-  ...Object.entries(BOUNDS),
-  ["logLinesPerAddressMax", LINES_PER_PEER_MAX] as const,
-].map(([key, value]) => {
+const FIXED = Object.entries({
+  ...bounds,
+  handshakesMax: newcomersMax,
+  logLinesPerAddressMax: LINES_PER_PEER_MAX,
+}).map(([key, value]) => {
   return { name: key.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`), value };
 });
 
