@@ -2,22 +2,22 @@ import type { Use } from "../observe/hark_metrics.ts";
 import type { Route } from "../http/router.ts";
 
 /**
- * A protocol by which clients connect. A server serves its routes, and calls the other members in the
+ * A protocol by which clients connect. The server serves its routes, and calls the other members in the
  * order in which they stand here. A protocol that holds nothing besides its sessions needs none of them.
  */
 export interface Protocol {
-  /** None where the options turn it off. */
+  /** Empty if the options turn the protocol off. */
   readonly routes: readonly Route[];
   readonly use?: Use;
   /** Called once the log is open, before the first request. */
   start?(): void;
   /**
-   * Called after the drain, when the sessions have been sent away but those that leave last: MUST end
-   * every other connection, in such a way that its client comes back.
+   * Called after the drain, which ended all sessions but those with `leavesLast`: MUST end every other
+   * connection in a way that makes its client come back.
    */
   endAll?(): void;
-  /** Called right before nothing listens any more: MUST end all at once, and leave no timer. */
+  /** Called right before the server stops listening: MUST end everything at once, and leave no timer. */
   close?(): void;
-  /** Called last: sends what is to go elsewhere, for a few seconds, and MUST leave no timer either. */
+  /** Called last: sends what has to go elsewhere, for a few seconds at most; MUST leave no timer. */
   flush?(): Promise<void>;
 }

@@ -13,7 +13,7 @@ import type {
 /** The WebSocket subprotocol that this module speaks. */
 export const HARK_V1 = "hark.v1";
 
-/** A client's command as it was read; the reply carries its `ref`. */
+/** A client's command; the reply carries its `ref`. */
 export type Command =
   & { readonly ref: Ref }
   & (
@@ -41,8 +41,8 @@ export class CommandError extends SyntaxError {
 }
 
 /**
- * The `hark.v1` subprotocol. Each frame of the server is a JSON array of events, so that all that is
- * queued in one turn travels together; this encoder writes the events, `joinEvents()` the frames.
+ * The `hark.v1` subprotocol. Each frame of the server is a JSON array of all events that were queued in one
+ * turn: this encoder writes the events, and `joinEvents()` the frames.
  */
 export const hark: Encoder = {
   message({ id, channel, event, data, time }) {
@@ -67,7 +67,7 @@ export const hark: Encoder = {
   presence: (change) => JSON.stringify({ type: "presence", ...change } satisfies ServerPresence),
 };
 
-/** One frame of several events. */
+/** Makes one frame of several events. */
 export function joinEvents(events: readonly Frame[]): string {
   return `[${events.join(",")}]`;
 }
@@ -118,7 +118,7 @@ function readCommand(fields: JsonObject, ref: Ref, nowMs: number): Command {
 function readObject(text: string): JsonObject {
   let value: unknown;
   try {
-    // The command itself is one level, so that data may be as deep as over HTTP.
+    // The command itself is one level: so data may be as deep as over HTTP.
     value = parseJson(text, DEPTH_MAX + 1);
   } catch (error) {
     throw wrong(error instanceof RangeError ? error.message : "expected JSON");

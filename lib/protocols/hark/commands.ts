@@ -12,7 +12,7 @@ import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import { WaitingCommands } from "../../hub/waiting.ts";
 
-/** What a client's commands need. */
+/** What carrying out commands needs. */
 export interface CommandsOptions {
   readonly clock: Clock;
   readonly hub: Hub;
@@ -21,9 +21,9 @@ export interface CommandsOptions {
   readonly view: Pick<ClusterView, "present">;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
-  /** Commands that wait at a time. */
+  /** Commands that may wait. */
   readonly waitingMax: number;
-  /** What the client may do to begin with. */
+  /** What the client may do at first. */
   readonly grant: Grant;
   /** What the bearer of a token may do; throws a `Refusal` if it does not count. */
   readonly readToken: (token: string) => Promise<Grant>;
@@ -36,7 +36,7 @@ export class Commands {
   readonly #options: CommandsOptions;
   readonly #waiting: WaitingCommands;
   #grant: Grant;
-  /** Resolves when the last token is read: tokens count in the order in which they come. */
+  /** Resolves when the last token has been read: tokens count in the order in which they come. */
   #renewed: Promise<unknown> = Promise.resolve();
 
   constructor(options: CommandsOptions) {
@@ -45,7 +45,7 @@ export class Commands {
     this.#grant = options.grant;
   }
 
-  /** Takes one frame. The client gets an error for what is wrong with it, and stays connected. */
+  /** Carries out one frame. A client gets an error for a wrong one, and stays connected. */
   receive(message: string | Uint8Array): void {
     const { session } = this.#options;
     if (typeof message !== "string") {
@@ -134,7 +134,7 @@ export class Commands {
   async #refresh(token: string): Promise<JsonObject> {
     const { hub, session } = this.#options;
     const renewed = this.#renewed.then(() => this.#renew(token));
-    this.#renewed = renewed.catch(() => {}); // Whoever asked gets the error.
+    this.#renewed = renewed.catch(() => {}); // The error goes to whoever sent the token.
     await renewed;
     const retainPresence = () => {
       for (const name of session.subscriptions.keys()) {
@@ -143,12 +143,12 @@ export class Commands {
     };
     retainPresence();
     const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));
-    // What was asked for before may have waited for a replay.
+    // Subscriptions that waited for a replay meanwhile may watch too.
     retainPresence();
     return { expiresInMs: session.expiresInMs, removed: removed.length > 0 ? removed : undefined };
   }
 
-  /** Puts what a new token allows in the place of what the old one did. */
+  /** Replaces the grant of the old token by that of a new one. */
   async #renew(token: string): Promise<void> {
     const { session, readToken } = this.#options;
     const grant = await readToken(token);

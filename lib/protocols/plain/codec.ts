@@ -1,9 +1,9 @@
 import type { Encoder } from "../../core/encoder.ts";
 
 /**
- * Plain WebSocket: one text frame for each message, its data as JSON, or one binary frame for
- * bytes. The greeting comes first. A resume that is not complete is announced by
- * `{"gap":{"since":"<id>"}}` before what is left.
+ * Plain WebSocket: one text frame with the data of each message as JSON, or one binary frame with its
+ * bytes. The greeting comes first. If a resume is not complete, `{"gap":{"since":"<id>"}}` comes before
+ * what is left.
  */
 export const plain: Encoder = {
   message: ({ data }) => data,

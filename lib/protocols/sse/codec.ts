@@ -5,12 +5,13 @@ import { concat } from "../../core/bytes.ts";
 const LINE_END = /\r\n|\r|\n/;
 const encoder = new TextEncoder();
 
-/** What a stream sends now and then so that proxies keep it open. */
+/** A comment that keeps proxies from closing an idle stream. */
 export const HEARTBEAT: Uint8Array<ArrayBuffer> = encoder.encode(":\n\n");
+
 /**
- * Server-sent events (WHATWG HTML, section 9.2): each message is an event with its id, its name and
- * its data as JSON; bytes travel as `{"base64":"…"}`. The first block only says the id to resume
- * from, which raises no event; so does another one once all that was missed is sent.
+ * Server-Sent Events (WHATWG HTML, section 9.2): each message is an event with its id, its name and its
+ * data as JSON, or `{"base64":"…"}` for bytes. The first block, and another one after all that was missed,
+ * contains only the id to resume from and raises no event.
  */
 export const sse: Encoder = {
   message(publication) {
@@ -29,22 +30,22 @@ export const sse: Encoder = {
   presence: () => undefined,
 };
 
-/** The block that says the id to resume from, and raises no event. */
+/** The block with the id to resume from, which raises no event. */
 export function idBlock(id: string): Uint8Array<ArrayBuffer> {
   return encoder.encode(`id: ${id}\n\n`);
 }
 
-/** Several events as one chunk. */
+/** Makes one chunk of several events. */
 export function joinChunks(chunks: readonly Frame[]): Frame {
   return chunks.length === 1 ? chunks[0]! : concat(chunks as readonly Uint8Array<ArrayBuffer>[]);
 }
 
-/** The line that says how long a client waits before it returns. */
+/** The line that sets how long a client waits before it comes back. */
 export function retryLine(ms: number): Uint8Array<ArrayBuffer> {
   return encoder.encode(`retry: ${Math.round(ms)}\n\n`);
 }
 
-/** A stream that ends at once, which says why, and makes its client return after `ms`. */
+/** A stream that ends at once, gives the reason, and makes its client come back after `ms`. */
 export function retryLater(why: string, ms: number): Uint8Array<ArrayBuffer> {
   return concat([encoder.encode(commentLines(why)), retryLine(ms)]);
 }

@@ -23,7 +23,7 @@ export interface EventsOptions {
   readonly access: Access;
   readonly clock: Clock;
   readonly batching: Batching;
-  /** Seconds from comment to comment. */
+  /** Seconds between two heartbeats. */
   readonly heartbeatS: number;
 }
 
@@ -32,7 +32,7 @@ const RETRY_SPREAD_MS = 2000;
 const HEADERS: Readonly<Record<string, string>> = {
   "content-type": "text/event-stream",
   "cache-control": "no-store",
-  // Keeps nginx, and what follows its lead, from holding events back.
+  // Keeps nginx, and proxies that copy it, from buffering events.
   "x-accel-buffering": "no",
 };
 
@@ -58,7 +58,7 @@ const EVENTS_DOC: OperationDoc = {
   },
 };
 
-/** Answers `/events`: server-sent events. */
+/** Answers `/events` with Server-Sent Events. */
 export class EventsEndpoint implements Protocol {
   readonly routes: readonly Route[];
   readonly #options: EventsOptions;
@@ -73,9 +73,9 @@ export class EventsEndpoint implements Protocol {
   }
 
   /**
-   * Opens a stream. Throws a `Refusal` before anything is opened, unless it says when to retry: then
-   * the answer is a stream that ends at once, because an `EventSource` never returns after another
-   * status than 200 (WHATWG HTML, section 9.2.3).
+   * Opens a stream. Rejects with a `Refusal` before anything is opened. A refusal that says when to retry
+   * becomes a stream that ends at once: an `EventSource` comes back after no other status than 200 (WHATWG
+   * HTML, section 9.2.3).
    */
   readonly #open: Handler = async (exchange) => {
     try {
@@ -106,19 +106,19 @@ export class EventsEndpoint implements Protocol {
     const opened = session = hub.open(batched, peerOf(address, grant), channels, { since });
     this.#sessions.add(opened);
     if (since !== undefined) {
-      // Done after what is replayed, and with nothing live in between.
+      // Resolves after the replay, before the first live publication.
       opened.subscribe([]).then(() => opened.write(idBlock(hub.positionId)));
     }
     return new Response(transport.stream, { headers: HEADERS });
   }
 
-  /** What GET would answer, with nothing opened. */
+  /** Answers as GET does, and opens nothing. */
   readonly #head: Handler = async (exchange) => {
     await this.#admit(exchange);
     return new Response(null, { headers: HEADERS });
   };
 
-  /** Reads what is asked for. Throws a `Refusal` if it is malformed, or not allowed. */
+  /** Reads the subscription. Rejects with a `Refusal` if it is malformed or not allowed. */
   async #admit(exchange: Exchange): Promise<{ grant: Grant; subscription: Subscription }> {
     const { request, query } = exchange;
     const { access, clock } = this.#options;
@@ -141,7 +141,7 @@ export class EventsEndpoint implements Protocol {
   }
 }
 
-/** Clients that are cut or refused together do not return together. */
+/** Spreads the clients that were cut or refused together. */
 function spread(ms: number): number {
   return ms + Math.random() * RETRY_SPREAD_MS;
 }

@@ -9,7 +9,7 @@ const LENGTH: QueuingStrategy<Uint8Array<ArrayBuffer>> = {
   size: (chunk) => chunk.length,
 };
 
-/** A session's events on an HTTP response that does not end (`text/event-stream`). */
+/** Writes the events of a session to a response that does not end (`text/event-stream`). */
 export class SseTransport implements Transport {
   readonly name = "sse";
   readonly encoder: Encoder = sse;
@@ -21,7 +21,7 @@ export class SseTransport implements Transport {
   #closing = false;
   #gone = false;
 
-  /** `onEnd` is called once, when the client has all of it or has left. */
+  /** `onEnd` is called once: when the client has received everything, or has left. */
   constructor(connection: Connection, onEnd: () => void) {
     this.#connection = connection;
     this.#onEnd = onEnd;
@@ -45,7 +45,7 @@ export class SseTransport implements Transport {
     this.#controller.enqueue(frame as Uint8Array<ArrayBuffer>);
   }
 
-  /** Ends the stream after what is unsent, which a client that does not read holds up. */
+  /** Ends the stream after what is unsent; a client that does not read delays the end. */
   close(_reason: Disconnect): void {
     if (this.#closing || this.#gone) return;
     this.#closing = true;

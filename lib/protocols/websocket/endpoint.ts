@@ -35,20 +35,20 @@ export interface SocketEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
   readonly connections: Connections;
   readonly publisher: Publisher;
   readonly batching: Batching;
-  /** Seconds of silence before a client is asked whether it is there. */
+  /** Seconds of silence before a ping. */
   readonly heartbeatS: number;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
   readonly access: Access;
 }
 
-/** Beats that a client may be silent for: it is asked after one, and has the other to answer. */
+/** Heartbeats that a client may be silent for: one until the ping, and one to answer it. */
 export const SILENT_BEATS_MAX = 2;
 
-/** Where WebSockets connect, and what `/` is for them. */
+/** The path of WebSockets; those that ask for `/` get it too. */
 export const WS_PATH = "/ws";
 
-/** What the handshake of a WebSocket gets. */
+/** The answer to the handshake of a WebSocket. */
 export const SOCKET_ANSWERS: OperationDoc["answers"] = {
   101: { description: "The connection is a WebSocket from here on" },
 };
@@ -81,13 +81,13 @@ export class SocketEndpoint implements Protocol {
     this.#socketOptions = { ...options, idleTimeoutS: SILENT_BEATS_MAX * options.heartbeatS };
   }
 
-  /** Makes a session of the request. Throws a `Refusal` before anything is accepted. */
+  /** Accepts a WebSocket. Rejects with a `Refusal` before anything is accepted. */
   async #accept(exchange: Exchange): Promise<Response> {
     const { hub, connections, access, clock } = this.#options;
     const { request, query, address } = exchange;
     const subscription = readSubscription(query, clock.now());
     const grant = await access.identify(exchange);
-    // Only from here on: a client that has left meanwhile has no headers any more.
+    // After the wait: a client that has left meanwhile has no headers any more.
     const refused = refuseHandshake(request);
     if (refused !== undefined) return refused;
     grant.checkReceive(subscription.channels);
@@ -98,7 +98,7 @@ export class SocketEndpoint implements Protocol {
     return acceptSocket(request, { connection, protocol, open }, this.#socketOptions);
   }
 
-  /** Makes a session of a socket whose handshake is done; `protocol` is undefined for plain WebSocket. */
+  /** Opens a session on a socket after its handshake; `protocol` is undefined for plain WebSocket. */
   #open(
     socket: Socket,
     { channels, since, presence }: Subscription,
@@ -132,7 +132,7 @@ export class SocketEndpoint implements Protocol {
   }
 }
 
-/** A session that has a WebSocket to itself; without `commands` it takes none. */
+/** The session of one WebSocket; without `commands` it ignores what the client sends. */
 class SocketSession implements SocketHandler {
   readonly #session: Session;
   readonly #commands: Commands | undefined;

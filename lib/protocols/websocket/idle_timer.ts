@@ -1,4 +1,4 @@
-/** What Deno's `WebSocket` has for its idle time-out, under symbols that only have a description. */
+/** The internals of Deno's `WebSocket` for its idle time-out: symbols, found by their descriptions. */
 interface IdleTimer {
   /** Seconds; 0 for none. */
   readonly duration: symbol;
@@ -10,16 +10,16 @@ type Internals = Record<symbol, unknown>;
 
 const DURATION = "[[idleTimeout]]";
 const RESTART = "[[serverHandleIdleTimeout]]";
-/** Shorter than any timer: the next turn of the event loop. */
+/** Less than a millisecond: the timer fires in the next turn. */
 const AT_ONCE_S = 1e-6;
 
 let found: IdleTimer | undefined;
 
 /**
- * Releases a `WebSocket` whose connection is over. Deno's timer (ext/websocket/01_websocket.js)
- * holds it, some 3 KB, for half the idle time-out after a connection was lost, and nothing public ends
- * the timer. Restarted with hardly a duration, it sees at once that the socket is closed, and is gone.
- * Where Deno has changed, this does nothing, and the socket stays until the timer's own end.
+ * Releases a `WebSocket` after its connection has ended. Deno's timer (ext/websocket/01_websocket.js)
+ * keeps it, some 3 KB, for half the idle time-out, and no public method ends the timer. Restarted with a
+ * tiny duration, the timer fires at once, sees that the socket is closed, and ends. If Deno changes, this
+ * does nothing, and the socket stays until the timer ends by itself.
  */
 export function dropIdleTimer(socket: WebSocket): void {
   found ??= findIdleTimer(socket);

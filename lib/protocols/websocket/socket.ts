@@ -7,15 +7,15 @@ import type { Connection } from "../../hub/connections.ts";
 import { isUpgrade } from "../../http/upgrade.ts";
 import { dropIdleTimer } from "./idle_timer.ts";
 
-/** What a client sends in one frame. */
+/** The contents of one frame of a client. */
 export type Message = string | Uint8Array<ArrayBuffer>;
 
-/** How long a handshake of WebSocket or TLS may take. */
+/** Milliseconds that the handshake of a WebSocket, or of TLS, may take. */
 export const HANDSHAKE_TIMEOUT_MS = 10_000;
 
-/** Sockets whose handshake is not done: a connection that is lost in it raises no event. */
+/** Deadlines of handshakes: a connection that is lost during one raises no event. */
 export class Handshakes extends Deadlines<Socket> {
-  /** `onLate` is called for each that is not done within `timeoutMs`. */
+  /** `onLate` is called for each handshake that takes longer than `timeoutMs`. */
   constructor(clock: Clock, timeoutMs: number, onLate: () => void) {
     super(clock, timeoutMs, (socket) => {
       onLate();
@@ -36,30 +36,30 @@ export interface SocketOptions {
   readonly inboundPerSecondMax: number;
 }
 
-/** What serves a socket that is open. Whatever it throws closes the socket, and is reported. */
+/** Serves an open socket. An error that it throws is reported, and closes the socket. */
 export interface SocketHandler {
   receiveFrame(socket: Socket, frame: Message): void;
-  /** The client broke a bound, or a handler threw; the socket is about to be closed. */
+  /** Called when the client broke a bound, or a handler threw; the socket is about to be closed. */
   socketFault(socket: Socket, reason: Disconnect): void;
-  /** The connection is over; called exactly once. */
+  /** Called exactly once, when the connection is over. */
   socketClosed(socket: Socket, why: string): void;
 }
 
-/** A client whose WebSocket is to be accepted. */
+/** A WebSocket to be accepted. */
 export interface SocketGuest {
   readonly connection: Connection;
   /** The subprotocol that is agreed on; undefined for none. */
   readonly protocol?: string | undefined;
-  /** Called once the handshake is done, and not kept any longer. */
+  /** Called once, when the handshake is done. */
   readonly open: (socket: Socket) => SocketHandler;
 }
 
 const EVENT_TYPES = ["open", "message", "error", "close"];
 
 /**
- * Accepts a WebSocket. Whatever is needed of the request MUST be read before, and the response be
- * returned with nothing in between that can throw: an exception after it shuts the server down.
- * Throws, with the connection gone, if Deno does not take the request for a handshake.
+ * Accepts a WebSocket. The caller MUST have read all it needs of the request, and MUST return the response
+ * without doing anything that can throw: an exception after the upgrade shuts the server down. Throws,
+ * with the connection gone, if Deno does not accept the request as a handshake.
  */
 export function acceptSocket(
   request: Request,
@@ -80,19 +80,19 @@ export function acceptSocket(
     throw error;
   }
   const { socket, response } = upgrade;
-  // Not by the call's own option, which refuses offers that have no space after each comma.
+  // Deno's own option throws if an offer has no space after a comma.
   if (protocol !== undefined) response.headers.set("sec-websocket-protocol", protocol);
   new Socket(socket, options, connection, open);
   return response;
 }
 
-/** One WebSocket connection, with its client's frames bounded and its end reported exactly once. */
+/** One WebSocket connection: bounds the client's frames, and reports its end exactly once. */
 export class Socket {
   readonly connection: Connection;
   readonly #socket: WebSocket;
   readonly #options: SocketOptions;
   readonly #rate: TokenBucket;
-  /** Undefined once the handshake is done: it may hold the request. */
+  /** Undefined after the handshake: it may keep the request alive. */
   #open: SocketGuest["open"] | undefined;
   #handler: SocketHandler | undefined;
   #closing = false;
@@ -122,22 +122,22 @@ export class Socket {
     this.#socket.send(message);
   }
 
-  /** Starts the closing handshake; a client that never answers stays until TCP ends. Idempotent. */
+  /** Starts the closing handshake. A client that never answers stays until TCP ends. Idempotent. */
   close({ code, reason }: Pick<Disconnect, "code" | "reason">): void {
     if (this.#closing) return;
     this.#closing = true;
     this.connection.closing();
-    // Frames that are here already would end the connection before the close frame is out.
+    // Deno would end the connection on frames that have already arrived, before it sends the close frame.
     this.#options.clock.afterTurn(() => this.#socket.close(code, reason));
   }
 
-  /** Takes the socket's events. An exception that leaves a handler would end the process. */
+  /** Handles the socket's events. An exception that left it would end the process. */
   handleEvent(event: Event): void {
     try {
       if (event instanceof MessageEvent) this.#receive(event.data);
       else if (event instanceof CloseEvent) this.#onClose(event);
       else if (event.type === "open") this.#onOpen();
-      // After an error comes a close event, which says why.
+      // A close event follows each error, and has the reason.
     } catch (error) {
       this.#fault(DISCONNECTS.failed, error);
     }
@@ -153,7 +153,7 @@ export class Socket {
 
   #onClose(event: CloseEvent): void {
     dropIdleTimer(this.#socket);
-    // A socket whose timer could not be dropped stays for a while, but nothing of the session with it.
+    // If its timer keeps the socket alive for a while, nothing of the session stays with it.
     for (const type of EVENT_TYPES) this.#socket.removeEventListener(type, this);
     this.end(closeName(event));
   }
@@ -162,7 +162,7 @@ export class Socket {
     if (this.#closing) return;
     const message = typeof data === "string" ? data : new Uint8Array(data);
     const { clock, inboundBytesMax, inboundPerSecondMax } = this.#options;
-    // A text has at most three bytes for each of its units: most need not be measured.
+    // A text has at most three bytes per UTF-16 unit: most need no measuring.
     if (message.length * 3 > inboundBytesMax && frameBytes(message) > inboundBytesMax) {
       this.#fault(because(DISCONNECTS.limit, `a frame has at most ${inboundBytesMax} bytes`));
     } else if (!this.#rate.take(clock.monotonic())) {
@@ -178,7 +178,7 @@ export class Socket {
     this.close(reason);
   }
 
-  /** The connection is over, or was never made. */
+  /** Ends everything about a connection that is over, or was never made. */
   end(why: string): void {
     if (this.#closed) return;
     this.#closed = true;
@@ -190,7 +190,7 @@ export class Socket {
   }
 }
 
-// RFC 6455 section 7.4.1; Deno reports the loss of TCP as 0.
+/** RFC 6455 section 7.4.1; Deno reports the loss of TCP as 0. */
 const CLOSE_NAMES: Readonly<Record<number, string>> = {
   0: "connection lost",
   1000: "client closed",
@@ -200,7 +200,7 @@ const CLOSE_NAMES: Readonly<Record<number, string>> = {
 };
 
 function closeName({ code, wasClean }: CloseEvent): string {
-  // Deno's own close, after a ping that was not answered.
+  // Deno closes it after a ping without an answer.
   if (code === 1001 && !wasClean) return "idle";
   return CLOSE_NAMES[code] ?? "client error";
 }

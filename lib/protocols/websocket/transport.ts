@@ -8,7 +8,7 @@ export type FrameSocket = Pick<Socket, "bufferedBytes" | "send"> & {
   close(reason: Disconnect): void;
 };
 
-/** A session's frames on a WebSocket: each text or bytes is a frame of its own. */
+/** Writes the frames of a session to a WebSocket. */
 export class WebSocketTransport implements Transport {
   readonly name: string = "websocket";
   readonly encoder: Encoder;
