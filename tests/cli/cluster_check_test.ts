@@ -2,23 +2,12 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { RedisKeys } from "../../lib/broker/redis/scripts.ts";
 import { eventually } from "../support/deadline.ts";
 import { freePort } from "../support/free_port.ts";
-import { NO_REDIS, RedisServer } from "../support/redis.ts";
+import { type RedisServer, redisTest as test } from "../support/redis.ts";
 import { startChild } from "../support/server.ts";
 import { run } from "../support/shell.ts";
 
 const keys = new RedisKeys("hark");
 const SECRET = "a secret that all nodes have, of 32 characters or more";
-
-function test(name: string, body: (redis: RedisServer) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: NO_REDIS,
-    async fn() {
-      await using redis = await RedisServer.start({ config: { appendonly: "yes" } });
-      await body(redis);
-    },
-  });
-}
 
 /** What `hark check` finds unwise, or why a node would not start. */
 async function check({ url }: RedisServer, args = ""): Promise<string[]> {

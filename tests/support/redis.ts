@@ -108,3 +108,15 @@ function isFile(path: string): boolean {
     throw error;
   }
 }
+
+/** A test with a server of its own that keeps what it acknowledges; skipped where none is installed. */
+export function redisTest(name: string, run: (redis: RedisServer) => Promise<void>): void {
+  Deno.test({
+    name,
+    ignore: NO_REDIS,
+    async fn() {
+      await using redis = await RedisServer.start({ config: { appendonly: "yes" } });
+      await run(redis);
+    },
+  });
+}

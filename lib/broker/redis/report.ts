@@ -1,18 +1,10 @@
 import type { Clock } from "../../core/clock.ts";
 import type { RedisConnection } from "./connection.ts";
 
-/** What a Redis server says of itself that matters to a log. */
+/** What a Redis server says of itself. */
 export interface RedisReport {
-  /** `redis 7.0.15` or `valkey 8.0.1`. */
-  readonly version: string;
-  /** The major version of Redis that it is compatible with. */
-  readonly major: number;
-  readonly evictionPolicy: string;
-  /** Whether every write goes to a file before it is answered. */
-  readonly hasAppendOnlyFile: boolean;
-  readonly replicas: number;
-  /** Whether it refuses to write while no replica follows closely. */
-  readonly needsReplicas: boolean;
+  /** The fields that INFO answers. */
+  readonly info: ReadonlyMap<string, string>;
   /** By how much its clock is ahead of this machine's, in milliseconds. */
   readonly skewMs: number;
 }
@@ -26,28 +18,37 @@ export async function readReport(
   connection: RedisConnection,
   clock: Pick<Clock, "now">,
 ): Promise<RedisReport> {
-  const [info, time] = await Promise.all([connection.send("INFO"), connection.send("TIME")]);
+  const [text, time] = await Promise.all([connection.send("INFO"), connection.send("TIME")]);
+  const fields = String(text).matchAll(/^(\w+):(.*?)\r?$/gm);
   const [seconds, micros] = (time as readonly string[]).map(Number);
-  return parseReport(String(info), seconds! * 1000 + micros! / 1000 - clock.now());
+  return {
+    info: new Map(Array.from(fields, ([, name = "", value = ""]) => [name, value])),
+    skewMs: seconds! * 1000 + micros! / 1000 - clock.now(),
+  };
 }
 
 /** What is unwise about a server that keeps a log: sentences that say what to do. */
-export function whatIsUnwiseOf(report: RedisReport): string[] {
-  const { version, major, evictionPolicy, hasAppendOnlyFile, replicas, needsReplicas } = report;
+export function whatIsUnwiseOf({ info, skewMs }: RedisReport): string[] {
   const found: string[] = [];
-  if (major < MAJOR_MIN) found.push(`${version} is too old for the log: take Redis 7 or Valkey`);
-  if (evictionPolicy !== "noeviction") {
+  const version = info.get("redis_version") ?? "";
+  // Valkey says there which Redis it is compatible with.
+  if (!(Number.parseInt(version, 10) >= MAJOR_MIN)) {
+    found.push(`redis ${version} is too old for the log: take Redis 7 or Valkey`);
+  }
+  const policy = info.get("maxmemory_policy") || "noeviction";
+  if (policy !== "noeviction") {
     found.push(
-      `Redis may drop what belongs to the log (${evictionPolicy}): set maxmemory-policy noeviction`,
+      `Redis may drop what belongs to the log (${policy}): set maxmemory-policy noeviction`,
     );
   }
-  if (!hasAppendOnlyFile) {
+  if (info.get("aof_enabled") !== "1") {
     found.push("Redis forgets acknowledged messages when it ends: set appendonly yes");
   }
-  if (replicas > 0 && !needsReplicas) {
+  const hasReplicas = Number(info.get("connected_slaves")) > 0;
+  if (hasReplicas && !info.has("min_slaves_good_slaves")) {
     found.push("a failover may lose acknowledged messages: set min-replicas-to-write 1");
   }
-  return [...found, ...whatIsUnwiseOfClock("this clock", -report.skewMs)];
+  return [...found, ...whatIsUnwiseOfClock("this clock", -skewMs)];
 }
 
 /** What is unwise about a clock that is so far ahead of that of Redis; nothing if `aheadMs` is NaN. */
@@ -56,21 +57,4 @@ export function whatIsUnwiseOfClock(clock: string, aheadMs: number): string[] {
   const seconds = Math.round(Math.abs(aheadMs) / 1000);
   const which = aheadMs > 0 ? "ahead of" : "behind";
   return [`${clock} is ${seconds} s ${which} that of Redis: synchronize both (NTP)`];
-}
-
-function parseReport(info: string, skewMs: number): RedisReport {
-  const fields = new Map(Array.from(info.matchAll(/^(\w+):(.*?)\r?$/gm), ([, name, value]) => {
-    return [name!, value!] as const;
-  }));
-  const field = (name: string) => fields.get(name) ?? "";
-  const valkey = field("valkey_version");
-  return {
-    version: valkey === "" ? `redis ${field("redis_version")}` : `valkey ${valkey}`,
-    major: Number.parseInt(field("redis_version"), 10) || 0,
-    evictionPolicy: field("maxmemory_policy") || "noeviction",
-    hasAppendOnlyFile: field("aof_enabled") === "1",
-    replicas: Number(field("connected_slaves")) || 0,
-    needsReplicas: fields.has("min_slaves_good_slaves"),
-    skewMs,
-  };
 }

@@ -9,7 +9,7 @@ if (!NO_REDIS) {
   Deno.test.afterAll(() => server[Symbol.asyncDispose]());
   brokerContract(
     "LinkJournal to a RedisJournal",
-    (clock) => new LinkedJournal(clock, newJournal(server)),
+    (clock) => new LinkedJournal(clock, newJournal(server.url)),
     { canReopen: true, hasOwnTime: true },
   );
 }

@@ -1,6 +1,5 @@
 import { assertEquals } from "@std/assert";
 import { RedisConnection } from "../../../lib/broker/redis/connection.ts";
-import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import { tryRedis } from "../../../lib/broker/redis/check.ts";
 import { RedisKeys, SCRIPTS } from "../../../lib/broker/redis/scripts.ts";
 import { systemClock as clock } from "../../../lib/core/clock.ts";
@@ -8,6 +7,7 @@ import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
 import { readDoc } from "../../support/docs.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 import { brokerOn, Deliveries, publishOn } from "../helpers.ts";
+import { newJournal } from "./test_journal.ts";
 
 const [, RULE = ""] = /^ACL SETUSER (hark on >s3cret .*)$/m.exec(await readDoc("cluster")) ?? [];
 
@@ -23,14 +23,7 @@ Deno.test({
       "Redis forgets acknowledged messages when it ends: set appendonly yes",
     ]);
     await using closing = new AsyncDisposableStack();
-    const limits = {
-      historyCount: 100,
-      historyAgeS: 3600,
-      idempotencyAgeS: 300,
-      publishBytesMax: 65_536,
-    };
-    const target = parseRedisUrl(redis);
-    const journal = new RedisJournal({ clock, target, name: "hark", ...limits });
+    const journal = newJournal(redis, { clock, name: "hark" });
     const broker = brokerOn(journal, clock);
     closing.defer(() => broker.close());
     await broker.start(new Deliveries());
@@ -46,7 +39,7 @@ Deno.test({
     await publishOn(broker, "a");
     await inFirst("DEL", `${keys.channelStart}b`);
     const options = { clock, timeoutMs: 5000 };
-    const connection = await RedisConnection.open(target.addresses[0]!, options);
+    const connection = await RedisConnection.open(parseRedisUrl(redis).addresses[0]!, options);
     const swept = [keys.channels, keys.channelStart, keys.writer("n")];
     await SCRIPTS.sweep.run(connection, swept, [10]);
     connection.close();

@@ -1,8 +1,7 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { RedisError } from "../../../lib/broker/redis/errors.ts";
-import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import { tryRedis } from "../../../lib/broker/redis/check.ts";
-import { type RedisReport, whatIsUnwiseOf } from "../../../lib/broker/redis/report.ts";
+import { whatIsUnwiseOf } from "../../../lib/broker/redis/report.ts";
 import { readTarget } from "../../../lib/broker/redis/target.ts";
 import { systemClock } from "../../../lib/core/clock.ts";
 import { makeCertificate, TemporaryFolder } from "../../support/certificates.ts";
@@ -10,32 +9,41 @@ import { FakeClock } from "../../support/fake_clock.ts";
 import { freePort } from "../../support/free_port.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
 import { command, startChild } from "../../support/server.ts";
+import { newJournal } from "./test_journal.ts";
 
-const SOUND: RedisReport = {
-  version: "redis 7.0.15",
-  major: 7,
-  evictionPolicy: "noeviction",
-  hasAppendOnlyFile: true,
-  replicas: 1,
-  needsReplicas: true,
-  skewMs: 0,
+const SOUND = {
+  redis_version: "7.0.15",
+  maxmemory_policy: "noeviction",
+  aof_enabled: "1",
+  connected_slaves: "1",
+  min_slaves_good_slaves: "1",
 };
 
-const UNWISE: readonly [Partial<RedisReport>, string | undefined][] = [
-  [{}, undefined],
-  [{ major: 6, version: "redis 6.2.1" }, "redis 6.2.1 is too old for the log"],
-  [{ evictionPolicy: "allkeys-lru" }, "set maxmemory-policy noeviction"],
-  [{ hasAppendOnlyFile: false }, "set appendonly yes"],
-  [{ needsReplicas: false }, "set min-replicas-to-write 1"],
-  [{ needsReplicas: false, replicas: 0 }, undefined],
-  [{ skewMs: 2000 }, undefined],
-  [{ skewMs: 3100 }, "this clock is 3 s behind that of Redis"],
-  [{ skewMs: -3100 }, "this clock is 3 s ahead of that of Redis"],
+const UNWISE: readonly [
+  changed: Readonly<Record<string, string | undefined>>,
+  skewMs: number,
+  said: string | undefined,
+][] = [
+  [{}, 0, undefined],
+  [{ redis_version: "6.2.1" }, 0, "redis 6.2.1 is too old for the log"],
+  [{ redis_version: "7.2.4", valkey_version: "8.0.1" }, 0, undefined],
+  [{ maxmemory_policy: "allkeys-lru" }, 0, "set maxmemory-policy noeviction"],
+  [{ maxmemory_policy: undefined }, 0, undefined],
+  [{ aof_enabled: "0" }, 0, "set appendonly yes"],
+  [{ min_slaves_good_slaves: undefined }, 0, "set min-replicas-to-write 1"],
+  [{ min_slaves_good_slaves: undefined, connected_slaves: "0" }, 0, undefined],
+  [{}, 2000, undefined],
+  [{}, 3100, "this clock is 3 s behind that of Redis"],
+  [{}, -3100, "this clock is 3 s ahead of that of Redis"],
 ];
 
 Deno.test("whatIsUnwiseOf() says what to do about a server", () => {
-  for (const [changed, said] of UNWISE) {
-    const found = whatIsUnwiseOf({ ...SOUND, ...changed });
+  for (const [changed, skewMs, said] of UNWISE) {
+    const fields = Object.entries({ ...SOUND, ...changed });
+    const info = new Map(
+      fields.filter((field): field is [string, string] => field[1] !== undefined),
+    );
+    const found = whatIsUnwiseOf({ info, skewMs });
     assertEquals(found.length, said === undefined ? 0 : 1, String(found));
     assertEquals(said === undefined || found[0]!.includes(said), true, found[0]);
   }
@@ -91,22 +99,9 @@ test("tryRedis() says why a node could not use Redis, and shows no password", as
 
 test("RedisJournal warns of what is unwise when it is opened first, and once", async () => {
   await using server = await RedisServer.start();
-  const target = readTarget({ redis: server.url, redisCa: "" });
   const warnings: string[] = [];
-  const limits = {
-    historyCount: 1,
-    historyAgeS: 60,
-    idempotencyAgeS: 60,
-    publishBytesMax: 65_536,
-  };
   const warn = (why: string) => void warnings.push(why);
-  const journal = new RedisJournal({
-    clock: new FakeClock(Date.now()),
-    target,
-    name: "a",
-    warn,
-    ...limits,
-  });
+  const journal = newJournal(server.url, { clock: new FakeClock(Date.now()), warn });
   await journal.open();
   await journal.open();
   assertEquals(warnings, ["Redis forgets acknowledged messages when it ends: set appendonly yes"]);

@@ -1,13 +1,13 @@
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../../lib/core/clock.ts";
-import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
 import type { PeerMessage } from "../../../lib/broker/peers.ts";
-import { RedisJournal, type RedisJournalOptions } from "../../../lib/broker/redis/journal.ts";
+import type { RedisJournal, RedisJournalOptions } from "../../../lib/broker/redis/journal.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { eventually } from "../../support/deadline.ts";
 import { Proxy } from "../../support/proxy.ts";
-import { NO_REDIS, RedisServer } from "../../support/redis.ts";
+import { type RedisServer, redisTest as test } from "../../support/redis.ts";
 import { brokerOn, Deliveries, draft, publish, publishOn } from "../helpers.ts";
+import { newJournal } from "./test_journal.ts";
 
 const NAME = "test";
 const keys = new RedisKeys(NAME);
@@ -34,14 +34,9 @@ class Node implements AsyncDisposable {
 
   private constructor({ port }: RedisServer, options: Partial<RedisJournalOptions>) {
     this.way = new Proxy(port);
-    this.journal = new RedisJournal({
+    this.journal = newJournal(`redis://127.0.0.1:${this.way.port}`, {
       clock: systemClock,
-      target: parseRedisUrl(`redis://127.0.0.1:${this.way.port}`),
       name: NAME,
-      historyCount: 100,
-      historyAgeS: 3600,
-      idempotencyAgeS: 300,
-      publishBytesMax: 65_536,
       warn: (why) => this.warnings.push(why),
       foreignEntries: { inc: () => void this.foreign++ },
       ...options,
@@ -59,17 +54,6 @@ class Node implements AsyncDisposable {
     await this.broker.close();
     await this.way[Symbol.asyncDispose]();
   }
-}
-
-function test(name: string, run: (redis: RedisServer) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: NO_REDIS,
-    async fn() {
-      await using redis = await RedisServer.start({ config: { appendonly: "yes" } });
-      await run(redis);
-    },
-  });
 }
 
 test("what another program writes into the streams is skipped, counted, and said once", async (redis) => {

@@ -7,7 +7,7 @@ if (!NO_REDIS) {
   Deno.test.afterAll(() => server[Symbol.asyncDispose]());
   brokerContract(
     "RedisJournal",
-    () => newJournal(server),
+    () => newJournal(server.url),
     { canReopen: true, hasOwnTime: true },
   );
 }

@@ -7,30 +7,20 @@ import { Appender } from "../../../lib/broker/redis/appender.ts";
 import { ConnectionLost } from "../../../lib/broker/redis/connection.ts";
 import { StaleLogError } from "../../../lib/broker/redis/errors.ts";
 import { Group } from "../../../lib/broker/redis/group.ts";
-import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
+import type { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import type { JournalBatch } from "../../../lib/broker/journal.ts";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
 import type { Reply } from "../../../lib/broker/redis/resp.ts";
 import { openLink, type RedisLink } from "../../../lib/broker/redis/link.ts";
 import { loadKept } from "../../../lib/broker/redis/loading.ts";
 import { OFFSET_JUMP, OFFSET_JUMP_SPREAD, RedisKeys } from "../../../lib/broker/redis/scripts.ts";
-import { NO_REDIS, RedisServer } from "../../support/redis.ts";
+import { type RedisServer, redisTest as test } from "../../support/redis.ts";
 import { brokerOn, Deliveries, publishOn, readAfter, TurningClock } from "../helpers.ts";
+import { newJournal } from "./test_journal.ts";
 
 const NAME = "test";
 const keys = new RedisKeys(NAME);
 const clock = new TurningClock(Date.now());
-
-function test(name: string, run: (redis: RedisServer) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: NO_REDIS,
-    async fn() {
-      await using redis = await RedisServer.start();
-      await run(redis);
-    },
-  });
-}
 
 function linkTo({ url }: RedisServer, number: number, epoch = "e"): Promise<RedisLink> {
   const progress = { epoch, seen: 0, isKnown: false, node: "n", gaps: [], number };
@@ -57,10 +47,8 @@ async function append(link: RedisLink, channel: string): Promise<unknown> {
   return (await answer as string[])[0];
 }
 
-function journalOn({ url }: RedisServer, historyCount = 100): RedisJournal {
-  const target = parseRedisUrl(url);
-  const limits = { historyCount, historyAgeS: 3600, idempotencyAgeS: 300 };
-  return new RedisJournal({ clock, target, name: NAME, publishBytesMax: 65_536, ...limits });
+function journalOn({ url }: RedisServer): RedisJournal {
+  return newJournal(url, { clock, name: NAME });
 }
 
 test("an earlier connection of a node appends nothing once it has opened the log anew", async (redis) => {

@@ -1,15 +1,15 @@
 import type { Position } from "../../../lib/core/publication.ts";
-import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
 import { systemClock } from "../../../lib/core/clock.ts";
 import type { Receipt } from "../../../lib/broker/broker.ts";
 import type { Feed, JournalBatch, Kept } from "../../../lib/broker/journal.ts";
 import type { RedisConnection } from "../../../lib/broker/redis/connection.ts";
-import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
+import type { RedisJournal } from "../../../lib/broker/redis/journal.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Proxy } from "../../support/proxy.ts";
 import type { Dice } from "../../support/dice.ts";
 import type { NodeJournal, World } from "../simulated_cluster.ts";
+import { newJournal } from "./test_journal.ts";
 
 /** The channel of the simulation. */
 const CHANNEL = "a";
@@ -93,14 +93,10 @@ export class RedisWorld implements World, AsyncDisposable {
 
   addNode(): NodeJournal {
     const proxy = new Proxy(this.#port);
-    const journal = new RedisJournal({
+    const journal = newJournal(`redis://127.0.0.1:${proxy.port}`, {
       clock: this.clock,
-      target: parseRedisUrl(`redis://127.0.0.1:${proxy.port}`),
       name: this.#name,
       historyCount: 100_000,
-      historyAgeS: 3600,
-      idempotencyAgeS: 300,
-      publishBytesMax: 65_536,
     });
     const way = new RedisWay(journal, proxy, () => this.#losses);
     this.#ways.add(way);

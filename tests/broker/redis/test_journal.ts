@@ -1,13 +1,12 @@
-import { RedisJournal } from "../../../lib/broker/redis/journal.ts";
+import { RedisJournal, type RedisJournalOptions } from "../../../lib/broker/redis/journal.ts";
 import { randomId } from "../../../lib/core/random.ts";
 import { parseRedisUrl } from "../../../lib/core/redis_url.ts";
-import type { RedisServer } from "../../support/redis.ts";
 import { TurningClock } from "../helpers.ts";
 
-/** A journal with a log of its own on a server. */
-export function newJournal({ url }: RedisServer): RedisJournal {
+/** A journal on the server at a URL; its log is its own, if the options name none. */
+export function newJournal(url: string, options: Partial<RedisJournalOptions> = {}): RedisJournal {
   return new RedisJournal({
-    // One that stands still: on a busy machine Redis may take its time.
+    // A clock that stands still: on a busy machine Redis may take its time.
     clock: new TurningClock(),
     target: parseRedisUrl(url),
     name: randomId(),
@@ -15,5 +14,6 @@ export function newJournal({ url }: RedisServer): RedisJournal {
     historyAgeS: 3600,
     idempotencyAgeS: 300,
     publishBytesMax: 65_536,
+    ...options,
   });
 }
