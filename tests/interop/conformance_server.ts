@@ -6,7 +6,7 @@
  *     deno run --allow-net tests/interop/conformance_server.ts --port 3000
  *
  * `/engine.io/` echoes what it is sent, text and bytes, in Engine.IO 3 and 4. `/socket.io/` has the
- * namespaces `/` and `/custom`: each socket is told its `auth`, and `/` echoes `message` and
+ * namespaces `/` and `/custom`: each socket is sent its `auth`, and `/` echoes `message` and
  * `message-with-ack`. The time-outs are short, so that a suite can wait for them.
  */
 
@@ -31,7 +31,7 @@ export interface ConformanceServer {
   close(): Promise<void>;
 }
 
-/** How often clients are asked for a sign of life, and what they have to give it. */
+/** How often the server pings, and how long it waits for the answer. */
 export interface Pings {
   readonly pingIntervalMs: number;
   readonly pingTimeoutMs: number;

@@ -183,7 +183,7 @@ Deno.test("the conformance server, whatever its pings", async (test) => {
     }
   });
 
-  await test.step("lets clients into / and /custom, and tells them their auth", async () => {
+  await test.step("lets clients into / and /custom, and sends them their auth", async () => {
     for (const namespace of ["", "/custom,"]) {
       for (const auth of ["", '{"token":"123"}']) {
         await using client = await server.connect("/socket.io/?EIO=4");
@@ -204,7 +204,7 @@ Deno.test("the conformance server, whatever its pings", async (test) => {
     assertEquals(await frames(client, 1), ['44/random,{"message":"Invalid namespace"}']);
   });
 
-  await test.step("closes who joins nothing", async () => {
+  await test.step("closes a client that joins nothing", async () => {
     await using client = await server.connect("/socket.io/?EIO=4");
     await client.text();
     const answering = (async () => {
@@ -240,7 +240,7 @@ Deno.test("the conformance server, whatever its pings", async (test) => {
     await client.close();
   });
 
-  await test.step("closes who sends what is malformed", async () => {
+  await test.step("closes a client that sends malformed packets", async () => {
     for (const packet of ["4abc", "42{}", '42abc["message-with-ack",1]', "abc", "40"]) {
       const client = await join(server);
       client.send(packet);

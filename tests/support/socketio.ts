@@ -18,13 +18,13 @@ const NAMESPACES = ["/", "/custom", "/other"];
  * namespaces `/`, `/custom` and `/other`, and those that a test adds.
  */
 export class SocketHost extends EngineHost {
-  /** What admits sockets to the namespaces that a test adds. */
+  /** The admission of the namespaces that a test adds. */
   readonly guards: Map<string, SocketServerOptions["admit"]>;
   /** The sockets in `/`, `/custom` and `/other`, as they are let in. */
   readonly sockets: Inbox<ServerSocket>;
-  /** What the server's own handlers threw. */
+  /** Errors of the server's own handlers. */
   readonly thrown: unknown[];
-  /** What clients were refused: its type, why, and the address. */
+  /** Refusals: type, why, and the address of the client. */
   readonly refusals: string[][];
 
   constructor(options: Partial<SocketServerOptions> & EngineHostOptions = {}) {

@@ -20,7 +20,7 @@ export async function open(server: Reachable, query = "EIO=4"): Promise<Client> 
   return client;
 }
 
-/** What a client is told when it joins. */
+/** The answer to a client that joins. */
 export interface Joined {
   readonly sid: string;
   readonly pid: string;

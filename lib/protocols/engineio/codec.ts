@@ -9,7 +9,7 @@ export const PACKET_TYPES = [
   "noop",
 ] as const;
 
-/** What an Engine.IO packet is for. */
+/** The type of an Engine.IO packet. */
 export type PacketType = (typeof PACKET_TYPES)[number];
 
 /** Bytes as they come from and go to the network. */
@@ -22,7 +22,7 @@ export interface Packet {
   readonly data: string | Bytes;
 }
 
-/** What a peer sent, or why it cannot be understood: a short ASCII sentence with no input in it. */
+/** A decoded value, or why there is none: a short ASCII sentence that repeats nothing of the input. */
 export type Decoded<T> =
   | { readonly ok: true; readonly value: T }
   | { readonly ok: false; readonly reason: string };
@@ -47,7 +47,7 @@ export interface EngineCodec {
   encodePayload(parts: readonly Part[], base64: boolean): string | Bytes;
   /**
    * The packets of a polling body, at least one; bytes are an `application/octet-stream`. Each is
-   * decoded when it is asked for, so that whoever counts them decodes no more than may come; none
+   * decoded when the caller asks for it: a caller with a bound decodes no more than that. No packet
    * keeps the body alive. The first failure is the last item.
    */
   decodePayload(body: string | Bytes): Iterable<Decoded<Packet>>;
@@ -71,7 +71,7 @@ export function decodeText(text: string): Decoded<Packet> {
   return success({ type, data: text.slice(1) });
 }
 
-/** Reads a message's bytes from base64, of which clients may wrap lines or leave out the `=`. */
+/** Reads a message's bytes from base64. Clients may wrap its lines, or leave out the `=`. */
 export function decodeBase64(text: string): Decoded<Packet> {
   try {
     return success({ type: "message", data: Uint8Array.fromBase64(text) });

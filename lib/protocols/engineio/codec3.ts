@@ -45,8 +45,8 @@ export const engineio3: EngineCodec = {
 };
 
 /**
- * The same as browser builds of socket.io-client 1.0 read it (`EIO=2`): unless they ask for base64, they
- * take a payload of text for empty.
+ * The same for browser builds of socket.io-client 1.0 (`EIO=2`): unless they ask for base64, they take a
+ * payload of text for empty.
  */
 export const engineio2: EngineCodec = {
   ...engineio3,
@@ -66,7 +66,7 @@ const LENGTH_DIGITS_MAX = 10;
 const ENCODED_FFFD = "\xef\xbf\xbd";
 
 const encoder = new TextEncoder();
-// Not a strict one: throwing and catching for each of many packets takes seconds.
+// Not strict: an exception for each of many packets would take seconds.
 const lenientUtf8 = new TextDecoder("utf-8", { ignoreBOM: true });
 
 function encodeText(part: Part): string {
@@ -148,7 +148,7 @@ interface LengthNotation {
 const TEXT_LENGTH: LengthNotation = { zero: "0".charCodeAt(0), terminator: ":".charCodeAt(0) };
 const BINARY_LENGTH: LengthNotation = { zero: 0, terminator: 0xff };
 
-/** Where the packet lies whose length is written at `at`, in a body of `size` units. */
+/** Finds the packet in a body of `size` units. Its length stands at `at`. */
 function locate(
   { zero, terminator }: LengthNotation,
   unitAt: (index: number) => number | undefined,
@@ -171,8 +171,8 @@ function locate(
 }
 
 /**
- * Clients before socket.io-client 2 encode text as UTF-8 and then once more. A text that is nothing
- * but bytes, some of them not ASCII, and that reads as UTF-8, is taken to be theirs.
+ * Clients before socket.io-client 2 encode text as UTF-8, and then again. A text is taken for one of
+ * theirs if all its characters are bytes, some of them not ASCII, and the bytes are UTF-8.
  */
 function undoDoubleUtf8(packet: Packet): Packet {
   const { type, data } = packet;
@@ -180,7 +180,7 @@ function undoDoubleUtf8(packet: Packet): Packet {
     return packet;
   }
   const once = lenientUtf8.decode(latin1(data));
-  // What is no UTF-8 is read as U+FFFD, and so is what stands for that: then as often as it is there.
+  // The decoder reads malformed bytes as U+FFFD: then there are more of it than were encoded.
   const isUtf8 = count(once, "\ufffd") === count(data, ENCODED_FFFD);
   return isUtf8 ? { type, data: once } : packet;
 }

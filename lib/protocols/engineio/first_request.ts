@@ -7,19 +7,19 @@ export interface EngineRequest {
   readonly address: string;
 }
 
-/** What a session keeps of the request with which it began. */
+/** The parts that a session keeps of the request with which it began. */
 export interface FirstRequest {
   readonly address: string;
   readonly query: URLSearchParams;
   readonly headers: Headers;
 }
 
-/** Of URL and headers of a first request, which are kept as long as the session. */
+/** Characters of the URL and the headers of a first request: they are kept as long as the session. */
 export const FIRST_REQUEST_CHARS_MAX = 16_384;
 
-/** Reads what a session keeps. Throws a `Refusal` if that is too much for each of many. */
+/** Reads the parts that a session keeps. Throws a `Refusal` if they have too many characters. */
 export function readFirstRequest({ request, query, address }: EngineRequest): FirstRequest {
-  // The request can't be read later: a text is kept, which takes a fifth of the headers' space.
+  // The request can't be read later. A text takes a fifth of the space of `Headers`.
   const lines = Array.from(request.headers, ([name, value]) => `${name}:${value}`).join("\n");
   if (request.url.length + lines.length > FIRST_REQUEST_CHARS_MAX) {
     const message =
@@ -40,7 +40,7 @@ function splitHeader(line: string): [name: string, value: string] {
   return [line.slice(0, colon), line.slice(colon + 1)];
 }
 
-/** Reports whether a client gets to see no close frame: OkHttp, on which the Java clients run, hides it. */
+/** Reports whether a client sees no close frame: OkHttp, which the Java clients use, hides it. */
 export function missesCloses({ headers }: FirstRequest): boolean {
   return headers.get("user-agent")?.startsWith("okhttp/") ?? false;
 }

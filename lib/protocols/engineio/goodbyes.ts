@@ -4,11 +4,11 @@ import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 import type { Connection } from "../../hub/connections.ts";
 
-/** The answers to the polls that still come of a session that has ended. */
+/** The answers to the next polls of a session that has ended. */
 export interface Goodbye extends Pick<PollingStyle, "codec" | "base64"> {
   /** One for each poll; never empty. */
   readonly answers: readonly (readonly Part[])[];
-  /** Gone once all of it is taken or forgotten. */
+  /** Gone once all answers are taken or forgotten. */
   readonly connection: Connection;
 }
 
@@ -31,7 +31,7 @@ export class Goodbyes {
     return this.#goodbyes.has(sid);
   }
 
-  /** Remembers what the client of session `sid` has to get yet, if there is room. */
+  /** Remembers the last answers to the client of session `sid`, if there is room. */
   add(sid: string, goodbye: Goodbye): void {
     if (this.#goodbyes.size >= this.#max) return goodbye.connection.gone();
     this.#goodbyes.set(sid, goodbye);

@@ -11,18 +11,18 @@ export interface HeartbeatLimits {
   readonly pingTimeoutMs: number;
 }
 
-/** A session whose client has to show regularly that it is there. */
+/** A session whose client must send something from time to time. */
 export interface Beating {
   readonly codec: { readonly version: 3 | 4 };
-  /** Asks the client whether it is there. */
+  /** Pings the client. */
   ping(): void;
-  /** Ends the session: its client has not shown in time that it is there. */
+  /** Ends the session: its client was silent for too long. */
   timeOut(): void;
 }
 
 /**
- * When each session's client is asked whether it is there, and when it counts as lost. In version 3
- * the client pings, in version 4 the server.
+ * Pings clients, and ends the sessions of those that are silent for too long. In version 3 the client
+ * pings, in version 4 the server.
  */
 export class Heartbeats {
   readonly #pings: Deadlines<Beating>;
@@ -30,7 +30,7 @@ export class Heartbeats {
 
   constructor({ clock, pingIntervalMs, pingTimeoutMs }: HeartbeatLimits) {
     this.#pings = new Deadlines(clock, pingIntervalMs, (session) => session.ping());
-    // A late ping does not extend it: by then the client has given up too.
+    // A late ping does not extend this: by then the client has given up too.
     this.#silences = new Deadlines(
       clock,
       pingIntervalMs + pingTimeoutMs,
@@ -38,7 +38,7 @@ export class Heartbeats {
     );
   }
 
-  /** Starts, or restarts because the client has shown that it is there. */
+  /** Starts for a new session, or again because its client was heard. */
   start(session: Beating): void {
     this.#silences.start(session);
     if (session.codec.version === 4) this.#pings.start(session);

@@ -1,9 +1,8 @@
 import { type Decoded, failure, success } from "./codec.ts";
 
 /**
- * The answer to a JSONP poll: a script that hands `payload` to the callback of that number.
- *
- * Only the digits of `index`, the request's `j`, are used, so that it cannot bring in script.
+ * The answer to a JSONP poll: a script that passes `payload` to the callback with the number `index`, the
+ * request's `j`. Only its digits are used, so it cannot inject script.
  */
 export function encodeJsonp(index: string, payload: string): string {
   const script = JSON.stringify(payload)
@@ -13,10 +12,10 @@ export function encodeJsonp(index: string, payload: string): string {
 }
 
 /**
- * The payload in the form that a JSONP client posts, its field `d`.
+ * The payload in the field `d` of the form that a JSONP client posts.
  *
- * Browsers turn newlines in a form into CR LF, so clients write a newline as `\n`, and what was
- * `\n` as `\\n`.
+ * Browsers turn newlines in a form into CR LF. So clients write a newline as `\n`, and a backslash
+ * before an n as `\\n`.
  */
 export function decodeJsonpBody(form: string): Decoded<string> {
   const [, field] = /(?:^|&)d=([^&]*)/.exec(form) ?? [];

@@ -1,21 +1,21 @@
 import { networkOf } from "../../core/address.ts";
 import { Quota } from "../../core/quota.ts";
 
-/** Polling sessions whose client has not come back yet, and as many ended ones that are remembered. */
+/** Polling sessions that wait for the second request of their client, and as many ended ones. */
 export const NEWCOMERS_MAX = 2000;
 
 /** The bounds on newcomers. */
 export interface NewcomerLimits {
-  /** Polling sessions whose client has not come back yet, and ended ones that are remembered. */
+  /** Polling sessions that wait for the second request of their client, and ended ones that are remembered. */
   readonly newcomersMax: number;
   /** Reports whether many clients may have this address, so that it has no quota. */
   readonly isShared: (address: string) => boolean;
 }
 
 /**
- * The sids of polling sessions whose client has not shown yet that it has the sid. Clients come back
- * at once. So the oldest is evicted where there is no room for one more: a flood keeps others out only if
- * it fills all the room in that time. A flood from one network evicts its own first.
+ * Polling sessions that wait for the second request of their client, by their sids. It comes at once. So
+ * where there is no room the oldest is evicted: a flood keeps others out only if it fills all the room
+ * in that time. A flood from one network evicts its own sessions first.
  */
 export class Newcomers {
   readonly #isShared: (address: string) => boolean;
@@ -47,7 +47,7 @@ export class Newcomers {
     this.#quota.add(network);
   }
 
-  /** Its client has come back, or the session is over; does nothing if it is not among them. */
+  /** The second request has come, or the session is over. Idempotent. */
   delete(sid: string): void {
     const network = this.#networks.get(sid);
     if (network === undefined) return;

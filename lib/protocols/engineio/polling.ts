@@ -3,7 +3,7 @@ import { encodeJsonp } from "./jsonp.ts";
 import { frameBytes } from "../../core/publication.ts";
 import type { Connection } from "../../hub/connections.ts";
 
-/** How a client wants a request answered. */
+/** The form in which a client gets and sends payloads. */
 export interface PollingStyle {
   readonly codec: EngineCodec;
   /** The callback's number if the client polls by JSONP. */
@@ -12,7 +12,7 @@ export interface PollingStyle {
   readonly base64: boolean;
 }
 
-/** Reads the style of a request with `query`; `base64` if its session's first one asked for that. */
+/** Reads the style of a request of a session. */
 export function pollingStyle(
   { codec, base64 }: Pick<PollingStyle, "codec" | "base64">,
   query: URLSearchParams,
@@ -32,7 +32,7 @@ export function pollAnswer(
   return answer(encodeJsonp(jsonp, payload), "text/javascript; charset=UTF-8");
 }
 
-/** The answer to a post whose packets were taken. */
+/** The answer to a post that was taken. */
 export function postAnswer(): Response {
   return answer("ok", "text/html");
 }
@@ -42,13 +42,13 @@ function answer(body: string | Bytes, contentType: string): Response {
   return new Response(body, { status: 200, headers });
 }
 
-/** A poll that waits for packets. */
+/** A poll without an answer yet. */
 interface OpenPoll {
   readonly style: PollingStyle;
   readonly resolve: (response: Response | undefined) => void;
 }
 
-/** The polls of one session: the one that is open, and what waits for the next. */
+/** The polls of one session: the open one, and the queue for the next. */
 export class Polls {
   /** Holds its slot as long as the session polls. */
   readonly connection: Connection;
@@ -61,7 +61,7 @@ export class Polls {
     this.connection = connection;
   }
 
-  /** Bytes that no poll has taken yet. */
+  /** Bytes in the queue. */
   get queuedBytes(): number {
     return this.#queuedBytes;
   }
@@ -71,7 +71,7 @@ export class Polls {
     return this.#open !== undefined;
   }
 
-  /** Sends a part with the next answer. What is sent in the same microtask leaves in one answer. */
+  /** Sends a part with the next answer. All parts of one microtask leave in one answer. */
   write(part: Part): void {
     this.#queue.push(part);
     this.#queuedBytes += frameBytes(part);
@@ -84,8 +84,8 @@ export class Polls {
   }
 
   /**
-   * Opens a poll, which MUST be the only one. Resolves once there is something to send, with
-   * undefined if the session goes on without it. `onAbort` is called if the client aborts it.
+   * Opens a poll. There MUST be no other. Resolves to its answer once there is something to send, or
+   * to undefined if the poll fails. `onAbort` is called if the client aborts it.
    */
   open(
     style: PollingStyle,
@@ -103,23 +103,23 @@ export class Polls {
     return promise;
   }
 
-  /** Ends the open poll, if there is one, with what waits and `last`. */
+  /** Answers the open poll, if there is one, with the queue and `last`. */
   end(...last: Part[]): void {
     const poll = this.#open;
     this.#open = undefined;
     poll?.resolve(pollAnswer(poll.style, [...this.take(), ...last]));
   }
 
-  /** Ends the open poll, if there is one, with `last` alone: what waits is dropped. */
+  /** Drops the queue, and answers the open poll, if there is one, with `last`. */
   endWith(last: Part): void {
     this.take();
     this.end(last);
   }
 
   /**
-   * Ends the open poll for good: with what waits, or else with `last`, or else it fails. Returns what
-   * is left for the polls that come, each in an answer of its own: a client that gets messages and a
-   * close in one drops the messages.
+   * Answers the open poll, if there is one, with the queue. If that is empty, answers with `last`; if
+   * there is none, the poll fails. Returns the answers that are left for later polls. `last` has an
+   * answer of its own: a client that gets messages and a close in one drops the messages.
    */
   finish(last: Part | undefined): (readonly Part[])[] {
     const answers = [this.take(), last === undefined ? [] : [last]]
@@ -132,14 +132,14 @@ export class Polls {
     return others;
   }
 
-  /** Fails the open poll; no other MUST be opened. The connection is gone. */
+  /** Lets the open poll fail, and gives the connection back. No other poll MUST be opened. */
   close(): void {
     this.#open?.resolve(undefined);
     this.#open = undefined;
     this.connection.gone();
   }
 
-  /** Takes what waits. */
+  /** Empties the queue, and returns what was in it. */
   take(): Part[] {
     const parts = this.#queue;
     this.#queue = [];

@@ -15,16 +15,16 @@ export interface PostLimits {
   readonly readBody: (request: Request) => Promise<Bytes>;
 }
 
-/** What a client has posted. */
+/** The packets that a client has posted. */
 export interface Post {
   readonly packets: readonly Packet[];
-  /** False if there was more than may come: that is not decoded. */
+  /** False if there were more than the client may send: the rest is not decoded. */
   readonly isWhole: boolean;
 }
 
 /**
- * Reads the packets that a client has posted, as long as `take` lets another in. `type` is the
- * request's `Content-Type`.
+ * Decodes the body of a post. `take` is called before each packet counts, and reports whether it may.
+ * `type` is the request's `Content-Type`.
  */
 export function decodePost(
   style: PollingStyle,

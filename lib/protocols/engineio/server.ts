@@ -18,10 +18,10 @@ import {
   type SocketOptions,
 } from "../websocket/socket.ts";
 
-/** What an Engine.IO server needs, and the bounds it keeps. */
+/** The needs and bounds of an Engine.IO server. */
 export interface EngineServerOptions extends EngineLimits, NewcomerLimits {
   readonly handshakes: Handshakes;
-  /** What every sid begins with. */
+  /** The beginning of every sid. */
   readonly sidPrefix: string;
   /** Admits a connection, or throws a `Refusal`. */
   readonly admit: (address: string) => Promise<Connection>;
@@ -29,7 +29,7 @@ export interface EngineServerOptions extends EngineLimits, NewcomerLimits {
   readonly onConnection: (session: EngineSession) => void;
 }
 
-/** The errors of the protocol: their codes and texts are what clients know them by. */
+/** The errors of the protocol. Clients know them by their codes and texts. */
 const ERRORS = {
   transport: { code: 0, message: "Transport unknown" },
   sid: { code: 1, message: "Session ID unknown" },
@@ -46,7 +46,7 @@ const CODECS: ReadonlyMap<string | null, EngineCodec> = new Map([
   ["4", engineio4],
 ]);
 
-/** An Engine.IO server, versions 3 and 4: polling, WebSocket and the way from one to the other. */
+/** An Engine.IO server, versions 3 and 4: polling, WebSocket, and upgrades from one to the other. */
 export class EngineServer {
   readonly #options: EngineServerOptions;
   readonly #socketOptions: SocketOptions;
@@ -70,17 +70,17 @@ export class EngineServer {
     };
   }
 
-  /** Sessions that are not over. */
+  /** Open sessions. */
   get size(): number {
     return this.#sessions.size;
   }
 
-  /** Polling sessions whose client has not come back yet. */
+  /** Polling sessions that wait for the second request of their client. */
   get newcomers(): number {
     return this.#newcomers.size;
   }
 
-  /** Answers one request of whatever method. Throws a `Refusal` of what is over a bound. */
+  /** Answers one request of any method. Throws a `Refusal` if a bound is reached. */
   async handle(exchange: EngineRequest): Promise<Response> {
     const { request } = exchange;
     if (request.method === "OPTIONS") return new Response(null, { status: 204 });
@@ -92,20 +92,20 @@ export class EngineServer {
   }
 
   /**
-   * Ends every session so that its client comes back. Those with something left to say to it hold
-   * their slots until it is said.
+   * Ends every session in a way that lets its client come back. A session with answers left holds its
+   * slot until they are taken.
    */
   endAll(): void {
     for (const session of this.#sessions.values()) session.close(DISCONNECTS.shutdown);
   }
 
-  /** Ends every session at once, and forgets what is left to say. */
+  /** Ends every session at once, and forgets the answers that are left. */
   close(): void {
     for (const session of this.#sessions.values()) session.cut(DISCONNECTS.shutdown);
     this.#goodbyes.clear();
   }
 
-  /** Why a request cannot be answered, whatever its session says; undefined if it can. */
+  /** Why a request is refused before its session sees it; undefined if it is not. */
   #check(exchange: EngineRequest, isSocket: boolean): EngineError | undefined {
     const { request, query } = exchange;
     const transport = query.get("transport");
@@ -122,7 +122,7 @@ export class EngineServer {
     return CODECS.has(query.get("EIO")) ? undefined : ERRORS.version;
   }
 
-  /** Answers a checked request that is no WebSocket's. Undefined if its session cannot take it. */
+  /** Answers a checked HTTP request. Undefined if its session does not take it. */
   async #answer(exchange: EngineRequest): Promise<Response | undefined> {
     const { request, query } = exchange;
     const sid = query.get("sid");
@@ -194,7 +194,7 @@ function refuse(error: EngineError): Response {
   return Response.json(error, { status: 400 });
 }
 
-/** How a WebSocket request is refused. */
+/** The answer to a WebSocket request that is refused. */
 function refuseText({ message }: EngineError): Response {
   return new Response(message, { status: 400, headers: { "content-type": "text/html" } });
 }

@@ -22,23 +22,23 @@ export interface EngineLimits extends HeartbeatLimits, UpgradeLimits, PostLimits
   readonly outboundBytesMax: number;
 }
 
-/** What happens on an Engine.IO session. */
+/** The events of an Engine.IO session. */
 export interface EngineEvents {
   onMessage(data: string | Bytes): void;
   /** The session is over; called exactly once. */
   onClose(why: string): void;
 }
 
-/** What a session is made of. */
+/** The parts of a new session. */
 export interface EngineSessionParts {
   readonly id: string;
   readonly codec: EngineCodec;
   readonly firstRequest: FirstRequest;
   readonly limits: EngineLimits;
   readonly heartbeats: Heartbeats;
-  /** What the session begins on. */
+  /** Carries the session until an upgrade. */
   readonly carrier: Polls | Socket;
-  /** The session is over. Polls that still come get `goodbye`, if there is one. */
+  /** The session is over. Its next polls get `goodbye`, if there is one. */
   readonly onEnd: (session: EngineSession, goodbye: Goodbye | undefined) => void;
 }
 
@@ -46,7 +46,7 @@ const OPEN = "0";
 const PING = "2";
 const NOOP = "6";
 const CLOSE = "1";
-/** No packet: a client that gets it takes its connection for broken. */
+/** No packet: to a client that gets it, the connection is broken. */
 const UNREADABLE = "9";
 const NO_EVENTS: EngineEvents = { onMessage: () => {}, onClose: () => {} };
 const NORMAL = { code: 1000, reason: "" };
@@ -63,12 +63,12 @@ export class EngineSession implements SocketHandler {
   readonly #limits: EngineLimits;
   readonly #heartbeats: Heartbeats;
   readonly #onEnd: EngineSessionParts["onEnd"];
-  /** What carries the session: a WebSocket, or else polls. */
+  /** Carries the session, or else polls do. */
   #socket: Socket | undefined;
   #polls: Polls | undefined;
   #upgrade: Upgrade | undefined;
   #isPosting = false;
-  /** Of packets that are posted; frames are counted where they arrive. */
+  /** Counts posted packets; the WebSocket counts frames. */
   #rate: TokenBucket | undefined;
   /** Why the session ends as soon as its upgrade is over. */
   #closing: Disconnect | undefined;
@@ -114,9 +114,9 @@ export class EngineSession implements SocketHandler {
   }
 
   /**
-   * Ends the session from this side, after what is queued unless the client is slow. A poll of a client
-   * that may come back fails, because some take a close packet as final. An upgrade that has got its
-   * answer goes on first: between its last poll and `5` a client hears of nothing else. Idempotent.
+   * Ends the session from this side. The queue is sent first, unless the client is slow. The poll of a
+   * client that may come back fails: for some clients a close packet is final. A probed upgrade goes on
+   * first: between its last poll and `5` a client listens to nothing else. Idempotent.
    */
   close(reason: Disconnect): void {
     if (this.#isOver) return;
@@ -127,7 +127,7 @@ export class EngineSession implements SocketHandler {
     this.#polls?.end(NOOP);
   }
 
-  /** The same, but waits for no upgrade. Idempotent. */
+  /** Ends the session like `close()`, but waits for no upgrade. Idempotent. */
   cut(reason: Disconnect): void {
     if (this.#closed) return;
     this.#leave(reason, this.#polls?.finish(invitesBack(reason) ? undefined : CLOSE));
@@ -141,14 +141,14 @@ export class EngineSession implements SocketHandler {
     this.#leave(reason);
   }
 
-  /** Answers a poll once there is something to send. Undefined if it must not be made. */
+  /** Answers a poll once there is something to send. Undefined if the poll is not allowed, or fails. */
   async poll(query: URLSearchParams, signal: AbortSignal): Promise<Response | undefined> {
     if (this.#polls?.isOpen) this.fail(DISCONNECTS.protocol);
     const style = pollingStyle(this, query);
     return await this.#polls?.open(style, signal, () => this.#end("connection lost"));
   }
 
-  /** Takes a post of packets. Undefined if it must not be made, is malformed or more than may come. */
+  /** Takes a post. Undefined if it is not allowed, is malformed, or has too many packets. */
   async post(query: URLSearchParams, request: Request): Promise<Response | undefined> {
     if (this.#isPosting) this.fail(DISCONNECTS.protocol);
     if (this.#polls === undefined) return undefined;
@@ -162,7 +162,7 @@ export class EngineSession implements SocketHandler {
     return post.value.isWhole ? postAnswer() : void this.fail(DISCONNECTS.limit);
   }
 
-  /** A WebSocket that wants to take over has opened; it is closed unless the session can use it. */
+  /** A WebSocket has opened for an upgrade. It is closed unless the session can use it. */
   probe(socket: Socket): void {
     if (this.#polls === undefined || this.#upgrade !== undefined) return socket.close(NORMAL);
     const { clock, upgradeTimeoutMs } = this.#limits;
@@ -199,12 +199,12 @@ export class EngineSession implements SocketHandler {
     else if (socket === this.#upgrade?.socket) this.#upgrade.ended();
   }
 
-  /** Asks the client whether it is there. */
+  /** Pings the client. */
   ping(): void {
     this.write(PING);
   }
 
-  /** Ends the session: its client has not shown in time that it is there. */
+  /** Ends the session: its client was silent for too long. */
   timeOut(): void {
     this.#leave({ name: "ping timeout", code: 1000, reason: "ping timeout" });
   }
@@ -246,7 +246,7 @@ export class EngineSession implements SocketHandler {
     }
   }
 
-  /** Goes on by `socket`, or by polling without one. */
+  /** Goes on by `socket`, or else by polling. */
   #upgradeOver(socket: Socket | undefined): void {
     this.#upgrade = undefined;
     if (socket !== undefined) this.#switchTo(socket);
@@ -261,7 +261,7 @@ export class EngineSession implements SocketHandler {
     for (const part of parts) socket.send(this.codec.encodeFrame(part, this.base64));
   }
 
-  /** Ends the session; `answers` are those that its client's next polls still get. */
+  /** Ends the session. `answers` are for the next polls of its client. */
   #leave(reason: Disconnect, answers?: Goodbye["answers"]): void {
     const socket = this.#socket;
     this.#end(reason.name, answers);
@@ -287,7 +287,7 @@ export class EngineSession implements SocketHandler {
     this.#over(why);
   }
 
-  /** From now on whatever the client sends is ignored. */
+  /** From now on, all that the client sends is ignored. */
   #over(why: string): void {
     this.#heartbeats.stop(this);
     this.events.onClose(why);

@@ -2,7 +2,7 @@ import type { Packet } from "./codec.ts";
 import { type Clock, every, type Timer } from "../../core/clock.ts";
 import type { Socket } from "../websocket/socket.ts";
 
-/** How long a client may take to change over from polling. */
+/** How long a client may take to upgrade. */
 export const UPGRADE_TIMEOUT_MS = 10_000;
 
 /** How long an upgrade may take. */
@@ -11,13 +11,13 @@ export interface UpgradeLimits {
   readonly upgradeTimeoutMs: number;
 }
 
-/** What an upgrade needs of its session. */
+/** The session that is upgraded. */
 export interface UpgradeOptions extends UpgradeLimits {
-  /** The client waits for its open poll to end. */
+  /** Answers the open poll: the client waits for that. */
   readonly endPoll: () => void;
-  /** The client has changed over. */
+  /** The client has upgraded. */
   readonly onDone: () => void;
-  /** The client has not changed over, and goes on polling. */
+  /** The client has not upgraded, and goes on polling. */
   readonly onFailed: () => void;
 }
 
@@ -25,9 +25,8 @@ const NOOP_INTERVAL_MS = 100;
 const TIMEOUT = { name: "upgrade-timeout", code: 1000, reason: "upgrade took too long" };
 
 /**
- * A WebSocket that is to take over a session from polling: the client sends `2probe`, gets
- * `3probe`, waits for its polls to end, and sends `5`. Anything else, or too long a wait, ends this WebSocket
- * and nothing more.
+ * An upgrade from polling to a WebSocket: the client sends `2probe`, gets `3probe`, waits for its polls to
+ * end, and sends `5`. Anything else, or a late `5`, closes the WebSocket and nothing more.
  */
 export class Upgrade {
   readonly socket: Socket;
@@ -45,7 +44,7 @@ export class Upgrade {
     });
   }
 
-  /** True once the client has its answer, after which it polls no more. */
+  /** True once `3probe` is sent: then the client polls no more. */
   get isProbed(): boolean {
     return this.#noops !== undefined;
   }
@@ -57,7 +56,7 @@ export class Upgrade {
     else this.fail();
   }
 
-  /** Ends the WebSocket. */
+  /** Closes the WebSocket. */
   fail(): void {
     this.ended();
     this.socket.close({ code: 1000, reason: "" });

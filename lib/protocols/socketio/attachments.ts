@@ -9,22 +9,19 @@ interface Place {
   readonly key: string | number;
 }
 
-/**
- * The places of a packet's placeholders, each at the number of its attachment; undefined where they were
- * not read.
- */
+/** The place of each attachment, by its number; undefined where the JSON was not read. */
 export type Places = readonly (Place | undefined)[];
 
 /**
- * Finds where the placeholders in an array of JSON values stand; undefined unless they name each of
- * `count` attachments exactly once.
+ * Finds the placeholders in an array of JSON values. Undefined unless they name each of `count`
+ * attachments exactly once.
  */
 export function findPlaceholders(data: object, count: number): Places | undefined {
   const places: (Place | undefined)[] = Array(count).fill(undefined);
   return takePlaces(data, places) && !places.includes(undefined) ? places : undefined;
 }
 
-/** Puts the attachments where their placeholders stand. */
+/** Puts each attachment in the place of its placeholder. */
 export function putAttachments(places: Places, attachments: readonly Bytes[]): void {
   places.forEach((place, num) => {
     if (place === undefined) return;
@@ -36,7 +33,7 @@ export function putAttachments(places: Places, attachments: readonly Bytes[]): v
 
 const PLAIN = { writable: true, enumerable: true, configurable: true };
 
-/** Notes the places in `holder`; false if one has a number that is not there, or is there twice. */
+/** Collects the places in `holder`; false if a number is out of range, or comes twice. */
 function takePlaces(holder: object, places: (Place | undefined)[]): boolean {
   if (Array.isArray(holder)) {
     for (let at = 0; at < holder.length; at++) {

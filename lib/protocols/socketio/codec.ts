@@ -72,7 +72,7 @@ export const SOCKET_TYPES = [
 /** `<type>[<attachments>-][<namespace>,][<ack id>]`, which stands before a packet's JSON. */
 export const HEADER = /^(\d)(?:(\d+)-)?(?:(\/[^,]*),?)?(\d*)/;
 
-/** The digit before each packet: for Engine.IO it is a message. */
+/** Stands before each packet: for Engine.IO it is a message. */
 const MESSAGE_DIGIT = "4";
 const NON_ASCII = /[\x80-\uffff]/;
 const NON_ASCII_ALL = /[\x80-\uffff]/g;
@@ -99,9 +99,9 @@ export function prefixOf(namespace: string): string {
 }
 
 /**
- * The text packet of Engine.IO that carries a packet's text. For protocol 4, what is not ASCII in the JSON
- * becomes `\uXXXX`: clients before socket.io-client 2 cannot read anything else over polling, and every
- * other client reads the same from it.
+ * The text packet of Engine.IO that carries a packet. For protocol 4, all JSON that is not ASCII is escaped
+ * as `\uXXXX`: over polling, clients before socket.io-client 2 read nothing else. To other clients it is
+ * the same.
  */
 export function toEngineText(packet: string, protocol: 4 | 5): string {
   if (protocol === 5 || !NON_ASCII.test(packet)) return MESSAGE_DIGIT + packet;

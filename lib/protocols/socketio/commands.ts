@@ -9,7 +9,7 @@ import type { EventPacket } from "./codec.ts";
 import { UNREAD } from "./decoder.ts";
 import type { ServerSocket } from "./socket.ts";
 
-/** What a client's commands need. */
+/** The needs and bounds of `Commands`. */
 export interface CommandsOptions {
   readonly clock: Clock;
   readonly hub: Hub;
@@ -19,7 +19,7 @@ export interface CommandsOptions {
   /** Commands that wait at a time. */
   readonly waitingMax: number;
   readonly channelsPerSessionMax: number;
-  /** Called once subscriptions have changed; the client gets its answer after what this resolves. */
+  /** Called once subscriptions have changed. The answer to the client waits for it. */
   readonly onChanged: () => Promise<void> | undefined;
   /** Called for each command that is refused. */
   readonly onRefused: (refusal: Refusal) => void;
@@ -30,7 +30,7 @@ const TOO_LARGE = new Refusal(
   "Cannot take more characters of channels than inbound-bytes-max: name fewer at a time",
 );
 
-/** Carries out the events `subscribe` and `unsubscribe` of one client, and answers each. */
+/** Carries out the events `subscribe` and `unsubscribe` of one client, and acknowledges each. */
 export class Commands {
   readonly #options: CommandsOptions;
   readonly #waiting: WaitingCommands;
@@ -40,7 +40,7 @@ export class Commands {
     this.#waiting = new WaitingCommands(options.waitingMax);
   }
 
-  /** Takes one event; others than commands are ignored. */
+  /** Takes one event. Unknown ones are ignored. */
   async receive({ id, data: [event, channels] }: EventPacket): Promise<void> {
     if (event !== "subscribe" && event !== "unsubscribe") return;
     const { socket, onRefused } = this.#options;
@@ -73,7 +73,7 @@ export class Commands {
   }
 }
 
-/** The channels that a client names, once each; of too many as many as it takes to refuse them. */
+/** The channels that a client names, once each. Of too many, only as many as it takes to refuse them. */
 function readChannels(given: unknown, channelsMax: number): string[] {
   if (given === UNREAD) throw TOO_LARGE;
   const names = new Set<string>();
@@ -82,7 +82,7 @@ function readChannels(given: unknown, channelsMax: number): string[] {
       throw new Refusal("bad-request", "Expected a channel or a list of channels");
     }
     names.add(name);
-    // `broadcast` is one more than the others.
+    // `broadcast` does not count.
     if (names.size > channelsMax + 1) break;
   }
   return [...names];

@@ -3,7 +3,7 @@ import type { StoredRecords } from "../../broker/journal.ts";
 import type { Recoveries } from "./recoveries.ts";
 import { readRecord, type RecordCopies, type RecoveryRecord, weightOf } from "./records.ts";
 
-/** Subscriptions in one message, give or take one client's. */
+/** Subscriptions in one message, but for those of one client more. */
 const SUBSCRIPTIONS_AT_ONCE = 2000;
 /** Type of the messages. */
 const RECOVERIES = "recoveries";
@@ -16,7 +16,7 @@ export class PeerCopies implements RecordCopies {
     this.#cluster = cluster;
   }
 
-  /** Takes the records of other nodes, and gives all of this one to a node that does not have them. */
+  /** Takes the records of other nodes, and sends those of this node to each new node. */
   start(recoveries: Recoveries): void {
     const cluster = this.#cluster;
     cluster.handle(RECOVERIES, (_, { records }) => {
@@ -48,7 +48,7 @@ export class StoredCopies implements RecordCopies {
     this.#table = table;
   }
 
-  /** Brings back what an earlier run has left. */
+  /** Restores the records of an earlier run. */
   start(recoveries: Recoveries): void {
     for (const text of this.#table.read()) {
       for (const record of readRecords([JSON.parse(text)])) recoveries.restore(record);

@@ -16,12 +16,12 @@ export interface DecoderBounds {
 }
 
 /**
- * Puts a connection's messages together to packets.
+ * Decodes the packets of a connection from its messages.
  *
  * Protocol 4 is spoken over Engine.IO 3, protocol 5 over Engine.IO 4. After a failure the messages
- * no longer make sense, and the connection MUST be closed. Never throws, and holds at most one
- * packet, with at most `attachmentBytesMax` bytes of attachments. Of an event or ack with more than
- * `jsonCharsMax` characters of JSON nothing but its name is read: `UNREAD` is its one argument.
+ * no longer make sense, and the connection MUST be closed. Never throws. Holds at most one packet, with at
+ * most `attachmentBytesMax` bytes of attachments. Of an event or ack with more than `jsonCharsMax`
+ * characters of JSON, only its name is read: `UNREAD` is its one argument.
  *
  * See https://github.com/socketio/socket.io-protocol.
  */
@@ -35,7 +35,7 @@ export class SocketDecoder {
     this.#bounds = bounds;
   }
 
-  /** Takes one message; the packet that it completes, or undefined while attachments are due. */
+  /** Takes one message. Returns the packet that it completes; undefined while attachments are due. */
   add(message: string | Bytes): Decoded<SocketPacket | undefined> {
     return typeof message === "string" ? this.#addText(message) : this.#addAttachment(message);
   }
@@ -45,13 +45,13 @@ export class SocketDecoder {
     const split = splitPacket(text, this.#protocol);
     if (!split.ok) return split;
     const parts = split.value;
-    // What asks to join has a bound of its own.
+    // A connect packet has a bound of its own.
     const isLarge = parts.type !== "connect" && parts.json.length > this.#bounds.jsonCharsMax;
     const data = isLarge ? this.#skim(parts) : decodeJson(parts.json);
     if (!data.ok) return data;
     const packet = makePacket(parts, data.value);
     if (!packet.ok || parts.attachments === undefined) return packet;
-    // An event and an ack have an array, or are refused above.
+    // Only events and acks have attachments, and their data is an array.
     const places = isLarge
       ? Array(parts.attachments).fill(undefined)
       : findPlaceholders(data.value as unknown[], parts.attachments);
@@ -63,7 +63,7 @@ export class SocketDecoder {
     return success(undefined);
   }
 
-  /** Reads no more of the JSON than the name of an event. */
+  /** Reads only the name of an event. */
   #skim({ type, json }: Parts): Decoded<unknown> {
     if (type === "ack") return success([UNREAD]);
     if (type !== "event") {
@@ -115,10 +115,10 @@ const RESERVED_EVENTS: ReadonlySet<string> = new Set([
   "removeListener",
 ]);
 
-/** Characters of a packet that asks to join: what it says is kept as long as the client is in. */
+/** Characters of a connect packet: its data is kept as long as the client is in the namespace. */
 export const CONNECT_CHARS_MAX = 16_384;
 
-/** A packet as it is written: what stands before its JSON, and the JSON, empty if there is none. */
+/** A packet whose JSON is not read yet; it is empty if there is none. */
 interface Parts {
   readonly type: SocketPacket["type"];
   /** How many attachments follow; undefined if the type is not binary. */
@@ -141,7 +141,7 @@ function splitPacket(text: string, protocol: 4 | 5): Decoded<Parts> {
   if ((attachments !== undefined) !== (Number(digit) >= BINARY_TYPES_MIN)) {
     return failure("an attachment count belongs to binary packets, and only to them");
   }
-  // Clients of protocol 4 may call a packet binary although nothing in it turns out to be.
+  // Clients of protocol 4 may send a binary packet without attachments.
   const attachmentsMin = protocol === 4 ? 0 : 1;
   if (
     attachments !== undefined && (attachments < attachmentsMin || attachments > ATTACHMENTS_MAX)
@@ -151,7 +151,7 @@ function splitPacket(text: string, protocol: 4 | 5): Decoded<Parts> {
 
   if (!NAMESPACE.test(name)) return failure("namespace contains a control character");
   const queryMark = protocol === 4 ? name.indexOf("?") : -1;
-  // It is kept as long as somebody is in it, and the packet is not.
+  // A copy, as it is kept for longer than the packet.
   const namespace = ownText(queryMark === -1 ? name : name.slice(0, queryMark));
   const query = queryMark === -1 ? undefined : name.slice(queryMark + 1);
 

@@ -28,7 +28,7 @@ type EngineLimits = Omit<
   `on${string}` | "admit" | "readBody" | "isShared" | "pingIntervalMs"
 >;
 
-/** What the Socket.IO endpoint needs, and the bounds it keeps. */
+/** The needs and bounds of the Socket.IO endpoint. */
 export interface SocketIoOptions extends EngineLimits {
   /** Whether it is served. */
   readonly socketio: boolean;
@@ -38,14 +38,14 @@ export interface SocketIoOptions extends EngineLimits {
   readonly connections: Connections;
   readonly access: Access;
   readonly cluster: Cluster;
-  /** Outlives this process; undefined where nothing does. */
+  /** The store of records that outlives this process; undefined if there is none. */
   readonly records: StoredRecords | undefined;
   /** Proxies that pass on the clients' addresses. */
   readonly trustProxy: number;
   /** Seconds from ping to ping. */
   readonly heartbeatS: number;
   readonly connectTimeoutMs: number;
-  /** What every sid begins with. */
+  /** The beginning of every sid. */
   readonly sidPrefix: string;
   /** Milliseconds that the body of a post may take. */
   readonly bodyTimeoutMs: number;
@@ -57,10 +57,10 @@ export interface SocketIoOptions extends EngineLimits {
   readonly channelsMax: number;
 }
 
-/** Posts of the largest size that can be read at a time. */
+/** How many posts of the largest size can be read at a time. */
 export const LARGEST_POSTS = 64;
 
-/** Answers Socket.IO: namespace `/` is everybody's, `/news` is the channel `news`. */
+/** Answers Socket.IO: every client can join the namespace `/`, and `/news` is the channel `news`. */
 export class SocketIoEndpoint implements Protocol {
   readonly routes: readonly Route[];
   readonly #options: SocketIoOptions;
@@ -100,7 +100,7 @@ export class SocketIoEndpoint implements Protocol {
     });
   }
 
-  /** Remembers the clients of an earlier run, and of other nodes. Called once the log is open. */
+  /** Loads the records of an earlier run, and begins to take those of other nodes. Called once the log is open. */
   start(): void {
     for (const copies of this.#copies) copies.start(this.#recoveries);
   }
@@ -116,7 +116,7 @@ export class SocketIoEndpoint implements Protocol {
     return await this.#engine.handle(exchange);
   };
 
-  /** Ends every connection so that its client comes back, once it has what was for it. */
+  /** Sends each client what is left for it, and ends its connection in a way that lets it come back. */
   endAll(): void {
     this.#engine.endAll();
   }
@@ -127,7 +127,7 @@ export class SocketIoEndpoint implements Protocol {
     this.#bodies.close();
   }
 
-  /** Admits a socket at once if it is known what its client may do. */
+  /** Admits a socket, at once if the grant of its client is known. */
   #admit(socket: ServerSocket): void | Promise<void> {
     const grant = this.#grants.find(socket.request);
     if (grant instanceof Grant) return this.#open(socket, grant);
@@ -142,7 +142,7 @@ export class SocketIoEndpoint implements Protocol {
     const recovery = withIds ? this.#recoveries.read(request.auth, grant.user) : undefined;
     const { channels, since } = this.#readSubscription(socket, grant, recovery);
     hub.checkSubscriptions(channels, request.address);
-    // A client of protocol 4 looks for this in its first answer, and gets no data with it.
+    // A client of protocol 4 expects this in its first answer, and gets no data with it.
     if (protocol === 4) socket.connect();
 
     const { promise, resolve } = Promise.withResolvers<void>();
@@ -180,7 +180,7 @@ export class SocketIoEndpoint implements Protocol {
     return since === undefined ? undefined : promise;
   }
 
-  /** What a socket asks for, and what its client still may receive of what it had before. */
+  /** The channels that a socket asks for, and those that its client had before and may still receive. */
   #readSubscription(
     { namespace, request }: ServerSocket,
     grant: Grant,

@@ -6,14 +6,14 @@ import type { Access } from "../../http/access.ts";
 import type { Exchange } from "../../http/router.ts";
 
 /**
- * What Socket.IO clients may do. The request with which a connection begins is checked before it is
- * answered, so that a namespace which shows no token of its own can be joined at once: a client of
- * protocol 4 looks for that in the first answer.
+ * The grants of Socket.IO clients. The first request of a connection is checked before it is answered. So
+ * a client can join a namespace at once, unless it shows a token of its own there: a client of protocol 4
+ * expects that in the first answer.
  */
 export class JoinGrants {
   readonly #access: Access;
   readonly #clock: Clock;
-  /** By the query of the first request, which lives as long as its connection. */
+  /** By the query of the first request: it lives as long as its connection. */
   readonly #grants = new WeakMap<URLSearchParams, Grant | Refusal>();
 
   constructor(access: Access, clock: Clock) {
@@ -21,7 +21,7 @@ export class JoinGrants {
     this.#clock = clock;
   }
 
-  /** Looks at the first request of a connection. Its client hears of a refusal when it joins a namespace. */
+  /** Checks the first request of a connection. A refusal is sent when its client joins a namespace. */
   async read(exchange: Exchange): Promise<void> {
     try {
       this.#grants.set(exchange.query, await this.#access.identify(exchange));
@@ -31,7 +31,7 @@ export class JoinGrants {
     }
   }
 
-  /** What a client may do in a namespace. Throws, or rejects with, a `Refusal` if it may not join. */
+  /** The grant of a client in a namespace. Throws, or rejects with, a `Refusal` if it may not join. */
   find(request: JoinRequest): Grant | Promise<Grant> {
     const { headers, query, address, auth: { token } } = request;
     const known = this.#grants.get(query);

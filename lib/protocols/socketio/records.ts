@@ -1,29 +1,29 @@
-/** What is known of a client that may come back. */
+/** All that is remembered of a client that may come back. */
 export interface RecoveryRecord {
-  /** The secret that it shows. */
+  /** The secret by which it is found. */
   readonly pid: string;
-  /** Its socket's id, which stays what it was. */
+  /** The id of its socket, which it keeps. */
   readonly id: string;
-  /** Whoever it was, by its token. */
+  /** The user in its token. */
   readonly user: string | undefined;
-  /** What it was subscribed to. */
+  /** Its subscriptions. */
   readonly channels: readonly string[];
-  /** How often it has come back: of two records of one client the one with more is the newer. */
+  /** How often it has come back. Of two records of one client, the newer has more. */
   readonly comebacks: number;
 }
 
-/** Where records are kept beside this process; what is kept there may be lost. */
+/** A place for copies of records outside of this process. It may lose them. */
 export interface RecordCopies {
-  /** False while nobody would take a copy. */
+  /** False while copies would be of no use. */
   readonly isNeeded: boolean;
   /**
-   * Takes records that are new or have changed, and the pids of those that are not needed any more.
-   * Resolves once they are kept or lost; MUST NOT reject.
+   * Takes new and changed records, and the pids of forgotten ones. Resolves once they are kept or lost.
+   * MUST NOT reject.
    */
   update(records: readonly RecoveryRecord[], forgotten: readonly string[]): void | Promise<void>;
 }
 
-/** Reads a record that has travelled as JSON; undefined if it is none. */
+/** Reads a record from JSON; undefined if it is none. */
 export function readRecord(value: unknown): RecoveryRecord | undefined {
   if (typeof value !== "object" || value === null) return undefined;
   const { pid, id, user, channels, comebacks } = value as Record<string, unknown>;
@@ -36,14 +36,14 @@ export function readRecord(value: unknown): RecoveryRecord | undefined {
   return { pid, id, user, channels, comebacks };
 }
 
-/** Records by their pid, as many as there is room for: the oldest are evicted first. */
+/** Records by their pid. The oldest are evicted where there is no room. */
 export class RecordTable {
   readonly #subscriptionsMax: number;
   readonly #onEvict: (pid: string) => void;
   readonly #records = new Map<string, RecoveryRecord>();
   #weight = 0;
 
-  /** @param subscriptionsMax subscriptions of all of them; a record that has none counts as one */
+  /** @param subscriptionsMax subscriptions of all records; a record without any counts as one */
   constructor(subscriptionsMax: number, onEvict: (pid: string) => void = () => {}) {
     this.#subscriptionsMax = subscriptionsMax;
     this.#onEvict = onEvict;
@@ -77,7 +77,7 @@ export class RecordTable {
   }
 }
 
-/** What a record counts: an entry takes room even if nothing is in it. */
+/** How much of the bound a record takes: an entry takes room even if it is empty. */
 export function weightOf({ channels }: RecoveryRecord): number {
   return Math.max(1, channels.length);
 }

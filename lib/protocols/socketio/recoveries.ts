@@ -4,48 +4,49 @@ import { randomId } from "../../core/random.ts";
 import type { JsonObject } from "./codec.ts";
 import { type RecordCopies, RecordTable, type RecoveryRecord } from "./records.ts";
 
-/** Where a client that comes back was before. */
+/** The state of a client that comes back. */
 export interface Recovery {
   readonly since: Position;
-  /** Undefined if nothing is known of it any more, or it was somebody else. */
+  /** Undefined if it is forgotten, or is that of another user. */
   readonly record: RecoveryRecord | undefined;
 }
 
-/** A client that is connected: its record, with a session's own map of what it is subscribed to. */
+/** A connected client: its record, but with the subscriptions of its session, which change. */
 export interface Connected extends Omit<RecoveryRecord, "channels" | "comebacks"> {
   readonly subscriptions: ReadonlyMap<string, unknown>;
 }
 
 type Present = Connected & Pick<RecoveryRecord, "comebacks">;
 
-/** What `Recoveries` needs, and the bounds it keeps. */
+/** The needs and bounds of `Recoveries`. */
 export interface RecoveryOptions {
   readonly clock: Pick<Clock, "afterTurn">;
   /**
-   * Subscriptions remembered of all clients that have left, and as many of the clients of other nodes;
-   * a client that had none counts as one.
+   * Subscriptions that are remembered of all clients that have left, and as many of the clients of other
+   * nodes. A client without any counts as one.
    */
   readonly subscriptionsMax: number;
   readonly copies?: readonly RecordCopies[];
 }
 
 /**
- * What clients were subscribed to, for when they come back with the `pid` they were given (connection
- * state recovery), to this process, or to one that has a copy. A pid is a secret, and the position
- * at which its session began, so that a client can resume even before its first event.
+ * The subscriptions of clients, for connection state recovery: a client that comes back shows the `pid`
+ * that it was given, to this process or to one that has a copy. A pid is a secret. It ends in the position
+ * at which its session began: so a client can resume even before its first event.
  */
 export class Recoveries {
   readonly #clock: RecoveryOptions["clock"];
   readonly #copies: readonly RecordCopies[];
   readonly #connected = new Map<string, Present>();
-  /** Of clients that have left. */
+  /** Records of clients that have left. */
   readonly #gone: RecordTable;
-  /** Of clients that were last at another node. */
+  /** Records of clients that were last on another node. */
   readonly #remote: RecordTable;
-  /** What the copies are told at the end of the turn. */
+  /** Pids of records to copy at the end of the turn. */
   readonly #changed = new Set<string>();
+  /** Pids of copies to remove at the end of the turn. */
   readonly #forgotten = new Set<string>();
-  /** Resolves once what is told at the end of the turn is copied; undefined if there is nothing to tell. */
+  /** Resolves once the copies of this turn are made; undefined if there is nothing to copy. */
   #flushed: Promise<void> | undefined;
 
   constructor(options: RecoveryOptions) {
@@ -56,7 +57,7 @@ export class Recoveries {
     this.#remote = new RecordTable(subscriptionsMax);
   }
 
-  /** A client is in. What its session subscribes to later is remembered too: see `changed()`. */
+  /** A client is connected. Its later subscriptions are remembered too: see `changed()`. */
   remember(client: Connected): void {
     const { pid } = client;
     const before = this.#find(pid);
@@ -66,7 +67,7 @@ export class Recoveries {
     this.changed(pid);
   }
 
-  /** The subscriptions of a client that is in have changed. Resolves once that is copied, if it is. */
+  /** The subscriptions of a connected client have changed. Resolves once that is copied, if it is. */
   changed(pid: string): Promise<void> | undefined {
     return this.#connected.has(pid) ? this.#spread(this.#changed, pid) : undefined;
   }
@@ -74,24 +75,24 @@ export class Recoveries {
   /** The session that has these subscriptions is over. */
   left(pid: string, subscriptions: Connected["subscriptions"]): void {
     const client = this.#connected.get(pid);
-    // The client may be back already, in another session.
+    // The client may be back in another session.
     if (client?.subscriptions !== subscriptions) return;
     this.#connected.delete(pid);
     this.#gone.put(recordOf(client));
   }
 
-  /** The records of this node, of clients that have left and of those that are connected. */
+  /** All records of this node: of clients that have left, and of connected ones. */
   *records(): Iterable<RecoveryRecord> {
     yield* this.#gone.values();
     for (const client of this.#connected.values()) yield recordOf(client);
   }
 
-  /** Takes a record of a client that was here before a restart. */
+  /** Takes a record from before a restart. */
   restore(record: RecoveryRecord): void {
     this.#gone.put(record);
   }
 
-  /** Takes a record of another node, where its client is now unless it has moved on meanwhile. */
+  /** Takes a record of another node: its client is there, unless what is known here is newer. */
   take(record: RecoveryRecord): void {
     const known = this.#find(record.pid);
     if (known !== undefined && known.comebacks > record.comebacks) return;
@@ -143,7 +144,7 @@ function recordOf({ subscriptions, ...client }: Present): RecoveryRecord {
   return { ...client, channels: [...subscriptions.keys()] };
 }
 
-/** A pid for a session that begins at `position`. */
+/** Makes a pid for a session that begins at `position`. */
 export function newPid(position: string): string {
   return `${randomId()}~${position}`;
 }

@@ -4,16 +4,16 @@ import { COUNT, inQuery, object, TEXT } from "../../http/parameters.ts";
 import type { Handler, Route } from "../../http/router.ts";
 import { SOCKET_ANSWERS } from "../websocket/endpoint.ts";
 
-/** Where the newest 4.x of Socket.IO's client is. */
+/** The newest 4.x of Socket.IO's client. */
 const CLIENT_URL = "https://cdn.jsdelivr.net/npm/socket.io-client@4/dist/";
-/** The scripts of it that Socket.IO's own server has beside its endpoint. */
+/** Its scripts that Socket.IO's own server serves beside its endpoint. */
 const CLIENT_SCRIPTS = ["socket.io.js", "socket.io.min.js", "socket.io.esm.min.js"];
 
-/** The types of payloads and, of what answers a post, of `ok`. */
+/** The types of payloads, and of the `ok` that answers a post. */
 const TYPES = ["text/plain", "application/octet-stream", "text/javascript", "text/html"];
 const ERROR = object("EngineError", { code: COUNT, message: TEXT });
 
-/** Engine.IO has statuses of its own, and answers of its own to most mistakes. */
+/** Engine.IO has statuses and errors of its own. */
 const ENGINE_DOC: OperationDoc = {
   id: "socketio",
   summary: "Socket.IO: Engine.IO 3 and 4, by polling or WebSocket",
@@ -41,8 +41,8 @@ const SCRIPT_DOC: OperationDoc = {
 };
 
 /**
- * What is served below `socketioPath`, which has a slash at its end: Socket.IO by `handle`, with the slash
- * and without it, and beside it where its client is found.
+ * The routes below `socketioPath`, which ends in a slash. `handle` answers Socket.IO, with the slash and
+ * without it. Beside it are redirects to the scripts of its client.
  */
 export function routesOf(socketioPath: string, handle: Handler): Route[] {
   const protocol = [socketioPath, socketioPath.slice(0, -1)].map((path) => {

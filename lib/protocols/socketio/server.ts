@@ -15,17 +15,17 @@ import { type JoinRequest, ServerSocket, type SocketLink } from "./socket.ts";
 
 /** How long a client may be in no namespace. */
 export const CONNECT_TIMEOUT_MS = 45_000;
-/** Namespaces that one client may be in, each a session. */
+/** Namespaces that one client may be in. Each is a session. */
 export const NAMESPACES_MAX = 16;
 
-/** What a Socket.IO server needs, and the bounds it keeps. */
+/** The needs and bounds of a Socket.IO server. */
 export interface SocketServerOptions extends DecoderBounds {
   readonly clock: Clock;
   /** How long a client may be in no namespace. */
   readonly connectTimeoutMs: number;
   /** Namespaces that one client may be in. */
   readonly namespacesMax: number;
-  /** Reports whether there is a namespace of this name. */
+  /** Reports whether there is a namespace with this name. */
   readonly accepts: (namespace: string) => boolean;
   /** Checks a socket before it joins its namespace. The client is sent the `Refusal` that it throws. */
   readonly admit: (socket: ServerSocket) => void | Promise<void>;
@@ -93,7 +93,7 @@ class SocketClient implements EngineEvents, SocketLink {
     return this.#engine.bufferedBytes;
   }
 
-  /** In protocol 4 everybody is in `/`; in protocol 5 a client has to ask, in time. */
+  /** In protocol 4 a client is in `/` from the start; in protocol 5 it must ask, in time. */
   begin(): void {
     if (this.protocol === 4) {
       this.#join({ type: "connect", namespace: "/" });
@@ -173,7 +173,7 @@ class SocketClient implements EngineEvents, SocketLink {
     this.#admit(socket);
   }
 
-  /** Lets the socket in once it is admitted: at once if that does not wait. */
+  /** Connects a socket once it is admitted, in this turn if that does not wait. */
   #admit(socket: ServerSocket): void {
     try {
       const waiting = this.#options.admit(socket);
@@ -213,7 +213,7 @@ class SocketClient implements EngineEvents, SocketLink {
     };
   }
 
-  /** In protocol 4 clients take the engine's sid for their id; in protocol 5 it is a secret. */
+  /** In protocol 4 the sid is the id of the socket on `/`; in protocol 5 the sid is a secret. */
   #socketId(namespace: string): string {
     const { id } = this.#engine;
     if (this.protocol === 4) return namespace === "/" ? id : `${namespace}#${id}`;

@@ -8,11 +8,11 @@ import {
 import { type Disconnect, invitesBack } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 
-/** What is known of a socket's client when it joins. */
+/** A client's request to join a namespace. */
 export interface JoinRequest {
-  /** What the client gave as `auth`; empty in protocol 4, which has none. */
+  /** The client's `auth`; empty in protocol 4, which has none. */
   readonly auth: JsonObject;
-  /** The query of the connection's first request, and in protocol 4 that of the namespace. */
+  /** The query of the connection's first request, or in protocol 4 that of the namespace if it has one. */
   readonly query: URLSearchParams;
   /** The client's address. */
   readonly address: string;
@@ -23,7 +23,7 @@ export interface JoinRequest {
 /** Takes an event of the client. What it rejects with is reported, and the client stays. */
 export type EventHandler = (event: EventPacket) => Promise<void>;
 
-/** What a socket needs of its connection. */
+/** The connection of a socket. */
 export interface SocketLink {
   /** 4 for Engine.IO 3, 5 for Engine.IO 4. */
   readonly protocol: 4 | 5;
@@ -38,7 +38,7 @@ export interface SocketLink {
 
 /** One client in one namespace. */
 export class ServerSocket {
-  /** The client gets it when it joins; until then it can be changed. */
+  /** Sent to the client when it joins; until then it can be changed. */
   id: string;
   readonly namespace: string;
   readonly request: JoinRequest;
@@ -56,7 +56,7 @@ export class ServerSocket {
     this.#link = link;
   }
 
-  /** 4 or 5: what the client speaks. */
+  /** The version that the client speaks. */
   get protocol(): 4 | 5 {
     return this.#link.protocol;
   }
@@ -76,8 +76,8 @@ export class ServerSocket {
   }
 
   /**
-   * Confirms the client's join, with `data` beside its `sid` (protocol 5). Called by itself once
-   * the socket is admitted; called earlier, it lets what is sent next follow. Idempotent.
+   * Confirms that the client has joined, with `data` beside its `sid` (protocol 5). Called once the socket
+   * is admitted; an admission that sends something calls it before. Idempotent.
    */
   connect(data: JsonObject = {}): void {
     if (this.#connected || this.ended) return;
@@ -86,12 +86,12 @@ export class ServerSocket {
     else this.#sendPacket({ type: "connect", data: { sid: this.id, ...data } });
   }
 
-  /** Called with each event; without a handler, events are ignored. */
+  /** Sets the handler of events. Without one, events are ignored. */
   onEvent(handler: EventHandler): void {
     this.#onEvent = handler;
   }
 
-  /** Called once, when the socket has left or its connection is gone; at once if it has already. */
+  /** Calls `handler` once the socket has left or its connection is gone; at once if that was before. */
   onDisconnect(handler: (why: string) => void): void {
     this.#onDisconnect = handler;
     if (this.#endedBy !== undefined) handler(this.#endedBy);
@@ -116,7 +116,7 @@ export class ServerSocket {
     this.#link.close(reason);
   }
 
-  /** Takes a packet of the client. Acks are ignored: no event asks for one. For the connection alone. */
+  /** Takes a packet of the client. Acks are ignored: no event asks for one. Only for the connection. */
   receive(packet: SocketPacket): void {
     if (packet.type === "disconnect") this.end("client disconnect");
     else if (packet.type === "event") {
@@ -124,7 +124,7 @@ export class ServerSocket {
     }
   }
 
-  /** Ends the socket without a word to the client. For the connection alone. Idempotent. */
+  /** Ends the socket, and sends the client nothing. Only for the connection. Idempotent. */
   end(why: string): void {
     if (this.ended) return;
     this.#endedBy = why;

@@ -8,11 +8,11 @@ export class SocketIoTransport extends WebSocketTransport {
   override readonly name = "socketio";
 }
 
-/** One encoder for each namespace, protocol and use of ids, so that all its clients share the bytes. */
+/** One encoder for each namespace, protocol and use of ids: all its clients share the encoded bytes. */
 export class Encoders {
   readonly #encoders = new Map<string, { readonly encoder: Encoder; users: number }>();
 
-  /** The encoder for a socket, which MUST be given back. */
+  /** Returns the encoder for a socket, which MUST be given back. */
   take(socket: ServerSocket, withIds: boolean): Encoder {
     const { namespace, protocol } = socket;
     let shared = this.#encoders.get(key(socket, withIds));

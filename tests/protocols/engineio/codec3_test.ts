@@ -67,7 +67,7 @@ Deno.test("encodeFrame() and decodeFrame() put the type before bytes, or b4 befo
   }
 });
 
-Deno.test("decodeFrame() refuses what is no packet", () => {
+Deno.test("decodeFrame() refuses a frame that holds no packet", () => {
   const refused: [frame: string | Bytes, reason: string][] = [
     ["", "packet is empty, expected a type digit"],
     ["7", "packet does not start with a type digit from 0 to 6"],
@@ -132,7 +132,7 @@ Deno.test("encodePayload() stays with text while no packet carries bytes", () =>
   assertEquals(engineio3.encodePayload(["2", "4é"], BINARY), "1:22:4é");
 });
 
-Deno.test("encodePayload() and decodePayload() agree at every length of the length", () => {
+Deno.test("encodePayload() and decodePayload() agree at every number of digits", () => {
   for (const size of [0, 7, 8, 9, 10, 97, 98, 99, 100, 997, 998, 999, 1000, 9998, 9999, 10000]) {
     const text = engineio3.encodePayload([`4${"é".repeat(size)}`, "2"], BINARY);
     assertEquals(text, `${size + 1}:4${"é".repeat(size)}1:2`);
@@ -149,7 +149,7 @@ Deno.test("encodePayload() and decodePayload() agree at every length of the leng
   }
 });
 
-Deno.test("decodePayload() takes strings in a binary payload that no bytes are among", () => {
+Deno.test("decodePayload() takes a binary payload that holds only strings", () => {
   const payload = bytes(0, 1, 255, 0x32, 0, 3, 255, ...utf8("4é"), 0, 6, 255, ...utf8("b4AQ=="));
   assertEquals(decodeAll(engineio3, payload), {
     ok: true,
@@ -157,7 +157,7 @@ Deno.test("decodePayload() takes strings in a binary payload that no bytes are a
   });
 });
 
-Deno.test("decodePayload() hands out bytes that do not keep the whole body alive", () => {
+Deno.test("decodePayload() returns bytes that do not keep the whole body alive", () => {
   const decoded = decodeAll(engineio3, bytes(1, 3, 255, 4, 1, 2, 0, 1, 255, 0x32));
   const [packet] = decoded.ok ? decoded.value : [];
   assertEquals(packet?.data instanceof Uint8Array && packet.data.buffer.byteLength, 3);
@@ -267,7 +267,7 @@ Deno.test("decodePayload() reads as many packets as there are", () => {
   assertEquals(binary.ok && binary.value.length, 100_000);
 });
 
-Deno.test("decodePayload() gives back what encodePayload() was given", () => {
+Deno.test("decodePayload() reads all that encodePayload() writes", () => {
   const next = random(3);
   for (let round = 0; round < 300; round++) {
     const packets = Array.from({ length: 1 + randomInteger(next, 5) }, () => randomPacket(next));
@@ -283,7 +283,7 @@ Deno.test("decodePayload() gives back what encodePayload() was given", () => {
   }
 });
 
-Deno.test("decodePayload() and decodeFrame() refuse noise, or read what can be written again", () => {
+Deno.test("decodePayload() and decodeFrame() refuse noise, or read packets that can be written again", () => {
   const next = random(30);
   for (let round = 0; round < 3000; round++) {
     const noise = next() < 0.5
@@ -327,7 +327,7 @@ Deno.test("decodePayload() undoes the second UTF-8 of clients before socket.io-c
   });
 });
 
-Deno.test("decodePayload() leaves a text that is not strict UTF-8 in bytes, or not only bytes", () => {
+Deno.test("decodePayload() leaves a text whose characters are not all bytes, or no strict UTF-8", () => {
   const texts = [
     "é",
     "aé",

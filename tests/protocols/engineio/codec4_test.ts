@@ -78,14 +78,14 @@ Deno.test("encodeFrame() and decodeFrame() put bytes in base64 for a client that
   }
 });
 
-Deno.test("decodeFrame() forgives wrapped lines and lacking padding in base64", () => {
+Deno.test("decodeFrame() accepts base64 with wrapped lines or without padding", () => {
   const packet: Packet = { type: "message", data: bytes(1, 2, 3, 4) };
   for (const frame of ["bAQID\nBA==\n", "bAQIDBA"]) {
     assertEquals(engineio4.decodeFrame(frame), { ok: true, value: packet });
   }
 });
 
-Deno.test("decodeFrame() refuses what is no packet", () => {
+Deno.test("decodeFrame() refuses a frame that holds no packet", () => {
   for (const [frame, reason] of REFUSED_FRAMES) {
     assertEquals(engineio4.decodeFrame(frame), { ok: false, reason });
   }
@@ -138,7 +138,7 @@ Deno.test("decodePayload() reads as many packets as there are", () => {
   assertEquals(lengthOf(decodeAll(engineio4, payload)), 500_000);
 });
 
-Deno.test("decodePayload() gives back what encodePayload() was given", () => {
+Deno.test("decodePayload() reads all that encodePayload() writes", () => {
   const next = random(4);
   for (let round = 0; round < 300; round++) {
     const packets = Array.from({ length: 1 + randomInteger(next, 5) }, () => randomPacket(next));
@@ -176,7 +176,7 @@ Deno.test("decodePayload() reads every prefix of a payload as the packets in it,
   }
 });
 
-Deno.test("decodePayload() and decodeFrame() refuse noise, or read what can be written again", () => {
+Deno.test("decodePayload() and decodeFrame() refuse noise, or read packets that can be written again", () => {
   const next = random(40);
   for (let round = 0; round < 2000; round++) {
     const noise = randomText(next, 12, '0123456789b=AZ\x1e{}"€\ud800\0');

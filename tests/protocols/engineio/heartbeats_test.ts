@@ -38,7 +38,7 @@ Deno.test("version 4: the server pings a client that polls, as long as it answer
   }
 });
 
-Deno.test("version 4: who does not answer a ping in time is closed, whatever else it says", async () => {
+Deno.test("version 4: a client that does not answer a ping in time is closed, whatever else it sends", async () => {
   await using host = new EngineHost();
   const { client, session } = await host.open();
   const polling = await host.poll();
@@ -75,7 +75,7 @@ Deno.test("version 4: a client that pings is closed", async () => {
   await other.client.close();
 });
 
-Deno.test("version 3: the client pings, and gets back what it sent", async () => {
+Deno.test("version 3: the client pings, and gets its data back", async () => {
   await using host = new EngineHost();
   const { client, session } = await host.open("EIO=3");
   const polling = await host.poll("EIO=3");
@@ -95,7 +95,7 @@ Deno.test("version 3: the client pings, and gets back what it sent", async () =>
   await client.close();
 });
 
-Deno.test("version 3: who sends no ping is closed after interval and time-out, whatever it says", async () => {
+Deno.test("version 3: a client that sends no ping is closed after interval and time-out, whatever else it sends", async () => {
   await using host = new EngineHost();
   const { client, session } = await host.open("EIO=3");
   const polling = await host.poll("EIO=3");

@@ -11,7 +11,7 @@ function seen({ status, body }: Answer): [number, string] {
   return [status, body];
 }
 
-/** Makes sure that a session is over for its client, and that another one's was not touched. */
+/** Asserts that the session of one client is over, and that of another is not. */
 async function assertDead(client: PollingClient, other: PollingClient, why: string): Promise<void> {
   assertEquals(await client.session.closed(), why);
   assertEquals(seen(await client.poll()), [400, SID]);
@@ -58,7 +58,7 @@ Deno.test("nothing of a payload is taken if any of it is malformed", async () =>
   assertEquals(await client.session.messages.rest(), []);
 });
 
-Deno.test("a session whose payload is malformed tells an open poll", async () => {
+Deno.test("a malformed payload ends its session with a close packet to the open poll", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   const { answer } = await client.openPoll();
@@ -66,7 +66,7 @@ Deno.test("a session whose payload is malformed tells an open poll", async () =>
   assertEquals(seen(await answer), [200, "1"]);
 });
 
-Deno.test("a second poll ends the session: the first is told to close, it gets 400", async () => {
+Deno.test("a second poll ends the session: the first gets a close packet, it gets 400", async () => {
   await using host = new EngineHost();
   for (const [query, close] of [["EIO=4", "1"], ["EIO=3", "1:1"]] as const) {
     const other = await host.poll();
@@ -78,7 +78,7 @@ Deno.test("a second poll ends the session: the first is told to close, it gets 4
   }
 });
 
-Deno.test("two posts at once end the session: an open poll is told to close, both get 400", async () => {
+Deno.test("two posts at once end the session: an open poll gets a close packet, both get 400", async () => {
   await using host = new EngineHost();
   const other = await host.poll();
   const client = await host.poll();
@@ -110,7 +110,7 @@ async function slowPost(
   return connection;
 }
 
-Deno.test("a poll that the client lets go of ends the session", async () => {
+Deno.test("a poll that the client aborts ends the session", async () => {
   await using host = new EngineHost();
   const other = await host.poll();
   const client = await host.poll();
@@ -136,7 +136,7 @@ Deno.test("a body over the limit gets 413 and ends its session, whether or not i
   assertEquals(host.faults, ["limit", "limit"]);
 });
 
-Deno.test("a body that never comes whole is given up after 30 seconds, with its session", async () => {
+Deno.test("a body that is not whole after 30 seconds ends its session", async () => {
   await using host = new EngineHost({ pingIntervalMs: 60_000 });
   const other = await host.poll();
   const client = await host.poll();
@@ -170,7 +170,7 @@ Deno.test("a client's close packet ends the session: an open poll gets a noop", 
   assertEquals(host.faults, []);
 });
 
-Deno.test("what comes behind a close packet is dropped", async () => {
+Deno.test("packets behind a close packet are dropped", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   assertEquals(seen(await client.post("4before\x1e1\x1e4behind")), [200, "ok"]);
@@ -180,7 +180,7 @@ Deno.test("what comes behind a close packet is dropped", async () => {
 const SHUTDOWN = { name: "shutdown", code: 1001, reason: "going away" };
 const FORBIDDEN = { name: "forbidden", code: 4501, reason: "forbidden" };
 
-Deno.test("a close that invites the client back lets its poll fail, after what is queued", async () => {
+Deno.test("a close that invites the client back sends the queue, then lets the poll fail", async () => {
   await using host = new EngineHost();
   for (const [query, last] of [["EIO=4", "4last"], ["EIO=3", "5:4last"]] as const) {
     for (const queued of [true, false]) {
@@ -196,7 +196,7 @@ Deno.test("a close that invites the client back lets its poll fail, after what i
   }
 });
 
-Deno.test("any other close is a packet, in an answer of its own behind what is queued", async () => {
+Deno.test("any other close is a packet in an answer of its own, behind the queue", async () => {
   await using host = new EngineHost();
   for (const [query, ...expected] of [["EIO=4", "4last", "1"], ["EIO=3", "5:4last", "1:1"]]) {
     const client = await host.poll(query);
@@ -210,7 +210,7 @@ Deno.test("any other close is a packet, in an answer of its own behind what is q
   }
 });
 
-Deno.test("what is queued when the server closes is told to the next polls, for 30 seconds at most", async () => {
+Deno.test("the next polls get the queue of a session that the server has closed, for 30 seconds at most", async () => {
   await using host = new EngineHost();
   const queries = ["EIO=4", "EIO=3&b64=1", "EIO=3&j=3"];
   const expected = ["4last\x1ebAQ==", "5:4last6:b4AQ==", '___eio[3]("5:4last6:b4AQ==");'];
@@ -248,7 +248,7 @@ Deno.test("how many goodbyes are kept is bounded", async () => {
   assertEquals(answers.map(seen), [[200, "1"], [200, "1"], [400, SID]]);
 });
 
-Deno.test("a client that polls too slowly is cut, without what waits for it", async () => {
+Deno.test("a client that polls too slowly is cut, and its queue is dropped", async () => {
   await using host = new EngineHost({ outboundBytesMax: 1000 });
   const other = await host.poll();
   const client = await host.poll();

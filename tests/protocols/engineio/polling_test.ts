@@ -8,7 +8,7 @@ function seen({ status, body }: Answer): [number, string] {
   return [status, body];
 }
 
-Deno.test("a poll waits for a packet, and its answer is text that nobody keeps", async () => {
+Deno.test("a poll waits for a packet, and its answer is text that must not be cached", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   const { answer } = await client.openPoll();
@@ -19,7 +19,7 @@ Deno.test("a poll waits for a packet, and its answer is text that nobody keeps",
   assertEquals(headers.get("cache-control"), "no-store");
 });
 
-Deno.test("a post that is taken is answered with ok", async () => {
+Deno.test("a post is answered with ok", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   const { status, headers, body } = await client.post("4hello");
@@ -27,7 +27,7 @@ Deno.test("a post that is taken is answered with ok", async () => {
   assertEquals(await client.session.messages.next(), "hello");
 });
 
-Deno.test("what is written in one go, or waits for a poll, leaves in one payload", async () => {
+Deno.test("packets of one turn, and those that wait for a poll, leave in one payload", async () => {
   await using host = new EngineHost();
   for (
     const [query, expected] of [["EIO=4", "4a\x1e4ü😀\x1e4"], ["EIO=3", "2:4a4:4ü😀1:4"]] as const
@@ -77,7 +77,7 @@ Deno.test("a client of version 3 can post a binary payload, and gets one if it d
   assertEquals(await response.bytes(), body);
 });
 
-Deno.test("bytes are base64 in version 4, and in version 3 where the handshake asked for b64", async () => {
+Deno.test("bytes are base64 in version 4, and in version 3 where the first request has b64", async () => {
   await using host = new EngineHost();
   const bytes = new Uint8Array([1, 2, 3, 4]);
   const bodies = [["EIO=4", "4a\x1ebAQIDBA=="], ["EIO=3&b64=1", "2:4a10:b4AQIDBA=="]] as const;

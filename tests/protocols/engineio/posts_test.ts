@@ -43,7 +43,7 @@ function post(
   return { taken: packets.map(({ data }) => data), isWhole, decoded };
 }
 
-Deno.test("decodePost() decodes no more than one packet beyond those that may come", () => {
+Deno.test("decodePost() decodes at most one packet more than may come", () => {
   const binary = (count: number) => {
     const body = new Uint8Array(4 * count);
     for (let at = 0; at < body.length; at += 4) body.set([0, 1, 255, 0x34], at);
@@ -64,7 +64,7 @@ Deno.test("decodePost() decodes no more than one packet beyond those that may co
   }
 });
 
-Deno.test("decodePost() takes nothing of a body of which anything within the bound is malformed", () => {
+Deno.test("decodePost() takes nothing of a body if any packet within the bound is malformed", () => {
   const wrong = "packet does not start with a type digit from 0 to 6";
   assertEquals(post(engineio4, "4a\x1e9", 2), { taken: wrong, isWhole: false, decoded: 2 });
   assertEquals(post(engineio3, "2:4a1:9", 5), { taken: wrong, isWhole: false, decoded: 2 });
@@ -75,7 +75,7 @@ Deno.test("decodePost() takes nothing of a body of which anything within the bou
   assertEquals(post(engineio3, "d=%", 5, jsonp).decoded, 0);
 });
 
-Deno.test("decodePost() gives packets that keep nothing of their body", async () => {
+Deno.test("decodePost() returns packets that keep nothing of their body alive", async () => {
   const rest = "x".repeat(50_000);
   const bodies: [codec: EngineCodec, body: (index: number) => string | Bytes][] = [
     [engineio3, (index) => `25:2a probe of a client ${index + 1000}50001:4${rest}`],

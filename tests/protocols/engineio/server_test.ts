@@ -40,7 +40,7 @@ Deno.test("a WebSocket with no sid gets one open packet, and cannot be upgraded 
   }
 });
 
-Deno.test("sids are long, random and each another", async () => {
+Deno.test("sids are long, random and all different", async () => {
   await using host = new EngineHost();
   const clients = await Promise.all(Array.from({ length: 20 }, () => host.poll()));
   const sids = new Set(clients.map(({ sid }) => sid));
@@ -84,7 +84,7 @@ const refusals: [method: string, query: string, body: string][] = [
   ["GET", "EIO=abc&transport=polling", VERSION],
 ];
 
-Deno.test("a request that is no handshake and has no session is refused with 400 and a code", async () => {
+Deno.test("a request that begins no session and names none is refused with 400 and a code", async () => {
   await using host = new EngineHost();
   for (const [method, query, expected] of refusals) {
     const { status, headers, body } = await host.fetch(query, { method });
@@ -203,11 +203,11 @@ Deno.test("a session knows address, query and headers of its first request, on b
   }
 });
 
-Deno.test("handshakes that nobody goes on with are freed on time, and make room for new ones", async () => {
+Deno.test("sessions whose client never comes back are freed on time, and give way to new ones", async () => {
   await using host = new EngineHost({ newcomersMax: 2 });
   const first = await host.poll("EIO=4");
   const second = await host.poll("EIO=3");
-  // Who shows that it has the sid is no longer among them.
+  // A client that comes back with its sid is no newcomer any more.
   assertEquals((await first.post("3")).body, "ok");
   const third = await host.poll();
   assertEquals([host.server.size, host.taken, host.faults], [3, 3, []]);
@@ -216,7 +216,7 @@ Deno.test("handshakes that nobody goes on with are freed on time, and make room 
   assertEquals(await second.session.closed(), "limit");
   assertEquals((await second.poll()).body, SID);
   assertEquals([host.server.size, host.taken, host.faults], [3, 3, ["limit"]]);
-  // A WebSocket comes back as it is: it needs none of the room.
+  // A session that begins on a WebSocket is no newcomer.
   await using socket = await host.connect();
   assertEquals((await socket.text()).slice(0, 2), "0{");
   assertEquals([host.server.size, host.faults], [4, ["limit"]]);
@@ -253,7 +253,7 @@ async function assertRefused(
   assertEquals((await request(host.port, lines)).status, status);
 }
 
-Deno.test("a connection takes one slot however it travels, and gives it back", async () => {
+Deno.test("a connection takes one slot on either transport, and gives it back", async () => {
   await using host = new EngineHost({ slots: 2 });
   const polling = await host.poll();
   const { client, session } = await host.open();
@@ -273,7 +273,7 @@ Deno.test("a connection takes one slot however it travels, and gives it back", a
   assertEquals(await polling.session.closed(), "client closed");
 });
 
-Deno.test("a WebSocket that belongs to a session takes a slot of its own until it has taken over", async () => {
+Deno.test("a WebSocket that upgrades a session takes a slot of its own, and then that of the session is free", async () => {
   await using host = new EngineHost({ slots: 2 });
   const polling = await host.poll();
   await using first = await polling.connect();
@@ -296,7 +296,7 @@ Deno.test("a WebSocket that is lost gives its slot back", async () => {
   await host.holds(0);
 });
 
-Deno.test("close() ends every session, with the close frame, or by letting its poll fail", async () => {
+Deno.test("close() ends every session, by a close frame or a failed poll", async () => {
   await using host = new EngineHost();
   const waiting = await host.poll();
   const { answer } = await waiting.openPoll();
@@ -311,7 +311,7 @@ Deno.test("close() ends every session, with the close frame, or by letting its p
   }
 });
 
-Deno.test("a Java client, which hears no close frame, is sent what it cannot read before", async () => {
+Deno.test("a Java client, which sees no close frame, gets an unreadable packet first", async () => {
   await using host = new EngineHost();
   for (const agent of ["okhttp/4.12.0", "Mozilla/5.0"]) {
     using connection = await RawConnection.open(host.port);

@@ -101,7 +101,7 @@ Deno.test("a client's close packet ends the session and closes the WebSocket", a
   assertEquals(host.faults, []);
 });
 
-Deno.test("the server closes a WebSocket by the close frame alone, behind what was sent", async () => {
+Deno.test("the server closes a WebSocket with only a close frame, behind all that was sent", async () => {
   await using host = new EngineHost();
   const { client, session } = await host.open();
   session.send("last");
@@ -131,7 +131,7 @@ Deno.test("a client that sends more frames a second than it may is cut", async (
   assertEquals(await session.messages.rest(), ["a", "b", "c"]);
 });
 
-Deno.test("a client that does not read is cut, and what it did not get is let go", async () => {
+Deno.test("a client that does not read is cut, and its unsent bytes are freed", async () => {
   await using host = new EngineHost({ outboundBytesMax: 10_000 });
   using connection = await RawConnection.open(host.port);
   await connection.handshake("/?EIO=4&transport=websocket");

@@ -61,7 +61,7 @@ Deno.test("while a client upgrades, each poll that it makes is ended every 100 m
   await assertSpeaks(client, socket);
 });
 
-Deno.test("what waits for a poll is sent on the WebSocket first, in order", async () => {
+Deno.test("packets that wait for a poll are the first on the WebSocket, in order", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   const bytes = new Uint8Array([1, 2, 3]);
@@ -86,7 +86,7 @@ Deno.test("a poll that is open when the client has changed over gets 400", async
   await assertSpeaks(client, socket);
 });
 
-Deno.test("a client may post until it has changed over", async () => {
+Deno.test("a client may post until it has upgraded", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   await using socket = await client.connect();
@@ -193,7 +193,7 @@ Deno.test("a WebSocket cannot take over a session that began on one", async () =
   await client.close();
 });
 
-Deno.test("a session that ends takes the WebSocket that wanted it along", async () => {
+Deno.test("a session that ends closes the WebSocket of its upgrade", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   await using socket = await client.connect();
@@ -217,7 +217,7 @@ Deno.test("a WebSocket for a session that ends in the handshake is closed", asyn
 
 const SHUTDOWN = { name: "shutdown", code: 1001, reason: "going away" };
 
-Deno.test("a close waits for an upgrade that has got its answer, and for what is queued", async () => {
+Deno.test("a close waits for a probed upgrade, and for the queue", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   const { answer } = await client.openPoll();

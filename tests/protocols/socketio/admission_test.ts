@@ -4,7 +4,7 @@ import type { ServerSocket } from "../../../lib/protocols/socketio/socket.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { join, SocketHost } from "../../support/socketio.ts";
 
-Deno.test("a socket is looked at before it is let in, with its handshake, at once or later", async () => {
+Deno.test("a socket is checked before it connects, at once or later", async () => {
   await using host = new SocketHost();
   const seen = new Inbox<ServerSocket>();
   const steps: string[] = [];
@@ -60,7 +60,7 @@ Deno.test("an admission that fails is reported, and its client is to come back",
   assertEquals(host.thrown.map(String), ["Error: a secret", "Error: a secret"]);
 });
 
-Deno.test("a client that leaves while it waits to be admitted is not let in", async () => {
+Deno.test("a client that leaves while it waits for admission is not connected", async () => {
   await using host = new SocketHost();
   const gate = Promise.withResolvers<void>();
   const asked = new Inbox<ServerSocket>();

@@ -178,7 +178,7 @@ Deno.test("add() takes no more bytes of attachments than it may hold", () => {
   });
 });
 
-Deno.test("add() leaves the arguments of what is larger than it may read", () => {
+Deno.test("add() leaves the arguments of an event or ack unread that is too large", () => {
   const jsonCharsMax = 20;
   const event = (name: string, chars: number) =>
     `["${name}","${"x".repeat(chars - 7 - name.length)}"]`;
@@ -255,7 +255,7 @@ const NO_COUNT = "attachment count is not from 1 to 10";
 const MISPLACED = "an attachment count belongs to binary packets, and only to them";
 const CONTROL = "namespace contains a control character";
 
-Deno.test("add() refuses what is no packet", () => {
+Deno.test("add() refuses a text that is no packet", () => {
   const refused: [text: string, reason: string][] = [
     ["", NO_TYPE],
     ["7", NO_TYPE],
@@ -428,7 +428,7 @@ Deno.test("add() reads no prefix of a packet as the whole packet", () => {
   assertEquals(decoderOf(5).add(text), DUE);
 });
 
-Deno.test("add() refuses noise, or reads what can be written again", () => {
+Deno.test("add() refuses noise, or reads packets that can be written again", () => {
   const next = random(50);
   for (let round = 0; round < 5000; round++) {
     const decoded = decoderOf(4).add(

@@ -39,7 +39,7 @@ Deno.test("socketioEncoder() sends no id to clients of protocol 5 that cannot us
   ]);
 });
 
-Deno.test("socketioEncoder() makes an event of a publication, with its id for those who can resume", () => {
+Deno.test("socketioEncoder() makes an event of a publication, with its id for clients that can recover", () => {
   for (const [namespace, protocol, event, data, frame] of messages) {
     assertEquals(encoder(namespace, protocol).message(publication(event, data)), frame);
   }
@@ -63,7 +63,7 @@ const welcomes: [changed: Partial<Welcome>, frame: Frame][] = [
   [{ since: "d-1", recovered: false, greeting: "" }, [GAP]],
 ];
 
-Deno.test("socketioEncoder() greets who is new, and tells who has missed something", () => {
+Deno.test("socketioEncoder() greets new clients, and sends a gap to clients that have missed something", () => {
   for (const [changed, frame] of welcomes) {
     assertEquals(socketioEncoder("/", 5, true).welcome({ ...WELCOME, ...changed }), frame);
   }

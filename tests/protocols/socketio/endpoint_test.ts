@@ -16,7 +16,7 @@ import {
 
 const GREETING = '42["message",{"message":"Welcome to my server"}]';
 
-Deno.test("a client of protocol 4 is greeted in the first answer, and gets what is broadcast", async () => {
+Deno.test("a client of protocol 4 is greeted in the first answer, and gets publications", async () => {
   await using server = await startServer();
   const { body } = await server.fetch(`${PATH}?EIO=3&transport=polling`);
   assertMatch(
@@ -33,7 +33,7 @@ Deno.test("a client of protocol 4 is greeted in the first answer, and gets what 
   assertEquals([await polling.packet(), await client.text()], [event, event]);
 });
 
-Deno.test("a client of protocol 5 joins, is greeted, and gets what is broadcast with its id", async () => {
+Deno.test("a client of protocol 5 joins, is greeted, and gets publications with their ids", async () => {
   await using server = await startServer();
   const polling = await Polling.open(server);
   await polling.post("40");
@@ -68,7 +68,7 @@ Deno.test("bytes go out as an attachment", async () => {
   ]);
 });
 
-Deno.test("Socket.IO is served with and without the last slash, elsewhere if told, or not at all", async () => {
+Deno.test("Socket.IO is served with and without the last slash, on another path, or not at all", async () => {
   const query = "?EIO=4&transport=polling";
   const ways = [
     [{}, ["/socket.io/", "/socket.io"], ["/socket.io/x", "/socket.iox"]],
@@ -82,7 +82,7 @@ Deno.test("Socket.IO is served with and without the last slash, elsewhere if tol
   }
 });
 
-Deno.test("a page of any origin may connect, a file too, and is told so by every answer", async () => {
+Deno.test("a page of any origin may connect, a file too, and every answer says so", async () => {
   await using server = await startServer();
   const queries = ["EIO=4&transport=polling", "EIO=9&transport=polling"];
   for (const origin of ["https://elsewhere.example", "null"]) {
@@ -199,7 +199,7 @@ Deno.test("the query names more channels for /, and a bad one is refused with th
 Deno.test("a client that is cut while it joins leaves nothing behind", async () => {
   await using server = await startServer({ outboundBytesMax: 1000 });
   const polling = await Polling.open(server);
-  // The refusal of the first is told, and waits: the second is too much.
+  // The first is refused, and its answer waits: the second is too much.
   await polling.post(`40/!${"x".repeat(1100)},`, "40/news,");
   assertEquals((await server.fetch("/count")).body, '{"count":0}');
   const metrics = await server.metrics();
@@ -207,7 +207,7 @@ Deno.test("a client that is cut while it joins leaves nothing behind", async () 
   assertEquals(metrics.get('hark_disconnects_total{reason="slow"}'), 1);
 });
 
-Deno.test("a client is told of heartbeat-s and of the fixed bounds when it connects", async () => {
+Deno.test("a client gets heartbeat-s and the fixed bounds when it connects", async () => {
   await using server = await startServer({ heartbeatS: 7 });
   const { body } = await server.fetch(`${PATH}?EIO=4&transport=polling`);
   const { pingInterval, pingTimeout, maxPayload } = JSON.parse(body.slice(1));
@@ -287,7 +287,7 @@ Deno.test("a client subscribes and unsubscribes by events, with an ack", async (
   assertEquals(parse(await client.text())[1], { message: "still" });
 });
 
-Deno.test("what a client sends reaches nobody", async () => {
+Deno.test("events of a client reach no other client", async () => {
   await using server = await startServer({ welcome: "" });
   await using sender = await connect(server);
   await using receiver = await connect(server);
@@ -336,7 +336,7 @@ Deno.test("the scripts of Socket.IO's own server are found on the public CDN, by
   assertEquals((await without.fetch("/socket.io/socket.io.js")).status, 404);
 });
 
-Deno.test("a server that stops lets its clients come back: no client is told to stay away", async () => {
+Deno.test("a server that stops lets its clients come back: none gets a disconnect packet", async () => {
   const server = await startServer({ welcome: "" });
   const polling = await Polling.open(server, "EIO=3");
   assertEquals(polling.takeAll(), ["40"]);
@@ -352,7 +352,7 @@ Deno.test("a server that stops lets its clients come back: no client is told to 
   }
 });
 
-Deno.test("over the limits a handshake is refused with 503, and what is there is not touched", async () => {
+Deno.test("over the limits a new connection is refused with 503, and the others stay", async () => {
   await using server = await startServer({ welcome: "", connectionsMax: 1 });
   await using client = await connect(server);
   const polling = await server.fetch(`${PATH}?EIO=4&transport=polling`);
@@ -365,7 +365,7 @@ Deno.test("over the limits a handshake is refused with 503, and what is there is
   assertEquals(parse(await client.text())[1], { message: "untouched" });
 });
 
-Deno.test("a sid is told to nobody else, and is not in the log", async () => {
+Deno.test("a sid is sent only to its client, and is not in the log", async () => {
   await using server = await startServer();
   const polling = await Polling.open(server, "EIO=3");
   await using client = await connect(server, {}, "EIO=4&channel=news");

@@ -3,7 +3,7 @@ import { readRecord } from "../../../lib/protocols/socketio/records.ts";
 
 const RECORD = { pid: "p", id: "i", user: "ann", channels: ["a", "b"], comebacks: 2 };
 
-Deno.test("readRecord() reads what has travelled as JSON, and takes nothing else for a record", () => {
+Deno.test("readRecord() reads a record from JSON, and nothing else", () => {
   const { user: _, ...anonymous } = RECORD;
   assertEquals(readRecord(JSON.parse(JSON.stringify(RECORD))), RECORD);
   assertEquals(readRecord(anonymous), { ...RECORD, user: undefined });

@@ -31,7 +31,7 @@ function channelsOf(recoveries: Recoveries): (readonly string[] | undefined)[] {
   return pids.map((pid) => recoveries.read({ pid }, undefined)?.record?.channels);
 }
 
-Deno.test("Recoveries remembers what a client has subscribed to up to the moment it left", () => {
+Deno.test("Recoveries remembers all that a client was subscribed to when it left", () => {
   const recoveries = recoveriesOf(10);
   const own = client(pids[0], "a");
   const auth = { pid: own.pid };
@@ -45,7 +45,7 @@ Deno.test("Recoveries remembers what a client has subscribed to up to the moment
   assertEquals(later?.since, { ...SINCE, offset: 9 });
 });
 
-Deno.test("Recoveries gives a record to nobody but the user that it is of", () => {
+Deno.test("Recoveries returns a record only to its user", () => {
   const recoveries = recoveriesOf(10);
   const auth = { pid: pids[0] };
   recoveries.remember({ ...client(pids[0], "a"), user: "ann" });
@@ -55,19 +55,19 @@ Deno.test("Recoveries gives a record to nobody but the user that it is of", () =
   assertEquals(["ann", "bob", undefined].map(channelsFor), [["a"], undefined, undefined]);
 });
 
-Deno.test("Recoveries forgets those who left the longest ago once it holds too many subscriptions", () => {
+Deno.test("Recoveries evicts the clients that left first once it holds too many subscriptions", () => {
   const recoveries = recoveriesOf(4);
   const clients = [client(pids[0], "a", "b"), client(pids[1], "c"), client(pids[2], "d", "e")];
   for (const each of clients) recoveries.remember(each);
   const leave = (at: number) => recoveries.left(pids[at]!, clients[at]!.subscriptions);
-  // Those who are connected take no room.
+  // Connected clients take no room.
   assertEquals(channelsOf(recoveries), [["a", "b"], ["c"], ["d", "e"]]);
   leave(1);
   leave(0);
   assertEquals(channelsOf(recoveries), [["a", "b"], ["c"], ["d", "e"]]);
   leave(2);
   assertEquals(channelsOf(recoveries), [["a", "b"], undefined, ["d", "e"]]);
-  // One who comes back gives the room back.
+  // A client that comes back frees its room.
   recoveries.remember(client(pids[0], "x"));
   const two = client(pids[1], "f", "g");
   recoveries.remember(two);
@@ -75,7 +75,7 @@ Deno.test("Recoveries forgets those who left the longest ago once it holds too m
   assertEquals(channelsOf(recoveries), [["x"], ["f", "g"], ["d", "e"]]);
 });
 
-Deno.test("Recoveries remembers nothing of one who alone had more than it holds", () => {
+Deno.test("Recoveries remembers nothing of a client that alone had more than it holds", () => {
   const recoveries = recoveriesOf(1);
   const own = client(pids[0], "a", "b");
   recoveries.remember(own);
@@ -83,20 +83,20 @@ Deno.test("Recoveries remembers nothing of one who alone had more than it holds"
   assertEquals(channelsOf(recoveries), [undefined, undefined, undefined]);
 });
 
-Deno.test("Recoveries counts a client that had no subscription as one", () => {
+Deno.test("Recoveries counts a client without subscriptions as one", () => {
   const recoveries = recoveriesOf(2);
   const clients = pids.map((pid) => client(pid));
   for (const each of clients) recoveries.remember(each);
   for (const { pid, subscriptions } of clients) recoveries.left(pid, subscriptions);
   assertEquals(channelsOf(recoveries), [undefined, [], []]);
-  // One that comes back gives its room back.
+  // A client that comes back frees its room.
   recoveries.remember(clients[1]!);
   recoveries.remember(clients[0]!);
   recoveries.left(pids[0], clients[0]!.subscriptions);
   assertEquals(channelsOf(recoveries), [[], [], []]);
 });
 
-Deno.test("Recoveries leaves a client that is back already alone when its old session ends", () => {
+Deno.test("Recoveries keeps a client that is back when its old session ends", () => {
   const recoveries = recoveriesOf(10);
   const before = client(pids[0], "a");
   const after = client(pids[0], "a", "b");
@@ -110,7 +110,7 @@ Deno.test("Recoveries leaves a client that is back already alone when its old se
   assertEquals(channelsOf(recoveries)[0], ["a", "b", "c"]);
 });
 
-Deno.test("Recoveries copies at the turn's end what has changed and what is evicted", async () => {
+Deno.test("Recoveries copies changed and evicted records at the end of the turn", async () => {
   const clock = new FakeClock();
   const put: RecoveryRecord[][] = [];
   const forgotten: (readonly string[])[] = [];
@@ -155,10 +155,10 @@ Deno.test("Recoveries takes records of other nodes, unless it knows newer ones",
   assertEquals([channelsOf(recoveries)[0], [...recoveries.records()]], [["a", "b"], []]);
   recoveries.remember(own);
   assertEquals([...recoveries.records()], [recordOf(pid, ["own"], 1)]);
-  // What the other node said before the client came here.
+  // An older record of the other node, from before the client came here.
   recoveries.take(recordOf(pid, ["late"]));
   assertEquals(channelsOf(recoveries)[0], ["own"]);
-  // Its client has moved on, and what ends here is only its old session.
+  // Its client has moved on: only its old session ends here.
   recoveries.take(recordOf(pid, ["moved"], 2));
   recoveries.left(pid, own.subscriptions);
   assertEquals([channelsOf(recoveries)[0], [...recoveries.records()]], [["moved"], []]);
@@ -168,7 +168,7 @@ Deno.test("Recoveries takes records of other nodes, unless it knows newer ones",
   assertEquals(channelsOf(recoveries), [undefined, ["a", "b"], ["c"]]);
 });
 
-Deno.test("newPid() is another each time, and ends in the position", () => {
+Deno.test("newPid() differs each time, and ends in the position", () => {
   assertMatch(newPid("abcdefgh-5"), /^[\w-]{22}~abcdefgh-5$/);
   assertNotEquals(newPid("abcdefgh-5"), newPid("abcdefgh-5"));
 });

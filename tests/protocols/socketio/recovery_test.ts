@@ -24,7 +24,7 @@ Deno.test("a client that comes back gets what it missed, once and in order, unde
   ]);
 });
 
-Deno.test("a client can be recovered from the very first moment, before it has had any event", async () => {
+Deno.test("a client can be recovered from the first moment, before it got any event", async () => {
   await using server = await startServer({ welcome: "" });
   await server.broadcast("before its time");
   const first = await connect(server);
@@ -35,7 +35,7 @@ Deno.test("a client can be recovered from the very first moment, before it has h
   assertEquals(parse(await second.text())[1], { message: "missed" });
 });
 
-Deno.test("what a client subscribed to later is remembered, on / and on a namespace", async () => {
+Deno.test("later subscriptions of a client are remembered, on / and on a namespace", async () => {
   await using server = await startServer({ welcome: "" });
   for (const namespace of ["", "/news,"]) {
     const first = await open(server);
@@ -56,7 +56,7 @@ Deno.test("what a client subscribed to later is remembered, on / and on a namesp
   }
 });
 
-Deno.test("if something was lost, the client is new, and is told of the gap", async () => {
+Deno.test("if something was lost, the client is new, and gets a gap", async () => {
   await using server = await startServer({ historyCount: 2 });
   const first = await connect(server);
   await first.text();
@@ -99,7 +99,7 @@ Deno.test("a pid that this server never gave out recovers nobody's subscriptions
   await first.close();
 });
 
-Deno.test("a pid or offset that is none is ignored", async () => {
+Deno.test("a malformed pid or offset is ignored", async () => {
   await using server = await startServer();
   const first = await connect(server);
   const auths = [

@@ -62,7 +62,7 @@ Deno.test("protocol 5: an unknown namespace is refused, and the connection lives
   await client.close();
 });
 
-Deno.test("protocol 5: over polling, what a client gets by joining leaves in one payload", async () => {
+Deno.test("protocol 5: over polling, the answers to a join leave in one payload", async () => {
   await using host = new SocketHost();
   const { body } = await host.fetch("EIO=4&transport=polling");
   const query = `EIO=4&transport=polling&sid=${/"sid":"([^"]+)"/.exec(body)![1]}`;
@@ -131,7 +131,7 @@ Deno.test("protocol 5: a connection that has left every namespace has to join ag
   assertEquals((await client.closed()).code, 4500);
 });
 
-Deno.test("protocol 4: everybody is in / unasked, in the first answer", async () => {
+Deno.test("protocol 4: every client joins / with the first answer", async () => {
   await using host = new SocketHost();
   const { body } = await host.fetch("EIO=3&transport=polling");
   const [, sid] = /^120:0{"sid":"([^"]+)".*}2:40$/.exec(body)!;
@@ -175,7 +175,7 @@ Deno.test("protocol 4: a namespace is refused with a text, in ASCII", async () =
   await client.close();
 });
 
-Deno.test("protocol 4: joining twice and packets for what was not joined are ignored", async () => {
+Deno.test("protocol 4: a second join, and packets for a namespace that was not joined, are ignored", async () => {
   await using host = new SocketHost();
   const client = await host.connect("EIO=3");
   await client.frames.take(2);
@@ -208,7 +208,7 @@ for (const [what, packets] of misplaced) {
   });
 }
 
-Deno.test("how many namespaces one client is in is bounded", async () => {
+Deno.test("the namespaces of one client are bounded", async () => {
   await using host = new SocketHost({ namespacesMax: 2 });
   const client = await host.join();
   await join(client, "/custom,");
@@ -220,7 +220,7 @@ Deno.test("how many namespaces one client is in is bounded", async () => {
   await client.close();
 });
 
-Deno.test("ids are each another", async () => {
+Deno.test("ids are all different", async () => {
   await using host = new SocketHost();
   const client = await host.connect();
   await client.text();

@@ -91,7 +91,7 @@ for (const protocol of [4, 5] as const) {
     assertEquals(await client.text(), '430["pong"]');
   });
 
-  Deno.test(`protocol ${protocol}: the server closes the connection, for good with a packet`, async () => {
+  Deno.test(`protocol ${protocol}: the server closes the connection, with a packet if it is for good`, async () => {
     const closes: [reason: Disconnect, packets: string[]][] = [
       [DISCONNECTS.forbidden, ["41"]],
       [DISCONNECTS.slow, []],
@@ -167,7 +167,7 @@ Deno.test("a handler that rejects is reported, and the client stays", async () =
   assertEquals(host.thrown.map(String), ["Error: rejected"]);
 });
 
-Deno.test("a socket is told once why it has ended", async () => {
+Deno.test("a socket reports once why it has ended", async () => {
   const ends: [end: (client: Client) => void | Promise<void>, why: string][] = [
     [(client) => client.send("41"), "client disconnect"],
     [(client) => client.send("1"), "client closed"],
