@@ -88,6 +88,16 @@ Deno.test("operate.md says what to do at each alert", async () => {
   assertEquals(Array.from(rows, ([, name]) => name).sort(), names.sort());
 });
 
+Deno.test("internals.md names every folder and file of lib/, and no file that is not there", async () => {
+  const page = await readDoc("internals");
+  const files = await listFiles("lib");
+  const parts = new Set(files.map((path) => path.replace(/^(lib\/[^/]+)\/.*/, "$1/")));
+  assertEquals([...parts].filter((part) => !page.includes(`\`${part}\``)), []);
+  const named = Array.from(page.matchAll(/`((?:[a-z_]+\/)*[a-z_]+\.ts)`/g), ([, path]) => path!);
+  const known = [...files, ...await listFiles("tests"), "main.ts"];
+  assertEquals(named.filter((path) => !known.some((each) => `/${each}`.endsWith(`/${path}`))), []);
+});
+
 Deno.test("README.md has at most 180 lines", async () => {
   const readme = await Deno.readTextFile(`${ROOT}README.md`);
   assert(readme.split("\n").length <= 181);

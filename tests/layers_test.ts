@@ -1,4 +1,5 @@
 import { assertEquals } from "@std/assert";
+import { readDoc } from "./support/docs.ts";
 import { type Import, listFiles, readImports, ROOT } from "./support/modules.ts";
 
 const BASE = ["core", "config", "observe"];
@@ -137,6 +138,31 @@ Deno.test("imports point down: main, server, protocols, hub, broker, core", asyn
     (imports.get(path) ?? []).flatMap((each) => importProblem(path, each) ?? [])
   );
   assertEquals(problems, []);
+});
+
+/** How far to the right each layer stands in `a → {b → c, d} → e`: 0, 1, 2, 1 and 3. */
+function ranksOf(line: string): ReadonlyMap<string, number> {
+  const ranks = new Map<string, number>();
+  let rank = 0;
+  let first = 0;
+  for (const token of line.match(/→|[{},]|[a-z]+/g) ?? []) {
+    if (token === "→") rank++;
+    else if (token === "{") first = rank;
+    else if (token === ",") rank = first;
+    else if (token === "}") rank = Math.max(...ranks.values());
+    else ranks.set(token, rank);
+  }
+  return ranks;
+}
+
+Deno.test("imports only go to the right in the line of internals.md", async () => {
+  const [line = ""] = /^`main → .*`$/m.exec(await readDoc("internals")) ?? [];
+  const ranks = ranksOf(line);
+  assertEquals([...ranks.keys()].sort(), Object.keys(LAYERS).sort());
+  const wrong = Object.entries(LAYERS).flatMap(([from, layers]) =>
+    layers.filter((to) => !(ranks.get(from)! < ranks.get(to)!)).map((to) => `${from} → ${to}`)
+  );
+  assertEquals(wrong, []);
 });
 
 Deno.test("no two files of the program import each other, directly or around others", async () => {
