@@ -20,7 +20,7 @@ import {
 import { Counts } from "./counts.ts";
 import { HERE, Members, type Presence } from "./members.ts";
 import { kindOf, Names } from "./names.ts";
-import { type Estate, Senders } from "./senders.ts";
+import { type Handover, Senders } from "./senders.ts";
 import { isSame, signatureOf } from "./signatures.ts";
 import type { WebhookEvent } from "./webhook_queue.ts";
 import { Webhooks } from "./webhooks.ts";
@@ -61,8 +61,8 @@ export class App {
   });
   /** The channels with a Pusher client; empty if there are no webhooks. */
   readonly #occupied = new Members({
-    onCome: ({ channel }) => this.#occupancyChanged(channel, "came", "channel_occupied"),
-    onGo: ({ channel }) => this.#occupancyChanged(channel, "went", "channel_vacated"),
+    onCome: ({ channel }) => this.webhooks?.came(this.#about("channel_occupied", channel)),
+    onGo: ({ channel }) => this.webhooks?.went(this.#about("channel_vacated", channel)),
   });
   readonly #counts: Counts;
   /** The sessions of each user that has signed in. */
@@ -153,11 +153,11 @@ export class App {
     const { id, key, secret, webhook: url } = this.settings;
     if (url === undefined) return undefined;
     const { cluster, clock, log, metrics } = this.#options;
-    const inherit = (estate: Estate) =>
-      this.webhooks?.inherit(estate, (event) => this.#isThere(event)) ?? false;
+    const takeOver = (handover: Handover) =>
+      this.webhooks?.takeOver(handover, (event) => this.#isThere(event)) ?? false;
     return new Webhooks({
       ...{ url, key, secret, clock, log },
-      senders: new Senders(cluster, `pusher ${id} webhooks`, inherit),
+      senders: new Senders(cluster, `pusher ${id} webhooks`, takeOver),
       count: (outcome, events) => metrics.webhookEvents.with(outcome).add(events),
     });
   }
@@ -166,20 +166,17 @@ export class App {
     const channel = this.names.toWire(name);
     const { userId } = member;
     this.#send(name, encodeMemberAdded(channel, member), session);
-    const event = { name: "member_added", channel, user_id: userId };
-    this.webhooks?.came(`${channel} ${userId}`, event);
+    this.webhooks?.came({ name: "member_added", channel, user_id: userId });
   }
 
   #memberWent({ channel: name, member: { userId } }: Presence, session?: Session): void {
     const channel = this.names.toWire(name);
     this.#send(name, encodeMemberRemoved(channel, userId), session);
-    const event = { name: "member_removed", channel, user_id: userId };
-    this.webhooks?.went(`${channel} ${userId}`, event);
+    this.webhooks?.went({ name: "member_removed", channel, user_id: userId });
   }
 
-  #occupancyChanged(name: string, how: "came" | "went", event: string): void {
-    const channel = this.names.toWire(name);
-    this.webhooks?.[how](channel, { name: event, channel });
+  #about(name: string, channel: string): WebhookEvent {
+    return { name, channel: this.names.toWire(channel) };
   }
 
   /** Takes what other nodes say of their clients. */

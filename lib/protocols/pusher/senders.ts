@@ -1,13 +1,12 @@
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { WebhookEvent } from "./webhook_queue.ts";
 
-/** Something that is gone, if nothing takes it back: what it is about, and what is reported of it. */
-export type Gone = readonly [about: string, event: WebhookEvent];
-
-/** What a node that stops leaves to another. */
-export interface Estate {
+/** What a node that stops hands on to another. */
+export interface Handover {
+  /** What is to be sent. */
   readonly events: readonly WebhookEvent[];
-  readonly gone: readonly Gone[];
+  /** What is to be sent of those who left unless they come back, by channel and user. */
+  readonly gone: readonly (readonly [key: string, event: WebhookEvent])[];
 }
 
 /**
@@ -19,13 +18,13 @@ export class Senders {
   readonly #question: string;
   readonly #retired = new Set<string>();
 
-  /** `inherit` takes over from another node; it returns false if this one stops as well. */
-  constructor(cluster: Cluster, question: string, inherit: (estate: Estate) => boolean) {
+  /** `takeOver` takes over from another node; it returns false if this one stops as well. */
+  constructor(cluster: Cluster, question: string, takeOver: (handover: Handover) => boolean) {
     this.#cluster = cluster;
     this.#question = question;
-    cluster.answer(question, ({ from, to, ...estate }) => {
+    cluster.answer(question, ({ from, to, ...handover }) => {
       this.#retired.add(String(from));
-      return to === cluster.node && inherit(estate as unknown as Estate);
+      return to === cluster.node && takeOver(handover as unknown as Handover);
     });
     cluster.onLeft((node) => this.#retired.delete(node));
   }
@@ -37,12 +36,12 @@ export class Senders {
   }
 
   /** Hands on to another node. Resolves to false if there is none that does not stop. */
-  async handOn(estate: Estate): Promise<boolean> {
+  async handOn(handover: Handover): Promise<boolean> {
     for (;;) {
       const [to] = this.#others().sort();
       if (to === undefined) return false;
       const from = this.#cluster.node;
-      const { answers } = await this.#cluster.ask(this.#question, { from, to, ...estate });
+      const { answers } = await this.#cluster.ask(this.#question, { from, to, ...handover });
       this.#retired.add(answers.get(to) === true ? from : to);
       if (answers.get(to) === true) return true;
     }

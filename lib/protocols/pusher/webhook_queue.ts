@@ -1,4 +1,5 @@
-import { type Clock, type Timer, turn, within } from "../../core/clock.ts";
+import { ExponentialBackoff } from "../../core/backoff.ts";
+import { type Clock, turn, within } from "../../core/clock.ts";
 import type { Log } from "../../observe/log.ts";
 import { signatureOf } from "./signatures.ts";
 
@@ -9,7 +10,7 @@ export interface WebhookEvent {
   readonly [field: string]: string | number;
 }
 
-/** What becomes of events. */
+/** What becomes of an event. */
 export type Outcome = "sent" | "dropped" | "handed-on";
 
 /** What sending needs. */
@@ -27,11 +28,11 @@ export interface WebhookQueueOptions {
 
 /** How long a request is retried. */
 export const RETRIES_MS = 300_000;
-/** Events that wait; of more the oldest are dropped. */
+/** Events that wait; if there are more, the oldest are dropped. */
 export const WAITING_MAX = 10_000;
-/** Characters of all of them together: what clients send to each other is reported with its data. */
+/** Characters of all that wait: what clients send to each other is reported with its data. */
 export const WAITING_CHARS_MAX = 8 * 1024 ** 2;
-/** What an event costs beside its texts. */
+/** What an event counts beside its texts. */
 const EVENT_CHARS = 100;
 /** Events in one request. */
 const EVENTS_AT_ONCE = 100;
@@ -40,8 +41,8 @@ const PAUSE_MIN_MS = 1000;
 const PAUSE_MAX_MS = 30_000;
 
 /**
- * Sends events to one URL: signed, in order, several at once, each request until it is taken with 2xx or
- * five minutes are over.
+ * Sends events to one URL: signed, in order, several at once. Retries each request until the answer is 2xx,
+ * for at most five minutes.
  */
 export class WebhookQueue {
   readonly #options: WebhookQueueOptions;
@@ -49,9 +50,9 @@ export class WebhookQueue {
   #current: WebhookEvent[] = [];
   #waiting: WebhookEvent[] = [];
   #waitingChars = 0;
-  /** Events were dropped, and nothing was taken since: that is said once. */
+  /** Events were dropped, and none was taken since: that is logged once. */
   #isFull = false;
-  /** Settles once nothing waits, or nothing more is tried; undefined if that is so. */
+  /** Settles once nothing waits, or nothing more is tried; undefined from then on. */
   #sending: Promise<void> | undefined;
   /** Ends the pause before the next try. */
   #endPause: (() => void) | undefined;
@@ -72,7 +73,7 @@ export class WebhookQueue {
     this.#sending ??= this.#sendAll();
   }
 
-  /** Tries everything once more, for at most `ms`. Resolves to what was not taken. */
+  /** Tries everything once more, for at most `ms` milliseconds. Resolves to what was not taken. */
   async drain(ms: number): Promise<WebhookEvent[]> {
     this.#isLastTry = true;
     this.#endPause?.();
@@ -88,7 +89,7 @@ export class WebhookQueue {
     this.#isFull = true;
   }
 
-  /** Takes so many of those that wait, the oldest first. */
+  /** Removes so many of those that wait, the oldest first. */
   #take(count: number): WebhookEvent[] {
     const events = this.#waiting.splice(0, count);
     for (const event of events) this.#waitingChars -= charsOf(event);
@@ -104,19 +105,21 @@ export class WebhookQueue {
     this.#sending = undefined;
   }
 
-  /** Resolves to true once the request is taken or dropped; to false if it is not to be tried any more. */
+  /** Resolves to true once the request is taken or dropped; to false if it is not to be retried. */
   async #sendCurrent(): Promise<boolean> {
     const { clock, count, log } = this.#options;
+    const backoff = new ExponentialBackoff(PAUSE_MIN_MS, PAUSE_MAX_MS);
     const giveUpAt = clock.monotonic() + RETRIES_MS;
-    for (let pauseMs = PAUSE_MIN_MS;; pauseMs = Math.min(PAUSE_MAX_MS, 2 * pauseMs)) {
+    for (let isFirst = true;; isFirst = false) {
       const fault = await this.#post(this.#current);
       if (fault === undefined) {
         count("sent", this.#current.splice(0).length);
         this.#isFull = false;
         return true;
       }
-      if (pauseMs === PAUSE_MIN_MS) log.warn("webhook failed", { why: fault });
+      if (isFirst) log.warn("webhook failed", { why: fault });
       if (this.#isLastTry) return false;
+      const pauseMs = backoff.next();
       if (clock.monotonic() + pauseMs > giveUpAt) {
         const events = this.#current.splice(0).length;
         count("dropped", events);
@@ -127,13 +130,11 @@ export class WebhookQueue {
     }
   }
 
+  /** Waits so long, or until the queue is drained. */
   async #pause(ms: number): Promise<void> {
     const { promise, resolve } = Promise.withResolvers<void>();
-    const timer: Timer = this.#options.clock.after(ms, resolve);
     this.#endPause = resolve;
-    await promise;
-    timer.cancel();
-    this.#endPause = undefined;
+    await within(this.#options.clock, ms, promise);
   }
 
   /** Sends one request. Resolves to why it was not taken; to undefined if it was. */

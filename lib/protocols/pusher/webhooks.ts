@@ -1,5 +1,5 @@
 import { Deadlines } from "../../core/deadlines.ts";
-import type { Estate, Gone, Senders } from "./senders.ts";
+import type { Handover, Senders } from "./senders.ts";
 import { type WebhookEvent, WebhookQueue, type WebhookQueueOptions } from "./webhook_queue.ts";
 
 /** What webhooks need. */
@@ -7,7 +7,7 @@ export interface WebhookOptions extends WebhookQueueOptions {
   readonly senders: Pick<Senders, "isHere" | "handOn">;
 }
 
-/** How long somebody may be gone without a word of it. */
+/** How long somebody may be gone before that is reported. */
 export const GRACE_MS = 3000;
 /** How long a server that stops tries to send what waits. */
 export const DRAIN_MS = 5000;
@@ -21,7 +21,7 @@ const HANDED_AT_ONCE = 100;
 export class Webhooks {
   readonly #options: WebhookOptions;
   readonly #queue: WebhookQueue;
-  /** What is to be reported if nothing takes it back, by what it is about. */
+  /** What is reported of those who left if they do not come back, by channel and user. */
   readonly #leaving = new Map<string, WebhookEvent>();
   readonly #grace: Deadlines<string>;
   #isSilent = false;
@@ -31,24 +31,26 @@ export class Webhooks {
   constructor(options: WebhookOptions) {
     this.#options = options;
     this.#queue = new WebhookQueue(options);
-    this.#grace = new Deadlines(options.clock, GRACE_MS, (about) => {
-      const event = this.#leaving.get(about);
-      this.#leaving.delete(about);
-      if (event !== undefined) this.tell(event);
+    this.#grace = new Deadlines(options.clock, GRACE_MS, (key) => {
+      const event = this.#leaving.get(key)!;
+      this.#leaving.delete(key);
+      this.tell(event);
     });
   }
 
-  /** Reports that something is there, unless its end was still to be reported. Every node calls it. */
-  came(about: string, event: WebhookEvent): void {
-    this.#grace.cancel(about);
-    if (!this.#leaving.delete(about)) this.tell(event);
+  /** Reports that a channel or member is there, unless its leaving is not reported yet. Every node calls it. */
+  came(event: WebhookEvent): void {
+    const key = keyOf(event);
+    this.#grace.cancel(key);
+    if (!this.#leaving.delete(key)) this.tell(event);
   }
 
-  /** Reports that something is no longer there, unless it comes back soon. Every node calls it. */
-  went(about: string, event: WebhookEvent): void {
+  /** Reports that a channel or member is gone, unless it comes back soon. Every node calls it. */
+  went(event: WebhookEvent): void {
     if (this.#isOver) return;
-    this.#leaving.set(about, event);
-    this.#grace.start(about);
+    const key = keyOf(event);
+    this.#leaving.set(key, event);
+    this.#grace.start(key);
   }
 
   /** Reports what all nodes see: one of them sends it. */
@@ -56,11 +58,14 @@ export class Webhooks {
     if (!this.#isSilent && this.#options.senders.isHere) this.send(event);
   }
 
-  /** Runs a task without a report of whoever comes in it. */
+  /** Runs a task of which nothing is reported at once. */
   silently(task: () => void): void {
     this.#isSilent = true;
-    task();
-    this.#isSilent = false;
+    try {
+      task();
+    } finally {
+      this.#isSilent = false;
+    }
   }
 
   /** Sends an event. */
@@ -70,25 +75,25 @@ export class Webhooks {
 
   /**
    * Takes over from a node that stops; returns false if this one stops as well. `isThere` reports whether
-   * somebody is back.
+   * the channel or member of an event is there again.
    */
-  inherit({ events, gone }: Estate, isThere: (event: WebhookEvent) => boolean): boolean {
+  takeOver({ events, gone }: Handover, isThere: (event: WebhookEvent) => boolean): boolean {
     if (this.#isStopping) return false;
     for (const event of events) this.send(event);
-    for (const [about, event] of gone) if (!isThere(event)) this.went(about, event);
+    for (const [, event] of gone) if (!isThere(event)) this.went(event);
     return true;
   }
 
   /**
-   * Hands on to another node whoever is gone and may come back, and reports them if none is left. Then sends
-   * what waits, for a short while, and hands on what is not taken.
+   * Hands on to another node those who left and may come back; reports them at once if there is no other.
+   * Then sends what waits, for a short while, and hands on what is not taken.
    */
   async flush(): Promise<void> {
     const { senders, count, log } = this.#options;
     this.#isStopping = true;
     if (senders.isHere && !await this.#handOn([], [...this.#leaving])) {
-      // With whom the others have lost meanwhile, which stop as well.
-      for (const [, event] of this.#endGrace()) this.send(event);
+      // Once more all that are gone: other nodes that stop have lost some meanwhile.
+      for (const event of this.#endGrace()) this.send(event);
     }
     const rest = await this.#queue.drain(DRAIN_MS);
     this.#isOver = true;
@@ -98,15 +103,16 @@ export class Webhooks {
     log.warn("webhook dropped", { why: "the server stops", events: rest.length });
   }
 
-  #endGrace(): Gone[] {
-    const gone = [...this.#leaving];
+  /** Waits for nobody to come back any more, and returns what is to be reported. */
+  #endGrace(): WebhookEvent[] {
+    for (const key of this.#leaving.keys()) this.#grace.cancel(key);
+    const events = [...this.#leaving.values()];
     this.#leaving.clear();
-    for (const [about] of gone) this.#grace.cancel(about);
-    return gone;
+    return events;
   }
 
   /** In messages that are not too large. Resolves to false if not all of it is taken. */
-  async #handOn(events: readonly WebhookEvent[], gone: readonly Gone[]): Promise<boolean> {
+  async #handOn(events: Handover["events"], gone: Handover["gone"]): Promise<boolean> {
     const { senders, count } = this.#options;
     for (let at = 0; at < Math.max(events.length, gone.length, 1); at += HANDED_AT_ONCE) {
       const to = at + HANDED_AT_ONCE;
@@ -116,4 +122,8 @@ export class Webhooks {
     count("handed-on", events.length);
     return true;
   }
+}
+
+function keyOf({ channel, user_id: userId = "" }: WebhookEvent): string {
+  return `${channel} ${userId}`;
 }

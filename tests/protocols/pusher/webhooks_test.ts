@@ -1,11 +1,11 @@
-import { assertEquals, assertMatch } from "@std/assert";
+import { assertEquals, assertMatch, assertThrows } from "@std/assert";
 import { signatureOf } from "../../../lib/protocols/pusher/signatures.ts";
 import {
   WAITING_CHARS_MAX,
   WAITING_MAX,
   type WebhookEvent,
 } from "../../../lib/protocols/pusher/webhook_queue.ts";
-import type { Estate } from "../../../lib/protocols/pusher/senders.ts";
+import type { Handover } from "../../../lib/protocols/pusher/senders.ts";
 import { DRAIN_MS, type WebhookOptions, Webhooks } from "../../../lib/protocols/pusher/webhooks.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Inbox } from "../../support/inbox.ts";
@@ -53,7 +53,7 @@ const GONE: WebhookEvent = { name: "channel_vacated", channel: "ci" };
 const NO_LOG = { warn: () => {} };
 
 /** A node that sends the webhooks, and hands on like this. */
-function sender(handOn: (estate: Estate) => Promise<boolean>): WebhookOptions["senders"] {
+function sender(handOn: (handover: Handover) => Promise<boolean>): WebhookOptions["senders"] {
   return { isHere: true, handOn };
 }
 
@@ -178,11 +178,11 @@ Deno.test("a node that is alone sends all before it ends: what waits, and who ha
   const webhooks = webhooksTo("https://a.example/", clock, { fetch });
   webhooks.send(EVENT);
   await clock.pass(100);
-  webhooks.went("ci", GONE);
+  webhooks.went(GONE);
   const flushing = webhooks.flush();
   await clock.pass(0);
   await flushing;
-  webhooks.went("ci", GONE);
+  webhooks.went(GONE);
   assertEquals(bodies.map((body) => JSON.parse(body).events), [[EVENT], [EVENT], [GONE]]);
   assertEquals(clock.timers, 0);
 });
@@ -193,20 +193,20 @@ Deno.test("a receiver that does not answer holds up a node that stops for a whil
     new Promise<Response>((_resolve, reject) => {
       init!.signal!.addEventListener("abort", () => reject(init!.signal!.reason));
     });
-  const estates: Estate[] = [];
-  const handOn = (estate: Estate) => Promise.resolve(estates.push(estate) > 0);
+  const handovers: Handover[] = [];
+  const handOn = (handover: Handover) => Promise.resolve(handovers.push(handover) > 0);
   const webhooks = webhooksTo("https://a.example/", clock, { fetch, senders: sender(handOn) });
   for (let index = 0; index < 150; index++) webhooks.send({ ...EVENT, channel: `c${index}` });
   let isFlushed = false;
   const flushing = webhooks.flush().then(() => isFlushed = true);
   await clock.pass(DRAIN_MS - 1);
   // First of all another takes over.
-  assertEquals([isFlushed, estates.splice(0)], [false, [{ events: [], gone: [] }]]);
+  assertEquals([isFlushed, handovers.splice(0)], [false, [{ events: [], gone: [] }]]);
   await clock.pass(1);
   await flushing;
-  const names = estates.flatMap(({ events }) => events.map(({ channel }) => channel));
+  const names = handovers.flatMap(({ events }) => events.map(({ channel }) => channel));
   assertEquals(names, Array.from({ length: 150 }, (_, index) => `c${index}`));
-  assertEquals(estates.map(({ events }) => events.length), [100, 50]);
+  assertEquals(handovers.map(({ events }) => events.length), [100, 50]);
 });
 
 Deno.test("a node that stops hands on who may come back, and takes nothing over itself", async () => {
@@ -215,12 +215,12 @@ Deno.test("a node that stops hands on who may come back, and takes nothing over 
   const heir = webhooksTo("https://a.example/", clock, { fetch: next.fetch });
   const { fetch, bodies } = answering(200);
   const isThere = ({ channel }: WebhookEvent) => channel === "back";
-  const handOn = (estate: Estate) => Promise.resolve(heir.inherit(estate, isThere));
+  const handOn = (handover: Handover) => Promise.resolve(heir.takeOver(handover, isThere));
   const webhooks = webhooksTo("https://a.example/", clock, { fetch, senders: sender(handOn) });
-  webhooks.went("back", { ...GONE, channel: "back" });
-  webhooks.went("ci", GONE);
+  webhooks.went({ ...GONE, channel: "back" });
+  webhooks.went(GONE);
   await webhooks.flush();
-  assertEquals(webhooks.inherit({ events: [EVENT], gone: [] }, isThere), false);
+  assertEquals(webhooks.takeOver({ events: [EVENT], gone: [] }, isThere), false);
   await clock.pass(2999);
   assertEquals(channelsOf(next.bodies), []);
   await clock.pass(1);
@@ -228,16 +228,30 @@ Deno.test("a node that stops hands on who may come back, and takes nothing over 
   assertEquals([bodies, clock.timers], [[], 0]);
 });
 
-Deno.test("whoever is back within three seconds is not told of", async () => {
+Deno.test("a task that fails silently keeps no later event from being reported", async () => {
   const clock = new FakeClock();
   const { bodies, fetch } = answering(200);
   const webhooks = webhooksTo("https://a.example/", clock, { fetch });
-  webhooks.went("ci", GONE);
+  const fail = () => {
+    webhooks.came({ ...EVENT, channel: "before" });
+    throw new TypeError("a message that cannot be read");
+  };
+  assertThrows(() => webhooks.silently(fail), TypeError);
+  webhooks.came(EVENT);
+  await clock.pass(0);
+  assertEquals(channelsOf(bodies), ["ci"]);
+});
+
+Deno.test("whoever is back within three seconds is not reported", async () => {
+  const clock = new FakeClock();
+  const { bodies, fetch } = answering(200);
+  const webhooks = webhooksTo("https://a.example/", clock, { fetch });
+  webhooks.went(GONE);
   await clock.pass(2999);
-  webhooks.came("ci", EVENT);
+  webhooks.came(EVENT);
   await clock.pass(10_000);
   assertEquals(bodies, []);
-  webhooks.went("ci", GONE);
+  webhooks.went(GONE);
   await clock.pass(3000);
   assertEquals(bodies.map((body) => JSON.parse(body).events), [[GONE]]);
 });
