@@ -11,13 +11,13 @@ import type { KeyedRequest } from "./idempotency.ts";
 export interface HistoryQuery {
   /** Channels or patterns. */
   readonly channels: readonly string[];
-  /** Read what comes after it, or since then; undefined reads from the oldest kept. */
+  /** Read what comes after this position or moment; undefined reads from the oldest that is kept. */
   readonly since: Since | undefined;
   /** Read up to this offset, inclusive; undefined reads to the end. */
   readonly until?: number;
-  /** At most so many publications, 1 or more. */
+  /** How many publications at most; 1 or more. */
   readonly limit: number;
-  /** Read backwards from the end, in place of forwards. */
+  /** Read backwards from the end. */
   readonly newestFirst?: boolean;
 }
 
@@ -26,27 +26,27 @@ export interface HistoryPage {
   /** Oldest first, unless the query says otherwise. */
   readonly publications: readonly Publication[];
   /**
-   * False if anything after `since` on these channels is gone, or if `since` is of another log. True
-   * where `since` is a time: then what is kept is what is asked for.
+   * False if anything after `since` on these channels is gone, or if `since` belongs to another log. Always
+   * true if `since` is a moment: that asks for what is kept.
    */
   readonly complete: boolean;
   /**
-   * The highest offset on these channels that is gone; 0 if nothing is. What is gone of a pattern's
-   * channels up to `since` need not be counted.
+   * The highest offset on these channels that is gone; 0 if none is. Offsets up to `since` on the channels of
+   * a pattern need not count.
    */
   readonly lostOffset: number;
-  /** The page begins after this offset; 0 if `since` is of another log. */
+  /** The page begins after this offset; 0 if `since` belongs to another log. */
   readonly beginOffset: number;
   /**
-   * Where reading goes on, oldest first: the page is all there is up to here. MUST NOT be before `since`, unless
-   * that is of another log: of another epoch, or beyond the end.
+   * Where to read on, oldest first: the page has everything up to here. MUST NOT be before `since`, unless that
+   * belongs to another log: it has another epoch, or is beyond the end.
    */
   readonly position: Position;
   /** True if more than `limit` publications match. */
   readonly more: boolean;
 }
 
-/** What is kept of one channel. */
+/** How much is kept of one channel. */
 export interface ChannelInfo {
   readonly channel: string;
   readonly publications: number;
@@ -54,86 +54,83 @@ export interface ChannelInfo {
   readonly last: string;
 }
 
-/** How much history holds. */
+/** How much history keeps. */
 export interface HistoryStats {
   readonly channels: number;
   readonly publications: number;
   readonly bytes: number;
 }
 
-/** How much a broker holds. */
+/** How much a broker keeps. */
 export interface BrokerStats extends HistoryStats {
-  /** Idempotency keys that are remembered, those of requests under way included. */
+  /** Idempotency keys, including those of requests under way. */
   readonly idempotencyKeys: number;
 }
 
 /** What to publish in one step. */
 export interface Batch {
-  /** They get offsets one behind the other, with nothing between them. */
+  /** They get consecutive offsets. */
   readonly drafts: readonly Draft[];
-  /**
-   * Whoever publishes, for quotas: what history may hold is divided among callers, so that none takes
-   * it all. Undefined has no quota of channels.
-   */
+  /** The caller whose quotas of history it counts towards; undefined for no quota of channels. */
   readonly caller?: string | undefined;
-  /** Whoever's rate it counts towards, where another process has the log and counts for all. */
+  /** The caller whose rate it counts towards, where another process keeps the log and counts for all. */
   readonly ratedBy?: string | undefined;
-  /** Publishes once, however often the batch comes under its key. */
+  /** Publishes the batch once, however often it comes under this key. */
   readonly once?: KeyedRequest | undefined;
 }
 
-/** Where in the log a batch is: from this position on, `count` publications. */
+/** Where a batch is in the log: `count` publications, the first at this position. */
 export interface Receipt extends Position {
   readonly count: number;
   /** When they were ordered, in milliseconds since 1970. */
   readonly time: number;
 }
 
-/** Gets what a broker delivers: this process's sessions. */
+/** Gets what a broker delivers, for the sessions of this process. */
 export interface Sink {
   /**
-   * Gets every publication of every node, own ones included, in the order of their offsets, exactly
-   * once, and only when `history()` can read it.
+   * Gets each publication of every node, including this one, once, in the order of offsets, and after
+   * `history()` has it.
    */
   deliver(publication: Publication): void;
   /**
-   * The log begins at `position`, or goes on there after something was lost: whatever was delivered
-   * before may be incomplete. Called before the first delivery, too.
+   * The log begins at `position`, or goes on there after a loss: earlier deliveries may be incomplete. Also
+   * called before the first delivery.
    */
   reset(position: Position): void;
-  /** Publishing works again, or does not, and why. Called when that changes; it works at first. */
+  /** Called when publishing stops working, and why, or works again; it works at first. */
   health(isUp: boolean, why: string): void;
 }
 
-/** Orders, keeps and spreads publications. The rest of the server sees nothing behind it. */
+/** Orders, keeps and delivers publications. The rest of the server sees nothing behind it. */
 export interface Broker {
-  /** How far this node has come; known once it has started. */
+  /** How far in the log this node is; known once it has started. */
   readonly position: Position;
-  /** False while the journal is away: what other nodes have got since may be missing here. */
+  /** False while the journal is away: this node may miss what other nodes have. */
   readonly isUp: boolean;
-  /** Begins delivery. Resolves to where it begins; rejects if the log cannot be opened. */
+  /** Begins delivery. Resolves to the position where it begins; rejects if the log cannot be opened. */
   start(sink: Sink): Promise<Position>;
   /**
-   * Publishes all of the batch or nothing. Resolves once it is kept as durably as the journal
-   * promises, and delivered here. A batch whose key was published before gets the first one's receipt,
-   * even if its publications are evicted. Any other calls `admit` first, which may throw.
+   * Publishes all of the batch or nothing. Resolves once the journal keeps it as durably as it promises, and
+   * it is delivered here. If its key was published before, returns that receipt, even if the publications are
+   * evicted. Otherwise calls `admit` first, which may throw.
    *
    * Throws a `Refusal`: `over-limit` for a quota, `conflict` if the key stands for another request,
-   * `unavailable` if the batch cannot be kept. If it was kept and could not be delivered here in time
-   * that is `unavailable` too: only a key makes it safe to publish it again.
+   * `unavailable` if the batch cannot be kept. It is also `unavailable` if the batch is kept but not delivered
+   * here in time: only a key makes it safe to publish it again.
    */
   publish(batch: Batch, admit?: () => void): Promise<Receipt>;
-  /** What is kept. MUST read a consistent state: never a publication without its predecessors. */
+  /** Reads what is kept. MUST be consistent: never a publication without its predecessors. */
   history(query: HistoryQuery): Promise<HistoryPage>;
   /**
-   * Resolves to true once this node has come to `position`; to false if it has not within `timeoutMs`,
-   * or never will, as the position is of another log. A client may come from a node that is ahead.
+   * Resolves to true once this node has reached `position`; to false if it has not within `timeoutMs`, or if
+   * the position belongs to another log. A client may come from a node that is ahead.
    */
   reached(position: Position, timeoutMs: number): Promise<boolean>;
-  /** Channels with something kept, in the order of their names, after `after`, at most `limit`. */
+  /** The first `limit` channels with something kept after the name `after`, in the order of names. */
   channels(after: string, limit: number): Promise<readonly ChannelInfo[]>;
   stats(): BrokerStats;
-  /** Ends delivery and closes the journal; settles what was published before. Idempotent. */
+  /** Settles what was published before, ends delivery and closes the journal. Idempotent. */
   close(): Promise<void>;
 }
 

@@ -5,33 +5,33 @@ import type { Batch, Receipt } from "./broker.ts";
 import type { KeyedRequest } from "./idempotency.ts";
 import type { Peers } from "./peers.ts";
 
-/** A batch as a broker has it appended. */
+/** A batch that a broker gives to its journal. */
 export interface JournalBatch extends Batch {
-  /** For each draft whoever began its channel, if that was not `caller`; "" for nobody in particular. */
+  /** For each draft the caller that began its channel, if that was another one; "" for no caller. */
   readonly beganBy?: readonly (string | undefined)[] | undefined;
 }
 
-/** A publication in the log, with what only brokers need to know of it. */
+/** A publication in the log, with what only brokers need. */
 export interface Logged {
   readonly publication: Publication;
-  /** Whoever published it; undefined for nobody in particular. */
+  /** The caller that published it; undefined for none. */
   readonly caller?: string | undefined;
-  /** Whoever began its channel, if that was not `caller`; "" for nobody in particular. */
+  /** The caller that began its channel, if that was another one; "" for no caller. */
   readonly beganBy?: string | undefined;
 }
 
 /**
- * A jump in the log: offsets above `after` and up to `until` may have been given, and what they were
- * given to is lost. The log goes on at `until`, with the next offset.
+ * A jump in the log: publications with offsets above `after` and up to `until` may have existed, and are lost.
+ * The next offset is the one after `until`.
  */
 export interface Gap {
   readonly after: number;
   readonly until: number;
-  /** Offsets that clients have seen up to here are known to be lost; undefined if none are. */
+  /** Clients are known to have seen lost offsets up to here; undefined if they are not. */
   readonly seen?: number | undefined;
 }
 
-/** Gaps that are remembered; whoever has been away for longer may have missed something. */
+/** How many gaps are remembered. A position from before the oldest of these is incomplete. */
 export const GAPS_MAX = 100;
 
 /** One step of the log. */
@@ -50,21 +50,21 @@ export interface KeptKey {
 
 /** What a journal keeps. */
 export interface Kept {
-  /** Where the log ends: the highest offset that is not to be given again. */
+  /** Where the log ends: no offset up to here is given again. */
   readonly position: Position;
-  /** The highest offset of any channel that is gone altogether. */
+  /** The highest offset of all channels of which nothing is kept. */
   readonly forgottenOffset: number;
   /** Oldest first. */
   readonly publications: readonly Logged[];
-  /** Of each channel that has lost something: the highest offset that is gone. */
+  /** For each channel that has lost something, the highest offset that is gone. */
   readonly lostOffsets: readonly (readonly [channel: string, offset: number])[];
   /** Oldest first. */
   readonly gaps: readonly Gap[];
-  /** Oldest first; none where the journal checks keys by itself, as others append to it too. */
+  /** Oldest first; none if the journal checks keys by itself, because other nodes append to it too. */
   readonly keys: readonly KeptKey[];
 }
 
-/** What is known before a journal is opened. */
+/** What a broker knows before its journal is open. */
 export const NOTHING_KEPT: Kept = {
   position: { epoch: "", offset: 0 },
   forgottenOffset: 0,
@@ -76,46 +76,46 @@ export const NOTHING_KEPT: Kept = {
 
 /** Gets what a journal feeds to its broker. */
 export interface Feed {
-  /** Gets the entries after a position, in order; those that it has had do no harm. */
+  /** Gets the entries after a position, in order. Repeated ones do no harm. */
   onEntries(entries: readonly Entry[]): void;
-  /** The journal is away for now, or back. It goes on by itself, and refuses what it cannot append. */
+  /** The journal is away, and why, or back. It reconnects by itself, and refuses what it cannot append. */
   onHealth(isUp: boolean, why: string): void;
-  /** The feed is over and `why`; the broker opens the journal again. */
+  /** The feed has ended. The broker opens the journal again. */
   onLost(why: string): void;
 }
 
 /**
- * Small texts by key, kept beside the log for whoever needs them after a restart. What cannot be written
- * is lost, and with it all that was written before, as that may be out of date.
+ * Small texts by key, kept beside the log and read after a restart. A text that cannot be written is lost, and
+ * with it all that were written before, as those may be out of date.
  */
 export interface StoredRecords {
-  /** All of them, the one that was put the longest ago first. The journal MUST be open. */
+  /** All texts, the one that was put first is first. The journal MUST be open. */
   read(): readonly string[];
   /**
-   * Puts texts, and deletes those that are undefined, all in one step. Once it resolves, they outlive the
-   * process that keeps them, unless they could not be kept: MUST NOT reject.
+   * Puts texts, and deletes those that are undefined, in one step. Once it resolves they outlive the process,
+   * unless they could not be written: MUST NOT reject.
    */
   change(changes: ReadonlyMap<string, string | undefined>): void | Promise<void>;
 }
 
 /** Where the log lives: memory, a file, a server, or another process of this machine. */
 export interface Journal {
-  /** The way to the other nodes that share the log; undefined if there can be none. */
+  /** The other nodes that share the log; undefined if there can be none. */
   readonly peers?: Peers;
   /** Undefined if nothing outlives the process. */
   readonly records?: StoredRecords;
   /**
-   * Opens the log, and reads what it keeps. Called again after its feed was lost. Rejects if the log
-   * is out of reach.
+   * Opens the log and reads what it keeps. Called again after the feed was lost. Rejects if the log is out
+   * of reach.
    */
   open(): Promise<Kept>;
-  /** Begins to feed what comes after `after`, in the same turn. Takes the place of an earlier feed. */
+  /** Begins to feed the entries after `after`, in the same turn. Replaces an earlier feed. */
   follow(after: Position, feed: Feed): void;
   /**
-   * Appends the batch in one step, with the key that it has: all of it or nothing. Resolves once it is
-   * kept as durably as this journal promises, before or after it is fed: a broker waits for both.
-   * Where others append too, a key that they took gives the first receipt, or the `Refusal` `conflict`.
-   * Rejects with the `Refusal` `unavailable` if it cannot be kept.
+   * Appends all of the batch with its key in one step, or nothing. Resolves once it is kept as durably as this
+   * journal promises, before or after it is fed: a broker waits for both. If another node has used the key,
+   * resolves to that receipt, or rejects with the `Refusal` `conflict`. Rejects with the `Refusal`
+   * `unavailable` if the batch cannot be kept.
    */
   append(batch: JournalBatch): Promise<Receipt>;
   /**
@@ -125,17 +125,17 @@ export interface Journal {
   evicted?(publication: Publication, isLast: boolean): void;
   /** The broker has forgotten a key. Undefined where the journal forgets keys by itself. */
   forgotten?(request: KeyedRequest): void;
-  /** Settles what was appended before, and closes; also if it was never opened. Idempotent. */
+  /** Settles what was appended before, and closes, even if it was never opened. Idempotent. */
   close(): Promise<void>;
 }
 
-/** A batch with the offsets and the time that it has in the log. */
+/** A batch with its offsets and its time. */
 export interface Ordered extends Pick<Batch, "once"> {
   readonly entries: readonly Logged[];
   readonly receipt: Receipt;
 }
 
-/** Gives a batch the offsets after `after`. */
+/** Gives a batch the offsets after `after`, and a time in milliseconds since 1970. */
 export function order(batch: JournalBatch, after: Position, time: number): Ordered {
   const { drafts, caller, beganBy, once } = batch;
   const { epoch } = after;
@@ -151,7 +151,7 @@ export function order(batch: JournalBatch, after: Position, time: number): Order
 
 const RETRY_AFTER_S = 1;
 
-/** The refusal of a batch that cannot be kept now, and `why`. */
+/** The refusal of a batch that cannot be kept now. */
 export function unavailable(why: string, cause?: unknown): Refusal {
   const refusal = new Refusal(
     "unavailable",
@@ -162,10 +162,10 @@ export function unavailable(why: string, cause?: unknown): Refusal {
   return refusal;
 }
 
-/** The optional fields of a draft; journals keep them beside the others. */
+/** The optional fields of a draft. */
 export type DraftFields = Pick<Draft, "isText" | "except" | "traceparent">;
 
-/** The optional fields that a draft or publication has. */
+/** The optional fields that a draft or a publication has. */
 export function draftFieldsOf({ isText, except, traceparent }: DraftFields): DraftFields {
   return {
     ...(isText === undefined ? {} : { isText }),
@@ -174,7 +174,7 @@ export function draftFieldsOf({ isText, except, traceparent }: DraftFields): Dra
   };
 }
 
-/** Reads them from what a journal kept; one that is not as expected is ignored. */
+/** Reads optional fields from a journal; ignores those that are unknown or of the wrong type. */
 export function readDraftFields(fields: Readonly<Record<string, unknown>>): DraftFields {
   const { isText, except, traceparent } = fields;
   return draftFieldsOf({

@@ -13,7 +13,6 @@ import type {
   Receipt,
   Sink,
 } from "./broker.ts";
-import { ChannelQuota } from "./channel_quota.ts";
 import { type BrokerMetrics, Health } from "./health.ts";
 import type { HistoryLimits } from "./history/history.ts";
 import { Idempotency, type IdempotencyOptions } from "./idempotency.ts";
@@ -54,7 +53,6 @@ export class LogBroker implements Broker {
   readonly #options: BrokerOptions;
   readonly #clock: Clock;
   readonly #journal: Journal;
-  readonly #quota: ChannelQuota;
   readonly #keys: Idempotency<Receipt>;
   readonly #arrivals: Arrivals;
   readonly #health: Health;
@@ -70,10 +68,9 @@ export class LogBroker implements Broker {
   #isClosed = false;
 
   constructor(options: BrokerOptions) {
-    const { clock, journal, channelsMax } = this.#options = options;
+    const { clock, journal } = this.#options = options;
     this.#clock = clock;
     this.#journal = journal;
-    this.#quota = new ChannelQuota(channelsMax);
     this.#keys = new Idempotency({
       ...options,
       onForget: (request) => journal.forgotten?.(request),
@@ -155,12 +152,11 @@ export class LogBroker implements Broker {
   async #append(batch: Batch, admit: () => void): Promise<Receipt> {
     admit();
     if (this.#obstacle !== undefined) throw unavailable(this.#obstacle);
-    const { history } = this.#replica;
-    const added = this.#quota.take(batch, history);
+    const { quota } = this.#replica;
+    const added = quota.take(batch);
     const startedAt = this.#clock.monotonic();
     try {
-      const beganBy = this.#quota.beganBy(batch, history);
-      const receipt = await this.#journal.append({ ...batch, beganBy });
+      const receipt = await this.#journal.append({ ...batch, beganBy: quota.beganBy(batch) });
       const seconds = (this.#clock.monotonic() - startedAt) / 1000;
       this.#options.metrics?.appendSeconds.observe(seconds);
       if (this.#obstacle === undefined) this.#health.kept();
@@ -170,7 +166,7 @@ export class LogBroker implements Broker {
       if (isAway) this.#health.refused(error.message);
       throw error;
     } finally {
-      this.#quota.release(added);
+      quota.release(added);
     }
   }
 
@@ -203,7 +199,6 @@ export class LogBroker implements Broker {
         else this.#arrivals.arrived(this.#replica.offset);
       } else {
         this.#replica.append(entry, now);
-        this.#quota.applied(entry.publication.channel);
         applied.push(entry.publication);
       }
     }

@@ -1,6 +1,7 @@
 import type { Position, Publication } from "../core/publication.ts";
 import { isMoment } from "../core/since.ts";
 import type { HistoryPage, HistoryQuery } from "./broker.ts";
+import { ChannelQuota } from "./channel_quota.ts";
 import { History, type HistoryLimits } from "./history/history.ts";
 import { type Entry, type Gap, GAPS_MAX, isGap, type Kept, type Logged } from "./journal.ts";
 
@@ -27,6 +28,7 @@ export type Fit = "due" | "had" | "missing";
 export class Replica {
   readonly epoch: string;
   readonly history: History;
+  readonly quota: ChannelQuota;
   #offset: number;
   #gaps: readonly Gap[];
   /** Where the last gap that was met ends, and when. */
@@ -47,6 +49,7 @@ export class Replica {
     history.restore(lostOffsets, offset);
     history.skip(offset, Math.max(0, ...kept.gaps.map(incompleteUntil)));
     history.expire(nowMs);
+    this.quota = new ChannelQuota(history, limits.channelsMax);
   }
 
   get offset(): number {
@@ -75,6 +78,7 @@ export class Replica {
   append({ publication, caller, beganBy }: Logged, nowMs: number): void {
     this.#offset = publication.offset;
     this.history.append(publication, nowMs, caller, beganBy);
+    this.quota.applied(publication.channel);
   }
 
   /** Goes on behind a gap that is due. If somebody has seen what is lost, nobody before it has had all. */

@@ -9,8 +9,6 @@ export interface QuotaRequest {
   readonly amount?: number;
   /** Only the bound of all owners together counts. */
   readonly isExempt?: boolean;
-  /** What is held of this other quota counts too. */
-  readonly beside?: Quota;
 }
 
 /**
@@ -42,12 +40,11 @@ export class Quota {
 
   /** Returns the bound that keeps `owner` from this amount; undefined if it may have it. */
   boundFor(owner: string, request: QuotaRequest = {}): QuotaBound | undefined {
-    const { amount = 1, isExempt = false, beside } = request;
-    const total = this.#total + (beside?.total ?? 0);
-    if (total + amount > this.#max) return "all";
+    const { amount = 1, isExempt = false } = request;
+    if (this.#total + amount > this.#max) return "all";
     if (isExempt) return undefined;
-    const own = this.of(owner) + (beside?.of(owner) ?? 0);
-    const ownMax = this.#ownMax ?? Math.ceil((this.#max - (total - own)) / 2);
+    const own = this.of(owner);
+    const ownMax = this.#ownMax ?? Math.ceil((this.#max - (this.#total - own)) / 2);
     return own + amount > ownMax ? "owner" : undefined;
   }
 

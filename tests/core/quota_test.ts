@@ -36,16 +36,6 @@ Deno.test("Quota gives all of an amount or none of it", () => {
   ]);
 });
 
-Deno.test("Quota counts what is held beside it", () => {
-  const [quota, beside] = [new Quota(8), new Quota(8)];
-  for (const owner of ["a", "b"]) quota.add(owner);
-  for (const owner of ["a", "b"]) beside.add(owner);
-  assertEquals(quota.boundFor("a", { beside }), undefined);
-  beside.add("a");
-  assertEquals([quota.boundFor("a", { beside }), quota.boundFor("a")], ["owner", undefined]);
-  assertEquals([4, 3].map((amount) => quota.boundFor("c", { amount, beside })), ["all", "owner"]);
-});
-
 Deno.test("Quota holds an exempt owner to the bound on all alone, and counts it", () => {
   const quota = new Quota(3);
   const request = { isExempt: true };

@@ -39,7 +39,7 @@ const CHANNELS_PER_SLOT = 8;
  * the wall clock is set.
  */
 export class History {
-  /** The channels that each caller has begun. */
+  /** The channels that each caller has begun, including those of `ChannelQuota`. */
   readonly begun: Quota;
   readonly #epoch: string;
   readonly #limits: HistoryLimits;
