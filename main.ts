@@ -1,9 +1,6 @@
 import { type Config, ConfigError, OPTIONS, parseConfig } from "./lib/config/config.ts";
-import { runCommand } from "./lib/cli/command.ts";
-import { COMMANDS, COMMANDS_HELP, unknownCommand } from "./lib/cli/commands.ts";
 import { systemClock } from "./lib/core/clock.ts";
-import { RedisError } from "./lib/broker/redis/errors.ts";
-import { StoreError } from "./lib/broker/sqlite/store_file.ts";
+import { RedisError, StoreError } from "./lib/core/errors.ts";
 import { openLog } from "./lib/config/configure.ts";
 import { helpText, problemsText } from "./lib/config/help.ts";
 import { type Log, print, printLine } from "./lib/observe/log.ts";
@@ -23,11 +20,12 @@ const ECHO_MS = 500;
 
 /** Runs the command that the arguments name; without a name they are the server's options. */
 async function main([name = "", ...rest]: readonly string[]): Promise<void> {
+  if (name === "start") return await start(rest);
+  if (name === WORKER && rest[0]?.startsWith("{")) return await work(rest);
+  if (name === "" || name.startsWith("-")) return await start(Deno.args);
+  const { COMMANDS, runCommand, unknownCommand } = await loadCommands();
   const command = COMMANDS.get(name);
   if (command === undefined) {
-    if (name === "start") return await start(rest);
-    if (name === WORKER && rest[0]?.startsWith("{")) return await work(rest);
-    if (name === "" || name.startsWith("-")) return await start(Deno.args);
     print(unknownCommand(name), "stderr");
     Deno.exit(2);
   }
@@ -41,12 +39,18 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   Deno.exit(code);
 }
 
+/** A server needs none of them, and starts sooner without. */
+async function loadCommands() {
+  return { ...await import("./lib/cli/commands.ts"), ...await import("./lib/cli/command.ts") };
+}
+
 /** What is started: one server, or the parent of several. */
 type Running = Pick<Server, "renew" | "stop"> & { listen(): Promise<{ url: string }> };
 
 async function start(args: readonly string[]): Promise<void> {
   const parsed = parseConfig(args, Deno.env.toObject());
   if (parsed.kind === "help") {
+    const { COMMANDS_HELP } = await loadCommands();
     const parts = [helpText(parsed), COMMANDS_HELP, problemsText(parsed)];
     return print(parts.filter((part) => part !== "").join("\n\n"));
   }
@@ -69,7 +73,7 @@ async function create(config: Config, log: Log, args: readonly string[]): Promis
   const { Parent, workersOf } = await import("./lib/workers/parent.ts");
   // `auto` may find one core: then there is nothing to share.
   if (workersOf(config) === 1) return new Server({ config, log });
-  return new Parent({ config, log, program: { main: import.meta.url, args } });
+  return await Parent.create({ config, log, program: { main: import.meta.url, args } });
 }
 
 /** Runs one process of several, as the parent says in `setup`. */

@@ -18,10 +18,10 @@ export type { Bounds } from "./bounds.ts";
 export { type Config, ConfigError } from "./config/config.ts";
 export { configure } from "./config/configure.ts";
 export type { Clock, Timer } from "./core/clock.ts";
+export { StoreError } from "./core/errors.ts";
 export { ListenError } from "./net/listener.ts";
 export type { Log, LogFields, LogLevel, LogLine } from "./observe/log.ts";
 export { Server, type ServerOptions } from "./server.ts";
-export { StoreError } from "./broker/sqlite/store_file.ts";
 export type {
   ClientCommand,
   PresenceEntry,

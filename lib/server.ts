@@ -1,3 +1,4 @@
+import type { Tokens } from "./auth/tokens.ts";
 import { BOUNDS, type Bounds } from "./bounds.ts";
 import type { SharedPort } from "./cluster/shared_port.ts";
 import { type Config, ConfigError } from "./config/config.ts";
@@ -32,29 +33,21 @@ export class Server {
   readonly #config: Config & Bounds;
   readonly #log: Log;
   readonly #clock: Clock;
+  readonly #version: string;
   readonly #shared: SharedPort | undefined;
-  readonly #parts: Parts;
-  readonly #timers: readonly (Timer | undefined)[];
+  /** From `listen()` on. */
+  #parts: Parts | undefined;
+  #timers: readonly (Timer | undefined)[] = [];
   #listener: Listener | undefined;
   #draining = false;
 
   constructor(options: ServerOptions) {
     const { log = openLog(options.config), version = VERSION, clock = systemClock } = options;
-    const config = { ...options.config, ...BOUNDS, ...options.bounds };
-    this.#config = config;
+    this.#config = { ...options.config, ...BOUNDS, ...options.bounds };
     this.#log = log;
     this.#clock = clock;
     this.#shared = options.shared;
-    const { metrics, hub, tokens } = this.#parts = wire({
-      ...{ config, log, clock, version },
-      shared: options.shared,
-      isReady: () => this.isReady,
-      handle: (request, address) => this.handle(request, address, true),
-    });
-    this.#timers = [
-      probeLoop(clock, (delayS) => metrics.eventLoopDelaySeconds.set(delayS)),
-      tokens && every(clock, EXPIRY_CHECK_MS, () => hub.endExpired()),
-    ];
+    this.#version = version;
   }
 
   /**
@@ -63,8 +56,9 @@ export class Server {
    * cannot.
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
-    const { broker, sink, protocols, forwarding, cluster, metrics, connections } = this.#parts;
-    await this.#readTokenKeys();
+    const parts = this.#parts = await this.#wire();
+    const { broker, sink, protocols, forwarding, cluster, metrics, connections, tokens } = parts;
+    await readTokenKeys(tokens);
     await broker.start(sink);
     for (const protocol of protocols) protocol.start?.();
     forwarding?.listen();
@@ -80,9 +74,28 @@ export class Server {
     });
   }
 
-  /** Answers a request, whatever way it came; `isFromNode` if another node forwarded it. */
+  async #wire(): Promise<Parts> {
+    const clock = this.#clock;
+    const parts = await wire({
+      ...{ config: this.#config, log: this.#log, clock, version: this.#version },
+      shared: this.#shared,
+      isReady: () => this.isReady,
+      handle: (request, address) => this.handle(request, address, true),
+    });
+    const { metrics, hub, tokens } = parts;
+    this.#timers = [
+      probeLoop(clock, (delayS) => metrics.eventLoopDelaySeconds.set(delayS)),
+      tokens && every(clock, EXPIRY_CHECK_MS, () => hub.endExpired()),
+    ];
+    return parts;
+  }
+
+  /**
+   * Answers a request, whatever way it came; `isFromNode` if another node forwarded it. MUST NOT be called
+   * before `listen()`.
+   */
   handle(request: Request, address: string, isFromNode = false): Promise<Response> {
-    return this.#parts.pipeline.handle(request, address, isFromNode);
+    return this.#parts!.pipeline.handle(request, address, isFromNode);
   }
 
   /** True while it takes clients: it listens and does not stop. */
@@ -95,7 +108,7 @@ export class Server {
    * Sessions stay. A file that cannot be used is logged, and the old contents stay.
    */
   async renew(): Promise<void> {
-    const { tokens } = this.#parts;
+    const tokens = this.#parts?.tokens;
     const renew = this.#listener?.renewCertificate;
     const renewables: Renewable[] = [];
     if (renew !== undefined) renewables.push({ what: "certificate", renew });
@@ -110,6 +123,7 @@ export class Server {
   async stop(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
+    if (this.#parts === undefined) return;
     const { broker, hub, cluster, connections, tokens, publish, protocols } = this.#parts;
     connections.stopAdmitting();
     await hub.drain(this.#config.drainS * 1000, !cluster.isAlone);
@@ -126,16 +140,16 @@ export class Server {
   /** Stops to listen, and does not wait long for clients that do not read their answers. */
   async #stopListening(): Promise<void> {
     await wait(this.#clock, 1); // Otherwise it would overtake what was written in this turn.
-    const closed = Promise.all([this.#listener?.close(), this.#parts.forwarding?.close()]);
+    const closed = Promise.all([this.#listener?.close(), this.#parts?.forwarding?.close()]);
     await within(this.#clock, LEAVE_MS, closed);
   }
+}
 
-  async #readTokenKeys(): Promise<void> {
-    try {
-      await this.#parts.tokens?.start();
-    } catch (error) {
-      if (error instanceof SyntaxError) throw new ConfigError([error.message]);
-      throw error;
-    }
+async function readTokenKeys(tokens: Tokens | undefined): Promise<void> {
+  try {
+    await tokens?.start();
+  } catch (error) {
+    if (error instanceof SyntaxError) throw new ConfigError([error.message]);
+    throw error;
   }
 }

@@ -32,7 +32,6 @@ import { HarkMetrics } from "./observe/hark_metrics.ts";
 import type { Log } from "./observe/log.ts";
 import { readMemory } from "./observe/process.ts";
 import type { Protocol } from "./protocols/protocol.ts";
-import { Pusher } from "./protocols/pusher/pusher.ts";
 import { SocketIoEndpoint } from "./protocols/socketio/endpoint.ts";
 import { EventsEndpoint } from "./protocols/sse/endpoint.ts";
 import { SocketEndpoint, WS_PATH } from "./protocols/websocket/endpoint.ts";
@@ -71,16 +70,17 @@ export interface Parts {
 
 /**
  * Makes the parts of a node and connects them: first what every protocol and endpoint needs, then these.
- * Nothing is opened yet, and nothing listens.
+ * What not every node has is loaded only where an option asks for it. Nothing is opened yet, and nothing
+ * listens.
  */
-export function wire(options: WiringOptions): Parts {
-  const services = wireServices(options);
-  return { ...services, ...wireEndpoints(options, services) };
+export async function wire(options: WiringOptions): Promise<Parts> {
+  const services = await wireServices(options);
+  return { ...services, ...await wireEndpoints(options, services) };
 }
 
-function wireServices({ config, clock, log, version, shared, handle }: WiringOptions) {
+async function wireServices({ config, clock, log, version, shared, handle }: WiringOptions) {
   const metrics = new HarkMetrics({ version, memory: readMemory });
-  const journal = shared?.journal ?? journalOf(config, clock, log, metrics);
+  const journal = shared?.journal ?? await journalOf(config, clock, log, metrics);
   const broker = new LogBroker({ ...config, clock, journal, metrics });
   const apps = pusherAppsOf(config.pusherApp);
   const isGuarded = guardOf(apps.map(({ prefix }) => prefix));
@@ -149,7 +149,10 @@ function wireAccess(config: Config, clock: Clock, log: Log, isGuarded: Guard) {
   return { tokens, origins, access: new Access({ ...config, tokens, origins, isOpen, isGuarded }) };
 }
 
-function wireEndpoints(options: WiringOptions, services: ReturnType<typeof wireServices>) {
+async function wireEndpoints(
+  options: WiringOptions,
+  services: Awaited<ReturnType<typeof wireServices>>,
+) {
   const { config, clock, log, version, shared, isReady } = options;
   const { metrics, forwarding, access, origins, connections } = services;
   const late = metrics.rejected.with("handshake-timeout");
@@ -159,12 +162,15 @@ function wireEndpoints(options: WiringOptions, services: ReturnType<typeof wireS
     batching: new Batching(clock),
     sidPrefix: (shared?.sidPrefix ?? "") + (forwarding?.sidPrefix ?? ""),
   };
-  const protocols: readonly Protocol[] = [
+  const protocols: Protocol[] = [
     new SocketEndpoint(socketServices),
     new EventsEndpoint(socketServices),
     new SocketIoEndpoint(socketServices),
-    new Pusher(socketServices),
   ];
+  if (services.apps.length > 0) {
+    const { Pusher } = await import("./protocols/pusher/pusher.ts");
+    protocols.push(new Pusher(socketServices));
+  }
   const publish = new PublishEndpoint(services);
   const endpoints = {
     publish,

@@ -4,9 +4,6 @@ import type { Log } from "../observe/log.ts";
 import type { Journal } from "./journal.ts";
 import { MemoryJournal } from "./memory.ts";
 import type { ForeignOptions } from "./redis/entries.ts";
-import { RedisJournal } from "./redis/journal.ts";
-import { readTarget } from "./redis/target.ts";
-import { SqliteJournal } from "./sqlite/journal.ts";
 
 type JournalConfig = Pick<
   Config,
@@ -22,21 +19,25 @@ type JournalConfig = Pick<
 >;
 
 /**
- * The journal that the options name; a new kind of journal is a line here. `log` gets each thing that is
- * unwise about a server that keeps it, and that others write there, which `metrics` counts.
+ * Loads and makes the journal that the options name; a new kind of journal is a line here. `log` gets each
+ * thing that is unwise about a server that keeps it, and that others write there, which `metrics` counts.
  */
-export function journalOf(
+export async function journalOf(
   config: JournalConfig,
   clock: Clock,
   log: Pick<Log, "warn">,
   metrics: Pick<ForeignOptions, "foreignEntries">,
-): Journal {
+): Promise<Journal> {
   const { store, storeSync, redis, redisName: name } = config;
   if (redis !== "") {
+    const { RedisJournal } = await import("./redis/journal.ts");
+    const { readTarget } = await import("./redis/target.ts");
     const { foreignEntries } = metrics;
     const warn = (why: string) => log.warn(why);
     const target = readTarget(config);
     return new RedisJournal({ ...config, clock, target, name, warn, foreignEntries });
   }
-  return store === "" ? new MemoryJournal(clock) : new SqliteJournal(store, clock, storeSync);
+  if (store === "") return new MemoryJournal(clock);
+  const { SqliteJournal } = await import("./sqlite/journal.ts");
+  return new SqliteJournal(store, clock, storeSync);
 }

@@ -2,10 +2,9 @@ import { dirname } from "node:path";
 import { isRemote, Jwks } from "../auth/jwks.ts";
 import type { Config } from "../config/config.ts";
 import type { Clock } from "../core/clock.ts";
-import { CertificateError } from "../core/errors.ts";
-import { RedisError } from "../broker/redis/errors.ts";
+import { CertificateError, RedisError, StoreError } from "../core/errors.ts";
 import { tryRedis } from "../broker/redis/check.ts";
-import { checkStoreFile, isWritableFolder, StoreError } from "../broker/sqlite/store_file.ts";
+import { checkStoreFile, isWritableFolder } from "../broker/sqlite/store_file.ts";
 import { tryCluster } from "./cluster_check.ts";
 import { UsageError } from "./arguments.ts";
 

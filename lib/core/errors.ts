@@ -76,6 +76,16 @@ function isInputError(error: unknown): error is Error {
   return error instanceof TypeError || error instanceof RangeError || error instanceof SyntaxError;
 }
 
+/** A file that cannot be used as a store, with what to do about it. */
+export class StoreError extends Error {
+  override readonly name = "StoreError";
+}
+
+/** A node cannot use the Redis that its options name; the message needs no context. */
+export class RedisError extends Error {
+  override readonly name = "RedisError";
+}
+
 /** Why a certificate cannot be used. Holds nothing of the key. */
 export class CertificateError extends Error {
   override readonly name = "CertificateError";

@@ -1,5 +1,3 @@
-import { serveDir } from "@std/http/file-server";
-import { fromFileUrl } from "@std/path";
 import { preflightMethod } from "./cors.ts";
 import { problem } from "./problem.ts";
 
@@ -7,9 +5,7 @@ import { problem } from "./problem.ts";
  * The folder `static/`, relative to this module: in a checkout and in a compiled binary alike. Undefined in
  * a program that imports the server from a URL.
  */
-const ROOT = import.meta.url.startsWith("file:")
-  ? fromFileUrl(new URL("../../static", import.meta.url))
-  : undefined;
+const ROOT = import.meta.dirname && `${import.meta.dirname}/../../static`;
 
 const HEADERS: Readonly<Record<string, string>> = {
   "content-security-policy": "default-src 'none'; script-src 'self'; style-src 'self'; " +
@@ -60,6 +56,8 @@ async function askForFile(request: Request, path: string, fsRoot: string): Promi
   // A request of our own: the URL of the client's contains its Host header, which may be anything. It is
   // always GET, as serveDir() ignores If-None-Match with HEAD.
   const asked = new Request(`http://localhost${path}`, { headers });
+  // Only now: a start takes a tenth longer with it, and most servers are asked for no file.
+  const { serveDir } = await import("@std/http/file-server");
   const response = await serveDir(asked, { fsRoot, quiet: true, showDirListing: false });
   if (isGet) return response;
   await response.body?.cancel();

@@ -1,4 +1,5 @@
 import { BOUNDS } from "../bounds.ts";
+import type { Journal } from "../broker/journal.ts";
 import { journalOf } from "../broker/journals.ts";
 import { LogKeeper } from "../broker/link/keeper.ts";
 import { PublishRates } from "../broker/publisher.ts";
@@ -57,20 +58,28 @@ export class Parent {
   #url = "";
   #isStopping = false;
 
-  /** Throws a `WorkersError` if this process may not start others. */
-  constructor(options: ParentOptions) {
-    const { config, log } = this.#options = options;
+  /**
+   * Makes one with the journal that the options name. Throws a `WorkersError` if this process may not
+   * start others.
+   */
+  static async create(options: ParentOptions): Promise<Parent> {
     checkPermissions();
+    const own = new HarkMetrics({ version: VERSION, memory: readMemory });
+    const journal = await journalOf(options.config, systemClock, options.log, own);
+    return new Parent(options, own, journal);
+  }
+
+  private constructor(options: ParentOptions, own: HarkMetrics, journal: Journal) {
+    const { config, log } = this.#options = options;
     // Only this user can look into it.
     this.#folder = Deno.makeTempDirSync({ prefix: "hark-" });
     const rates = new PublishRates(systemClock, config.publishPerSecondMax);
-    const own = new HarkMetrics({ version: VERSION, memory: readMemory });
     this.#keeper = new LogKeeper({
       ...BOUNDS,
       ...config,
       clock: systemClock,
       metrics: own,
-      journal: journalOf(config, systemClock, log, own),
+      journal,
       path: logSocket({ folder: this.#folder }),
       admit: (caller, count) => rates.take(caller, count),
       onError: (error) => log.error("keeping the log failed", { error: String(error) }),

@@ -3,7 +3,7 @@ import { DatabaseSync } from "node:sqlite";
 import type { Clock } from "../../lib/core/clock.ts";
 import type { LogBroker } from "../../lib/broker/log_broker.ts";
 import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
-import { StoreError } from "../../lib/broker/sqlite/store_file.ts";
+import { StoreError } from "../../lib/core/errors.ts";
 import { brokerOn, Deliveries, type Limits, TurningClock } from "./helpers.ts";
 
 /** The length of a page of SQLite's. */

@@ -1,11 +1,10 @@
 import { assert, assertEquals } from "@std/assert";
-import { Refusal } from "../../lib/core/errors.ts";
+import { Refusal, StoreError } from "../../lib/core/errors.ts";
 import type { Broker } from "../../lib/broker/broker.ts";
 import { type KeptKey, type Logged, order, type Ordered } from "../../lib/broker/journal.ts";
 import { randomEpoch } from "../../lib/core/random.ts";
 import { SqliteJournal } from "../../lib/broker/sqlite/journal.ts";
 import { Removal, Store } from "../../lib/broker/sqlite/store.ts";
-import { StoreError } from "../../lib/broker/sqlite/store_file.ts";
 import { brokerOn, Deliveries } from "../broker/helpers.ts";
 import { TemporaryFolder } from "../support/certificates.ts";
 import type { Dice } from "../support/dice.ts";

@@ -1,3 +1,4 @@
+import { RedisError } from "../../core/errors.ts";
 import { formatTarget, type RedisTarget } from "../../core/redis_url.ts";
 import { unavailable } from "../journal.ts";
 import { ConnectionLost } from "./connection.ts";
@@ -5,11 +6,6 @@ import { ReplyError } from "./resp.ts";
 
 /** Codes of a Redis that is no primary, or not ready: on another attempt there may be one that is. */
 const PASSING_CODES = ["LOADING", "MASTERDOWN", "READONLY", "UNBLOCKED"];
-
-/** A node cannot use the Redis that its options name; the message needs no context. */
-export class RedisError extends Error {
-  override readonly name = "RedisError";
-}
 
 /** Redis holds another log than the one that was open before. */
 export class OtherLogError extends Error {

@@ -3,7 +3,8 @@ import type { Clock } from "../../core/clock.ts";
 import type { Gap } from "../journal.ts";
 import type { RedisConnection } from "./connection.ts";
 import { formatGap } from "./entries.ts";
-import { OtherLogError, RedisError } from "./errors.ts";
+import { RedisError } from "../../core/errors.ts";
+import { OtherLogError } from "./errors.ts";
 import {
   FORMAT_VERSION,
   OFFSET_JUMP,

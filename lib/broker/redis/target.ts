@@ -1,6 +1,6 @@
 import { parseRedisUrl, type RedisAddress, type RedisTarget } from "../../core/redis_url.ts";
 import { ConnectionLost, RedisConnection, type RedisConnectionOptions } from "./connection.ts";
-import { RedisError } from "./errors.ts";
+import { RedisError } from "../../core/errors.ts";
 import { ReplyError } from "./resp.ts";
 
 /** What `--redis`, `--redis-ca` and `--redis-name` say. */

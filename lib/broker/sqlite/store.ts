@@ -16,7 +16,8 @@ import {
   type PublicationRow,
   SCHEMA,
 } from "./schema.ts";
-import { checkIdentity, createPrivately, DAMAGED, StoreError, storeError } from "./store_file.ts";
+import { StoreError } from "../../core/errors.ts";
+import { checkIdentity, createPrivately, DAMAGED, storeError } from "./store_file.ts";
 
 /** How hard a commit is written: "full" syncs the disk each time, "normal" leaves it to the system. */
 export type StoreSync = "normal" | "full";

@@ -1,11 +1,7 @@
 import { dirname } from "node:path";
 import { DatabaseSync } from "node:sqlite";
+import { StoreError } from "../../core/errors.ts";
 import { APPLICATION_ID, VERSION } from "./schema.ts";
-
-/** A file that cannot be used as a store, with what to do about it. */
-export class StoreError extends Error {
-  override readonly name = "StoreError";
-}
 
 /** What is wrong with a file whose pages do not fit together. */
 export const DAMAGED = "it is damaged; move it away to begin a new one, or put back a copy";

@@ -15,7 +15,6 @@ export interface PusherOptions extends AppOptions, PusherEndpointOptions, Pusher
 
 /** The Pusher protocol, for the apps that are configured: clients connect, backends trigger. */
 export class Pusher implements Protocol {
-  /** None if there is no app. */
   readonly routes: readonly Route[];
   readonly #apps: readonly App[];
   readonly #endpoint: PusherEndpoint;
@@ -25,7 +24,7 @@ export class Pusher implements Protocol {
     const apps = this.#apps = options.apps.map((settings) => new App(settings, options));
     this.#endpoint = new PusherEndpoint(apps, options);
     this.#api = new PusherApi(apps, options);
-    this.routes = apps.length === 0 ? [] : routesOf(this.#endpoint, this.#api);
+    this.routes = routesOf(this.#endpoint, this.#api);
   }
 
   get use(): Use {

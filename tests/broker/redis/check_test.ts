@@ -1,5 +1,5 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
-import { RedisError } from "../../../lib/broker/redis/errors.ts";
+import { RedisError } from "../../../lib/core/errors.ts";
 import { tryRedis } from "../../../lib/broker/redis/check.ts";
 import { whatIsUnwiseOf } from "../../../lib/broker/redis/report.ts";
 import { readTarget } from "../../../lib/broker/redis/target.ts";
