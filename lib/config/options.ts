@@ -43,19 +43,24 @@ function isKeySource(text: string): boolean {
   return text.startsWith("https://") && URL.canParse(text);
 }
 
+const isKey = (text: string) => /^[\x21-\x7e]+$/.test(text);
+const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
+const isFileName = (text: string) => !text.includes("\0");
+/** RFC 9110 section 5.1. */
+const isHeaderName = (text: string) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text);
 /** RFC 7518 section 3.2: HS256 wants a key as long as its hash. */
 const isSecret = (text: string) => new TextEncoder().encode(text).length >= 32;
+
+const file = (help: string) => text("", "FILE", help, "a file name", isFileName);
 const secret = (help: string) => ({
   ...text("", "SECRET", help, "32 bytes or more", isSecret),
   secret: true,
 });
-const isKey = (text: string) => /^[\x21-\x7e]+$/.test(text);
-const isMountPath = (text: string) => /^(\/[\w.~-]+)+\/$/.test(text);
-/** RFC 9110 section 5.1. */
-const isHeaderName = (text: string) => /^[!#$%&'*+.^_`|~0-9A-Za-z-]+$/.test(text);
-const isFileName = (text: string) => !text.includes("\0");
-
-const isNodeName = (text: string) => /^[\w.:-]{1,64}$/.test(text);
+/** The name of a node or a cluster. */
+const nodeName = (value: string, help: string) =>
+  text(value, "NAME", help, "1 to 64 of A-Z a-z 0-9 _ . : -", (text) => {
+    return text === value || /^[\w.:-]{1,64}$/.test(text);
+  });
 
 const YEAR_S = 31_536_000;
 const MIB = 1024 ** 2;
@@ -79,14 +84,8 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "unix: and a path of at most 107 bytes, such as unix:/run/hark.sock",
       isUnixAddress,
     ),
-    tlsCert: text(
-      "",
-      "FILE",
-      "certificate (PEM) for https and wss; read again on SIGHUP",
-      "a file name",
-      isFileName,
-    ),
-    tlsKey: text("", "FILE", "private key of the certificate (PEM)", "a file name", isFileName),
+    tlsCert: file("certificate (PEM) for https and wss; read again on SIGHUP"),
+    tlsKey: file("private key of the certificate (PEM)"),
     trustProxy: integer(0, 0, 10, "proxies in front that pass on the client's address"),
     forwardedHeader: text(
       "X-Forwarded-For",
@@ -196,13 +195,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "bytes kept in all; the caller that holds most loses some first",
     ),
     idempotencyAgeS: integer(300, 1, 86_400, "seconds that an Idempotency-Key is remembered"),
-    store: text(
-      "",
-      "FILE",
-      "SQLite file that outlives a restart; empty keeps it all in memory",
-      "a file name",
-      isFileName,
-    ),
+    store: file("SQLite file that outlives a restart; empty keeps it all in memory"),
     storeSync: choice("normal", ["normal", "full"], "MODE", "how hard the file is synced"),
   }),
   ...group("Cluster", {
@@ -223,20 +216,8 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       ),
       mayHoldSecret: true,
     },
-    redisCa: text(
-      "",
-      "FILE",
-      "certificates (PEM) to trust in rediss://, beside those of the system",
-      "a file name",
-      isFileName,
-    ),
-    node: text(
-      "",
-      "NAME",
-      "name of this node in logs and lists; random if not given",
-      "1 to 64 of A-Z a-z 0-9 _ . : -",
-      (text) => text === "" || isNodeName(text),
-    ),
+    redisCa: file("certificates (PEM) to trust in rediss://, beside those of the system"),
+    node: nodeName("", "name of this node in logs and lists; random if not given"),
     advertise: text(
       "",
       "URL",
@@ -245,13 +226,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       (text) => text === "" || isNodeUrl(text),
     ),
     clusterSecret: secret("secret that nodes know each other by"),
-    redisName: text(
-      "hark",
-      "NAME",
-      "separates the logs of several clusters on one Redis",
-      "1 to 64 of A-Z a-z 0-9 _ . : -",
-      isNodeName,
-    ),
+    redisName: nodeName("hark", "separates the logs of several clusters on one Redis"),
   }),
   ...group("Bounds of a session", {
     heartbeatS: integer(

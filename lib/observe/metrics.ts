@@ -28,52 +28,42 @@ const LABEL_VALUES_MAX = 64;
 /** Stands for all values that a label has no room for. */
 const OTHER_VALUES = "other";
 
-/** A number that only grows. */
-export class Counter extends Metric {
-  override readonly type = "counter";
-  #value = 0;
+abstract class Value extends Metric {
+  protected number = 0;
 
   get value(): number {
-    return this.#value;
+    return this.number;
   }
 
   inc(): void {
-    this.#value++;
-  }
-
-  /** @param amount not negative */
-  add(amount: number): void {
-    this.#value += amount;
+    this.number++;
   }
 
   override render(name: string): string[] {
-    return [`${name} ${formatNumber(this.#value)}`];
+    return [`${name} ${formatNumber(this.number)}`];
+  }
+}
+
+/** A number that only grows. */
+export class Counter extends Value {
+  override readonly type = "counter";
+
+  /** @param amount not negative */
+  add(amount: number): void {
+    this.number += amount;
   }
 }
 
 /** A number that goes up and down. */
-export class Gauge extends Metric {
+export class Gauge extends Value {
   override readonly type = "gauge";
-  #value = 0;
-
-  get value(): number {
-    return this.#value;
-  }
-
-  inc(): void {
-    this.#value++;
-  }
 
   dec(): void {
-    this.#value--;
+    this.number--;
   }
 
   set(value: number): void {
-    this.#value = value;
-  }
-
-  override render(name: string): string[] {
-    return [`${name} ${formatNumber(this.#value)}`];
+    this.number = value;
   }
 }
 
