@@ -25,7 +25,7 @@ class Socket extends ScriptedSocket {
     this.#isResumed = url.searchParams.has("since");
   }
 
-  /** Is told what it asked for, as `ready` says, and closed. */
+  /** Gets the answers that `ready` names, and is closed. */
   async meet({ ready, code }: End): Promise<void> {
     const recovered = this.#isResumed ? { recovered: true } : {};
     if (ready !== "not") this.#receive({ type: "welcome", position: "e-1", ...recovered });

@@ -3,7 +3,7 @@ import { close, next } from "./support/client.ts";
 import { eventually } from "./support/deadline.ts";
 import { assertRetainsLess } from "./support/retained.ts";
 
-Deno.test("what it remembers of server-sent events keeps nothing of the stream", async () => {
+Deno.test("the ids kept of server-sent events keep nothing of the stream", async () => {
   let stream!: ReadableStreamDefaultController<Uint8Array<ArrayBuffer>>;
   const server = Deno.serve({ port: 0, hostname: "localhost", onListen() {} }, (request) => {
     if (new URL(request.url).pathname === "/ws") return new Response("no", { status: 502 });

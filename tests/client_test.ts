@@ -140,14 +140,14 @@ Deno.test("subscribe() and unsubscribe() change the channels of the connection t
     await client.publish("broadcast", 3);
     assertEquals(all, [1, 3]);
 
-    const told = next(client, "error");
+    const error = next(client, "error");
     await assertRejects(() => client.subscribe("no channel"), HarkError, "expected a channel");
-    assertMatch(String(await told), /expected a channel/);
+    assertMatch(String(await error), /expected a channel/);
     assertEquals(client.channels, []);
     await close(client);
   }));
 
-Deno.test("presence() tells who is on a channel, and events who comes and goes", () =>
+Deno.test("presence() lists the clients on a channel, and events their joins and leaves", () =>
   withServer(async ({ url }, _timers, clock) => {
     const watcher = connect({ url, channels: ["ci"], presence: true });
     const own = await next(watcher, "welcome");
@@ -197,7 +197,7 @@ Deno.test("a lost connection is resumed: nothing is missed, doubled or out of or
     await wire.close();
   }));
 
-Deno.test("since all begins with what is kept, and never again once all of it has come", () =>
+Deno.test("since all begins with the messages that are kept, and never again once all have come", () =>
   withServer(async (server) => {
     await server.publish("ci", 1);
     const last = await server.publish("ci", 2);
@@ -215,7 +215,7 @@ Deno.test("since all begins with what is kept, and never again once all of it ha
     await close(client);
   }));
 
-Deno.test("since replays what came after it, also in the first connection", () =>
+Deno.test("since replays later messages, also in the first connection", () =>
   withServer(async (server) => {
     const since = await server.publish("ci", 1);
     await server.publish("ci", 2);
@@ -354,7 +354,7 @@ Deno.test("for await throws when too many messages wait", () =>
     },
   ));
 
-Deno.test("a message that comes twice is told once", () =>
+Deno.test("a message that comes twice is emitted once", () =>
   withScript(
     [
       (peer) => {
@@ -477,7 +477,7 @@ Deno.test("when the connection goes, a publish is rejected and a subscribe asked
     },
   ));
 
-Deno.test("what is published before the connection stands waits for it, and goes once", () =>
+Deno.test("a message published before the connection stands waits for it, and goes once", () =>
   withScript(
     [(peer) => {
       peer.onCommand = ({ ref }) => peer.send({ type: "ok", ref, id: "e-1", time: 1 });
@@ -493,7 +493,7 @@ Deno.test("what is published before the connection stands waits for it, and goes
     },
   ));
 
-Deno.test("what is no JSON ends the connection, and the next one is tried", () =>
+Deno.test("malformed JSON ends the connection, and the client reconnects", () =>
   withScript(
     [
       (peer) => {

@@ -78,7 +78,7 @@ Deno.test("a client that came too late with its token comes back with another, a
   await close(client);
 });
 
-Deno.test("a token that cannot be had is told as an error, and the connection goes on", async () => {
+Deno.test("a token that the page cannot get is an error, and the connection goes on", async () => {
   await using node = await start();
   const { server } = node;
   let asked = 0;
@@ -173,7 +173,7 @@ Deno.test("a client gives up the channels that its new token does not allow", as
   await close(client);
 });
 
-Deno.test("a client whose session was ended stays away with its only token, and else comes back", async () => {
+Deno.test("a client with an ended session stays away with its only token, and else comes back", async () => {
   await using node = await start({ public: ["*"] });
   const token = await issueFor(node, 3600, { sub: "42" });
   for (const [options, state] of [[{ token }, "stopped"], [{}, "waiting"]] as const) {

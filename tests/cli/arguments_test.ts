@@ -9,7 +9,7 @@ function parse(...args: string[]) {
   return { values: Object.fromEntries(values), switches: [...switches], operands };
 }
 
-Deno.test("parseArguments() takes flags apart from what is none, wherever they stand", () => {
+Deno.test("parseArguments() separates flags from operands, wherever they stand", () => {
   assertEquals(parse(), { values: {}, switches: [], operands: [] });
   assertEquals(parse("a", "--json", "--channel", "ci", "b", "--url=http://x/?a=b"), {
     values: { channel: "ci", url: "http://x/?a=b" },
@@ -48,7 +48,7 @@ function target(args: string[], env: Record<string, string> = {}) {
   return [target.url.href, target.headers.authorization];
 }
 
-Deno.test("readTarget() takes flags before variables, and these before the default", () => {
+Deno.test("readTarget() prefers flags to variables, and variables to the default", () => {
   const env = { HARK_URL: "https://push.example.com/hark", HARK_KEY: "variable" };
   assertEquals(target([]), ["http://localhost:3000/", undefined]);
   assertEquals(target([], env), ["https://push.example.com/hark/", "Bearer variable"]);
@@ -62,7 +62,7 @@ Deno.test("readTarget() takes flags before variables, and these before the defau
   ]);
 });
 
-Deno.test("readTarget() says what is wrong, and never tells the key", () => {
+Deno.test("readTarget() says what is wrong, and never shows the key", () => {
   const url = "expected an http or https URL, such as http://localhost:3000, or unix: and a path";
   const key = "expected printable ASCII with no space";
   const wrong: readonly (readonly [string[], Record<string, string>, string])[] = [

@@ -94,7 +94,7 @@ Deno.test("hark check shows no secret, and nothing that could command a terminal
   assertMatch(text, /--welcome .*\\u001b\[2J\\u000abye$/m);
 });
 
-Deno.test("hark check shows of a URL what is no secret", async () => {
+Deno.test("hark check shows the parts of a URL that are no secret", async () => {
   const source = "https://bob:hunter2@issuer.example/keys.json?api_key=SECRET42";
   const { text } = await check([], { HARK_TOKEN_JWKS: source });
   assertMatch(text, /--token-jwks +HARK_TOKEN_JWKS +https:\/\/issuer\.example\/keys\.json$/m);
@@ -156,7 +156,7 @@ Deno.test("hark check says what is unwise, with exit code 1", async () => {
   }
 });
 
-Deno.test("hark check tells who may publish, receive and look after the server", async () => {
+Deno.test("hark check says who may publish, receive and manage the server", async () => {
   const cases: [string[], Env, [publish: string, receive: string, manage: string]][] = [
     [[], KEYED, [
       "whoever shows the one key",
@@ -211,7 +211,7 @@ Deno.test("hark check looks at the certificate's end", async () => {
   assertMatch(late.parts.get("Unwise")!.join(), /^- the certificate has ended on /);
 });
 
-Deno.test("hark check refuses what the server would not start with, with exit code 2", async () => {
+Deno.test("hark check refuses options with which the server would not start, with exit code 2", async () => {
   const cases: [string[], RegExp][] = [
     [["--port", "x"], /^Cannot read the options:\n {2}--port: expected an integer /],
     [["--host", "0.0.0.0"], /could publish: set a key/],

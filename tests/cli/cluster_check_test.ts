@@ -60,7 +60,7 @@ test("hark check hears only nodes that are there now", async (redis) => {
   assertEquals(await check(redis), []);
 });
 
-test("hark check asks who is at the addresses of --advertise", async (redis) => {
+test("hark check finds out what answers at the addresses of --advertise", async (redis) => {
   const [publicPort, nodePort, nobodyPort] = [freePort(), freePort(), freePort()];
   const at = (port: number) => `http://127.0.0.1:${port}`;
   const env = { HARK_CLUSTER_SECRET: SECRET };

@@ -85,7 +85,7 @@ async function prepare(folder: string): Promise<void> {
   }
 }
 
-Deno.test("hark check tries what a server does before it listens, and changes nothing", async () => {
+Deno.test("hark check tries all that a server does before it listens, and changes nothing", async () => {
   await using folder = new TemporaryFolder();
   await prepare(folder.path);
   const before = await snapshot(folder.path);
@@ -125,7 +125,7 @@ async function tryStart(args: readonly string[]): Promise<readonly LogEntry[] | 
 /** Errors of which the program says the message and no stack. */
 const TOLD = ["ConfigError", "ListenError", "RedisError", "StoreError"];
 
-Deno.test("a server starts with what hark check lets pass, and with nothing else", async () => {
+Deno.test("a server starts with the options that hark check accepts, and with no others", async () => {
   await using folder = new TemporaryFolder();
   await prepare(folder.path);
   for (const [given, problem] of TRIED) {
@@ -146,7 +146,7 @@ Deno.test("a server starts with what hark check lets pass, and with nothing else
   }
 });
 
-Deno.test("hark check tells all that keeps a server from starting", async () => {
+Deno.test("hark check lists every reason why a server would not start", async () => {
   await using folder = new TemporaryFolder();
   const none = `${folder.path}/none`;
   const args = [

@@ -11,15 +11,15 @@ Deno.test("parseExactly() gives numbers back as they were written", () => {
   for (const text of texts) assertEquals(JSON.stringify(parseExactly(text)), text);
 });
 
-Deno.test("parseExactly() gives what a JavaScript number can be as a number", () => {
+Deno.test("parseExactly() returns a number where a JavaScript number is exact", () => {
   assertEquals(parseExactly('{"time":1795388120531,"x":-2.5}'), { time: 1795388120531, x: -2.5 });
 });
 
-Deno.test("parseExactly() takes whatever depth JSON.parse() takes", () => {
+Deno.test("parseExactly() accepts every depth that JSON.parse() accepts", () => {
   const deep = "[".repeat(50_000) + "]".repeat(50_000);
   assertEquals(JSON.stringify(parseExactly(deep)) === deep, true);
 });
 
-Deno.test("parseExactly() refuses what is not JSON", () => {
+Deno.test("parseExactly() refuses malformed JSON", () => {
   for (const text of ["", "{", "[1,]", "01"]) assertThrows(() => parseExactly(text), SyntaxError);
 });

@@ -11,7 +11,7 @@ async function output(
   return { code, out: decoder.decode(stdout), err: decoder.decode(stderr) };
 }
 
-Deno.test("the program publishes and exits with what came of it", async () => {
+Deno.test("the program publishes, and its exit code says whether that worked", async () => {
   await using server = await startServer();
   const env = { HARK_URL: server.url };
   const done = await output(["publish", "--channel", "ci", "done"], env);
@@ -73,7 +73,7 @@ Deno.test("the server starts with or without its command, whatever the others' v
   assertMatch(plain.err, /--port: expected an integer/);
 });
 
-Deno.test("the program's --help tells of every command", async () => {
+Deno.test("the program's --help lists every command", async () => {
   const { code, out } = await output(["--help"]);
   assertEquals(code, 0);
   const [, commands = ""] = out.split("\nCommands:\n");

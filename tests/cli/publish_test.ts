@@ -82,7 +82,7 @@ Deno.test("publish sends a text, or JSON as it is, to a channel", async () => {
   ]);
 });
 
-Deno.test("publish shows its key, and says what the server says when it is refused", async () => {
+Deno.test("publish shows its key to the server, and prints its answer when it is refused", async () => {
   await using server = await startServer({ publishKey: ["s3cret"] });
   const args = ["--url", server.url, "--channel", "ci", "x"];
   const refused = await run("publish", args);
@@ -115,7 +115,7 @@ Deno.test("publish refuses a wrong command line and sends nothing", async () => 
   }
 });
 
-Deno.test("publish --help tells of every flag", async () => {
+Deno.test("publish --help lists every flag", async () => {
   const { code, out, said } = await run("publish", ["--help"]);
   assertEquals([code, said], [0, []]);
   const flags = [...out.join("\n").matchAll(/^ +(?:-h, )?--(\w+)/gm)].map(([, name]) => name);
@@ -136,7 +136,7 @@ Deno.test("publish - sends each line of stdin, however it is cut", async () => {
   assertEquals((await kept(server, "ci")).length, 4);
 });
 
-Deno.test("publish - sends a line at once, and what came together together", async () => {
+Deno.test("publish - sends a line at once, and lines that came together together", async () => {
   await using server = await startServer();
   await using client = await HarkClient.open(server.socketUrl("/ws?channel=ci"));
   await client.event();
@@ -148,8 +148,8 @@ Deno.test("publish - sends a line at once, and what came together together", asy
   const encoder = new TextEncoder();
   for (const lines of [["1"], ["2", "3"], ["4"]]) {
     await writer.write(encoder.encode(lines.map((line) => `${line}\n`).join("")));
-    const told = await client.events.take(lines.length);
-    assertEquals(told.map(({ data }) => data), lines.map((message) => ({ message })));
+    const received = await client.events.take(lines.length);
+    assertEquals(received.map(({ data }) => data), lines.map((message) => ({ message })));
   }
   await writer.close();
   assertEquals(await command.code(), 0);
@@ -205,7 +205,7 @@ Deno.test("publish - stops at the first line that is wrong, with those before it
   assertEquals((await send("cut", ["1\n", Uint8Array.of(0x22, 0xe2, 0x82)])).code, 1);
 });
 
-Deno.test("publish - sends fewer at a time to a server that takes no more", async () => {
+Deno.test("publish - sends fewer lines at a time to a server that refuses as many", async () => {
   await using server = new ScriptedServer((sent) => {
     return sent.body.split("\n").length > 3 ? refuse(413, "too many") : acknowledge(sent);
   });
@@ -271,7 +271,7 @@ Deno.test("publish gives up after a while, and at once where trying again is of 
   }
 });
 
-Deno.test("publish takes nothing for an acknowledgement but one", async () => {
+Deno.test("publish accepts only an acknowledgement as one", async () => {
   const answers = ["", "<html>", "{}", '{"publications":[]}', "null", "[]"];
   for (const answer of answers) {
     await using server = new ScriptedServer(() => new Response(answer));

@@ -19,7 +19,7 @@ async function publish(
   return JSON.parse(answer.body);
 }
 
-/** Resolves once so many sessions are on the server, which the log tells. */
+/** Resolves once the log has reported so many sessions. */
 async function connected(server: TestServer, count = 1): Promise<void> {
   for (let seen = 0; seen < count; seen++) {
     await server.log.find(({ message }) => message === "new connection");
@@ -85,7 +85,7 @@ Deno.test("tail prints time, channel, event and data of its channels alone", asy
   await publish(server, "other", "1");
   const second = await publish(server, "sensor.kitchen?event=reading", "21.50");
   const third = await publish(server, "ci", Uint8Array.of(0, 255));
-  const time = (told: { time: number }) => new Date(told.time).toISOString();
+  const time = (sent: { time: number }) => new Date(sent.time).toISOString();
   assertEquals(await tail.out.take(3), [
     `${time(first)} ci message {"message":"done","id":12345678901234567890}`,
     `${time(second)} sensor.kitchen reading 21.50`,
@@ -97,14 +97,14 @@ Deno.test("tail prints time, channel, event and data of its channels alone", asy
 
 Deno.test("tail --json prints one object a line, from --since on", async () => {
   await using server = await startServer();
-  const told = [
+  const sent = [
     await publish(server, "ci", "1"),
     await publish(server, "ci?event=e", '{"a":\n[1.0]}'),
     await publish(server, "ci", Uint8Array.of(1)),
   ];
-  const args = ["--url", server.url, "--json", "--since", told[0]!.id, "ci"];
+  const args = ["--url", server.url, "--json", "--since", sent[0]!.id, "ci"];
   const tail = new CommandRun("tail", args);
-  const [, second, third] = told;
+  const [, second, third] = sent;
   assertEquals(await tail.out.take(2), [
     `{"id":"${second!.id}","channel":"ci","event":"e","data":{"a":[1.0]},"time":${second!.time}}`,
     `{"id":"${third!.id}","channel":"ci","event":"message","base64":"AQ==","time":${third!.time}}`,
@@ -112,7 +112,7 @@ Deno.test("tail --json prints one object a line, from --since on", async () => {
   assertEquals(await end(tail, server, "ci"), 0);
 });
 
-Deno.test("tail --since all prints what is kept, and says of no gap", async () => {
+Deno.test("tail --since all prints the messages that are kept, and reports no gap", async () => {
   for (const since of ["all", "1h", new Date(0).toISOString()]) {
     await using server = await startServer({ historyCount: 2 });
     for (const data of ["1", "2", "3"]) await publish(server, "n", data);
@@ -153,7 +153,7 @@ Deno.test("tail lets no message command the terminal or break its line", async (
   }
 });
 
-Deno.test("tail comes back after every loss and misses nothing", async () => {
+Deno.test("tail reconnects after every loss and misses nothing", async () => {
   await using server = await startServer();
   await using proxy = new Proxy(server.port);
   const url = `http://127.0.0.1:${proxy.port}`;
@@ -219,7 +219,7 @@ Deno.test("tail refuses a wrong command line", async () => {
   }
 });
 
-Deno.test("tail --help tells of every flag", async () => {
+Deno.test("tail --help lists every flag", async () => {
   const { code, out, said } = await run("tail", ["-h"]);
   assertEquals([code, said], [0, []]);
   const flags = [...out.join("\n").matchAll(/^ +(?:-h, )?--(\w+)/gm)].map(([, name]) => name);
@@ -342,7 +342,7 @@ Deno.test("tail gives up a server that does not answer the handshake, and tries 
   assertEquals(tail.said.takeAll(), ["Cannot go on: the answer was 403"]);
 });
 
-Deno.test("tail tells at once what is not Hark", async () => {
+Deno.test("tail reports at once that a server is not Hark", async () => {
   const said = ["Cannot go on: the answer is not Hark's: is --url right?"];
   {
     await using server = new ScriptedServer("");

@@ -51,7 +51,7 @@ Deno.test("publish and tail trust a server with a certificate of a CA that is na
   }
 });
 
-Deno.test("publish names the Unix socket on which nobody listens", async () => {
+Deno.test("publish names a Unix socket without a server", async () => {
   await using folder = new TemporaryFolder();
   const url = `unix:${folder.path}/none.sock`;
   assertEquals((await failure(["--url", url])).startsWith(`Cannot reach ${url}: `), true);

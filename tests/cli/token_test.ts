@@ -15,7 +15,7 @@ async function claimsOf(args: string[], variables: Record<string, string> = env)
   return await verifyToken(out[0]!, () => secretKey(SECRET));
 }
 
-Deno.test("token signs what a client may do, for an hour", async () => {
+Deno.test("token signs the permissions of a client, for an hour", async () => {
   assertEquals(await claimsOf([]), {
     iat: NOW_S,
     exp: NOW_S + 3600,
@@ -105,7 +105,7 @@ Deno.test("token says what is wrong, and never the secret", async () => {
   assertMatch(said[0]!, /^--subscribe: Cannot subscribe: expected a channel .* got "a\*"\n/);
 });
 
-Deno.test("what token takes, the server takes too", async () => {
+Deno.test("the server accepts all that token accepts", async () => {
   const args = ["--user", "x".repeat(128), "--subscribe", "a.*", "--expires", "366d"];
   const claims = await claimsOf(args);
   const expected = { tokenAudience: "", tokenIssuer: "" };
@@ -132,7 +132,7 @@ Deno.test("tail and publish take a token as their key", async () => {
   assertEquals([tail.code, tail.said], [1, ["Cannot go on: the answer was 403"]]);
 });
 
-Deno.test("token --help tells all of its flags", async () => {
+Deno.test("token --help lists every flag", async () => {
   const { code, out } = await run("token", ["--help"]);
   assertEquals(code, 0);
   const flags = [...out.join("\n").matchAll(/^ {2}(?:-h, )?--([a-z-]+)/gm)].map(([, name]) => name);

@@ -247,7 +247,7 @@ Deno.test("an option's flag and variable are its name", () => {
   assertEquals(variableName("publishKey"), "HARK_PUBLISH_KEYS");
 });
 
-Deno.test("parseConfig() takes an address for other nodes with a log to share and a secret alone", () => {
+Deno.test("parseConfig() accepts an address for other nodes only with a shared log and a secret", () => {
   const advertise = "--advertise=http://[::1]:3001";
   const log = "--advertise is for nodes that share a log: give --redis too";
   const secret = "--advertise needs a secret that all nodes have: give HARK_CLUSTER_SECRET";
@@ -257,7 +257,7 @@ Deno.test("parseConfig() takes an address for other nodes with a log to share an
   assertEquals(run(args).config.advertise, "http://[::1]:3001");
 });
 
-Deno.test("parseConfig() takes no two apps of Pusher with the same id or key", () => {
+Deno.test("parseConfig() refuses two apps of Pusher with the same id or key", () => {
   assertEquals(problems(["--pusher-app=1:k:s3cret,2:k:t,1:l:u"]), [
     "--pusher-app: two apps have the id 1",
     "--pusher-app: two apps have the key k",
@@ -297,7 +297,7 @@ Deno.test("parseConfig() takes every option from the environment", () => {
   }
 });
 
-Deno.test("parseConfig() refuses every wrong value, whichever way it comes", () => {
+Deno.test("parseConfig() refuses every wrong value, as a flag and as a variable", () => {
   for (const { key, flag, variable, wrong } of CASES) {
     const { expected } = OPTIONS[key];
     for (const text of wrong) {
@@ -309,7 +309,7 @@ Deno.test("parseConfig() refuses every wrong value, whichever way it comes", () 
   }
 });
 
-Deno.test("parseConfig() says what a right value is", () => {
+Deno.test("parseConfig() says which values are right", () => {
   const expected: [string, string][] = [
     ["--port=x", '--port: expected an integer from 0 to 65535, got "x"'],
     ["--log=x", '--log: expected text or json, got "x"'],
@@ -377,7 +377,7 @@ Deno.test("parseConfig() leaves other programs' variables alone", () => {
   });
 });
 
-Deno.test("parseConfig() refuses what it does not know, and suggests what is near", () => {
+Deno.test("parseConfig() refuses unknown names, and suggests similar ones", () => {
   const expected: [string[], string[]][] = [
     [["--prot=80"], ['unknown flag "--prot", did you mean --port?']],
     [["--origin=x"], ['unknown flag "--origin", did you mean --origins?']],
@@ -410,7 +410,7 @@ Deno.test("parseConfig() refuses a flag without its value, and a negated one wit
   assertEquals(problems(["--no-open=true"]), ["--no-open takes no value"]);
 });
 
-Deno.test("parseConfig() tells all problems at once", () => {
+Deno.test("parseConfig() reports all problems at once", () => {
   const error = assertThrows(
     () =>
       parseConfig(["--prot=80", "serve", "--port=x", "--store-sync", "--host=0.0.0.0"], {
@@ -463,7 +463,7 @@ Deno.test("parseConfig() shows no secret in an error", () => {
   for (const [args, env] of lines) assert(!problems(args, env).join().includes("s3cret"));
 });
 
-Deno.test("parseConfig() shows what of a wrong URL is no secret", () => {
+Deno.test("parseConfig() shows the parts of a wrong URL that are no secret", () => {
   const expected = "expected a file name, or a URL that begins with https://";
   assertEquals(problems([], { HARK_TOKEN_JWKS: "http://bob:x@issuer.example/keys.json?y" }), [
     `HARK_TOKEN_JWKS: ${expected}, got "http://issuer.example/keys.json"`,
@@ -490,7 +490,7 @@ Deno.test("parseConfig() wants a key or --open where others can reach the server
   }
 });
 
-Deno.test("parseConfig() takes a bad key for a key that was meant, and says that alone", () => {
+Deno.test("parseConfig() reports a bad key alone, not that there is none", () => {
   const { expected } = OPTIONS.publishKey;
   assertEquals(problems(["--host=0.0.0.0", "--publish-key="]), [
     `--publish-key: expected ${expected}`,
@@ -555,7 +555,7 @@ function help(args: string[], env: Record<string, string> = {}) {
   return parsed;
 }
 
-Deno.test("parseConfig() reads every option for the help too, and what is wrong with them", () => {
+Deno.test("parseConfig() reads every option for the help too, with all problems", () => {
   const right = help(["--history-count", "7"], { HARK_PORT: "8123" });
   assertEquals([right.config.historyCount, right.config.port], [7, 8123]);
   assertEquals([right.sources.historyCount, right.sources.port], ["flag", "environment"]);
@@ -568,7 +568,7 @@ Deno.test("parseConfig() reads every option for the help too, and what is wrong 
   assertEquals(help(["--version"]).problems, []);
 });
 
-Deno.test("what workers cannot do is refused, and why is said", () => {
+Deno.test("parseConfig() refuses workers on a Unix socket, and says why", () => {
   for (const workers of ["2", "auto"]) {
     const args = ["--workers", workers, "--listen", "unix:/run/a"];
     assertEquals(problems(args), [

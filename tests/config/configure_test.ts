@@ -11,7 +11,7 @@ Deno.test("configure() fills in the defaults of the command line", () => {
   }, parsed);
 });
 
-Deno.test("configure() takes values of every type, and leaves out what is undefined", () => {
+Deno.test("configure() takes values of every type, and ignores undefined ones", () => {
   const given = {
     port: 8080,
     socketio: false,

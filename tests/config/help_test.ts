@@ -8,7 +8,7 @@ import { optionsTable } from "../support/readme.ts";
 const KEYS = Object.keys(OPTIONS) as OptionKey[];
 
 /** What is known of the options when help is asked for. */
-function told(args: string[] = [], env: Record<string, string> = {}) {
+function attempt(args: string[] = [], env: Record<string, string> = {}) {
   const parsed = parseConfig(["--help", ...args], env);
   assert(parsed.kind === "help");
   return parsed;
@@ -16,7 +16,7 @@ function told(args: string[] = [], env: Record<string, string> = {}) {
 
 /** The help's line of an option or flag. */
 function lineOf(flag: string, args: string[] = [], env: Record<string, string> = {}) {
-  const lines = helpText(told(args, env)).split("\n");
+  const lines = helpText(attempt(args, env)).split("\n");
   return lines.find((line) => line.startsWith(`  ${flag} `));
 }
 
@@ -25,7 +25,7 @@ function usage(key: OptionKey): string {
 }
 
 Deno.test("helpText() has a line for every option, under its group", () => {
-  const lines = helpText(told()).split("\n");
+  const lines = helpText(attempt()).split("\n");
   for (const key of KEYS) {
     const start = `  ${usage(key).padEnd(31)}  ${OPTIONS[key].help} (default: `;
     assertEquals(lines.filter((line) => line.startsWith(start)).length, 1, key);
@@ -68,7 +68,7 @@ Deno.test("helpText() shows every value, and where it comes from", () => {
 });
 
 Deno.test("helpText() shows no secret, and nothing that commands a terminal", () => {
-  const options = told(["--publish-key", "s3cret-a,s3cret-b", "--welcome", "\x1b[2J"], {
+  const options = attempt(["--publish-key", "s3cret-a,s3cret-b", "--welcome", "\x1b[2J"], {
     HARK_TOKEN_SECRET: `s3cret${"x".repeat(32)}`,
     HARK_TOKEN_JWKS: "https://bob:s3cret@issuer.example/keys.json?api_key=s3cret",
   });
@@ -80,9 +80,9 @@ Deno.test("helpText() shows no secret, and nothing that commands a terminal", ()
   assertMatch(text, /--welcome .*\(flag: \\u001b\[2J\)$/m);
 });
 
-Deno.test("helpText() helps whatever is wrong, and problemsText() tells that", () => {
-  const options = told(["--prot", "--host", "0.0.0.0"], { HARK_PORT: "x" });
-  assertEquals(helpText(options).split("\n").length, helpText(told()).split("\n").length);
+Deno.test("helpText() works whatever is wrong, and problemsText() lists that", () => {
+  const options = attempt(["--prot", "--host", "0.0.0.0"], { HARK_PORT: "x" });
+  assertEquals(helpText(options).split("\n").length, helpText(attempt()).split("\n").length);
   assert(lineOf("--port", [], { HARK_PORT: "x" })?.endsWith(" (HARK_PORT: wrong, see below)"));
   assertEquals(problemsText(options).split("\n"), [
     "A server would not start with these flags and variables:",
@@ -91,7 +91,7 @@ Deno.test("helpText() helps whatever is wrong, and problemsText() tells that", (
     "  anyone who reaches 0.0.0.0 could publish: set a key with --publish-key KEY, or mean it with " +
     "--open",
   ]);
-  assertEquals(problemsText(told()), "");
+  assertEquals(problemsText(attempt()), "");
 });
 
 Deno.test("optionsTable() has an aligned row for every option", () => {

@@ -18,7 +18,7 @@ const FIXED = Object.entries({
   return { name: key.replace(/[A-Z]/g, (capital) => `-${capital.toLowerCase()}`), value };
 });
 
-Deno.test("parseConfig() says of an option that is fixed now which value it has", () => {
+Deno.test("parseConfig() says of a removed option which value is fixed now", () => {
   for (const { name, value } of FIXED) {
     const flag = `--${name}`;
     const variable = `HARK_${name.toUpperCase().replaceAll("-", "_")}`;
@@ -32,7 +32,7 @@ Deno.test("parseConfig() says of an option that is fixed now which value it has"
   }
 });
 
-Deno.test("parseConfig() says of the options that are one now which one that is", () => {
+Deno.test("parseConfig() says of removed options which one replaced them", () => {
   const why = "was removed: --heartbeat-s, in seconds, replaced it";
   assertEquals(problems(["--ping-interval-ms", "7", "--sse-heartbeat-ms=7"]), [
     `--ping-interval-ms ${why}`,
@@ -43,7 +43,7 @@ Deno.test("parseConfig() says of the options that are one now which one that is"
   ]);
 });
 
-Deno.test("parseConfig() names all removed options at once, among what else is wrong", () => {
+Deno.test("parseConfig() names all removed options at once, among other problems", () => {
   assertEquals(problems(["--handshakes-max", "7", "--prot", "--presence-max"], { HARK_X: "" }), [
     "--handshakes-max was removed: it is always 2000 now",
     'unknown flag "--prot", did you mean --port?',

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { isLoopback, networkOf } from "../../lib/core/address.ts";
 
-Deno.test("networkOf() takes an IPv4 address as it is, and of an IPv6 address its /64", () => {
+Deno.test("networkOf() returns an IPv4 address as it is, and of an IPv6 address its /64", () => {
   const cases: readonly [address: string, network: string][] = [
     ["192.0.2.1", "192.0.2.1"],
     ["127.0.0.1", "127.0.0.1"],

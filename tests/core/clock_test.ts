@@ -18,7 +18,7 @@ Deno.test("systemClock.after() runs each callback once, the shorter wait first",
   assertEquals(runs, ["shorter", "longer"]);
 });
 
-Deno.test("systemClock.after() does not run what was cancelled", async () => {
+Deno.test("systemClock.after() does not run a cancelled callback", async () => {
   let ran = false;
   const timer = systemClock.after(0, () => ran = true);
   timer.cancel();
@@ -37,7 +37,7 @@ Deno.test("systemClock.after() does not take a month for no time at all", async 
   assertEquals(ran, false);
 });
 
-Deno.test("systemClock.afterTurn() runs after microtasks and what is due, before later timers", async () => {
+Deno.test("systemClock.afterTurn() runs after microtasks and due timers, before later ones", async () => {
   const order: string[] = [];
   const { promise, resolve } = Promise.withResolvers<void>();
   systemClock.afterTurn(() => {
@@ -99,7 +99,7 @@ Deno.test("wait() resolves after its time", async () => {
   await waiting;
 });
 
-Deno.test("FakeClock runs timers in order, each at its time, and what they start", () => {
+Deno.test("FakeClock runs timers in order, each at its time, and those that they start", () => {
   const clock = new FakeClock(1000);
   const order: string[] = [];
   const note = (name: string) => order.push(`${name} ${clock.now()}`);

@@ -46,7 +46,7 @@ Deno.test("Deadlines.start() begins anew, cancel() takes out, and neither leaves
   assertEquals(due, ["a@160"]);
 });
 
-Deno.test("Deadlines can be started and cancelled by what is due, and the others stay on time", () => {
+Deno.test("Deadlines can be started and cancelled by an item that is due, and the others stay on time", () => {
   const { clock, due, deadlines } = setUp((item, deadlines) => {
     if (item === "a") deadlines.start("a2");
     if (item === "b") deadlines.cancel("a2");

@@ -13,7 +13,7 @@ function open(node: TestNode, expiresInMs?: number, options: SubscribeOptions = 
   return { session, transport };
 }
 
-Deno.test("Hub.endExpired() ends those whose token was not renewed within 10 seconds", async () => {
+Deno.test("Hub.endExpired() ends sessions with a token that was not refreshed within 10 seconds", async () => {
   const node = new TestNode();
   const [soon, later, never] = [open(node, 1000), open(node, 5000), open(node)];
   const closed = () => {
@@ -35,7 +35,7 @@ Deno.test("Hub.endExpired() ends those whose token was not renewed within 10 sec
   await node.close();
 });
 
-Deno.test("Hub.endExpired() goes by the wall clock, whichever way it steps", async () => {
+Deno.test("Hub.endExpired() follows the wall clock, also where it steps", async () => {
   const node = new TestNode();
   const { transport } = open(node, 60_000);
   node.clock.jump(-86_400_000);
@@ -48,20 +48,21 @@ Deno.test("Hub.endExpired() goes by the wall clock, whichever way it steps", asy
   await node.close();
 });
 
-Deno.test("a welcome tells in how many milliseconds the token expires, and never less than none", async () => {
+Deno.test("a welcome says in how many milliseconds the token expires, 0 or more", async () => {
   const node = new TestNode();
-  const told: (number | undefined)[] = [];
-  const onWelcome = ({ expiresInMs }: Welcome, _session: Session) => void told.push(expiresInMs);
+  const welcomes: (number | undefined)[] = [];
+  const onWelcome = ({ expiresInMs }: Welcome, _session: Session) =>
+    void welcomes.push(expiresInMs);
   for (const ms of [60_000, 1, 0, -5000, undefined]) open(node, ms, { onWelcome });
   const { session } = open(node, 60_000, { since: { epoch: "old", offset: 1 }, onWelcome });
   node.clock.advance(500);
   await node.clock.settle();
-  assertEquals(told, [60_000, 1, 0, 0, undefined, 59_500]);
+  assertEquals(welcomes, [60_000, 1, 0, 0, undefined, 59_500]);
   assertEquals(session.expiresInMs, 59_500);
   await node.close();
 });
 
-Deno.test("Session.retain() takes back what is not allowed, and nothing of it comes any more", async () => {
+Deno.test("Session.retain() removes channels that are not allowed, and nothing of them comes any more", async () => {
   const node = new TestNode();
   const { session, transport } = await node.connect(["a", "b", "c.*"], { presence: ["a", "b"] });
   const other = node.open(["b"]);
@@ -79,7 +80,7 @@ Deno.test("Session.retain() takes back what is not allowed, and nothing of it co
   await node.close();
 });
 
-Deno.test("Session.retain() takes back what was asked for before it and is still replayed", async () => {
+Deno.test("Session.retain() removes channels that are still being replayed", async () => {
   const node = new TestNode();
   const { session, transport } = await node.connect(["a"]);
   await node.publish(["a 1", "b 2", "c 3"]);

@@ -15,7 +15,7 @@ function grant(rules: Partial<GrantRules>): Grant {
   });
 }
 
-Deno.test("Grant.mayReceive() takes in what one of its patterns takes in, all of it", () => {
+Deno.test("Grant.mayReceive() allows what one of its patterns covers as a whole", () => {
   const cases: readonly [allowed: string[], right: string[], wrong: string[]][] = [
     [[], ["broadcast"], ["a", "*", "broadcast.*"]],
     [["*"], ["broadcast", "a", "a.b", "*", "a.*", "a.b:*"], []],
@@ -35,7 +35,7 @@ Deno.test("Grant.mayReceive() takes in what one of its patterns takes in, all of
   }
 });
 
-Deno.test("Grant.mayReceive() takes guarded names from what its own key or token has alone", () => {
+Deno.test("Grant.mayReceive() allows guarded names only by its own key or token", () => {
   const isGuarded = (name: string) => name.startsWith("private-");
   const names = ["broadcast", "a", "*", "private-a", "private-a.b", "private-a.*"];
   const cases: readonly [receiveGuarded: string[] | undefined, right: string[]][] = [
@@ -51,7 +51,7 @@ Deno.test("Grant.mayReceive() takes guarded names from what its own key or token
   }
 });
 
-Deno.test("Grant.mayWatch() takes in what is its own, not all that it may receive", () => {
+Deno.test("Grant.mayWatch() allows its own patterns, not all that it may receive", () => {
   const allowed = grant({ receive: ["*"], watch: ["a", "b.*"] });
   const names = ["broadcast", "a", "b.c", "b.*", "c", "*"];
   assertEquals(names.filter((name) => allowed.mayWatch(name)), ["a", "b.c", "b.*"]);
@@ -87,7 +87,7 @@ Deno.test("Grant.checkPublish() wants a channel, and one that is allowed", () =>
   }
 });
 
-Deno.test("a Grant gives the reason for which it allows nothing", () => {
+Deno.test("a Grant gives the reason why it allows nothing", () => {
   const nothing = grant({ receive: NO, publish: NO, manage: NO });
   assertEquals(nothing.mayReceive("broadcast"), false);
   for (

@@ -5,7 +5,7 @@ function nest(depth: number, open: string, inner: string, close: string): string
   return open.repeat(depth) + inner + close.repeat(depth);
 }
 
-Deno.test("parseJson() takes what is as deep as the limit, and refuses deeper", () => {
+Deno.test("parseJson() accepts JSON as deep as the limit, and refuses deeper JSON", () => {
   const message = "expected at most 100 levels of arrays and objects";
   for (const [open, inner, close] of [["[", "", "]"], ["[", "1", "]"], ['{"a":', "1", "}"]]) {
     const text = (depth: number) => nest(depth, open!, inner!, close!);
@@ -20,12 +20,12 @@ Deno.test("parseJson() takes what is as deep as the limit, and refuses deeper", 
   assertThrows(() => parseJson("[[[[]]]]", 3), RangeError, "at most 3 levels");
 });
 
-Deno.test("parseJson() takes brackets in texts for what they are", () => {
+Deno.test("parseJson() ignores brackets in texts", () => {
   const text = JSON.stringify("[".repeat(1000));
   assertEquals(parseJson(text), "[".repeat(1000));
 });
 
-Deno.test("parseJson() refuses what is no JSON, however deep", () => {
+Deno.test("parseJson() refuses malformed JSON, however deep", () => {
   for (const text of ["", "{", "[".repeat(100_000), "01", "[1,]", "\u00a01"]) {
     assertThrows(() => parseJson(text), SyntaxError);
   }

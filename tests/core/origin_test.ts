@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { isOriginPattern, matchesOrigin } from "../../lib/core/origin.ts";
 
-Deno.test("isOriginPattern() takes origins as browsers write them, of apps too", () => {
+Deno.test("isOriginPattern() accepts origins as browsers write them, of apps too", () => {
   const right = [
     ...["https://example.com", "http://localhost:5173", "https://[::1]:8443", "http://127.0.0.1"],
     ...["capacitor://localhost", "tauri://localhost", "ionic://localhost", "app://obsidian.md"],

@@ -143,7 +143,7 @@ Deno.test("Publication is its draft at a place and a time", () => {
   assertEquals(publication.id, "e-7");
 });
 
-Deno.test("Publication.encoded() encodes once for each encoder, until it is told to forget", () => {
+Deno.test("Publication.encoded() encodes once for each encoder, until forgetEncoded()", () => {
   const calls: string[] = [];
   const encoder = (name: string) => ({
     ...lineEncoder(),

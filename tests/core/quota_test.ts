@@ -50,7 +50,7 @@ Deno.test("Quota with a bound for each owner gives that, whatever the others hav
   assertEquals([quota.boundFor("b"), quota.boundFor("c")], ["owner", undefined]);
 });
 
-Deno.test("Quota.take() returns what gives one back, once, however often it is called", () => {
+Deno.test("Quota.take() returns a function that gives one back, once, however often it is called", () => {
   const quota = new Quota(3, 1);
   const give = quota.take("a");
   quota.take("b");

@@ -9,7 +9,7 @@ function takeAll(take: () => boolean): number {
   return taken;
 }
 
-Deno.test("TokenBucket lets a second's worth through at once, then as it comes in", () => {
+Deno.test("TokenBucket admits the amount of a second at once, then as it is refilled", () => {
   const rate = new TokenBucket(10, 0);
   assertEquals(takeAll(() => rate.take(0)), 10);
   assertEquals(takeAll(() => rate.take(99)), 0);
@@ -18,7 +18,7 @@ Deno.test("TokenBucket lets a second's worth through at once, then as it comes i
   assertEquals(takeAll(() => rate.take(1_000_000)), 10);
 });
 
-Deno.test("TokenBucket lets a burst through at once, then as it comes in", () => {
+Deno.test("TokenBucket admits a burst at once, then as it is refilled", () => {
   const rate = new TokenBucket(10, 0, 25);
   assertEquals(takeAll(() => rate.take(0)), 25);
   assertEquals(takeAll(() => rate.take(500)), 5);
@@ -40,7 +40,7 @@ Deno.test("TokenBucket lets nothing through at 0 a second", () => {
   assertEquals([rate.take(0), rate.take(1_000_000)], [false, false]);
 });
 
-Deno.test("TokenBucket lets no more through in any time than a burst and what came in", () => {
+Deno.test("TokenBucket admits no more in any time than a burst and its refill", () => {
   const next = random(1);
   for (let round = 0; round < 100; round++) {
     const perSecond = 1 + randomInteger(next, 50);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { withoutSecrets } from "../../lib/core/redact.ts";
 
-Deno.test("withoutSecrets() leaves out what of a URL can hold a secret", () => {
+Deno.test("withoutSecrets() leaves out the parts of a URL that can hold a secret", () => {
   const cases = [
     ["https://issuer.example/keys.json?api_key=SECRET42", "https://issuer.example/keys.json"],
     ["https://bob:hunter2@issuer.example:8443/keys.json", "https://issuer.example:8443/keys.json"],
@@ -16,7 +16,7 @@ Deno.test("withoutSecrets() leaves out what of a URL can hold a secret", () => {
   for (const [text, shown] of cases) assertEquals(withoutSecrets(text!), shown);
 });
 
-Deno.test("withoutSecrets() leaves what holds no secret as it is", () => {
+Deno.test("withoutSecrets() leaves a text without secrets as it is", () => {
   const texts = [
     "https://issuer.example/keys.json",
     "https://app.example",

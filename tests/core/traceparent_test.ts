@@ -5,7 +5,7 @@ const TRACE = "4bf92f3577b34da6a3ce929d0e0e4736";
 const PARENT = "00f067aa0ba902b7";
 const RIGHT = `00-${TRACE}-${PARENT}-01`;
 
-Deno.test("parseTraceparent() takes what the standard takes, and keeps version 00 of it", () => {
+Deno.test("parseTraceparent() accepts what the standard accepts, as version 00 of it", () => {
   const cases: [string, string][] = [
     [RIGHT, RIGHT],
     [`00-${TRACE}-${PARENT}-00`, `00-${TRACE}-${PARENT}-00`],
@@ -18,7 +18,7 @@ Deno.test("parseTraceparent() takes what the standard takes, and keeps version 0
   for (const [text, expected] of cases) assertEquals(parseTraceparent(text), expected, text);
 });
 
-Deno.test("parseTraceparent() ignores what is invalid", () => {
+Deno.test("parseTraceparent() ignores an invalid text", () => {
   const wrong = [
     "",
     "00",

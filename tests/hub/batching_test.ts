@@ -23,7 +23,7 @@ function text(frame: Frame): string {
   return new TextDecoder().decode(frame as Uint8Array<ArrayBuffer>);
 }
 
-Deno.test("BatchingTransport writes what is queued in one turn as one frame, at its end", () => {
+Deno.test("BatchingTransport writes the frames of one turn as one, at its end", () => {
   const { clock, outer: [transport], written } = setUp(1);
   transport!.write("a");
   transport!.write("b");
@@ -66,7 +66,7 @@ Deno.test("Batching gives each session its own frames where they differ, whateve
   assertEquals(written(), [["1|3|5"], ["2|3"], ["1|4|5"], ["1"]]);
 });
 
-Deno.test("Batching tells a longer queue from a shorter that begins the same", () => {
+Deno.test("Batching joins a queue apart from a shorter one that begins the same", () => {
   const { clock, inner, outer: [a, b], written } = setUp(2);
   for (const frame of ["1", "2"]) a!.write(frame);
   b!.write("1");
@@ -105,7 +105,7 @@ Deno.test("Batching does not hold on to frames from one turn to the next", () =>
   assertEquals(inner[0]!.frames[0] === inner[1]!.frames[0], false);
 });
 
-Deno.test("BatchingTransport counts what is queued as buffered", () => {
+Deno.test("BatchingTransport counts queued frames as buffered", () => {
   const { clock, inner: [inner], outer: [transport] } = setUp(1);
   inner!.bufferedBytes = 10;
   assertEquals(transport!.bufferedBytes, 10);
@@ -116,7 +116,7 @@ Deno.test("BatchingTransport counts what is queued as buffered", () => {
   assertEquals(transport!.bufferedBytes, 10);
 });
 
-Deno.test("BatchingTransport.close() writes what is queued first, and nothing after", () => {
+Deno.test("BatchingTransport.close() writes queued frames first, and nothing after", () => {
   const { clock, inner, outer: [transport, other], written } = setUp(2);
   transport!.write("a");
   other!.write("a");
@@ -128,7 +128,7 @@ Deno.test("BatchingTransport.close() writes what is queued first, and nothing af
   assertEquals(written(), [["a"], ["a"]]);
 });
 
-Deno.test("BatchingTransport.flush() writes at once; what comes after is another frame", () => {
+Deno.test("BatchingTransport.flush() writes at once, and later frames go into another", () => {
   const { clock, outer: [transport], written } = setUp(1);
   transport!.write("a");
   transport!.flush();
@@ -139,7 +139,7 @@ Deno.test("BatchingTransport.flush() writes at once; what comes after is another
   assertEquals(written(), [["a", "b"]]);
 });
 
-Deno.test("BatchingTransport is named and takes frames as the transport in it", () => {
+Deno.test("BatchingTransport has the name and encoder of its inner transport", () => {
   const { inner: [inner], outer: [transport] } = setUp(1);
   assertEquals(transport!.name, "fake");
   assertStrictEquals(transport!.encoder, inner!.encoder);

@@ -53,7 +53,7 @@ async function refusal(
   return [type, message, retryAfterS];
 }
 
-Deno.test("Connections.admit() lets all that may connect return at once, and refuses a churn", async () => {
+Deno.test("Connections.admit() admits all clients at once when they return, and refuses a churn", async () => {
   const { connections, node } = setUp({ connectionsMax: 1000, connectionsPerAddressMax: 100 });
   const crowd = () => {
     return Promise.all(Array.from({ length: 100 }, () => connections.admit("192.0.2.1")));
@@ -128,7 +128,7 @@ Deno.test("Connections.admit() refuses everybody once all slots are taken", asyn
   await connections.admit("192.0.2.2");
 });
 
-Deno.test("Connections.admit() refuses everybody once it is told to", async () => {
+Deno.test("Connections.admit() refuses everybody after stopAdmitting()", async () => {
   const { connections } = setUp();
   connections.stopAdmitting();
   assertEquals(await refusal(connections, "127.0.0.1"), [
@@ -159,7 +159,7 @@ Deno.test("Connections.gone() waits until every slot is given back, or the time 
   assertEquals(isGone, true);
 });
 
-Deno.test("Connections tells the story of a session in log and metrics", async () => {
+Deno.test("Connections reports a session in log and metrics", async () => {
   const { connections, node, metrics, lines } = setUp();
   const open = () => node.open([]).session;
   const first = open();
@@ -263,8 +263,8 @@ Deno.test("a client that never answers close() is out at once, and holds its slo
   assertEquals((await request(server.port, lines)).status, 101);
 });
 
-Deno.test("an exception in any handler of a socket is told, closes with 1011 and ends nothing else", async () => {
-  const told = new Inbox<string>();
+Deno.test("an exception in any handler of a socket is reported, closes with 1011 and ends nothing else", async () => {
+  const reported = new Inbox<string>();
   const handlers = ["open", "message", "close"] as const;
   const options = {
     clock: systemClock,
@@ -276,7 +276,8 @@ Deno.test("an exception in any handler of a socket is told, closes with 1011 and
   const connection = () =>
     new Connection("192.0.2.1", () => {}, {
       closing: new Gauge(""),
-      fault: (reason, _address, error) => told.push(`${reason.name}: ${(error as Error).message}`),
+      fault: (reason, _address, error) =>
+        reported.push(`${reason.name}: ${(error as Error).message}`),
     });
   const failing = (at: string | null): SocketGuest => {
     const step = (name: string) => {
@@ -306,8 +307,8 @@ Deno.test("an exception in any handler of a socket is told, closes with 1011 and
     if (at === "close") client.socket.close();
     const { code, reason } = await client.closed();
     if (at !== "close") assertEquals([code, reason], [1011, "internal error"]);
-    assertEquals(await told.next(), `failed: ${at} failed`);
+    assertEquals(await reported.next(), `failed: ${at} failed`);
   }
   await deadline((await Client.open(`ws://127.0.0.1:${http.addr.port}/`)).close());
-  assertEquals(told.takeAll(), []);
+  assertEquals(reported.takeAll(), []);
 });

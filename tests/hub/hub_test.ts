@@ -38,7 +38,7 @@ Deno.test("Hub.begin() ends every session before it could miss anything", async 
   await node.close();
 });
 
-Deno.test("HubSink hands on what a broker delivers, and reports whether publishing works", async () => {
+Deno.test("HubSink broadcasts the publications of a broker, and reports whether publishing works", async () => {
   const node = new TestNode();
   const lines: unknown[] = [];
   const log = createLog({
@@ -177,7 +177,7 @@ Deno.test("Hub counts its sessions and channels, and lets every trace of them go
   await node.close();
 });
 
-Deno.test("Hub.present() counts who is on a channel by its name, and names the first", async () => {
+Deno.test("Hub.present() counts the sessions on a channel by its name, and lists the first", async () => {
   const node = new TestNode();
   const [ann, bob] = ["ann", "bob"].map((name) =>
     node.open(["room"], {}, new FakeTransport(), name)
@@ -302,7 +302,7 @@ Deno.test("Hub.drain() spreads the end of sessions evenly over its time", async 
   await node.close();
 });
 
-Deno.test("Hub.drain() takes no time if it has none, and none if nobody is there", async () => {
+Deno.test("Hub.drain() takes no time if it is given none or there is no session", async () => {
   const node = new TestNode();
   await node.hub.drain(5000);
   for (let count = 0; count < 25; count++) node.open(["a"]);
@@ -328,7 +328,7 @@ Deno.test("Hub.drain() leaves those that leave last to close()", async () => {
   await node.close();
 });
 
-Deno.test("Hub.drain() takes sessions that come meanwhile with it, and ends in time", async () => {
+Deno.test("Hub.drain() ends sessions that open meanwhile too, and ends in time", async () => {
   const node = new TestNode();
   for (let count = 0; count < 10; count++) node.open(["a"]);
   let done = false;

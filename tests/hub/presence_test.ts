@@ -10,7 +10,7 @@ function join(node: TestNode, user: string, channels: string[], watch = false): 
   return node.open(channels, { presence: watch ? channels : [] }, new FakeTransport(), user);
 }
 
-/** A node with a watcher on "room" that has been told of itself. */
+/** A node with a watcher on "room" that has got its own join. */
 function setUp() {
   const node = new TestNode();
   const watcher = join(node, "watcher", ["room"], true);
@@ -19,7 +19,7 @@ function setUp() {
   return { node, watcher };
 }
 
-Deno.test("Presence tells a watcher of itself, after the welcome", async () => {
+Deno.test("Presence sends a watcher its own join, after the welcome", async () => {
   const node = new TestNode();
   const { transport } = join(node, "ann", ["room"], true);
   assertEquals(transport.take(), [`welcome ${node.epoch}-0`]);
@@ -28,7 +28,7 @@ Deno.test("Presence tells a watcher of itself, after the welcome", async () => {
   await node.close();
 });
 
-Deno.test("Presence tells at the end of the turn, and then once in a while, who came and went", async () => {
+Deno.test("Presence sends joins and leaves at the end of the turn, and then once in a while", async () => {
   const { node, watcher } = setUp();
   const ann = join(node, "ann", ["room"]);
   join(node, "bob", ["room", "other"]);
@@ -48,27 +48,27 @@ Deno.test("Presence tells at the end of the turn, and then once in a while, who 
   assertEquals(node.clock.timers, 0);
 });
 
-Deno.test("Presence is told no more than a tenth of the time", async () => {
+Deno.test("Presence takes no more than a tenth of the time to send", async () => {
   const { node } = setUp();
   const tellMs = 100;
-  let told = 0;
+  let sent = 0;
   const presence = () => {
     node.clock.advance(tellMs);
-    return `told ${++told}`;
+    return `sent ${++sent}`;
   };
   const transport = new FakeTransport({ ...lineEncoder(), presence });
   node.open(["room"], { presence: ["room"] }, transport);
   node.clock.turn();
-  assertEquals(told, 1);
+  assertEquals(sent, 1);
   join(node, "ann", ["room"]);
   node.clock.advance(10 * tellMs - 1);
-  assertEquals(told, 1);
+  assertEquals(sent, 1);
   node.clock.advance(1);
-  assertEquals(told, 2);
+  assertEquals(sent, 2);
   await node.close();
 });
 
-Deno.test("Presence tells what is right whenever a watcher has listed the channel", async () => {
+Deno.test("Presence sends the right changes whenever a watcher has listed the channel", async () => {
   for (const listAt of [0, 1, 2, 3]) {
     const { node, watcher } = setUp();
     const bob = join(node, "bob", ["room"]);
@@ -102,7 +102,7 @@ Deno.test("Presence tells what is right whenever a watcher has listed the channe
   }
 });
 
-Deno.test("Presence tells of every way to leave", async () => {
+Deno.test("Presence sends every kind of leave", async () => {
   const { node, watcher } = setUp();
   const [ann, bob, cid, dan] = ["ann", "bob", "cid", "dan"].map((name) =>
     join(node, name, ["room"])
@@ -119,7 +119,7 @@ Deno.test("Presence tells of every way to leave", async () => {
   await node.close();
 });
 
-Deno.test("Presence tells those alone who asked, of channels alone that they asked for", async () => {
+Deno.test("Presence sends only to watchers, and only the channels that they watch", async () => {
   const { node, watcher } = setUp();
   const silent = join(node, "silent", ["room", "other"]);
   join(node, "pattern", ["*"], true);
@@ -131,7 +131,7 @@ Deno.test("Presence tells those alone who asked, of channels alone that they ask
   await node.close();
 });
 
-Deno.test("Presence begins for who is on the channel already, and ends with unsubscribe", async () => {
+Deno.test("Presence begins for sessions already on the channel, and ends with unsubscribe", async () => {
   const { node } = setUp();
   const { session, transport } = join(node, "late", ["room"]);
   node.clock.advance(SEND_INTERVAL_MS);
@@ -147,7 +147,7 @@ Deno.test("Presence begins for who is on the channel already, and ends with unsu
   await node.close();
 });
 
-Deno.test("Presence forgets a channel with its last watcher, and what was to be told", async () => {
+Deno.test("Presence forgets a channel and its unsent changes with the last watcher", async () => {
   const { node, watcher } = setUp();
   const ann = join(node, "ann", ["room"]);
   watcher.session.lost("gone");
@@ -162,7 +162,7 @@ Deno.test("Presence forgets a channel with its last watcher, and what was to be 
   assertEquals([node.hub.presence.watched, node.hub.channels], [0, 0]);
 });
 
-Deno.test("Presence tells the others of a watcher that was too slow for presence itself", async () => {
+Deno.test("Presence sends the others the leave of a watcher that was too slow for presence itself", async () => {
   const { node, watcher } = setUp();
   const slow = join(node, "slow", ["room", "zoo"], true);
   const other = join(node, "other", ["zoo"], true);
@@ -211,7 +211,7 @@ Deno.test("Presence does not watch for a session that its own welcome ended", as
   await node.close();
 });
 
-Deno.test("Presence tells of a crowd in parts of 500, encoded once for each encoder", async () => {
+Deno.test("Presence sends a crowd in parts of 500, encoded once for each encoder", async () => {
   const { node, watcher } = setUp();
   const parts: PresenceChange[] = [];
   const encoder = {
@@ -255,7 +255,7 @@ Deno.test("Presence skips an encoder that cannot carry it", async () => {
   await node.close();
 });
 
-Deno.test("Session.presenceOn() says who, and since when", async () => {
+Deno.test("Session.presenceOn() has client, user and time", async () => {
   const node = new TestNode();
   const joined = node.clock.now();
   const { session } = join(node, "ann", ["room"]);

@@ -34,7 +34,7 @@ Deno.test("Session has an id that nobody guesses", async () => {
   await node.close();
 });
 
-Deno.test("Session that resumes gets what it missed, then what is new", async () => {
+Deno.test("Session that resumes gets the publications it missed, then new ones", async () => {
   const node = new TestNode();
   await node.publish(["a 1", "b 2", "a 3", "c 4", "b 5"]);
   const { transport } = await node.connect(["a", "b"], { since: node.at(1) });
@@ -76,7 +76,7 @@ Deno.test("Session that was further on another node waits until this one has com
   await node.close();
 });
 
-Deno.test("Session from beyond the end goes on there, and is told so, where the log does not come", async () => {
+Deno.test("Session from beyond the end of the log goes on at its end, and reports that it did not recover", async () => {
   const node = new TestNode();
   await node.publish(["a 1", "a 2"]);
   const { transport } = await node.connect(["a"], { since: node.at(4) });
@@ -98,7 +98,7 @@ Deno.test("Session from beyond the end is sent to another node while the log is 
   await node.close();
 });
 
-Deno.test("Session is told when something it missed is gone, and gets the rest", async () => {
+Deno.test("Session reports that something it missed is gone, and gets the rest", async () => {
   const node = new TestNode({ historyCount: 2 });
   await node.publish(["a 1", "b 2", "a 3", "a 4"]);
   const gap = await node.connect(["a", "b"], { since: node.at(0) });
@@ -108,7 +108,7 @@ Deno.test("Session is told when something it missed is gone, and gets the rest",
   await node.close();
 });
 
-Deno.test("Session holds back what is broadcast while it reads, and sends it in order", async () => {
+Deno.test("Session holds back live publications while it reads, and sends them in order", async () => {
   const node = new TestNode();
   await node.publish(["a 1", "b 2"]);
   const release = holdUp(node);
@@ -145,7 +145,7 @@ Deno.test("Session reads a long history in pages, and no publication is lost bet
   await node.close();
 });
 
-Deno.test("Session.subscribe() begins with what is published from now on", async () => {
+Deno.test("Session.subscribe() begins with the next publication", async () => {
   const node = new TestNode();
   const { transport, session } = await connected(node, ["a"]);
   await node.publish(["b 1"]);
@@ -192,7 +192,7 @@ Deno.test("Session.subscribe() from further back replays only what is further ba
   await node.close();
 });
 
-Deno.test("Session.subscribe() to what it gave up has it again from since", async () => {
+Deno.test("Session.subscribe() to a channel that it left replays it again from since", async () => {
   const node = new TestNode();
   const { transport, session } = await connected(node, ["a"]);
   await node.publish(["a 1"]);
@@ -251,7 +251,7 @@ Deno.test("Session.subscribe() refuses too many, with nothing changed", async ()
   await node.close();
 });
 
-Deno.test("Session does what it is told one after the other", async () => {
+Deno.test("Session runs its tasks one after the other", async () => {
   const node = new TestNode();
   await node.publish(["a 1", "b 2"]);
   const release = holdUp(node);
@@ -298,7 +298,7 @@ Deno.test("Session lets held publications go when they are too many, and reads t
   await node.close();
 });
 
-Deno.test("Session is ended if what it held back and let go is gone from history", async () => {
+Deno.test("Session is ended if publications that it held back and dropped are gone from history", async () => {
   const node = new TestNode({ outboundBytesMax: 1000, historyCount: 5 });
   const release = holdUp(node);
   const { transport } = node.open(["a"], { since: node.at(0) });
@@ -327,7 +327,7 @@ Deno.test("Session is ended if history goes missing between two pages", async ()
   await node.close();
 });
 
-Deno.test("Session survives it if only what it has had goes missing between two pages", async () => {
+Deno.test("Session goes on if history loses only what it has had between two pages", async () => {
   const node = new TestNode({ historyCount: 200 });
   await node.publish(["a x"], 200);
   let reads = 0;
@@ -365,7 +365,7 @@ Deno.test("Session that catches up waits for room, and is not cut for want of it
   await node.close();
 });
 
-Deno.test("Session writes up to half of what may be unsent while it catches up", async () => {
+Deno.test("Session writes up to half of the unsent bytes allowed while it catches up", async () => {
   const node = new TestNode({ outboundBytesMax: 1000 });
   await node.publish([`a ${"x".repeat(90)}`], 50);
   const { transport, session } = node.open(["a"], { since: node.at(0) });
@@ -445,7 +445,7 @@ Deno.test("Session that the broker fails while it subscribes is ended and report
   await node.close();
 });
 
-Deno.test("Session that the broker fails at a later page is ended after what it had", async () => {
+Deno.test("Session is ended if the broker fails at a later page, after the earlier ones", async () => {
   const node = new TestNode();
   await node.publish(["a x"], 200);
   let reads = 0;
@@ -475,7 +475,7 @@ Deno.test("Session.end() and lost() happen once, whichever comes first", async (
   await node.close();
 });
 
-Deno.test("Session.write() ends a session that has too much unsent, and says what it did", async () => {
+Deno.test("Session.write() ends a session that has too much unsent, and reports that", async () => {
   const node = new TestNode({ outboundBytesMax: 100 });
   const { transport, session } = await connected(node, ["a"]);
   transport.bufferedBytes = 100;
@@ -486,7 +486,7 @@ Deno.test("Session.write() ends a session that has too much unsent, and says wha
   await node.close();
 });
 
-Deno.test("Session of a client that comes from a node ahead of this one gets nothing twice", async () => {
+Deno.test("Session of a client from a node that was ahead gets nothing twice", async () => {
   const ahead = new TestNode();
   const log = await ahead.publish(["a 1", "a 2", "b 3", "a 4", "b 5"]);
   // This node has the same log, but has broadcast only the first of it.

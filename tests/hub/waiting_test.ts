@@ -2,7 +2,7 @@ import { assertEquals, assertRejects, assertStrictEquals, assertThrows } from "@
 import { Refusal } from "../../lib/core/errors.ts";
 import { WaitingCommands } from "../../lib/hub/waiting.ts";
 
-Deno.test("WaitingCommands.run() refuses what is more than may wait, until one is done or fails", async () => {
+Deno.test("WaitingCommands.run() refuses a command while too many wait, until one is done or fails", async () => {
   const waiting = new WaitingCommands(2);
   const gates = [0, 1, 2].map(() => Promise.withResolvers<number>());
   const [first, second, third] = gates.map(({ promise }) => promise);

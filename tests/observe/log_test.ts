@@ -46,7 +46,7 @@ Deno.test("createLog() writes one JSON object a line", () => {
   ]);
 });
 
-Deno.test("createLog() says in each line what it always is to say", () => {
+Deno.test("createLog() writes its constant fields in each line", () => {
   const lines: string[] = [];
   for (const format of ["text", "json"] as const) {
     const log = createLog({
@@ -67,7 +67,7 @@ Deno.test("createLog() says in each line what it always is to say", () => {
   ]);
 });
 
-Deno.test("createLog() leaves out what is below its level", () => {
+Deno.test("createLog() leaves out lines below its level", () => {
   const levels: LogLevel[] = ["debug", "info", "warn", "error"];
   for (const [at, level] of levels.entries()) {
     const recorder = createRecorder("text", level);
@@ -225,7 +225,7 @@ Deno.test("createLog() counts 10,000 peers a minute, and all others as one", () 
   ]);
 });
 
-Deno.test("createLog() writes to the console: what went wrong to its error stream", async () => {
+Deno.test("createLog() writes to the console, warnings and errors to its error stream", async () => {
   const module = new URL("../../lib/observe/log.ts", import.meta.url).href;
   const code = `
     import { createLog, print } from "${module}";
@@ -250,7 +250,7 @@ Deno.test("createLog() writes to the console: what went wrong to its error strea
   assertEquals(decoder.decode(stderr), `${time} warn  c\n${time} error d\nwrong\n`);
 });
 
-Deno.test("printable() leaves what can be seen and escapes what cannot", () => {
+Deno.test("printable() leaves visible characters and escapes others", () => {
   assertEquals(printable('müller "👋" \\n a\u0301'), 'müller "👋" \\n a\u0301');
   assertEquals(printable("a\nb\t\x1b[0m\u202e\ud800"), "a\\u000ab\\u0009\\u001b[0m\\u202e\\ud800");
 });

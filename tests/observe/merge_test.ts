@@ -33,7 +33,7 @@ Deno.test("numbers of one name and the same labels become one, by the rule of th
   );
 });
 
-Deno.test("what one process says alone stays as it is, whatever it says", () => {
+Deno.test("the metrics of a single process stay as they are", () => {
   const metrics = new HarkMetrics({ version: '1 "x"\\\n', memory: () => ({ rss: 1, heap: 2 }) });
   metrics.rejected.with("a b# HELP c").inc();
   metrics.publishSeconds.observe(0.3);
@@ -64,7 +64,7 @@ Deno.test("two servers' metrics are one server's", () => {
   assertEquals(one!.renderWith([]), one!.render());
 });
 
-Deno.test("a rule may be that of some labels alone, or that what comes first counts", () => {
+Deno.test("a rule may be that of some labels alone, or that the first number counts", () => {
   const text = (a: number, b: number, c: number) =>
     `# HELP g G.\n# TYPE g gauge\ng{l="a"} ${a}\ng{l="b"} ${b}\n` +
     `# HELP c_total C.\n# TYPE c_total counter\nc_total ${c}\n`;
@@ -72,7 +72,7 @@ Deno.test("a rule may be that of some labels alone, or that what comes first cou
   assertEquals(mergeMetrics([text(1, 2, 3), text(10, 20, 30)], rules), text(11, 20, 3));
 });
 
-Deno.test("counters and histograms are what only grows", () => {
+Deno.test("countersOf() keeps counters and histograms alone", () => {
   const metrics = new HarkMetrics({ version: "1", memory: () => ({ rss: 1, heap: 2 }) });
   metrics.sessions.with("sse").set(1);
   metrics.publications.add(2);
@@ -85,7 +85,7 @@ Deno.test("counters and histograms are what only grows", () => {
   assertEquals(countersOf(""), "");
 });
 
-Deno.test("a sum is the same in whichever order it is made, and whole numbers stay exact", () => {
+Deno.test("a sum is the same in any order, and whole numbers stay exact", () => {
   const text = (value: number) => `# HELP s S.\n# TYPE s counter\ns ${value}\n`;
   const sum = (...values: number[]) => mergeMetrics(values.map(text), {});
   assertEquals(sum(0.1, 0.2, 0.3), sum(0.3, 0.2, 0.1));

@@ -137,7 +137,7 @@ Deno.test("Labelled.with() takes 64 values, and all others as one", () => {
   assertEquals(rejected.render("rejected").length, 64 + 1);
 });
 
-Deno.test("Registry.describe() lists what there is, under names that follow from the fields", () => {
+Deno.test("Registry.describe() lists metrics under names that follow from the fields", () => {
   const registry = new class extends Registry {
     readonly connections = counter("Connections.");
     readonly rejected = counter("Refused.", "reason");
