@@ -1,11 +1,11 @@
-import { setImmediate } from "node:timers";
-
 // The real ones, also while a test mocks them.
 const { setTimeout, clearTimeout } = globalThis;
 
 /** Far more than anything takes, on a busy machine too: it only ends a test that has failed. */
 const DEADLINE_MS = 120_000;
 const SETTLE_MS = 20;
+/** Between two questions, so that whoever is asked, and other tests, get the processor. */
+const PAUSE_MS = 3;
 
 // On a busy machine, what Deno itself begins as it loads a module may else end in the first test, whose
 // sanitizer takes that for a leak.
@@ -34,6 +34,6 @@ export async function eventually<T>(
     if (performance.now() - start > DEADLINE_MS) {
       throw new Error(`The answer did not become right: ${Deno.inspect(answer)}`);
     }
-    await new Promise((resolve) => setImmediate(resolve));
+    await new Promise<void>((resolve) => void setTimeout(resolve, PAUSE_MS));
   }
 }
