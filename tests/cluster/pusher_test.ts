@@ -1,8 +1,10 @@
 import { assertEquals } from "@std/assert";
+import { GRACE_MS } from "../../lib/protocols/pusher/webhooks.ts";
 import { eventually } from "../support/deadline.ts";
 import { Inbox } from "../support/inbox.ts";
 import { APP, ask, PusherPeer, trigger } from "../support/pusher.ts";
 import { NO_REDIS, RedisServer } from "../support/redis.ts";
+import { RunningClock } from "../support/running_clock.ts";
 import { type Reachable, type ServerOptions, startServer } from "../support/server.ts";
 import { startWorkers } from "../support/workers.ts";
 
@@ -136,7 +138,8 @@ interface Told {
 test("of two nodes one sends webhooks, and the other once that one is gone", async () => {
   await using redis = await RedisServer.start();
   await using receiver = new Receiver();
-  const options: ServerOptions = { redis: redis.url, pusherApp: [receiver.app()] };
+  const clock = new RunningClock();
+  const options: ServerOptions = { redis: redis.url, pusherApp: [receiver.app()], clock };
   await using a = await startServer(options);
   await using one = await PusherPeer.open(a);
   await one.subscribe("ci");
@@ -154,6 +157,8 @@ test("of two nodes one sends webhooks, and the other once that one is gone", asy
     ]);
     await two.subscribe("ci");
   }
+  await eventually(() => users(a), (found) => found.length === 0);
+  clock.pass(GRACE_MS);
   assertEquals(await receiver.next(2), [`channel_vacated ${ROOM}`, `member_removed ${ROOM}`]);
   assertEquals(receiver.posted.takeAll(), []);
 });
@@ -168,8 +173,9 @@ async function nodesOf(server: Reachable): Promise<string[]> {
 test("a node that stops hands on to another what its webhooks have not told", async () => {
   await using redis = await RedisServer.start();
   await using receiver = new Receiver();
-  const publishKey = [PUBLISH_KEY];
-  const options: ServerOptions = { redis: redis.url, pusherApp: [receiver.app()], publishKey };
+  const clock = new RunningClock();
+  const pusherApp = [receiver.app()];
+  const options = { redis: redis.url, pusherApp, publishKey: [PUBLISH_KEY], clock };
   await using a = await startServer(options);
   await using b = await startServer(options);
   for (const node of [a, b]) await eventually(() => nodesOf(node), ({ length }) => length === 2);
@@ -183,7 +189,9 @@ test("a node that stops hands on to another what its webhooks have not told", as
   await eventually(() => users(heir), (found) => found.length === 1);
   await sender.stop();
   receiver.status = 200;
-  // The heir tries anew after a second at most; who was on the other one is gone for three by then.
+  await eventually(() => users(heir), (found) => found.length === 0);
+  // The heir retries after a second at most.
+  clock.pass(GRACE_MS);
   assertEquals(await receiver.next(5), [
     "channel_occupied ci",
     `channel_occupied ${ROOM}`,
