@@ -11,12 +11,16 @@ export interface WorkersMetricsOptions {
   /** Those of the parent. */
   readonly own: HarkMetrics;
   readonly keeper: Pick<LogKeeper, "ask" | "stats" | "lagMs">;
+  /** Called with the id of a worker that has left `UNANSWERED_MAX` questions unanswered. */
+  readonly onSilent: (node: string) => void;
 }
 
 /** How often workers are asked: when one dies, what it has counted since then is lost. */
 const ASK_INTERVAL_MS = 1000;
 /** A worker that takes longer counts with its last answer. */
 const ANSWER_TIMEOUT_MS = 1000;
+/** Counted rather than timed: nothing is asked while the whole machine is frozen. */
+export const UNANSWERED_MAX = 30;
 
 /**
  * The metrics of a parent and of all workers as those of one server. Counters never fall: the last answer of
@@ -27,6 +31,8 @@ export class WorkersMetrics implements Sink {
   readonly #timers: readonly Timer[];
   /** The last answer of each worker, by its id. */
   readonly #answers = new Map<string, string>();
+  /** How often each worker was asked since it last answered. */
+  readonly #unanswered = new Map<string, number>();
   /** The counters of all workers that are gone. */
   #gone = "";
 
@@ -34,7 +40,7 @@ export class WorkersMetrics implements Sink {
     const { clock, own } = this.#options = options;
     own.journalUp.set(1);
     this.#timers = [
-      every(clock, ASK_INTERVAL_MS, () => void this.#ask()),
+      every(clock, ASK_INTERVAL_MS, () => this.#watch()),
       probeLoop(clock, (delayS) => own.eventLoopDelaySeconds.set(delayS)),
     ];
   }
@@ -52,6 +58,7 @@ export class WorkersMetrics implements Sink {
   left(node: string): void {
     const counted = countersOf(this.#answers.get(node) ?? "");
     this.#answers.delete(node);
+    this.#unanswered.delete(node);
     this.#gone = mergeMetrics([this.#gone, counted], {});
   }
 
@@ -68,9 +75,20 @@ export class WorkersMetrics implements Sink {
     for (const timer of this.#timers) timer.cancel();
   }
 
+  #watch(): void {
+    for (const [node, count] of this.#unanswered) {
+      if (count === UNANSWERED_MAX) this.#options.onSilent(node);
+      this.#unanswered.set(node, count + 1);
+    }
+    void this.#ask();
+  }
+
   async #ask(): Promise<void> {
     const { clock, keeper } = this.#options;
-    const asked = keeper.ask("metrics", (node, text) => this.#answers.set(node, String(text)));
+    const asked = keeper.ask("metrics", (node, text) => {
+      this.#answers.set(node, String(text));
+      this.#unanswered.set(node, 0);
+    });
     await within(clock, ANSWER_TIMEOUT_MS, asked);
   }
 }

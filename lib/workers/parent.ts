@@ -55,6 +55,8 @@ export class Parent {
   readonly #metrics: WorkersMetrics;
   readonly #folder: string;
   readonly #workers: WorkerProcess[] = [];
+  /** The number of each worker that is there, by its id as a node. */
+  readonly #indexes = new Map<string, number>();
   #url = "";
   #isStopping = false;
 
@@ -86,12 +88,18 @@ export class Parent {
     });
     const keeper = this.#keeper;
     const release = grantSlots(keeper, new Admission(systemClock, config).admit);
-    const metrics = this.#metrics = new WorkersMetrics({ clock: systemClock, own, keeper });
+    const metrics = this.#metrics = new WorkersMetrics({
+      clock: systemClock,
+      own,
+      keeper,
+      onSilent: (node) => this.#kill(node),
+    });
     keeper.answer("metrics", () => metrics.render());
-    keeper.answer("ready", (_node, [index, url]) => this.#ready(Number(index), String(url)));
+    keeper.answer("ready", (node, [index, url]) => this.#ready(node, Number(index), String(url)));
     keeper.onLeave = (node) => {
       release(node);
       metrics.left(node);
+      this.#indexes.delete(node);
     };
   }
 
@@ -147,11 +155,19 @@ export class Parent {
     });
   }
 
-  #ready(index: number, url: string): null {
+  #ready(node: string, index: number, url: string): null {
     this.#url = url;
+    this.#indexes.set(node, index);
     const worker = this.#workers[index - 1];
     worker?.ready();
     this.#options.log.info("worker started", { worker: index, pid: worker?.pid });
     return null;
+  }
+  /** A worker that is stuck or stopped would keep its part of the new connections waiting. */
+  #kill(node: string): void {
+    const index = this.#indexes.get(node);
+    if (index === undefined) return;
+    this.#options.log.error("worker does not answer", { worker: index });
+    this.#workers[index - 1]?.kill();
   }
 }

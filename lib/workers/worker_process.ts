@@ -66,6 +66,11 @@ export class WorkerProcess {
     }
   }
 
+  /** Kills the process, which is then started again. */
+  kill(): void {
+    this.#process?.kill("SIGKILL");
+  }
+
   /** Stops the process, and kills it after `timeoutMs`. Resolves once it is gone. */
   async stop(timeoutMs: number): Promise<void> {
     this.#isStopping = true;

@@ -1,6 +1,7 @@
 import { FORWARDED_MAX, SIGNATURE_AGE_MS } from "../../lib/forwarding.ts";
 import { RESP_LIMITS } from "../../lib/broker/redis/resp.ts";
 import { NODES_MAX, SILENCE_MS } from "../../lib/cluster/membership.ts";
+import { UNANSWERED_MAX } from "../../lib/workers/metrics.ts";
 import { ANSWER_TIMEOUT_MS } from "../../lib/cluster/questions.ts";
 import { REMOTE_ENTRIES_MAX } from "../../lib/cluster/remote_presence.ts";
 import { PATTERNS_MAX, USER_CHARS_MAX } from "../../lib/auth/claims.ts";
@@ -265,6 +266,11 @@ function boundsTable(): string {
       "the answer names it as silent",
     ],
     ["time for another node to be silent", seconds(SILENCE_MS), "its clients leave; `hark_nodes`"],
+    [
+      "questions that a worker leaves unanswered, one a second",
+      UNANSWERED_MAX,
+      "it is killed and started again; in the log",
+    ],
     [
       "entries of one channel's presence kept of another node",
       REMOTE_ENTRIES_MAX,

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
-import { WorkersMetrics } from "../../lib/workers/metrics.ts";
+import { UNANSWERED_MAX, WorkersMetrics } from "../../lib/workers/metrics.ts";
 import { eventually } from "../support/deadline.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { startWorkers } from "../support/workers.ts";
@@ -18,7 +18,13 @@ class Workers {
   readonly frozen = new Set<string>();
   lagMs = 0;
   readonly own = makeMetrics();
-  readonly metrics = new WorkersMetrics({ clock: this.clock, own: this.own, keeper: this });
+  readonly silent: string[] = [];
+  readonly metrics = new WorkersMetrics({
+    clock: this.clock,
+    own: this.own,
+    keeper: this,
+    onSilent: (node) => this.silent.push(node),
+  });
 
   start(node: string): HarkMetrics {
     const metrics = makeMetrics();
@@ -92,6 +98,30 @@ Deno.test("a worker that is frozen counts with what it said last", async () => {
   one.publications.add(10);
   workers.frozen.add("2");
   assertEquals((await workers.read()).get("hark_publications_total"), 13);
+  workers.metrics.close();
+});
+
+Deno.test("a worker is reported once that answers none of 30 questions, one a second", async () => {
+  const workers = new Workers();
+  for (const node of ["1", "2", "3"]) workers.start(node);
+  const pass = async (seconds: number) => {
+    for (let count = 0; count < seconds; count++) await workers.clock.pass(1000);
+  };
+  workers.frozen.add("1").add("2").add("3");
+  await pass(2 * UNANSWERED_MAX);
+  // One that never answered is still starting.
+  assertEquals(workers.silent, []);
+  workers.frozen.clear();
+  await pass(1);
+  workers.frozen.add("2").add("3");
+  await pass(UNANSWERED_MAX - 1);
+  workers.frozen.delete("3");
+  await pass(1);
+  assertEquals(workers.silent, []);
+  await pass(1);
+  assertEquals(workers.silent, ["2"]);
+  await pass(UNANSWERED_MAX);
+  assertEquals(workers.silent, ["2"]);
   workers.metrics.close();
 });
 

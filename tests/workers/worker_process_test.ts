@@ -67,6 +67,21 @@ Deno.test("a worker that dies is started again, after pauses that double", async
   assertEquals(clock.timers, 0);
 });
 
+Deno.test("a worker that is killed as it is stuck is started again", async () => {
+  const { worker, clock, lines, spawned } = setUp(OBEDIENT);
+  const started = worker.start();
+  worker.ready();
+  await started;
+  (await spawned.next()).kill("SIGSTOP");
+  worker.kill();
+  assertEquals((await lines.next()).signal, "SIGKILL");
+  worker.kill();
+  clock.advance(RESTART_MIN_MS);
+  await spawned.next();
+  await deadline(worker.stop(1000));
+  assertEquals(clock.timers, 0);
+});
+
 Deno.test("a worker that dies before it is ready fails the start", async () => {
   const { worker, clock } = setUp(["sh", "-c", "exit 7"]);
   await assertRejects(() => worker.start(), Error, "worker 3 ended with code 7");
