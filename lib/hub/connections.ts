@@ -20,8 +20,8 @@ const WARNED: readonly string[] = [
 export interface ConnectionReports {
   /** Counts the connections that this side has begun to close and that are not gone yet. */
   readonly closing: Pick<Gauge, "inc" | "dec">;
-  /** A client at `address` broke a bound, or our own handler failed with `error`. */
-  readonly fault: (reason: Disconnect, address: string, error?: unknown) => void;
+  /** Records that a client at `address` broke a bound, or that our own handler failed with `error`. */
+  fault(reason: Disconnect, address: string, error?: unknown): void;
 }
 
 /** One connection, which holds its slot from its admission until it is really gone. */
@@ -62,12 +62,12 @@ export class Connection {
 }
 
 /** Admits connections, and reports what happens to them and their sessions in log and metrics. */
-export class Connections {
+export class Connections implements ConnectionReports {
+  readonly closing: Gauge;
   readonly #clock: Clock;
   readonly #take: Admit;
   readonly #log: Log;
   readonly #metrics: HarkMetrics;
-  readonly #reports: ConnectionReports;
   #taken = 0;
   #draining = false;
 
@@ -77,10 +77,7 @@ export class Connections {
     this.#take = take;
     this.#log = log;
     this.#metrics = metrics;
-    this.#reports = {
-      closing: metrics.closingSessions,
-      fault: (reason, address, error) => this.#fault(reason, address, error),
-    };
+    this.closing = metrics.closingSessions;
   }
 
   /** Connections that have a slot. */
@@ -110,7 +107,7 @@ export class Connections {
     return new Connection(address, () => {
       this.#taken--;
       release();
-    }, this.#reports);
+    }, this);
   }
 
   /** Reports that a session has begun. */
@@ -141,17 +138,17 @@ export class Connections {
     this.#log.error("handler failed", { error: String(error) });
   }
 
+  fault(reason: Disconnect, address: string, error?: unknown): void {
+    if (error !== undefined) {
+      this.#log.error("handler failed", { address, error: String(error) }, address);
+      return;
+    }
+    this.#metrics.rejected.with(reason.name).inc();
+    this.#log.warn("client cut", { address, why: reason.reason }, address);
+  }
+
   #checkAdmitting(): void {
     if (!this.#draining) return;
     throw new Refusal("unavailable", "The server is stopping: retry", RETRY_AFTER_S);
-  }
-
-  #fault(reason: Disconnect, address: string, error: unknown): void {
-    if (error === undefined) {
-      this.#metrics.rejected.with(reason.name).inc();
-      this.#log.warn("client cut", { address, why: reason.reason }, address);
-    } else {
-      this.#log.error("handler failed", { address, error: String(error) }, address);
-    }
   }
 }
