@@ -1,10 +1,10 @@
-/** Joins a namespace: the client asks for it, the server confirms it. */
+/** Asks to join a namespace. */
 export interface ConnectPacket {
   readonly type: "connect";
   readonly namespace: string;
-  /** What the client put behind the namespace's `?`; protocol 4 only. */
+  /** The text behind the `?` of the namespace; protocol 4 only. */
   readonly query?: string;
-  /** The client's credentials or the server's `{sid, pid}`; protocol 5 only. */
+  /** The credentials; protocol 5 only. */
   readonly data?: JsonObject;
 }
 
@@ -18,7 +18,7 @@ export interface DisconnectPacket {
 export interface EventPacket {
   readonly type: "event";
   readonly namespace: string;
-  /** Present if the sender wants an ack of this id. */
+  /** Present if the client wants an ack with this id. */
   readonly id?: number;
   readonly data: readonly [event: string, ...args: unknown[]];
 }
@@ -38,7 +38,7 @@ export interface ConnectErrorPacket {
   readonly data: string | JsonObject;
 }
 
-/** One Socket.IO packet. */
+/** A packet of a client. */
 export type SocketPacket =
   | ConnectPacket
   | DisconnectPacket
@@ -46,11 +46,11 @@ export type SocketPacket =
   | AckPacket
   | ConnectErrorPacket;
 
-/** A packet that the server sends, besides events. */
+/** A packet of the server that is no event. */
 export interface ServerPacket {
   readonly type: "connect" | "disconnect" | "ack" | "connect_error";
   readonly namespace: string;
-  /** That of the event which an ack answers. */
+  /** Of an ack: the id of the event. */
   readonly id?: number;
   readonly data?: unknown;
 }

@@ -1,14 +1,8 @@
-import { encodePacket, type SocketPacket } from "./codec.ts";
+import { type ConnectPacket, encodePacket, type SocketPacket } from "./codec.ts";
 import { type DecoderBounds, SocketDecoder } from "./decoder.ts";
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
-import {
-  because,
-  type Disconnect,
-  DISCONNECTS,
-  Refusal,
-  type RefusalType,
-} from "../../core/errors.ts";
+import { because, DISCONNECTS, Refusal, type RefusalType } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
 import type { EngineEvents, EngineSession } from "../engineio/session.ts";
 import { type JoinRequest, ServerSocket, type SocketLink } from "./socket.ts";
@@ -69,8 +63,8 @@ export class SocketServer {
 
 /** One client and its sockets, one for each namespace that it is in. */
 class SocketClient implements EngineEvents, SocketLink {
+  readonly engine: EngineSession;
   readonly protocol: 4 | 5;
-  readonly #engine: EngineSession;
   readonly #options: SocketServerOptions;
   readonly #joining: Deadlines<SocketClient>;
   readonly #decoder: SocketDecoder;
@@ -81,7 +75,7 @@ class SocketClient implements EngineEvents, SocketLink {
     options: SocketServerOptions,
     joining: Deadlines<SocketClient>,
   ) {
-    this.#engine = engine;
+    this.engine = engine;
     this.#options = options;
     this.#joining = joining;
     this.protocol = engine.codec.version === 3 ? 4 : 5;
@@ -89,17 +83,10 @@ class SocketClient implements EngineEvents, SocketLink {
     engine.events = this;
   }
 
-  get bufferedBytes(): number {
-    return this.#engine.bufferedBytes;
-  }
-
   /** In protocol 4 a client is in `/` from the start; in protocol 5 it must ask, in time. */
   begin(): void {
-    if (this.protocol === 4) {
-      this.#join({ type: "connect", namespace: "/" });
-      return;
-    }
-    this.#joining.start(this);
+    if (this.protocol === 4) this.#join({ type: "connect", namespace: "/" });
+    else this.#joining.start(this);
   }
 
   onMessage(data: Part): void {
@@ -108,29 +95,21 @@ class SocketClient implements EngineEvents, SocketLink {
     if (packet.value !== undefined) this.#receive(packet.value);
   }
 
-  write(part: Part): void {
-    this.#engine.write(part);
-  }
-
   left(socket: ServerSocket): void {
     this.#sockets.delete(socket.namespace);
     if (this.#sockets.size === 0) this.#joining.start(this);
   }
 
   onClose(why: string): void {
-    for (const socket of [...this.#sockets.values()]) socket.end(why);
+    for (const socket of this.#sockets.values()) socket.end(why);
     this.#joining.cancel(this);
-  }
-
-  close(reason: Disconnect): void {
-    this.#engine.close(reason);
   }
 
   /** Ends the connection: it has been in no namespace for too long. */
   endLate(): void {
     const why = "joined no namespace in time";
     this.#report("over-limit", why);
-    this.close(because(DISCONNECTS.protocol, why));
+    this.engine.close(because(DISCONNECTS.protocol, why));
   }
 
   onError(error: unknown): void {
@@ -138,7 +117,7 @@ class SocketClient implements EngineEvents, SocketLink {
   }
 
   #report(type: RefusalType, why: string): void {
-    this.#options.onRefused(type, why, this.#engine.firstRequest.address);
+    this.#options.onRefused(type, why, this.engine.firstRequest.address);
   }
 
   #receive(packet: SocketPacket): void {
@@ -152,7 +131,7 @@ class SocketClient implements EngineEvents, SocketLink {
     if (this.protocol === 5) this.#fail(`${packet.type} in a namespace that was not joined`);
   }
 
-  #join(packet: SocketPacket & { type: "connect" }): void {
+  #join(packet: ConnectPacket): void {
     const { namespace } = packet;
     const { namespacesMax } = this.#options;
     if (!this.#options.accepts(namespace)) {
@@ -187,7 +166,7 @@ class SocketClient implements EngineEvents, SocketLink {
   #refuse(socket: ServerSocket, error: unknown): void {
     if (!(error instanceof Refusal)) {
       this.#options.onError(error);
-      return this.close(DISCONNECTS.failed);
+      return this.engine.close(DISCONNECTS.failed);
     }
     const { type, message } = error;
     this.#report(type, message);
@@ -198,11 +177,11 @@ class SocketClient implements EngineEvents, SocketLink {
 
   #sendError(namespace: string, error: { message: string; data?: unknown }): void {
     const data = this.protocol === 4 ? error.message : error;
-    this.write(encodePacket({ type: "connect_error", namespace, data }, this.protocol));
+    this.engine.write(encodePacket({ type: "connect_error", namespace, data }, this.protocol));
   }
 
-  #requestOf({ query, data }: SocketPacket & { type: "connect" }): JoinRequest {
-    const first = this.#engine.firstRequest;
+  #requestOf({ query, data }: ConnectPacket): JoinRequest {
+    const first = this.engine.firstRequest;
     return {
       auth: data ?? {},
       query: query === undefined ? first.query : new URLSearchParams(query),
@@ -215,13 +194,13 @@ class SocketClient implements EngineEvents, SocketLink {
 
   /** In protocol 4 the sid is the id of the socket on `/`; in protocol 5 the sid is a secret. */
   #socketId(namespace: string): string {
-    const { id } = this.#engine;
+    const { id } = this.engine;
     if (this.protocol === 4) return namespace === "/" ? id : `${namespace}#${id}`;
     const bytes = crypto.getRandomValues(new Uint8Array(15));
     return bytes.toBase64({ alphabet: "base64url" });
   }
 
   #fail(reason: string): void {
-    this.#engine.fail(because(DISCONNECTS.protocol, reason));
+    this.engine.fail(because(DISCONNECTS.protocol, reason));
   }
 }

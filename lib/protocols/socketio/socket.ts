@@ -7,6 +7,7 @@ import {
 } from "./codec.ts";
 import { type Disconnect, invitesBack } from "../../core/errors.ts";
 import type { Part } from "../engineio/codec.ts";
+import type { EngineSession } from "../engineio/session.ts";
 
 /** A client's request to join a namespace. */
 export interface JoinRequest {
@@ -25,14 +26,11 @@ export type EventHandler = (event: EventPacket) => Promise<void>;
 
 /** The connection of a socket. */
 export interface SocketLink {
-  /** 4 for Engine.IO 3, 5 for Engine.IO 4. */
+  readonly engine: EngineSession;
+  /** 4 on Engine.IO 3, 5 on Engine.IO 4. */
   readonly protocol: 4 | 5;
-  readonly bufferedBytes: number;
-  write(part: Part): void;
   /** The socket has left its namespace. */
   left(socket: ServerSocket): void;
-  /** Closes the whole connection. */
-  close(reason: Disconnect): void;
   onError(error: unknown): void;
 }
 
@@ -63,7 +61,7 @@ export class ServerSocket {
 
   /** Bytes accepted but not yet on the network. */
   get bufferedBytes(): number {
-    return this.#link.bufferedBytes;
+    return this.#link.engine.bufferedBytes;
   }
 
   get connected(): boolean {
@@ -104,7 +102,7 @@ export class ServerSocket {
 
   /** Sends a text packet of Engine.IO, or bytes that belong to the one before. */
   send(part: Part): void {
-    if (!this.ended) this.#link.write(part);
+    if (!this.ended) this.#link.engine.write(part);
   }
 
   /**
@@ -113,7 +111,7 @@ export class ServerSocket {
    */
   close(reason: Disconnect): void {
     if (this.connected && !invitesBack(reason)) this.#sendPacket({ type: "disconnect" });
-    this.#link.close(reason);
+    this.#link.engine.close(reason);
   }
 
   /** Takes a packet of the client. Acks are ignored: no event asks for one. Only for the connection. */
