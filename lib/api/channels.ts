@@ -24,7 +24,7 @@ export interface ChannelsOptions {
   readonly access: Access;
 }
 
-/** Answers what is on a channel, its presence, and the list of channels. */
+/** Answers the history and the presence of a channel, and the list of channels. */
 export class ChannelsEndpoint {
   readonly #options: ChannelsOptions;
 
@@ -33,11 +33,11 @@ export class ChannelsEndpoint {
   }
 
   /**
-   * `GET /channels/:channel?since=&limit=&order=`: what is kept of a channel, or of a pattern's, after
-   * `since`, oldest first, from the oldest on without it. `complete` is false if something after
-   * `since` is gone; `next` is the `since` of the next page, which can be had now if there is `more`.
-   * With `order=newest` the latest come first, `next` is the `since` of what comes later, and `more`
-   * says that there are older ones.
+   * `GET /channels/:channel?since=&limit=&order=`: what is kept of a channel, or of those that a pattern
+   * covers, after `since` or from the oldest on, the oldest first. `complete` is false if something after
+   * `since` is evicted. `next` is the `since` of the next page, which is there already if `more` is true.
+   * With `order=newest` the newest come first, `next` is the `since` of what comes later, and `more`
+   * reports whether there are older ones.
    */
   readonly history: Handler = async (exchange) => {
     const { broker, clock, outboundBytesMax } = this.#options;
@@ -48,7 +48,7 @@ export class ChannelsEndpoint {
     const limit = readLimit(query);
     const newestFirst = isNewestFirst(query);
     const page = await broker.history({ channels: [channel], since, limit, newestFirst });
-    // A pattern may take in guarded channels that its reader may not receive.
+    // A pattern may cover guarded channels that the caller may not receive.
     const visible = page.publications.filter(({ channel }) => grant.mayReceive(channel));
     const shown = fitting(visible, outboundBytesMax, ({ data }) => dataBytes(data));
     const isCut = shown.length < visible.length;
@@ -61,8 +61,8 @@ export class ChannelsEndpoint {
   };
 
   /**
-   * `GET /channels?after=&limit=`: every channel that somebody is on by its name or that has a
-   * history, in the order of the names. For holders of a key.
+   * `GET /channels?after=&limit=`: every channel that has subscribers by its name or a history, in the
+   * order of the names. For holders of a key.
    */
   readonly list: Handler = async (exchange) => {
     const { broker, view, access } = this.#options;
@@ -81,8 +81,8 @@ export class ChannelsEndpoint {
   };
 
   /**
-   * `GET /channels/:channel/presence`: how many are on the channel by its name and, for whoever has a
-   * key or token that allows it, who they are.
+   * `GET /channels/:channel/presence`: how many are on the channel by its name; with a key or token that
+   * allows it, also their entries.
    */
   readonly presence: Handler = async (exchange) => {
     const { view, presenceMax } = this.#options;
@@ -92,7 +92,7 @@ export class ChannelsEndpoint {
     return json(JSON.stringify({ channel, ...present }));
   };
 
-  /** The channel of a request, and what its sender may do. */
+  /** The channel of a request, and what its caller may do. */
   async #readChannel(
     exchange: Exchange,
     check: (name: string) => string,
@@ -106,7 +106,7 @@ interface Listed extends Omit<ChannelInfo, "last"> {
   readonly last: string | null;
 }
 
-/** Both lists in one, in the order of the names; what is in both once, as the first has it. */
+/** Both lists as one, in the order of the names. A channel in both is as in the first. */
 function merge(kept: readonly ChannelInfo[], names: readonly string[]): Listed[] {
   const found = new Map<string, Listed>();
   for (const channel of names) found.set(channel, { channel, publications: 0, last: null });

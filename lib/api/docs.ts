@@ -21,7 +21,7 @@ import { LIMIT_MAX } from "./pages.ts";
 import { SESSION_ID_PATTERN } from "./sessions.ts";
 import { IDEMPOTENCY_KEY_PATTERN } from "./publish.ts";
 
-/** What `/openapi.json` says of the API's operations. */
+/** The API's operations, as `/openapi.json` describes them. */
 
 const LIMIT = inQuery("limit", "Entries of the page; 100 without it", {
   type: "integer",
@@ -70,7 +70,7 @@ const NODE = object("Node", {
 const MESSAGE = object("Broadcast", { message: TEXT });
 const LINES: Schema = { ...TEXT, description: "JSON on each line, a message each: all or none" };
 
-/** Statuses of what is wrong with a publication. */
+/** Statuses of a publication that is rejected. */
 const NOT_PUBLISHED = [413, 429];
 
 const TRACEPARENT: Parameter = {

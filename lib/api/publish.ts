@@ -25,14 +25,14 @@ export interface PublishOptions extends ContentLimits {
   readonly bodyTimeoutMs: number;
 }
 
-/** A body of several messages may have the bytes of so many of the largest. */
+/** A body of several messages may be as large as so many of the largest messages. */
 export const LARGEST_PER_BATCH = 16;
-/** A form's body may have the bytes of so many: percent-encoding makes three of one. */
+/** A form may be as large as so many of the largest messages: percent-encoding makes three bytes of one. */
 export const LARGEST_PER_FORM = 3;
-/** All the bodies that are being read may together have the bytes of so many of the largest. */
+/** All bodies that are being read may together be as large as so many of the largest bodies. */
 export const LARGEST_BATCHES = 64;
 
-/** What an `Idempotency-Key` is, as a regular expression; HTTP leaves out spaces around it. */
+/** An `Idempotency-Key` as a regular expression; HTTP drops the spaces around it. */
 export const IDEMPOTENCY_KEY_PATTERN = "^[!-~](?:[ -~]{0,253}[!-~])?$";
 const IDEMPOTENCY_KEY = new RegExp(IDEMPOTENCY_KEY_PATTERN);
 
@@ -66,7 +66,7 @@ export class PublishEndpoint {
     return json(data);
   };
 
-  /** What `broadcast` would answer, with nothing published. */
+  /** Answers as `broadcast`, and publishes nothing. */
   readonly broadcastHead: Handler = async (exchange) => {
     const [channel = BROADCAST] = channelsOf(exchange.query);
     await this.#authorize(exchange, channel);
@@ -75,8 +75,8 @@ export class PublishEndpoint {
 
   /**
    * `POST /channels/:channel`: publishes the body and answers `{"id","channel","event","time"}`, or
-   * `{"publications":[…]}` of these if each line of the body is a message. With an
-   * `Idempotency-Key`, a repeated request is answered again and not carried out.
+   * `{"publications":[…]}` of these if each line of the body is a message. A request that is repeated under
+   * its `Idempotency-Key` gets the same answer, and publishes nothing.
    */
   readonly publish: Handler = async (exchange) => {
     const { request, params, query } = exchange;
@@ -99,7 +99,7 @@ export class PublishEndpoint {
     return json(JSON.stringify(answerOf(reading, channel, event, receipt)));
   };
 
-  /** Gives up the requests whose bodies have not come whole, so that stopping waits for none. */
+  /** Rejects the requests whose bodies are not complete: stopping waits for none. */
   close(): void {
     this.#bodies.close();
   }
@@ -110,7 +110,7 @@ export class PublishEndpoint {
     return content === "form" ? LARGEST_PER_FORM * publishBytesMax : publishBytesMax;
   }
 
-  /** What the publisher may do. Throws a `Refusal` if that is not to publish here. */
+  /** What the caller may do. Throws a `Refusal` if it may not publish to the channel. */
   async #authorize(exchange: Exchange, channel: string): Promise<Grant> {
     const grant = await this.#options.access.identify(exchange);
     grant.checkPublish(channel);
@@ -127,12 +127,12 @@ function readIdempotencyKey(headers: Headers): string | undefined {
   );
 }
 
-/** The key, apart from the same of another address, where these are held to one rate. */
+/** The key; of an address alone where its network shares one rate. */
 function ownKey({ address }: Exchange, { caller }: Grant, key: string): string {
   return caller === networkOf(address) ? `${address} ${key}` : key;
 }
 
-// None of these has a line break, so that no two requests have the same beginning.
+// None of these has a line break: different requests have different heads.
 async function fingerprintOf(
   reading: Reading,
   channel: string,

@@ -7,19 +7,19 @@ import { json } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
 import { fitting, readLimit } from "./pages.ts";
 
-/** What looking after sessions needs. */
+/** What listing and ending sessions needs. */
 export interface SessionsOptions {
   readonly view: ClusterView;
   readonly access: Access;
 }
 
-/** What the id of a client is, as a regular expression. */
+/** The id of a client as a regular expression. */
 export const SESSION_ID_PATTERN = "^[A-Za-z0-9_-]{22}$";
 const SESSION_ID = new RegExp(SESSION_ID_PATTERN);
 /** Names of channels in one answer, unless its first session alone has more. */
 export const NAMES_MAX = 10_000;
 
-/** Lists and ends sessions; for whoever has a key or, where there is none, for this machine. */
+/** Lists and ends sessions; for holders of a key or, on a server without keys, for this machine. */
 export class SessionsEndpoint {
   readonly #options: SessionsOptions;
 
@@ -46,7 +46,7 @@ export class SessionsEndpoint {
 
   /**
    * `DELETE /sessions?user=` or `?client=`: ends the sessions of a user, or one, and answers how many
-   * that were. They come back only with a token that still counts.
+   * it has ended. Their clients come back only with a token that is still valid.
    */
   readonly end: Handler = async (exchange) => {
     const { access, view } = this.#options;

@@ -28,7 +28,7 @@ export interface StatusOptions {
   readonly users: readonly { readonly use?: Use }[];
 }
 
-/** Reports how a server is, and its cluster. */
+/** Answers about the state of a server and its cluster. */
 export class StatusEndpoint {
   readonly #options: StatusOptions;
 
@@ -45,7 +45,7 @@ export class StatusEndpoint {
   /** `GET /healthz`: the process answers. */
   readonly health: Handler = () => json('{"status":"alive"}');
 
-  /** `GET /readyz`: it takes clients; with `?publish=1`, publications too. */
+  /** `GET /readyz`: the server takes clients; with `?publish=1`, publications too. */
   readonly readiness: Handler = ({ query }) => {
     const { isReady, sink } = this.#options;
     if (!isReady()) return problem(503, "unavailable", "The server is stopping: use another");

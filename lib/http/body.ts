@@ -17,15 +17,14 @@ const GROWN_BYTES_MIN = 1024;
 const NO_BYTES = new Uint8Array();
 
 /**
- * Reads the bodies of requests, each whole or not at all, within bounds of bytes and time. Where
- * there is no room for all that come, the largest gives way: many that never end keep out none that
- * is small.
+ * Reads the bodies of requests, each whole or not at all, within bounds of bytes and time. If all together
+ * become too large, the largest is rejected: many bodies that never end keep no small one out.
  */
 export class BodyReader {
   readonly #options: BodyReaderOptions;
-  /** The one that was begun first comes first. */
+  /** In the order in which they began. */
   readonly #open = new Set<OpenBody>();
-  /** Of all bodies together, and left alone when one ends: most come at once. */
+  /** One for all bodies. It stays when a body ends: most take no time. */
   #timer: Timer | undefined;
   #heldBytes = 0;
   #closed = false;
@@ -34,14 +33,14 @@ export class BodyReader {
     this.#options = options;
   }
 
-  /** Bytes of all the bodies that are being read. */
+  /** Bytes of all bodies that are being read. */
   get heldBytes(): number {
     return this.#heldBytes;
   }
 
   /**
-   * The body of `request`, which must come whole in time. Throws a `Refusal` that says
-   * what was wrong: `too-large` over `bytesMax` bytes, before more than those are taken.
+   * Reads the body of `request`. Throws a `Refusal` if it is not complete in time, and `too-large` before it
+   * takes more than `bytesMax` bytes.
    */
   async read(request: Request, bytesMax: number): Promise<Uint8Array<ArrayBuffer>> {
     if (this.#closed) throw stopping();
@@ -64,11 +63,11 @@ export class BodyReader {
     }
   }
 
-  /** Gives up every body that has not come whole, and takes no more: stopping waits for no peer. */
+  /** Rejects every body that is not complete, and all that come later: stopping waits for no peer. */
   close(): void {
     this.#closed = true;
     this.#timer?.cancel();
-    for (const body of this.#open) this.#giveUp(body, stopping());
+    for (const body of this.#open) this.#reject(body, stopping());
   }
 
   #begin(stream: ReadableStream<Uint8Array<ArrayBuffer>>, bytesMax: number): OpenBody {
@@ -79,7 +78,7 @@ export class BodyReader {
     return body;
   }
 
-  /** Gives up the bodies whose time is over, and waits for the next one's. */
+  /** Rejects the bodies whose time is over, and waits for the next. */
   #endLate(): void {
     this.#timer = undefined;
     const { clock, timeoutMs } = this.#options;
@@ -89,7 +88,7 @@ export class BodyReader {
         this.#timer = clock.after(body.dueAt - now, () => this.#endLate());
         return;
       }
-      this.#giveUp(body, tooSlow(timeoutMs));
+      this.#reject(body, tooSlow(timeoutMs));
     }
   }
 
@@ -99,7 +98,7 @@ export class BodyReader {
       if (largest === undefined || largest.length <= body.length + chunk.length) {
         throw tooMuch();
       }
-      this.#giveUp(largest, tooMuch());
+      this.#reject(largest, tooMuch());
     }
     body.append(chunk);
     this.#heldBytes += chunk.length;
@@ -113,7 +112,7 @@ export class BodyReader {
     return largest;
   }
 
-  #giveUp(body: OpenBody, why: Refusal): void {
+  #reject(body: OpenBody, why: Refusal): void {
     body.refusal = why;
     this.#release(body);
     abandon(body.reader);
@@ -129,7 +128,7 @@ class OpenBody {
   readonly reader: Reader;
   /** When its time is over, by the monotonic clock. */
   readonly dueAt: number;
-  /** Why it was given up. */
+  /** Why it was rejected. */
   refusal: Refusal | undefined;
   readonly #bytesMax: number;
   #buffer = NO_BYTES;
@@ -146,7 +145,7 @@ class OpenBody {
     return this.#length;
   }
 
-  /** Throws a `Refusal` if it becomes more than allowed. */
+  /** Throws a `Refusal` if the body becomes too large. */
   append(chunk: Uint8Array<ArrayBuffer>): void {
     const length = this.#length + chunk.length;
     if (length > this.#bytesMax) throw tooLarge(this.#bytesMax);
@@ -177,7 +176,7 @@ async function readChunk(reader: Reader): ReturnType<Reader["read"]> {
   try {
     return await reader.read();
   } catch {
-    // Whatever the runtime calls it: the connection ended, or the framing was broken.
+    // Whatever the runtime calls it, the connection has ended or the framing is broken.
     throw new Refusal("bad-request", "Cannot read the body: it ended before it was complete");
   }
 }

@@ -4,17 +4,17 @@ import { type Data, dataBytes } from "../core/publication.ts";
 import { ownText, quoteText } from "../core/text.ts";
 import { formToJson, quoteField, readField } from "./form.ts";
 
-/** What a body is: JSON, text, JSON on each line, the fields of a form, or bytes. */
+/** The content of a body: JSON, text, JSON on each line, the fields of a form, or bytes. */
 export type Content = "json" | "text" | "lines" | "form" | "bytes";
 
-/** How a body is to be read. */
+/** How to read a body. */
 export interface Reading {
   readonly content: Content;
-  /** The one field of a form that has the message, as JSON; undefined for all fields as an object. */
+  /** The field of a form that has the message, as JSON; undefined for an object of all fields. */
   readonly field?: string | undefined;
 }
 
-/** What a body may carry. */
+/** The bounds of a body. */
 export interface ContentLimits {
   /** Bytes of one message. */
   readonly publishBytesMax: number;
@@ -27,7 +27,7 @@ const UTF8 = /^(utf-?8|us-ascii)$/i;
 
 const decoder = new TextDecoder("utf-8", { fatal: true });
 
-/** What `?as=` may say, and what the body is then. */
+/** The values of `?as=`. */
 const AS: ReadonlyMap<string, Content> = new Map([
   ["text", "text"],
   ["json", "json"],
@@ -36,16 +36,15 @@ const AS: ReadonlyMap<string, Content> = new Map([
 ]);
 const JSON_TYPE = /^((application|text)\/json|.*\+json)$/;
 const LINES_TYPE = /^application\/(x-)?(ndjson|jsonl|jsonlines)$/;
-/** What curl says it sends if it is given a text, and the text that is not called so. */
+/** The type that curl gives to any text, and text whose type has another name. */
 const TEXT_TYPE =
   /^(text\/.*|application\/(x-www-form-urlencoded|xml(-dtd)?|(x-)?(javascript|yaml|sh)|toml|sql|graphql)|.*\+(xml|yaml))$/;
 
 /**
- * How the body of a request is to be read: as `?as=text|json|form|binary` says, whatever its type, and
- * with `as=form` by `?field=`; without it by the type. JSON is `application/json`, `text/json` and every
- * type that ends in `+json`; lines are `application/x-ndjson` and `application/jsonl`; text is `text/…`,
- * XML and other text, no type at all, and what curl says it sends when it is given a text.
- * Throws a `Refusal` for what cannot be carried.
+ * How to read the body of a request. `?as=text|json|form|binary` comes before its type, and `?field=` goes
+ * with `as=form`. By its type JSON is `application/json`, `text/json` and every type that ends in `+json`;
+ * lines are `application/x-ndjson` and `application/jsonl`; text is `text/…`, XML and other text, no type at
+ * all, and the type that curl gives to any text. Throws a `Refusal` for a body that cannot be read.
  */
 export function readingOf(headers: Headers, query: URLSearchParams): Reading {
   const coding = headers.get("content-encoding")?.trim() ?? "identity";
@@ -64,8 +63,8 @@ export function readingOf(headers: Headers, query: URLSearchParams): Reading {
 }
 
 /**
- * The messages of a body: one, but one a line of `lines`. JSON stays as it was sent; text becomes
- * `{"message":"…"}`, a form an object of its fields or the JSON of the one that is named. Throws a
+ * The messages of a body: one, or one for each line of `lines`. JSON stays as it was sent. Text becomes
+ * `{"message":"…"}`, a form an object of its fields or the JSON in the field that is named. Throws a
  * `Refusal` that says what is wrong, and in which line or field.
  */
 export function readContent(
@@ -145,7 +144,7 @@ function readJson(text: string, where: string): string {
     parseJson(text);
     return text;
   } catch (error) {
-    // Where in the text stays; which line of it would be taken for a line of the body.
+    // Keeps the position and drops the line, which would be taken for a line of the body.
     const message = (error as Error).message.replace(/ \(line \d+ column \d+\)$/, "");
     throw new Refusal("bad-request", `Cannot read ${where} as JSON: ${message}`);
   }
@@ -156,7 +155,7 @@ function readLines(text: string, { publishBytesMax, publishPerSecondMax }: Conte
   if (trimmed === "") {
     throw new Refusal("bad-request", "Cannot publish: expected JSON on each line, got none");
   }
-  // No more lines than matter are looked at, or a body full of them would be long to refuse.
+  // Splits no more lines than it may take: a body full of line breaks is refused at once.
   const lines = trimmed.split("\n", publishPerSecondMax + 1);
   if (lines.length > publishPerSecondMax) {
     throw new Refusal(
@@ -166,7 +165,7 @@ function readLines(text: string, { publishBytesMax, publishPerSecondMax }: Conte
   }
   return lines.map((line, index) => {
     const where = `line ${index + 1}`;
-    // A copy: a part of the text would keep all of it as long as the message is kept.
+    // A copy: a slice of the text would keep all of it in memory as long as the message.
     const data = readJson(ownText(line.endsWith("\r") ? line.slice(0, -1) : line), where);
     if (dataBytes(data) <= publishBytesMax) return data;
     throw new Refusal(

@@ -5,15 +5,15 @@ import { isTemporary, json, PROBLEM_TYPE, titleOf } from "./problem.ts";
 import type { Askers, Content, OperationDoc, Parameter, Schema } from "./operation.ts";
 import type { Route } from "./router.ts";
 
-/** What a document is made with. */
+/** What the document depends on. */
 export interface OpenApiOptions {
   readonly version: string;
   readonly access: Pick<Access, "askers">;
 }
 
-/** What every operation may answer: a request that cannot be read or is for another host, and a fault. */
+/** Statuses of every operation: a request that cannot be read or is for another host, and a server error. */
 const COMMON_PROBLEMS = [400, 421, 500];
-/** What those may answer that look at credentials; 503 where the keys of tokens cannot be had. */
+/** Statuses of operations that check credentials; 503 if the keys of tokens cannot be loaded. */
 const NEED_PROBLEMS = [401, 403, 503];
 
 const PROBLEM: Schema = {
@@ -43,7 +43,7 @@ const DESCRIPTION =
   "OPTIONS. WebSocket, Socket.IO and Pusher are protocols of their own, of which only the HTTP " +
   "requests are here.";
 
-/** The same routes, with one more at `/openapi.json` that describes them all. */
+/** The same routes, and one at `/openapi.json` that describes them all. */
 export function withOpenApi(routes: readonly Route[], options: OpenApiOptions): Route[] {
   let text: string | undefined;
   const doc: OperationDoc = {
@@ -100,7 +100,7 @@ function operationOf(
   const refusals = statuses.filter((status) => !(status in answers))
     .map((status) => [status, names.problem(status)]);
   return {
-    // Names are to be unique: only the first operation of a name has it.
+    // Ids are unique in a document: only the first operation with an id gets it.
     ...names.take(id) ? { operationId: id } : {},
     summary,
     ...securityOf(method, need === undefined ? "nobody" : access.askers(need)),
@@ -132,20 +132,20 @@ function securityOf(method: string, askers: Askers): { security?: unknown } {
   return { security: askers === "some" ? [{}, ...ways] : ways };
 }
 
-/** The names in a document, each of which is given once. */
+/** The names in a document: each is defined once. */
 class Names {
   readonly schemas: Record<string, Schema> = {};
   readonly responses: Record<string, unknown> = {};
   readonly #taken = new Set<string>();
 
-  /** Reports whether the name of an operation is free, and takes it. */
+  /** Takes the id of an operation. Reports whether it was free. */
   take(id: string): boolean {
     const isFree = !this.#taken.has(id);
     this.#taken.add(id);
     return isFree;
   }
 
-  /** The answer of a problem with that status, as a reference. */
+  /** A reference to the answer of problems with that status. */
   problem(status: number): Schema {
     const name = titleOf(status).replaceAll(" ", "");
     const retry = { description: "Seconds to wait", schema: { type: "integer" } };
@@ -157,7 +157,7 @@ class Names {
     return { $ref: `#/components/responses/${name}` };
   }
 
-  /** The schema, with those in it that have a `title` moved to `schemas`. */
+  /** The schema, with references in place of all schemas that have a `title`: these move to `schemas`. */
   hoist(schema: Schema): Schema {
     const entries = Object.entries(schema).map(([name, value]) => [name, this.#hoistIn(value)]);
     const { title, ...copy } = Object.fromEntries(entries);

@@ -3,7 +3,7 @@ import { EVENT_PATTERN, ID_PATTERN, RESERVED_PATTERN } from "../core/publication
 import { SINCE_PATTERN } from "../core/since.ts";
 import type { OperationDoc, Parameter, Schema } from "./operation.ts";
 
-/** What several operations take and answer, as `/openapi.json` describes it. */
+/** Parameters and schemas that several operations share in `/openapi.json`. */
 
 export const TEXT: Schema = { type: "string" };
 export const COUNT: Schema = { type: "integer", minimum: 0 };
@@ -24,7 +24,7 @@ const SINCE: Schema = {
   ],
 };
 
-/** An object that has all of these, and those that end in `?` as the case may be. */
+/** An object with these members; those whose names end in `?` are optional. */
 export function object(title: string, members: Readonly<Record<string, Schema>>): Schema {
   const names = Object.keys(members);
   const properties = Object.entries(members).map(([name, schema]) => {
@@ -43,12 +43,12 @@ export function listOf(items: Schema): Schema {
   return { type: "array", items };
 }
 
-/** What stands in the path. */
+/** A parameter in the path. */
 export function inPath(name: string, description: string, schema: Schema): Parameter {
   return { name, in: "path", description, schema };
 }
 
-/** What may stand in the query. */
+/** An optional parameter in the query. */
 export function inQuery(
   name: string,
   description: string,
@@ -76,7 +76,7 @@ export const AT_CHANNELS: Parameter = inQuery(
   listOf(SUBSCRIPTION),
 );
 
-/** One answer of JSON. */
+/** The answer 200, with JSON. */
 export function jsonAnswer(description: string, schema: Schema): OperationDoc["answers"] {
   return { 200: { description, content: { "application/json": schema } } };
 }

@@ -41,7 +41,7 @@ const HEADERS = {
   "x-content-type-options": "nosniff",
 };
 
-/** The words for a status of problems. */
+/** The title of problems with that status. */
 export function titleOf(status: number): string {
   return TITLES[status] ?? "";
 }
@@ -52,8 +52,8 @@ export function isTemporary(status: number): boolean {
 }
 
 /**
- * An error as problem details (RFC 9457). `type` is stable, `urn:hark:problem:<name>`; `detail` is a
- * sentence that says what to do; `help` is where the documentation says more.
+ * An error as problem details (RFC 9457). `type` is stable: `urn:hark:problem:<name>`. `detail` is a sentence
+ * that says what to do, `help` the path of its documentation.
  */
 export function problem(
   status: number,
@@ -70,7 +70,7 @@ export function problem(
   });
 }
 
-/** A refusal as problem details. */
+/** A `Refusal` as problem details. */
 export function refusalProblem(refusal: Refusal): Response {
   const { type, message, retryAfterS } = refusal;
   const status = STATUSES[type];

@@ -21,7 +21,7 @@ import {
   type Trigger,
 } from "./requests.ts";
 
-/** What the HTTP API needs. */
+/** What Pusher's HTTP API needs. */
 export interface PusherApiOptions {
   readonly hub: Hub;
   readonly cluster: Cluster;
@@ -33,9 +33,9 @@ export interface PusherApiOptions {
   readonly bodyTimeoutMs: number;
 }
 
-/** Bytes of the body of one request. */
+/** Bytes of one body. */
 export const BODY_BYTES_MAX = 1024 ** 2;
-/** Bytes of all the bodies that are being read. */
+/** Bytes of all bodies that are being read. */
 export const BODIES_BYTES_MAX = 64 * BODY_BYTES_MAX;
 
 /** A request that its app has signed. */
@@ -44,20 +44,20 @@ interface Call extends Exchange {
   readonly body: Uint8Array<ArrayBuffer>;
 }
 
-/** The last event of a cache channel, and for how many seconds it is kept. */
+/** The last event of a cache channel, and the seconds for which it is still kept. */
 interface Cached {
   readonly data: string;
   readonly ttl: number;
 }
 
-/** What is known of a channel. */
+/** The attributes of a channel. */
 interface Info {
   user_count?: number;
   subscription_count?: number;
   cache?: Cached | null;
 }
 
-/** Answers `/apps/:app/…`, what backends ask: to trigger events, and who is there. */
+/** Answers `/apps/:app/…`: backends trigger events, and ask which channels and users are there. */
 export class PusherApi {
   readonly #apps: readonly App[];
   readonly #options: PusherApiOptions;
@@ -77,7 +77,7 @@ export class PusherApi {
     return this.#bodies.heldBytes;
   }
 
-  /** Gives up the requests whose bodies have not come whole, so that stopping waits for none. */
+  /** Rejects the requests whose bodies are not complete: stopping waits for none. */
   close(): void {
     this.#bodies.close();
   }
@@ -100,7 +100,7 @@ export class PusherApi {
     return answer({ batch: infos.map(([first = {}]) => first) });
   });
 
-  /** `GET /apps/:app/channels?filter_by_prefix=&info=`: the channels with somebody on them. */
+  /** `GET /apps/:app/channels?filter_by_prefix=&info=`: the channels that have subscribers. */
   readonly channels: Handler = this.#signed(async ({ app, query }) => {
     const prefix = query.get("filter_by_prefix") ?? "";
     const info = readAttributes(query.get("info"));
@@ -115,7 +115,7 @@ export class PusherApi {
     return answer({ channels: Object.fromEntries(found) });
   });
 
-  /** `GET /apps/:app/channels/:channel?info=`: what is known of a channel. */
+  /** `GET /apps/:app/channels/:channel?info=`: one channel, with the attributes that `info` names. */
   readonly channel: Handler = this.#signed(async ({ app, params, query }) => {
     const channel = params.channel!;
     const name = readInput(() => app.names.toHark(channel));
@@ -128,7 +128,7 @@ export class PusherApi {
     return answer({ occupied: counts.has(name), ...info });
   });
 
-  /** `GET /apps/:app/channels/:channel/users`: who is on a presence channel. */
+  /** `GET /apps/:app/channels/:channel/users`: the users on a presence channel. */
   readonly users: Handler = this.#signed(({ app, params }) => {
     const channel = params.channel!;
     const name = readInput(() => app.names.toHark(channel));
@@ -136,19 +136,19 @@ export class PusherApi {
     return answer({ users: app.members.of(name).map(({ userId: id }) => ({ id })) });
   });
 
-  /** `POST /apps/:app/users/:user/terminate_connections`: ends what a user has signed in with. */
+  /** `POST /apps/:app/users/:user/terminate_connections`: ends the connections of a user that has signed in. */
   readonly terminate: Handler = this.#signed(({ app, params }) => {
     app.terminate(params.user!);
     return answer({});
   });
 
-  /** Calls `handler` if a request is signed by its app. */
+  /** Calls `handler` with requests that are signed by their app, and rejects all others. */
   #signed(handler: (call: Call) => Response | Promise<Response>): Handler {
     return async (exchange) => {
       const { request, params, path, query } = exchange;
       const app = this.#apps.find(({ settings }) => settings.id === params.app);
       if (app === undefined) throw new Refusal("not-found", "There is no app with this id");
-      // Before the body, of which nobody but the app may send a byte.
+      // Before the body is read: only the app may send one.
       checkSignature(app, { method: request.method, path, query }, this.#options.clock.now());
       const body = request.method === "POST"
         ? await this.#bodies.read(request, BODY_BYTES_MAX)
@@ -158,7 +158,7 @@ export class PusherApi {
     };
   }
 
-  /** Publishes all or none. Resolves to what each trigger wants to know, of each of its channels. */
+  /** Publishes all or none. Resolves to the attributes that each trigger asks for, by channel. */
   async #trigger({ app, request }: Call, triggers: readonly Trigger[]): Promise<Info[][]> {
     const traceparent = parseTraceparent(request.headers.get("traceparent"));
     const drafts = triggers.flatMap(({ drafts }) => drafts)
@@ -188,7 +188,7 @@ const NOT_PRESENCE = new Refusal(
 );
 const NO_BYTES = new Uint8Array(0);
 
-/** What is wanted of one of Hark's channels. */
+/** The attributes of a channel that are asked for; `name` is Hark's. */
 function infoOf(app: App, name: string, wanted: Attributes, counts: SubscriberCounts): Info {
   const info: Info = {};
   if (wanted.has("user_count") && kindOf(app.names.toWire(name)).isPresence) {

@@ -25,7 +25,7 @@ import { isSame, signatureOf } from "./signatures.ts";
 import type { WebhookEvent } from "./webhook_queue.ts";
 import { Webhooks } from "./webhooks.ts";
 
-/** What all apps need. */
+/** What every app needs. */
 export interface AppOptions {
   readonly apps: readonly PusherApp[];
   readonly hub: Hub;
@@ -48,7 +48,7 @@ interface Everything {
 
 const NOTHING: Everything = { members: [], channels: [], counts: [] };
 
-/** One app: what its clients share, on this node and with the other nodes. Channels have Hark's names. */
+/** One app: what its clients share, on this node and with other nodes. All channels are named as in Hark. */
 export class App {
   readonly settings: PusherApp;
   readonly names: Names;
@@ -61,8 +61,8 @@ export class App {
   });
   /** The channels with a Pusher client; empty if there are no webhooks. */
   readonly #occupied = new Members({
-    onCome: ({ channel }) => this.webhooks?.came(this.#about("channel_occupied", channel)),
-    onGo: ({ channel }) => this.webhooks?.went(this.#about("channel_vacated", channel)),
+    onCome: ({ channel }) => this.webhooks?.came(this.#event("channel_occupied", channel)),
+    onGo: ({ channel }) => this.webhooks?.went(this.#event("channel_vacated", channel)),
   });
   readonly #counts: Counts;
   /** The sessions of each user that has signed in. */
@@ -96,18 +96,18 @@ export class App {
     return (await this.#options.broker.history(query)).publications[0];
   }
 
-  /** Sends a frame to all clients on a channel but `except`, those of other nodes too. */
+  /** Sends a frame to all clients on a channel except one, on other nodes too. */
   relay(channel: string, frame: string, except: Session): void {
     this.#send(channel, frame, except);
     this.#tell("frame", { channel, frame });
   }
 
-  /** A session has come to a presence channel. */
+  /** A session joins a presence channel. */
   join(presence: Presence, session: Session): void {
     if (this.members.join(presence, HERE, session)) this.#tell("join", { presence });
   }
 
-  /** A session has left a presence channel. */
+  /** A session leaves a presence channel. */
   leave(presence: Presence, session: Session): void {
     if (this.members.leave(presence, HERE, session)) this.#tell("leave", { presence });
   }
@@ -175,11 +175,11 @@ export class App {
     this.webhooks?.went({ name: "member_removed", channel, user_id: userId });
   }
 
-  #about(name: string, channel: string): WebhookEvent {
+  #event(name: string, channel: string): WebhookEvent {
     return { name, channel: this.names.toWire(channel) };
   }
 
-  /** Takes what other nodes say of their clients. */
+  /** Handles what other nodes report of their clients, and reports to them. */
   #listen(): void {
     const { cluster } = this.#options;
     const [members, occupied] = [this.members, this.#occupied];
@@ -196,7 +196,7 @@ export class App {
     handle("end", (_node, { userId }) => this.#end(String(userId)));
     handle("all", (node, message) => {
       const replace = () => this.#replace(node, message as unknown as Everything);
-      // What was so before is no news.
+      // These clients came earlier: their own node has reported them.
       if (this.webhooks === undefined) replace();
       else this.webhooks.silently(replace);
     });
@@ -208,7 +208,7 @@ export class App {
     cluster.onLeft((node) => this.#replace(node, NOTHING));
   }
 
-  /** Another node has exactly this, whatever was known of it. */
+  /** Replaces all that is known of another node. */
   #replace(node: string, { members, channels, counts }: Everything): void {
     this.members.replace(node, members);
     this.#occupied.replace(node, channels.map(anyoneOn));
@@ -221,7 +221,7 @@ export class App {
     }
   }
 
-  /** How many are on a channel may have changed. */
+  /** The number of subscribers of a channel may have changed. */
   #count(channel: string): void {
     const { isPresence } = kindOf(this.names.toWire(channel));
     if (this.settings.subscriptionCounts && !isPresence) this.#counts.update(channel);
@@ -230,14 +230,14 @@ export class App {
   #counted(name: string, count: number): void {
     const channel = this.names.toWire(name);
     this.#send(name, encodeSubscriptionCount(channel, count));
-    this.webhooks?.tell({ name: "subscription_count", channel, subscription_count: count });
+    this.webhooks?.report({ name: "subscription_count", channel, subscription_count: count });
   }
 
   #end(userId: string): void {
     for (const session of [...this.#users.get(userId) ?? []]) session.end(DISCONNECTS.revoked);
   }
 
-  /** Reports whether the user or the channel that an event says is gone is back. */
+  /** Reports whether the user or channel of an event is there. */
   #isThere({ channel, user_id: userId }: WebhookEvent): boolean {
     const name = this.names.toHark(channel);
     if (userId === undefined) return this.#occupied.count(name) > 0;

@@ -8,14 +8,14 @@ import { kindOf, USER_CHANNEL } from "./names.ts";
 
 /** Characters of a user's id. */
 export const USER_ID_CHARS_MAX = 128;
-/** Bytes of what a presence channel says of a user. */
+/** Bytes of what the members of a presence channel see of a user. */
 export const USER_INFO_BYTES_MAX = 1024;
 
-/** A subscription that is refused, with what its client gets as the reason. */
+/** Why a subscription is refused, as its client gets it. */
 export class SubscriptionError extends Error {
   override readonly name = "SubscriptionError";
   readonly type: string;
-  /** Like that of HTTP. */
+  /** As in HTTP. */
   readonly status: number;
 
   constructor(type: string, status: number, message: string) {
@@ -25,18 +25,18 @@ export class SubscriptionError extends Error {
   }
 }
 
-/** Whoever asks for a subscription. */
+/** The client that asks for a subscription. */
 export interface Subscriber {
   readonly app: App;
   readonly socketId: string;
-  /** What anyone may do. */
+  /** What everyone may do. */
   readonly grant: Grant;
-  /** As whom it has signed in. */
+  /** The user that it has signed in as. */
   readonly user: Member | undefined;
 }
 
 /**
- * Whom a presence channel gets as its member; undefined on other channels. `name` is Hark's name of the
+ * The member that a presence channel gets; undefined on other channels. `name` is Hark's name of the
  * channel. Throws a `SubscriptionError` if the subscription is not allowed.
  */
 export function authorize(
@@ -65,13 +65,13 @@ export function authorize(
   );
 }
 
-/** Reads who somebody is from signed JSON; undefined if it does not say so. 7 and "7" are one user. */
+/** Reads a user from signed JSON; undefined if it has none. The ids 7 and "7" are the same. */
 export function readMember(text: string, idName: "user_id" | "id"): Member | undefined {
   let value: unknown;
   try {
     value = parseJson(text);
   } catch {
-    return undefined; // What is no JSON says nothing.
+    return undefined; // Not JSON.
   }
   if (!isJsonObject(value)) return undefined;
   const { [idName]: id, user_info: info = {} } = value;
@@ -82,7 +82,7 @@ export function readMember(text: string, idName: "user_id" | "id"): Member | und
   return frameBytes(userInfo) > USER_INFO_BYTES_MAX ? undefined : { userId, userInfo };
 }
 
-/** Hark's name of a channel. Throws a `SubscriptionError` if there can be no such channel. */
+/** Hark's name of a channel. Throws a `SubscriptionError` if the name is not valid. */
 export function readName(app: App, channel: string): string {
   try {
     return app.names.toHark(channel);
@@ -91,7 +91,7 @@ export function readName(app: App, channel: string): string {
   }
 }
 
-/** The error of a subscription that failed, for its client. Throws whatever is no fault of its own. */
+/** The error that a client gets for a subscription that failed. Rethrows faults of the server. */
 export function asSubscriptionError(error: unknown): SubscriptionError {
   if (error instanceof SubscriptionError) return error;
   if (!(error instanceof Refusal)) throw error;

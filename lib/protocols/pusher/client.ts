@@ -40,24 +40,24 @@ export interface ClientContext {
 /** Events a second that one client may send to others. */
 export const CLIENT_EVENTS_PER_SECOND_MAX = 10;
 
-/** A Pusher client that is connected: its subscriptions, and as whom it has signed in. */
+/** A connected Pusher client: its subscriptions, and the user that it has signed in as. */
 export class PusherClient implements SocketHandler {
   readonly #context: ClientContext;
-  /** What anyone may do. */
+  /** What everyone may do. */
   readonly #grant: Grant;
   readonly #session: Session;
   readonly #socketId = makeSocketId();
-  /** Its own socket id, and those that it had before. */
+  /** Its socket id, and those of its connections before. */
   readonly #socketIds: Set<string> = new Set([this.#socketId]);
-  /** By Pusher's names, with the member that it is on presence channels. */
+  /** By Pusher's names; on presence channels with the member that it is. */
   readonly #channels = new Map<string, Member | undefined>();
   #clientEvents: TokenBucket | undefined;
   #user: Member | undefined;
   #waiting = 0;
-  /** Resolves when the last command is carried out: they count in their order. */
+  /** Resolves once the last command is carried out: one follows the other. */
   #done: Promise<void> = Promise.resolve();
 
-  /** Opens a session, and says hello. */
+  /** Opens a session, and sends the socket id. */
   constructor(socket: Socket, grant: Grant, context: ClientContext) {
     const { app, hub, silence } = this.#context = context;
     this.#grant = grant;
@@ -71,7 +71,7 @@ export class PusherClient implements SocketHandler {
     silence.heard(this.#session);
   }
 
-  /** Takes one frame. If it is wrong, the client gets an error, and stays connected. */
+  /** Takes one frame. A client that sends a wrong one gets an error, and stays connected. */
   receiveFrame(_socket: Socket, frame: Message): void {
     this.#context.silence.heard(this.#session);
     if (typeof frame !== "string") {
@@ -82,7 +82,7 @@ export class PusherClient implements SocketHandler {
       command = codec.decodeCommand(frame);
     } catch (error) {
       if (!(error instanceof CommandError)) throw error;
-      return this.#tell(null, error.message);
+      return this.#sendError(null, error.message);
     }
     if (command.type !== "pong") this.#queue(command);
   }
@@ -96,7 +96,7 @@ export class PusherClient implements SocketHandler {
     this.leave();
   }
 
-  /** The session is over. Leaves everything, after what was asked for before. Idempotent. */
+  /** The session is over: leaves every channel once all earlier commands are carried out. Idempotent. */
   leave(): void {
     const { app, silence } = this.#context;
     silence.left(this.#session);
@@ -110,7 +110,7 @@ export class PusherClient implements SocketHandler {
   #queue(command: Command): void {
     const { waitingMax } = this.#context;
     if (this.#waiting >= waitingMax) {
-      return this.#tell(null, `Cannot take more than ${waitingMax} messages at a time`);
+      return this.#sendError(null, `Cannot take more than ${waitingMax} messages at a time`);
     }
     this.#waiting++;
     this.#done = this.#done.then(async () => {
@@ -136,7 +136,7 @@ export class PusherClient implements SocketHandler {
   async #subscribe(command: Subscribe): Promise<void> {
     const { channel } = command;
     if (this.#channels.has(channel)) {
-      return this.#tell(null, `Cannot subscribe to ${channel}: it is subscribed to already`);
+      return this.#sendError(null, `Cannot subscribe to ${channel}: it is subscribed to already`);
     }
     const { app } = this.#context;
     const [grant, socketId, user] = [this.#grant, this.#socketId, this.#user];
@@ -154,14 +154,14 @@ export class PusherClient implements SocketHandler {
     }
   }
 
-  /** Where a cache channel is replayed from; undefined for any other, and if nothing is kept of it. */
+  /** Where the replay of a cache channel begins; undefined for other channels, and if nothing is kept. */
   async #beforeNewest(channel: string, name: string): Promise<Position | undefined> {
     if (!kindOf(channel).isCache) return undefined;
     const newest = await this.#context.app.newest(name);
     return newest && { epoch: newest.epoch, offset: newest.offset - 1 };
   }
 
-  /** Takes a place on a presence channel before anything is waited for: many may come at once. */
+  /** Joins a presence channel before it waits: many may come at once, and there are few places. */
   async #enter(
     command: Subscribe,
     name: string,
@@ -186,7 +186,7 @@ export class PusherClient implements SocketHandler {
     }
   }
 
-  /** Answers in the same turn, before anything of the channel is written. */
+  /** Answers in the same turn, before any message of the channel is written. */
   #subscribed({ channel, since }: Subscribe, name: string, replayed: Replayed | undefined): void {
     const { app, hub } = this.#context;
     const session = this.#session;
@@ -227,14 +227,14 @@ export class PusherClient implements SocketHandler {
     const isRight = app.isSigned(auth, `${this.#socketId}::user::${userData}`);
     const user = isRight ? readMember(userData, "id") : undefined;
     if (user === undefined) {
-      this.#tell(
+      this.#sendError(
         4009,
         "Cannot sign in: expected user_data with an id, and auth of this app for it",
       );
       return this.#session.end(DISCONNECTS.forbidden);
     }
     if (this.#user !== undefined && this.#user.userId !== user.userId) {
-      return this.#tell(null, "Cannot sign in as another user: connect anew");
+      return this.#sendError(null, "Cannot sign in as another user: connect anew");
     }
     this.#user = user;
     app.signIn(user.userId, this.#session);
@@ -243,7 +243,9 @@ export class PusherClient implements SocketHandler {
 
   #sendToOthers(command: ClientEvent): void {
     const fault = this.#clientEventFault(command);
-    if (fault !== undefined) return this.#tell(4301, `Cannot send this to other clients: ${fault}`);
+    if (fault !== undefined) {
+      return this.#sendError(4301, `Cannot send this to other clients: ${fault}`);
+    }
     const { app } = this.#context;
     const { channel, event, data = "" } = command;
     const userId = this.#channels.get(channel)?.userId;
@@ -274,12 +276,12 @@ export class PusherClient implements SocketHandler {
     return this.#clientEvents.take(now);
   }
 
-  #tell(code: number | null, message: string): void {
+  #sendError(code: number | null, message: string): void {
     this.#session.write(codec.encodeError(code, message));
   }
 }
 
-/** Unique, and not to be guessed: `auth` of another connection never counts here. */
+/** Unique, and nobody can guess it: the `auth` of one connection is of no use on another. */
 function makeSocketId(): string {
   const [first, second] = crypto.getRandomValues(new BigUint64Array(2));
   return `${first}.${second}`;

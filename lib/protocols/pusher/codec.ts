@@ -2,7 +2,7 @@ import { DEPTH_MAX, isJsonObject, type JsonObject, parseJson } from "../../core/
 import { type Draft, isPosition, parsePosition, type Position } from "../../core/publication.ts";
 import type { Encoder } from "../../core/encoder.ts";
 
-/** A client's message as it was read. Texts are as they were received, byte for byte. */
+/** A client's message. Texts are as they were received, byte for byte. */
 export type Command =
   | Subscribe
   | ClientEvent
@@ -11,7 +11,7 @@ export type Command =
   | { readonly type: "ping" }
   | { readonly type: "pong" };
 
-/** Asks for a channel. */
+/** Asks for a subscription. */
 export interface Subscribe {
   readonly type: "subscribe";
   readonly channel: string;
@@ -19,13 +19,13 @@ export interface Subscribe {
   readonly auth: string;
   /** JSON that the signature covers; undefined if there is none. */
   readonly channelData: string | undefined;
-  /** What the client had of the channel before, where it resumes. */
+  /** The last message that the client has, where it resumes. */
   readonly since: Position | undefined;
-  /** The socket ids that it had before. */
+  /** The socket ids of its connections before. */
   readonly socketIds: readonly string[];
 }
 
-/** What one client sends to the others. */
+/** An event from one client to the others on a channel. */
 export interface ClientEvent {
   readonly type: "client";
   readonly event: string;
@@ -34,12 +34,12 @@ export interface ClientEvent {
   readonly data: string | undefined;
 }
 
-/** A client's message that cannot be read. */
+/** Why a client's message cannot be read. */
 export class CommandError extends SyntaxError {
   override readonly name = "CommandError";
 }
 
-/** Someone on a presence channel. */
+/** A user on a presence channel. */
 export interface Member {
   readonly userId: string;
   /** JSON. */
@@ -109,7 +109,7 @@ function readSubscribe(fields: JsonObject): Command {
 function readObject(text: string): JsonObject {
   let value: unknown;
   try {
-    // The message itself is one level, so that data may be as deep as over HTTP.
+    // The message itself is one level more than the data, which may be as deep as over HTTP.
     value = parseJson(text, DEPTH_MAX + 1);
   } catch (error) {
     throw wrong(error instanceof RangeError ? error.message : "expected JSON");
@@ -138,7 +138,7 @@ function wrong(expected: string): CommandError {
   return new CommandError(`Cannot read the message: ${expected}`);
 }
 
-/** Whatever is given of a server's message; `data` is JSON. */
+/** A server's message; `data` is JSON. */
 interface Message {
   readonly event: string;
   readonly channel?: string;
@@ -156,15 +156,14 @@ function encode({ event, channel, data, id, userId }: Message): string {
   return `${text}}`;
 }
 
-/** JSON as most clients want it in `data`: as a text. */
+/** A value as most clients want it in `data`: its JSON as a string. */
 function asText(value: unknown): string {
   return JSON.stringify(JSON.stringify(value));
 }
 
 /**
- * Publications as frames of version 7 of the protocol. `toWire` gives the name by which clients know a
- * channel. `data` is a text: what was triggered, byte for byte, or the JSON that was published; bytes
- * travel as `{"base64":"…"}`.
+ * Encodes publications for version 7 of the protocol. `toWire` returns Pusher's name of a channel. `data` is
+ * a string: what was triggered, byte for byte, or the JSON that was published. Bytes are `{"base64":"…"}`.
  */
 export function pusherEncoder(toWire: (channel: string) => string): Encoder {
   return {
@@ -182,12 +181,12 @@ function dataOf({ data, isText }: Pick<Draft, "data" | "isText">): string {
   return isText ? data : JSON.stringify(data);
 }
 
-/** What was triggered, from the data that is published. */
+/** The text that was triggered, from the data that was published. */
 export function triggeredText(publication: Pick<Draft, "data" | "isText">): string {
   return JSON.parse(dataOf(publication));
 }
 
-/** The data to publish for what is triggered: its own JSON, or a text that is none. */
+/** The data to publish for a text that is triggered: the text if it is JSON, else a JSON string of it. */
 export function triggeredData(text: string): { data: string; isText?: true } {
   try {
     parseJson(text);
@@ -203,12 +202,12 @@ export function encodeEstablished(socketId: string, activityTimeoutS: number): s
   return encode({ event: "pusher:connection_established", data });
 }
 
-/** What is wrong with a connection or a message; no code if the connection goes on. */
+/** What is wrong with a connection or a message; `code` is null if the connection stays open. */
 export function encodeError(code: number | null, message: string): string {
   return encode({ event: "pusher:error", data: JSON.stringify({ code, message }) });
 }
 
-/** A subscription that was refused; `status` is like that of HTTP. */
+/** A subscription is refused; `status` is as in HTTP. */
 export function encodeSubscriptionError(
   channel: string,
   type: string,
@@ -219,7 +218,7 @@ export function encodeSubscriptionError(
   return encode({ event: "pusher:subscription_error", channel, data });
 }
 
-/** A subscription that was taken, with the members of a presence channel and the id to resume from. */
+/** A subscription is made; with the members of a presence channel, and the id to resume from. */
 export function encodeSubscribed(
   channel: string,
   id: string,
@@ -237,7 +236,7 @@ function presenceOf(members: readonly Member[]): string {
   return `{"presence":{"ids":[${ids}],"hash":{${hash}},"count":${members.length}}}`;
 }
 
-/** A user has come to a presence channel. */
+/** A user has joined a presence channel. */
 export function encodeMemberAdded(channel: string, { userId, userInfo }: Member): string {
   const data = JSON.stringify(`{"user_id":${JSON.stringify(userId)},"user_info":${userInfo}}`);
   return encode({ event: "pusher_internal:member_added", channel, data });
@@ -249,23 +248,23 @@ export function encodeMemberRemoved(channel: string, userId: string): string {
   return encode({ event: "pusher_internal:member_removed", channel, data });
 }
 
-/** How many connections are on a channel. */
+/** The number of connections on a channel. */
 export function encodeSubscriptionCount(channel: string, count: number): string {
   const data = asText({ subscription_count: count });
   return encode({ event: "pusher_internal:subscription_count", channel, data });
 }
 
-/** A cache channel has nothing to begin with. */
+/** A cache channel has no last message. */
 export function encodeCacheMiss(channel: string): string {
   return encode({ event: "pusher:cache_miss", channel });
 }
 
-/** Not all that came after `since` is left. */
+/** Not everything after `since` is kept. */
 export function encodeGap(channel: string, since: string): string {
   return encode({ event: "hark:gap", channel, data: asText({ since }) });
 }
 
-/** What one client sends to the others. */
+/** An event from one client to the others. */
 export function encodeClientEvent(
   { event, channel, data }: ClientEvent,
   userId: string | undefined,
@@ -273,12 +272,12 @@ export function encodeClientEvent(
   return encode({ event, channel, data, userId });
 }
 
-/** A connection has a user now. */
+/** A client has signed in. */
 export function encodeSignedIn(userData: string): string {
   return encode({ event: "pusher:signin_success", data: asText({ user_data: userData }) });
 }
 
-/** Asks a client whether it is there. */
+/** A client has to answer this. */
 export const PING: string = encode({ event: "pusher:ping", data: '"{}"' });
-/** The answer to a client that asks. */
+/** The answer to a client's ping. */
 export const PONG: string = encode({ event: "pusher:pong", data: '"{}"' });

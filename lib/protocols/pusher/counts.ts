@@ -1,34 +1,34 @@
 import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 
-/** What counting over all nodes needs; channels are Hark's. */
+/** What counting over all nodes needs. Channels are named as in Hark. */
 export interface CountsOptions {
   readonly clock: Clock;
-  /** How many are on a channel at this node. */
+  /** The number of subscribers of a channel at this node. */
   readonly countHere: (channel: string) => number;
-  /** Sends this node's count of a channel to the others. */
+  /** Sends this node's count of a channel to the other nodes. */
   readonly tell: (channel: string, count: number) => void;
   /** The count of all nodes has changed. */
   readonly onChange: (channel: string, total: number) => void;
 }
 
-/** So many subscribers make a channel large. */
+/** A channel with so many subscribers is large. */
 export const LARGE_CHANNEL = 100;
-/** How often the count of a large channel is sent at most. */
+/** The count of a large channel is sent at most once in so many milliseconds. */
 export const INTERVAL_MS = 5000;
 
 /**
- * How many are on channels, over all nodes. Each change is sent at once, but of a large channel once in a
- * while: else a crowd of n that comes would cost n² frames.
+ * The numbers of subscribers of channels, over all nodes. Each change is sent at once, except of large
+ * channels: a crowd of n that comes would cost n² frames.
  */
 export class Counts {
   readonly #options: CountsOptions;
-  /** What the others know of this node; nothing where it has nobody. */
+  /** What the other nodes know of this one; without channels that have no subscriber. */
   readonly #here = new Map<string, number>();
   readonly #nodes = new Map<string, Map<string, number>>();
-  /** What was sent last. */
+  /** The totals that were sent last. */
   readonly #totals = new Map<string, number>();
-  /** Large channels of which nothing is sent for a while. */
+  /** Large channels whose counts wait for the next moment to be sent. */
   readonly #pauses: Deadlines<string>;
   readonly #paused = new Set<string>();
 
@@ -40,7 +40,7 @@ export class Counts {
     });
   }
 
-  /** Channels and their counts, as far as the others know them of this node. */
+  /** Channels and their counts at this node, as the other nodes know them. */
   get here(): [channel: string, count: number][] {
     return [...this.#here];
   }
@@ -60,7 +60,7 @@ export class Counts {
     this.#options.onChange(channel, total);
   }
 
-  /** The count of a channel is this at another node. */
+  /** Another node has sent its count of a channel. */
   heard(node: string, channel: string, count: number): void {
     const counts = this.#nodes.get(node) ?? new Map<string, number>();
     set(counts, channel, count);
@@ -69,7 +69,7 @@ export class Counts {
     this.update(channel);
   }
 
-  /** The counts at another node are these, whatever was known of it. */
+  /** Replaces all counts of another node. */
   replace(node: string, counts: readonly (readonly [channel: string, count: number])[]): void {
     const now = new Map(counts);
     for (const channel of [...this.#nodes.get(node)?.keys() ?? []]) {
@@ -78,7 +78,7 @@ export class Counts {
     for (const [channel, count] of now) this.heard(node, channel, count);
   }
 
-  /** Sends nothing that is put off any more. */
+  /** Sends none of the counts that wait. */
   close(): void {
     for (const channel of this.#paused) this.#pauses.cancel(channel);
   }

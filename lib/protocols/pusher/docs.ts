@@ -2,7 +2,7 @@ import type { OperationDoc, Parameter } from "../../http/operation.ts";
 import { COUNT, inPath, inQuery, jsonAnswer, listOf, object, TEXT } from "../../http/parameters.ts";
 import { SOCKET_ANSWERS } from "../websocket/endpoint.ts";
 
-/** What `/openapi.json` says of the operations of the Pusher protocol. */
+/** The operations of the Pusher protocol, as `/openapi.json` describes them. */
 
 const APP = inPath("app", "The id of an app", TEXT);
 const IN_PATH_CHANNEL = inPath("channel", "A channel of Pusher", TEXT);

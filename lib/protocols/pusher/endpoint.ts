@@ -27,13 +27,13 @@ export interface PusherEndpointOptions extends Omit<SocketOptions, "idleTimeoutS
   readonly channelsPerSessionMax: number;
 }
 
-/** Connections at a time that are accepted to send the reason why they are refused. */
+/** Connections at a time that are accepted only to send the reason why they are refused. */
 export const REFUSED_MAX = 1000;
 
-/** Versions of the protocol that are served: Hark sends and takes the same in all of them. */
+/** Versions of the protocol. Hark does the same in all of them. */
 const PROTOCOLS = ["5", "6", "7"];
 
-/** Pusher's close code, and what is wrong. */
+/** Pusher's close code, and the reason. */
 type Fault = readonly [code: number, refusal: Refusal];
 
 const NO_APP = faultOf(4001, "There is no app with this key");
@@ -45,7 +45,7 @@ export class PusherEndpoint {
   readonly #options: PusherEndpointOptions;
   readonly #socketOptions: SocketOptions;
   readonly #refused: Quota = new Quota(REFUSED_MAX);
-  /** Clients that came while the server is stopping. */
+  /** Clients that have connected while the server is stopping. */
   readonly #held = new Map<Socket, Fault>();
   /** What the clients of each app share, by its key. */
   readonly #contexts: ReadonlyMap<string, ClientContext>;
@@ -63,8 +63,8 @@ export class PusherEndpoint {
   }
 
   /**
-   * Makes a session of a request. A client that is refused gets a frame and a close code: an answer of HTTP
-   * makes clients retry for ever.
+   * Makes a session of a request. A client that is refused gets a frame and a close code: after an HTTP error
+   * it would retry for ever.
    */
   readonly accept: Handler = async (exchange) => {
     const { request, params, query, address } = exchange;
@@ -88,9 +88,9 @@ export class PusherEndpoint {
     return acceptSocket(request, { connection, open }, this.#socketOptions);
   };
 
-  /** Sends away those that came while the server is stopping: now another one may listen soon. */
+  /** Closes the clients that have connected while the server is stopping: soon another one may listen. */
   close(): void {
-    for (const [socket, fault] of this.#held) tell(socket, fault);
+    for (const [socket, fault] of this.#held) sendAway(socket, fault);
   }
 
   /** Accepts a connection to refuse it. */
@@ -102,19 +102,19 @@ export class PusherEndpoint {
     const connection = new Connection(address, release, NO_REPORTS);
     const open = (socket: Socket): SocketHandler => {
       if (refusal.type === "unavailable") this.#held.set(socket, fault);
-      else tell(socket, fault);
+      else sendAway(socket, fault);
       return { ...REFUSED, socketClosed: () => void this.#held.delete(socket) };
     };
     return acceptSocket(request, { connection, open }, this.#socketOptions);
   }
 }
 
-/** A WebSocket that was accepted to send the reason why it is refused. */
+/** Handles a WebSocket that was accepted only to be refused. */
 const REFUSED: Omit<SocketHandler, "socketClosed"> = {
   receiveFrame: () => {},
   socketFault: () => {},
 };
-/** A refused connection is counted as refused, and that is all. */
+/** A refused connection is counted as refused, and nowhere else. */
 const NO_REPORTS: ConnectionReports = {
   closing: { inc: () => {}, dec: () => {} },
   fault: () => {},
@@ -124,7 +124,7 @@ function faultOf(code: number, reason: string): Fault {
   return [code, new Refusal("forbidden", reason)];
 }
 
-function tell(socket: Socket, [code, { message: reason }]: Fault): void {
+function sendAway(socket: Socket, [code, { message: reason }]: Fault): void {
   socket.send(encodeError(code, reason));
   socket.close({ code, reason });
 }

@@ -6,13 +6,13 @@ export const MEMBERS_MAX = 100;
 /** Stands for this node among the others. */
 export const HERE = "";
 
-/** Someone on one of Hark's channels. */
+/** A user on a channel, which is named as in Hark. */
 export interface Presence {
   readonly channel: string;
   readonly member: Member;
 }
 
-/** What is called for a user's first and last connection on a channel, with its session if that is here. */
+/** Called for the first and the last connection of a user on a channel; with its session if that is here. */
 export interface MemberEvents {
   readonly onCome: (presence: Presence, session?: Session) => void;
   readonly onGo: (presence: Presence, session?: Session) => void;
@@ -20,11 +20,11 @@ export interface MemberEvents {
 
 interface Entry {
   readonly member: Member;
-  /** Connections by node; of another node it is only known that there are some. */
+  /** Connections by node; 1 for any number on another node. */
   readonly nodes: Map<string, number>;
 }
 
-/** The users on channels, of all nodes: each once on a channel, however many connections it has there. */
+/** The users on channels, on all nodes: each once on a channel, however many connections it has there. */
 export class Members {
   readonly #events: MemberEvents;
   readonly #channels = new Map<string, Map<string, Entry>>();
@@ -98,7 +98,7 @@ export class Members {
     return true;
   }
 
-  /** These are on channels at another node, and no others. */
+  /** Replaces all that are on channels at another node. */
   replace(node: string, presences: readonly Presence[]): void {
     const kept = new Set(presences.map(keyOf));
     for (const presence of this.at(node)) {

@@ -5,18 +5,18 @@ export interface Kind {
   /** Subscriptions need a signature. */
   readonly isSigned: boolean;
   readonly isPresence: boolean;
-  /** What is sent on it is secret to the server, too: clients send nothing to each other. */
+  /** The server cannot read what is sent on it. Clients may not send events to each other. */
   readonly isEncrypted: boolean;
-  /** Whoever subscribes is sent the last publication. */
+  /** A client that subscribes gets the last publication. */
   readonly isCache: boolean;
 }
 
-/** What the channel of one user begins with. */
+/** The prefix of the channel of one user. */
 export const USER_CHANNEL = "#server-to-user-";
 
 const NAME = /^(private-encrypted-|private-|presence-)?(cache-)?/;
 
-/** The kind of a channel by the name that Pusher's clients know it by. */
+/** The kind of a channel, by Pusher's name of it. */
 export function kindOf(name: string): Kind {
   const [, prefix, cache] = NAME.exec(name)!;
   return {
@@ -27,18 +27,18 @@ export function kindOf(name: string): Kind {
   };
 }
 
-/** The channels of one app, between Pusher's names and Hark's. */
+/** Pusher's and Hark's names of the channels of one app. */
 export class Names {
   readonly #prefix: string;
   readonly #others: readonly string[];
 
-  /** `prefixes` are those of all apps; the first app has none. */
+  /** `prefixes` are those of all apps; that of the first app is empty. */
   constructor(prefix: string, prefixes: readonly string[]) {
     this.#prefix = prefix;
     this.#others = prefixes.filter((other) => other !== prefix && other !== "");
   }
 
-  /** Hark's name of a channel. Throws a `TypeError` if there can be no such channel in this app. */
+  /** Hark's name of a channel. Throws a `TypeError` if this app can have no channel of that name. */
   toHark(name: string): string {
     const harkName = this.#prefix + name;
     const isUsers = !name.startsWith("#") || name.startsWith(USER_CHANNEL);
@@ -50,12 +50,12 @@ export class Names {
     );
   }
 
-  /** Reports whether one of Hark's channels is one of this app. */
+  /** Reports whether a channel belongs to this app. */
   has(harkName: string): boolean {
     return harkName.startsWith(this.#prefix) && this.#isOwn(harkName);
   }
 
-  /** The name by which clients know a channel of this app. */
+  /** Pusher's name of a channel of this app. */
   toWire(harkName: string): string {
     return harkName.slice(this.#prefix.length);
   }

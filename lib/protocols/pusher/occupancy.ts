@@ -1,12 +1,12 @@
 import type { Cluster } from "../../cluster/cluster.ts";
 import type { Hub } from "../../hub/hub.ts";
 
-/** How many subscribers channels have, by Hark's names; without those that have none. */
+/** The numbers of subscribers of channels, by Hark's names; without channels that have none. */
 export type SubscriberCounts = ReadonlyMap<string, number>;
 
 const QUESTION = "pusher counts";
 
-/** Which channels have subscribers, of whatever protocol, on all nodes. */
+/** Counts the subscribers of channels, of every protocol and on all nodes. */
 export class Occupancy {
   readonly #hub: Hub;
   readonly #cluster: Pick<Cluster, "ask" | "answer">;
@@ -19,13 +19,13 @@ export class Occupancy {
     });
   }
 
-  /** Those of these channels. */
+  /** The counts of these channels. */
   named(names: readonly string[]): Promise<SubscriberCounts> {
     if (names.length === 0) return Promise.resolve(new Map());
     return this.#sum(this.#named(names), { names });
   }
 
-  /** Those whose names begin with `prefix`. */
+  /** The counts of the channels whose names begin with `prefix`. */
   starting(prefix: string): Promise<SubscriberCounts> {
     return this.#sum(this.#starting(prefix), { prefix });
   }

@@ -31,7 +31,7 @@ export class Pusher implements Protocol {
     return { bodyBytes: this.#api.bodyBytes };
   }
 
-  /** Sends the last clients away, and gives up the requests whose bodies have not come whole. */
+  /** Ends the last clients, and rejects the requests whose bodies are not complete. */
   close(): void {
     this.#endpoint.close();
     this.#api.close();

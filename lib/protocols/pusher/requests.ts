@@ -10,12 +10,12 @@ import { isSame, md5Of, signatureOf } from "./signatures.ts";
 export const CHANNELS_MAX = 100;
 /** Events of one batch. */
 export const BATCH_MAX = 10;
-/** Parameters of the query of a request: whoever is to be refused does not make long lists be sorted. */
+/** Parameters of the query of a request: they are sorted before the signature is checked. */
 export const PARAMETERS_MAX = 100;
-/** By how much the clock of whoever signs may differ from this one. */
+/** Seconds by which the clock of the backend that signs may differ from this one. */
 export const SIGNATURE_AGE_MAX_S = 600;
 
-/** What of a request is signed, beside its body. */
+/** The signed parts of a request, without its body. */
 export interface SignedRequest {
   readonly method: string;
   /** As it was sent, still percent-encoded. */
@@ -23,7 +23,7 @@ export interface SignedRequest {
   readonly query: URLSearchParams;
 }
 
-/** What is asked for with a trigger or of a channel. */
+/** The attributes of a channel that are asked for. */
 export type Attributes = ReadonlySet<string>;
 
 /** One event for one or more channels. */
@@ -34,8 +34,8 @@ export interface Trigger {
 }
 
 /**
- * Throws a `Refusal` unless a request is signed by the app, and of now. The signature covers the hash
- * of the body, which is to be checked once that is read.
+ * Throws a `Refusal` unless the app has signed the request, and just now. The signature covers the hash of
+ * the body: `checkBody()` compares that once the body is read.
  */
 export function checkSignature({ settings }: App, request: SignedRequest, nowMs: number): void {
   const { method, path, query } = request;
@@ -59,7 +59,7 @@ export function checkSignature({ settings }: App, request: SignedRequest, nowMs:
   }
 }
 
-/** Throws a `Refusal` unless the body is the one that was signed. */
+/** Throws a `Refusal` unless this body was signed. */
 export function checkBody(body: Uint8Array, query: URLSearchParams): void {
   const given = query.get("body_md5");
   if (given === null && body.length === 0) return;

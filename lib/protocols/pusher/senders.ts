@@ -3,22 +3,22 @@ import type { WebhookEvent } from "./webhook_queue.ts";
 
 /** What a node that stops hands on to another. */
 export interface Handover {
-  /** What is to be sent. */
+  /** Events to send. */
   readonly events: readonly WebhookEvent[];
-  /** What is to be sent of those who left unless they come back, by channel and user. */
+  /** Events to send unless the channel or member comes back, by channel and user. */
   readonly gone: readonly (readonly [key: string, event: WebhookEvent])[];
 }
 
 /**
- * Which node sends an app's webhooks: the first by its id of those that have not handed on to another.
- * All nodes agree on it, and another takes the place of one that is gone.
+ * Decides which node sends an app's webhooks: the first by its id of those that have not handed on to
+ * another. All nodes agree on it, and another node follows one that is gone.
  */
 export class Senders {
   readonly #cluster: Cluster;
   readonly #question: string;
   readonly #retired = new Set<string>();
 
-  /** `takeOver` takes over from another node; it returns false if this one stops as well. */
+  /** `takeOver` is called with what another node hands on; it returns false if this one stops as well. */
   constructor(cluster: Cluster, question: string, takeOver: (handover: Handover) => boolean) {
     this.#cluster = cluster;
     this.#question = question;
@@ -29,13 +29,13 @@ export class Senders {
     cluster.onLeft((node) => this.#retired.delete(node));
   }
 
-  /** Reports whether this node is it. */
+  /** Reports whether this node sends the webhooks. */
   get isHere(): boolean {
     const { node } = this.#cluster;
     return !this.#retired.has(node) && this.#others().every((id) => node <= id);
   }
 
-  /** Hands on to another node. Resolves to false if there is none that does not stop. */
+  /** Hands on to another node. Resolves to false if all others stop as well. */
   async handOn(handover: Handover): Promise<boolean> {
     for (;;) {
       const [to] = this.#others().sort();

@@ -4,7 +4,7 @@ import type { Disconnect } from "../../core/errors.ts";
 import type { Session } from "../../hub/session.ts";
 import { PING } from "./codec.ts";
 
-/** After so many seconds of silence, either side asks whether the other is there. */
+/** After so many seconds of silence, either side pings the other. */
 export const ACTIVITY_TIMEOUT_S = 120;
 /** How long a client may take to answer a ping. */
 export const PONG_TIMEOUT_MS = 30_000;

@@ -4,8 +4,8 @@ import type { Socket } from "../websocket/socket.ts";
 import { WebSocketTransport } from "../websocket/transport.ts";
 
 /**
- * Hark's close codes as Pusher's clients read them: 4001 to 4099 end it for good, 4100 to 4199 let them
- * come back after a second. Those below 4000 mean the same to both.
+ * Pusher's close codes in place of Hark's: after 4001 to 4099 a Pusher client stays away, after 4100 to 4199 it
+ * comes back in a second. Codes below 4000 mean the same to both.
  */
 const CODES: ReadonlyMap<number, number> = new Map([
   [4001, 4100],
@@ -19,11 +19,11 @@ const CODES: ReadonlyMap<number, number> = new Map([
 /** A session's frames on the WebSocket of a Pusher client. */
 export class PusherTransport extends WebSocketTransport {
   override readonly name = "pusher";
-  /** pusher-js tries after one second, and then after fifteen. */
+  /** pusher-js comes back after one second, and if that fails after fifteen. */
   readonly leavesLast = true;
   readonly #client: { leave(): void };
 
-  /** `client` leaves when this side ends the connection: the client's side may never do so. */
+  /** `client` leaves as soon as the server ends the connection: the peer may take its time to close. */
   constructor(socket: Socket, encoder: Encoder, client: { leave(): void }) {
     super(socket, encoder);
     this.#client = client;

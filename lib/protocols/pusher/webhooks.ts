@@ -7,21 +7,21 @@ export interface WebhookOptions extends WebhookQueueOptions {
   readonly senders: Pick<Senders, "isHere" | "handOn">;
 }
 
-/** How long somebody may be gone before that is reported. */
+/** How long a channel or member may be gone before that is reported. */
 export const GRACE_MS = 3000;
-/** How long a server that stops tries to send what waits. */
+/** How long a server that stops tries to send the events that wait. */
 export const DRAIN_MS = 5000;
 /** Events in one message to another node. */
 const HANDED_AT_ONCE = 100;
 
 /**
- * An app's webhooks. Each node sees what happens on all; one of them sends it. Whoever leaves and comes
- * back within three seconds is not reported.
+ * An app's webhooks. Each node sees what happens on all nodes; one of them sends it. A channel or member that
+ * is back within three seconds is not reported.
  */
 export class Webhooks {
   readonly #options: WebhookOptions;
   readonly #queue: WebhookQueue;
-  /** What is reported of those who left if they do not come back, by channel and user. */
+  /** Events that are reported unless the channel or member comes back, by channel and user. */
   readonly #leaving = new Map<string, WebhookEvent>();
   readonly #grace: Deadlines<string>;
   #isSilent = false;
@@ -34,18 +34,18 @@ export class Webhooks {
     this.#grace = new Deadlines(options.clock, GRACE_MS, (key) => {
       const event = this.#leaving.get(key)!;
       this.#leaving.delete(key);
-      this.tell(event);
+      this.report(event);
     });
   }
 
-  /** Reports that a channel or member is there, unless its leaving is not reported yet. Every node calls it. */
+  /** Reports a channel or member that is there, unless its end is not reported yet. Called on every node. */
   came(event: WebhookEvent): void {
     const key = keyOf(event);
     this.#grace.cancel(key);
-    if (!this.#leaving.delete(key)) this.tell(event);
+    if (!this.#leaving.delete(key)) this.report(event);
   }
 
-  /** Reports that a channel or member is gone, unless it comes back soon. Every node calls it. */
+  /** Reports a channel or member that is gone, unless it comes back soon. Called on every node. */
   went(event: WebhookEvent): void {
     if (this.#isOver) return;
     const key = keyOf(event);
@@ -53,12 +53,12 @@ export class Webhooks {
     this.#grace.start(key);
   }
 
-  /** Reports what all nodes see: one of them sends it. */
-  tell(event: WebhookEvent): void {
+  /** Reports what all nodes see: only one of them sends it. */
+  report(event: WebhookEvent): void {
     if (!this.#isSilent && this.#options.senders.isHere) this.send(event);
   }
 
-  /** Runs a task of which nothing is reported at once. */
+  /** Runs a task, and reports nothing that comes in it. */
   silently(task: () => void): void {
     this.#isSilent = true;
     try {
@@ -68,7 +68,7 @@ export class Webhooks {
     }
   }
 
-  /** Sends an event. */
+  /** Sends an event, of which only this node knows. */
   send(event: WebhookEvent): void {
     this.#queue.send(event);
   }
@@ -85,14 +85,14 @@ export class Webhooks {
   }
 
   /**
-   * Hands on to another node those who left and may come back; reports them at once if there is no other.
-   * Then sends what waits, for a short while, and hands on what is not taken.
+   * Hands on what is gone and may come back; reports it at once if there is no other node. Then tries for a
+   * short while to send the events that wait, and hands on the rest.
    */
   async flush(): Promise<void> {
     const { senders, count, log } = this.#options;
     this.#isStopping = true;
     if (senders.isHere && !await this.#handOn([], [...this.#leaving])) {
-      // Once more all that are gone: other nodes that stop have lost some meanwhile.
+      // Read again after the wait: nodes that stop at the same time have lost clients meanwhile.
       for (const event of this.#endGrace()) this.send(event);
     }
     const rest = await this.#queue.drain(DRAIN_MS);
@@ -103,7 +103,7 @@ export class Webhooks {
     log.warn("webhook dropped", { why: "the server stops", events: rest.length });
   }
 
-  /** Waits for nobody to come back any more, and returns what is to be reported. */
+  /** Stops to wait for channels and members that may come back. Returns the events to report. */
   #endGrace(): WebhookEvent[] {
     for (const key of this.#leaving.keys()) this.#grace.cancel(key);
     const events = [...this.#leaving.values()];
@@ -111,7 +111,7 @@ export class Webhooks {
     return events;
   }
 
-  /** In messages that are not too large. Resolves to false if not all of it is taken. */
+  /** Hands on in messages that are not too large. Resolves to false if not all of it is taken. */
   async #handOn(events: Handover["events"], gone: Handover["gone"]): Promise<boolean> {
     const { senders, count } = this.#options;
     for (let at = 0; at < Math.max(events.length, gone.length, 1); at += HANDED_AT_ONCE) {
