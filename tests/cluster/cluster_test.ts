@@ -6,7 +6,7 @@ import type { PresenceChange, PresenceEntry } from "../../lib/core/encoder.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 import { FakePeers } from "../support/fake_peers.ts";
 
-/** A node whose presence is turned by hand. */
+/** A node with presence that a test changes. */
 class Node {
   readonly clock = new FakeClock();
   readonly cluster: Cluster;
@@ -81,7 +81,7 @@ function beat(peers: FakePeers, ...nodes: Node[]): void {
   peers.deliver();
 }
 
-Deno.test("presence of other nodes comes whole to whoever begins to watch, then by changes", () => {
+Deno.test("a node that begins to watch gets all presence of the others, and then changes", () => {
   const { peers, nodes: [a, b] } = start("a", "b") as { peers: FakePeers; nodes: [Node, Node] };
   b.comes("room", "early");
   peers.deliver();
@@ -101,7 +101,7 @@ Deno.test("presence of other nodes comes whole to whoever begins to watch, then 
   assertEquals([a.takeRelayed(), b.followed, a.errors, b.errors], [[], [], [], []]);
 });
 
-Deno.test("presence on a node that comes later is told to whoever watches already", () => {
+Deno.test("a node that comes later sends its presence to nodes that watch already", () => {
   const { peers, nodes: [a] } = start("a") as { peers: FakePeers; nodes: [Node] };
   a.cluster.watched("room", true);
   const b = new Node(peers, "b");
@@ -110,7 +110,7 @@ Deno.test("presence on a node that comes later is told to whoever watches alread
   assertEquals([a.takeRelayed(), b.followed], [[["+x"]], ["room"]]);
 });
 
-Deno.test("presence of a node that dies leaves as one change within 15 s, and its watches with it", () => {
+Deno.test("presence of a dead node leaves in one change within 15 s, and its watches end", () => {
   const { peers, nodes: [a, b] } = start("a", "b") as { peers: FakePeers; nodes: [Node, Node] };
   a.cluster.watched("room", true);
   b.cluster.watched("hall", true);
@@ -140,7 +140,7 @@ Deno.test("presence of a node that says bye leaves at once", () => {
   assertEquals(a.cluster.nodes.map(({ id }) => id), ["a", "c"]);
 });
 
-Deno.test("a lost message about presence is made up for by the next one or the heartbeat", () => {
+Deno.test("a lost presence message is repaired after the next message or heartbeat", () => {
   const { peers, nodes: [a, b] } = start("a", "b") as { peers: FakePeers; nodes: [Node, Node] };
   b.comes("room", "x");
   peers.loses = (_, { type }) => ["watch", "presence", "present"].includes(type);
@@ -174,7 +174,7 @@ Deno.test("a lost message about presence is made up for by the next one or the h
   assertEquals(peers.told.map(({ message }) => message.type), ["alive", "alive"]);
 });
 
-Deno.test("a node that the others took for gone learns again who is there, and they what it watches", () => {
+Deno.test("a node that the others had dropped exchanges presence and watches with them again", () => {
   const { peers, nodes: [a, b] } = start("a", "b") as { peers: FakePeers; nodes: [Node, Node] };
   b.cluster.watched("room", true);
   a.comes("room", "x");
@@ -207,7 +207,7 @@ Deno.test("a message that cannot be handled is reported, and harms nothing else"
   assertEquals(heard.map(([node, { type, value }]) => [node, type, value]), [["a", "odd", 5]]);
 });
 
-Deno.test("Cluster reports how far another node is ahead, and how old what it hears is", () => {
+Deno.test("Cluster reports how far another node is ahead, and how late messages come", () => {
   const peers = new FakePeers();
   const clock = new FakeClock();
   const start = (id: string, offset: number, lagMs?: number) => {

@@ -3,76 +3,32 @@ import { RequestSigner } from "../../lib/cluster/signature.ts";
 import { eventually } from "../support/deadline.ts";
 import { Polling } from "../support/polling.ts";
 import { RawConnection } from "../support/raw.ts";
-import { NO_REDIS, RedisServer } from "../support/redis.ts";
-import {
-  type Answer,
-  type ServerOptions,
-  startServer,
-  type TestServer,
-} from "../support/server.ts";
+import type { Answer, ServerOptions, TestServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
+import { type TwoNodes, twoNodesTest } from "../support/two_nodes.ts";
 
 const SECRET = "only-for-tests-but-32-bytes-long";
 const OTHER_SECRET = "another-one-that-is-32-bytes-long";
 const KEY = "only-for-tests";
 const UNKNOWN = { code: 1, message: "Session ID unknown" };
 
-class TwoNodes implements AsyncDisposable {
-  readonly #stack: AsyncDisposableStack;
-  readonly a: TestServer;
-  readonly b: TestServer;
-
-  static async start(options: ServerOptions, ofB: ServerOptions): Promise<TwoNodes> {
-    await using stack = new AsyncDisposableStack();
-    const { url: redis } = stack.use(await RedisServer.start());
-    const all = {
-      redis,
-      publishKey: [KEY],
-      welcome: "",
-      clusterSecret: SECRET,
-      advertise: "http://127.0.0.1:0",
-      ...options,
-    };
-    const a = stack.use(await startServer({ ...all, node: "a" }));
-    const b = stack.use(await startServer({ ...all, node: "b", ...ofB }));
-    for (const server of [a, b]) {
-      await eventually(() => server.metrics(), (metrics) => metrics.get("hark_nodes") === 2);
-    }
-    return new TwoNodes(stack.move(), a, b);
-  }
-
-  private constructor(stack: AsyncDisposableStack, a: TestServer, b: TestServer) {
-    this.#stack = stack;
-    this.a = a;
-    this.b = b;
-  }
-
-  /** Where the other nodes reach `a`. */
-  async inner(): Promise<string> {
-    const headers = { authorization: `Bearer ${KEY}` };
-    const { nodes } = JSON.parse((await this.a.fetch("/nodes", { headers })).body);
-    return nodes[0].address;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack[Symbol.asyncDispose]();
-  }
-}
-
 function forwardingTest(
   name: string,
   run: (nodes: TwoNodes) => Promise<void>,
   options: ServerOptions = {},
-  ofB: ServerOptions = {},
+  optionsOfB: ServerOptions = {},
 ): void {
-  Deno.test({
-    name,
-    ignore: NO_REDIS,
-    async fn() {
-      await using nodes = await TwoNodes.start(options, ofB);
-      await run(nodes);
-    },
-  });
+  const publishKey = [KEY];
+  const advertise = "http://127.0.0.1:0";
+  const all = { publishKey, welcome: "", clusterSecret: SECRET, advertise, ...options };
+  twoNodesTest(name, run, all, optionsOfB);
+}
+
+/** Where the other nodes reach a node. */
+async function addressOf(server: TestServer): Promise<string> {
+  const headers = { authorization: `Bearer ${KEY}` };
+  const { nodes } = JSON.parse((await server.fetch("/nodes", { headers })).body);
+  return nodes[0].address;
 }
 
 async function forwarded(server: TestServer): Promise<number> {
@@ -80,7 +36,7 @@ async function forwarded(server: TestServer): Promise<number> {
 }
 
 forwardingTest(
-  "a polling client is served at whichever node its requests come to",
+  "a polling client is served at every node",
   async ({ a, b }) => {
     const session = await Polling.open(a);
     const elsewhere = session.at(b);
@@ -123,7 +79,7 @@ forwardingTest("a polling client becomes a WebSocket at another node", async ({ 
 });
 
 forwardingTest(
-  "a sid of a node that is not known is answered as any unknown sid",
+  "a sid of an unknown node gets the answer to an unknown sid",
   async ({ a, b }) => {
     const { sid } = await Polling.open(a);
     for (const wrong of [`${"A".repeat(22)}~x`, `127.0.0.1:1~${sid}`, `${sid}x`]) {
@@ -156,11 +112,11 @@ forwardingTest(
 );
 
 forwardingTest(
-  "the listener for nodes takes what is signed, just now, of Socket.IO, and nothing else",
+  "the listener for nodes accepts only requests of Socket.IO that were signed just now",
   async (nodes) => {
     const { a } = nodes;
     const session = await Polling.open(a);
-    const url = await nodes.inner();
+    const url = await addressOf(nodes.a);
     const signer = new RequestSigner(SECRET);
     const ask = async (
       changed: Partial<{ target: string; body: string; time: number; address: string }>,
@@ -215,12 +171,12 @@ forwardingTest(
   },
 );
 
-forwardingTest("an open node takes requests by whatever name it advertises", async (nodes) => {
+forwardingTest("an open node accepts forwarded requests under any host name", async (nodes) => {
   const session = await Polling.open(nodes.a);
   await session.post("40");
   const request = { method: "GET", target: session.path(), address: "::1", time: Date.now() };
   const signature = await new RequestSigner(SECRET).sign({ ...request, body: new Uint8Array() });
-  using connection = await RawConnection.open(Number(new URL(await nodes.inner()).port));
+  using connection = await RawConnection.open(Number(new URL(await addressOf(nodes.a)).port));
   await connection.request([
     `GET ${request.target} HTTP/1.1`,
     "host: node-a.internal",
@@ -232,7 +188,7 @@ forwardingTest("an open node takes requests by whatever name it advertises", asy
   assertEquals((await connection.head()).status, 200);
 }, { publishKey: [] });
 
-Deno.test("RequestSigner signs each part of a request, and takes no text for a signature", async () => {
+Deno.test("RequestSigner signs each part of a request, and rejects a text that is no signature", async () => {
   const signer = new RequestSigner(SECRET);
   const request = {
     method: "GET",

@@ -33,7 +33,7 @@ class Member {
   }
 }
 
-Deno.test("Membership knows of every other node once one says hello, and what it says of itself", () => {
+Deno.test("Membership learns every other node and its state from one hello", () => {
   const peers = new FakePeers();
   const members = ["a", "b", "c"].map((id) => new Member(peers, id));
   peers.deliver();
@@ -49,7 +49,7 @@ Deno.test("Membership knows of every other node once one says hello, and what it
   assertEquals(a.membership.find("nobody"), undefined);
 });
 
-Deno.test("Membership takes a silent node for gone within 15 s, and back when it speaks", () => {
+Deno.test("Membership drops a silent node within 15 s, and takes it back when it speaks", () => {
   const peers = new FakePeers();
   const [a, b] = [new Member(peers, "a"), new Member(peers, "b")];
   peers.deliver();
@@ -65,7 +65,7 @@ Deno.test("Membership takes a silent node for gone within 15 s, and back when it
   assertEquals([a.ids, a.takeEvents()], [["b"], ["b joined"]]);
 });
 
-Deno.test("Membership takes any message for a sign of life, and only a state for a node", () => {
+Deno.test("Membership counts any message as a sign of life, but adds a node only with its state", () => {
   const peers = new FakePeers();
   const [a] = [new Member(peers, "a"), new Member(peers, "b")];
   peers.deliver();
@@ -78,7 +78,7 @@ Deno.test("Membership takes any message for a sign of life, and only a state for
   assertEquals(a.ids, ["b"]);
 });
 
-Deno.test("Membership forgets a node at once that says bye", () => {
+Deno.test("Membership drops a node as soon as it says bye", () => {
   const peers = new FakePeers();
   const [a, b] = [new Member(peers, "a"), new Member(peers, "b")];
   peers.deliver();
@@ -111,7 +111,7 @@ Deno.test("Membership gives the others time to be heard after its own node was f
   assertEquals([a.ids, a.takeEvents()], [[], ["b left"]]);
 });
 
-Deno.test("Membership keeps no more nodes than it has room for", () => {
+Deno.test("Membership knows at most NODES_MAX nodes", () => {
   const peers = new FakePeers();
   const a = new Member(peers, "a");
   for (let count = 0; count < NODES_MAX + 5; count++) {

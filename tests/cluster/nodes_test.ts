@@ -1,9 +1,9 @@
 import { assertEquals } from "@std/assert";
 import { eventually } from "../support/deadline.ts";
-import { NO_REDIS, RedisServer } from "../support/redis.ts";
 import { RunningClock } from "../support/running_clock.ts";
-import { type Reachable, startChild, startServer, type TestServer } from "../support/server.ts";
+import { type Reachable, startChild } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
+import { type TwoNodes, twoNodesTest } from "../support/two_nodes.ts";
 
 const KEY = "only-for-tests";
 /** Less than Redis may take for a command that is on its way. */
@@ -42,7 +42,7 @@ function isOfRoom({ type, channel }: Event): boolean {
   return type === "presence" && channel === "room";
 }
 
-/** The clients of `room` that a watcher is told of until it knows of `count`, by joins or by leaves. */
+/** The first `count` clients of `room` in the joins, or in the leaves, that a watcher gets. */
 async function changes(watcher: HarkClient, kind: "joined" | "left", count: number) {
   const found: string[] = [];
   while (found.length < count) {
@@ -52,62 +52,23 @@ async function changes(watcher: HarkClient, kind: "joined" | "left", count: numb
   return found.sort();
 }
 
-class TwoNodes implements AsyncDisposable {
-  readonly #stack: AsyncDisposableStack;
-  readonly #clock: RunningClock;
-  readonly redis: RedisServer;
-  readonly a: TestServer;
-  readonly b: TestServer;
-
-  static async start(): Promise<TwoNodes> {
-    await using stack = new AsyncDisposableStack();
-    const redis = stack.use(await RedisServer.start());
-    const clock = new RunningClock();
-    const options = { redis: redis.url, publishKey: [KEY], clock };
-    const a = stack.use(await startServer({ ...options, node: "a" }));
-    const b = stack.use(await startServer({ ...options, node: "b" }));
-    await untilNodes(a, 2);
-    await untilNodes(b, 2);
-    return new TwoNodes(stack.move(), clock, redis, a, b);
-  }
-
-  private constructor(
-    stack: AsyncDisposableStack,
-    clock: RunningClock,
-    redis: RedisServer,
-    a: TestServer,
-    b: TestServer,
-  ) {
-    this.#stack = stack;
-    this.#clock = clock;
-    this.redis = redis;
-    this.a = a;
-    this.b = b;
-  }
-
+interface Nodes extends TwoNodes {
   /** Lets time pass for a and b, which hear of each other as they do when it passes by itself. */
-  async pass(ms: number): Promise<void> {
-    for (let left = ms; left > 0; left -= STEP_MS) {
-      this.#clock.pass(Math.min(left, STEP_MS));
-      // What they have said has come to Redis by then, and to the other soon.
-      await this.redis.cli("PING");
-    }
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#stack[Symbol.asyncDispose]();
-  }
+  pass(ms: number): Promise<void>;
 }
 
-function clusterTest(name: string, run: (nodes: TwoNodes) => Promise<void>): void {
-  Deno.test({
-    name,
-    ignore: NO_REDIS,
-    async fn() {
-      await using nodes = await TwoNodes.start();
-      await run(nodes);
-    },
-  });
+function clusterTest(name: string, run: (nodes: Nodes) => Promise<void>): void {
+  const clock = new RunningClock();
+  twoNodesTest(name, (nodes) => {
+    const pass = async (ms: number) => {
+      for (let left = ms; left > 0; left -= STEP_MS) {
+        clock.pass(Math.min(left, STEP_MS));
+        // Their messages have come to Redis by then, and come to the other soon.
+        await nodes.redis.cli("PING");
+      }
+    };
+    return run({ ...nodes, pass });
+  }, { publishKey: [KEY], clock });
 }
 
 clusterTest("GET /count and GET /channels add up the sessions of all nodes", async ({ a, b }) => {
@@ -122,7 +83,7 @@ clusterTest("GET /count and GET /channels add up the sessions of all nodes", asy
   }
 });
 
-clusterTest("presence is listed and told across nodes", async ({ a, b }) => {
+clusterTest("presence is listed, and its changes are sent, across nodes", async ({ a, b }) => {
   const query = "/ws?channel=room&presence=1";
   await using watcher = await HarkClient.open(a.socketUrl(query), AUTH.headers);
   const watcherId = await idOf(watcher);

@@ -41,14 +41,14 @@ Deno.test("Questions bring the answers of all nodes, each to the question that w
   ]);
 });
 
-Deno.test("Questions of a lone node have no answers, and nothing is told", async () => {
+Deno.test("Questions of a lone node get no answers, and send nothing", async () => {
   const peers = new FakePeers();
   const [a] = nodes(peers, ["a"]) as [Questions];
   assertEquals(await a.ask("who", HI), { answers: new Map(), silent: [] });
   assertEquals(peers.told, []);
 });
 
-Deno.test("Questions name the nodes that did not answer in time, and drop what comes too late", async () => {
+Deno.test("Questions name the nodes that did not answer in time, and drop late answers", async () => {
   const peers = new FakePeers();
   const [a] = nodes(peers, ["a", "b", "c"]) as [Questions];
   peers.kill("c");

@@ -24,13 +24,13 @@ async function run(...[name = "", ...args]: string[]): Promise<string | undefine
 const canMount = await run("unshare", "-m", "mount", "--bind", "/tmp", "/mnt") !== undefined;
 const canPin = await run("taskset", "-c", "0", "true") !== undefined;
 
-Deno.test("a number of workers is what it says, and auto one for each core", () => {
+Deno.test("--workers N starts N workers, and auto one for each core", () => {
   assertEquals(workersOf({ workers: "7" }), 7);
   assertEquals(workersOf({ workers: "auto" }), navigator.hardwareConcurrency);
 });
 
 Deno.test({
-  name: "auto is no more workers than the quota of a container has whole cores, and at least one" +
+  name: "auto respects the whole cores in the quota of a container, and is at least one" +
     (canMount ? "" : " (skipped: this user may not mount)"),
   ignore: !canMount,
   async fn() {

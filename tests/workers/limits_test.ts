@@ -57,7 +57,7 @@ Deno.test("the bounds on connections hold exactly for all workers together", asy
   assertEquals(again, MAX);
 });
 
-Deno.test("what a worker held that is killed is free for others", async () => {
+Deno.test("slots of a killed worker are free for others", async () => {
   await using server = await startWorkers(2, ["--connections-max", `${MAX}`]);
   const before = await connect(server, addresses(2 * MAX));
   assertEquals(before.length, MAX);

@@ -60,7 +60,7 @@ class Workers {
   }
 }
 
-Deno.test("what a worker has counted stays counted when it dies, and what it held does not", async () => {
+Deno.test("counters of a dead worker stay, and its gauges go", async () => {
   const workers = new Workers();
   const [one, two] = [workers.start("1"), workers.start("2")];
   for (const [each, count] of [[one, 3], [two, 4]] as const) {
@@ -88,7 +88,7 @@ Deno.test("what a worker has counted stays counted when it dies, and what it hel
   assertEquals(workers.clock.timers, 0);
 });
 
-Deno.test("a worker that is frozen counts with what it said last", async () => {
+Deno.test("a frozen worker counts with its last answer", async () => {
   const workers = new Workers();
   const [one, two] = [workers.start("1"), workers.start("2")];
   one.publications.add(1);
@@ -101,7 +101,7 @@ Deno.test("a worker that is frozen counts with what it said last", async () => {
   workers.metrics.close();
 });
 
-Deno.test("a worker is reported once that answers none of 30 questions, one a second", async () => {
+Deno.test("a worker that leaves 30 questions unanswered is reported, once", async () => {
   const workers = new Workers();
   for (const node of ["1", "2", "3"]) workers.start(node);
   const pass = async (seconds: number) => {
@@ -125,7 +125,7 @@ Deno.test("a worker is reported once that answers none of 30 questions, one a se
   workers.metrics.close();
 });
 
-Deno.test("what becomes of the log is counted once, by the parent", async () => {
+Deno.test("the state of the log is counted once, by the parent", async () => {
   const workers = new Workers();
   const all = [workers.start("1"), workers.start("2")];
   workers.metrics.health(false);

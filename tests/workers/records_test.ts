@@ -38,7 +38,7 @@ for (const signal of ["SIGTERM", "SIGKILL"] as const) {
   });
 }
 
-Deno.test("clients of a worker that was killed are recovered on others, and on the next in its place", async () => {
+Deno.test("clients of a killed worker are recovered on others, and on its successor", async () => {
   await using server = await startWorkers(3, ARGS);
   const clients = await crowd(server);
   Deno.kill(server.pids[0]!, "SIGKILL");

@@ -128,7 +128,7 @@ machinesTest(
   },
 );
 
-machinesTest("all of two machines get everything once and in one order", async ({ a, b }) => {
+machinesTest("clients of two machines get everything once and in one order", async ({ a, b }) => {
   await drillAt({ ports: [a.port, b.port] }, {
     followers: { hark: 8, sse: 8, plain: 4, socketio4: 4, socketio2: 4 },
     publishers: 8,
@@ -139,7 +139,7 @@ machinesTest("all of two machines get everything once and in one order", async (
 }, { args: ["--publish-per-second-max", "100000", "--history-count", "100000"] });
 
 machinesTest(
-  "machines with no name have one each, and recover a client of the other",
+  "machines without a name get random ones, and recover each other's clients",
   async ({ a, b }) => {
     const names = await namesOf(a);
     names.forEach((name) => assertMatch(name, /^[\w-]{8}\.[12]$/));

@@ -95,7 +95,7 @@ Deno.test("a WebSocket that comes to another worker upgrades the session there",
   })());
 });
 
-Deno.test("whoever names a worker that is not there begins anew", async () => {
+Deno.test("a sid of a worker that is not there gets the answer to an unknown sid", async () => {
   await using server = await startWorkers(2);
   for (const sid of ["0~x", "3~x", "99~x", "1~x", "2~x"]) {
     const path = `/socket.io/?EIO=4&transport=polling&sid=${sid}`;

@@ -7,7 +7,7 @@ import { Inbox } from "../support/inbox.ts";
 
 type Line = Readonly<Record<string, unknown>>;
 
-/** A worker whose processes are of `program`, with what it logs. */
+/** A worker that runs `program`, with its log. */
 function setUp(program: readonly string[]) {
   const clock = new FakeClock();
   const lines = new Inbox<Line>();
@@ -33,7 +33,7 @@ function setUp(program: readonly string[]) {
   };
 }
 
-/** Ends as soon as it is told anything. */
+/** Ends at the first line on stdin. */
 const OBEDIENT = ["head", "-n", "1"];
 /** Ends when it is killed. */
 const DEAF = ["cat"];

@@ -72,7 +72,7 @@ Deno.test("SIGHUP has every worker read its files again", async () => {
   assertEquals(workers, ["1", "2"]);
 });
 
-Deno.test("all workers count and list the sessions of all", async () => {
+Deno.test("every worker counts and lists the sessions of all", async () => {
   await using server = await startWorkers(3);
   const sockets = Array.from({ length: 12 }, () => new WebSocket(server.socketUrl()));
   try {

@@ -82,7 +82,7 @@ return {m[1], run, m[3]}
 
 /**
  * Appends batches, each all or nothing, unless the log is not the one that was opened, or the node has
- * opened it again since: what comes late by a connection that is given up may have been sent again.
+ * opened it again since: a batch that comes late by a lost connection may have been sent again.
  * Keys: meta, log, channels, the beginning of a channel's key, the node's writer, and that of each
  * idempotency key. Arguments: epoch, run id, highest offset seen, number of the node's connection,
  * publications a channel keeps, seconds that they are kept, entries of the log, seconds of an

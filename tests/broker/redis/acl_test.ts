@@ -12,7 +12,7 @@ import { newJournal } from "./test_journal.ts";
 const [, RULE = ""] = /^ACL SETUSER (hark on >s3cret .*)$/m.exec(await readDoc("cluster")) ?? [];
 
 Deno.test({
-  name: "the user of cluster.md may do all that a node does",
+  name: "the Redis user in cluster.md has all permissions that a node needs",
   ignore: NO_REDIS,
   async fn() {
     await using server = await RedisServer.start();

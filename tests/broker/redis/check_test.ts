@@ -97,7 +97,7 @@ test("tryRedis() says why a node could not use Redis, and shows no password", as
   }
 });
 
-test("RedisJournal warns of what is unwise when it is opened first, and once", async () => {
+test("RedisJournal warns once of what is unwise, when it is first opened", async () => {
   await using server = await RedisServer.start();
   const warnings: string[] = [];
   const warn = (why: string) => void warnings.push(why);
@@ -108,7 +108,7 @@ test("RedisJournal warns of what is unwise when it is opened first, and once", a
   await journal.close();
 });
 
-test("a node says in one line that it cannot use Redis, and ends", async () => {
+test("a node that cannot use Redis says so in one line, and ends", async () => {
   const port = freePort();
   const url = `redis://:s3cret@127.0.0.1:${port}`;
   const { code, stderr } = await command(["--port", "0"], { HARK_REDIS: url }).output();

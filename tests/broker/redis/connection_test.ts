@@ -40,7 +40,7 @@ test("RedisConnection answers commands in their order, however many are sent at 
   assertEquals((await connection.ended).message, "the connection to Redis was closed");
 });
 
-test("RedisConnection sends a command that is larger than what may wait, if nothing does", async () => {
+test("RedisConnection sends a command that is larger than its bound if no other waits", async () => {
   await using server = await RedisServer.start();
   const connection = await open(server.url);
   const large = "x".repeat(65 * 2 ** 20);
@@ -108,7 +108,7 @@ test("RedisConnection connects to a Unix socket", async () => {
   connection.close();
 });
 
-test("RedisConnection ends when Redis is killed, and says so to all that wait", async () => {
+test("RedisConnection rejects all commands when Redis is killed", async () => {
   await using server = await RedisServer.start();
   const connection = await open(server.url);
   const waiting = connection.send("BLPOP", "nothing", 0);
@@ -143,7 +143,7 @@ async function openScripted(listener: Deno.TcpListener, options: RedisConnection
   return { redis, connection };
 }
 
-Deno.test("RedisConnection waits for replies as long as bytes of them come, if it may", async () => {
+Deno.test("RedisConnection with mayTrickle waits for a reply as long as bytes keep coming", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const clock = new FakeClock();
   const patient = await openScripted(listener, { clock, timeoutMs: 500, mayTrickle: true });

@@ -70,7 +70,7 @@ class Node implements AsyncDisposable {
   }
 }
 
-test("what another program writes into the streams is skipped, counted, and said once", async (redis) => {
+test("entries of another program are skipped and counted, with one warning", async (redis) => {
   await using one = await Node.start(redis);
   await using other = await Node.start(redis);
   const add = (key: string, id: string, ...fields: string[]) => {
@@ -95,7 +95,7 @@ test("what another program writes into the streams is skipped, counted, and said
   assertEquals(one.warnings[0]?.endsWith("does another program write there?"), true);
 });
 
-test("publishing goes on behind an entry of another program that has a higher id", async (redis) => {
+test("publishing goes on after another program has added an entry with a higher id", async (redis) => {
   await using one = await Node.start(redis);
   await publishOn(one.broker, "a");
   await redis.cli("XADD", keys.log, "*", "foo", "bar");
@@ -104,7 +104,7 @@ test("publishing goes on behind an entry of another program that has a higher id
   assertEquals(await one.deliveries.offsets(2), [1, offset]);
 });
 
-test("whoever loads a log skips what cannot be read, and takes it for lost", async (redis) => {
+test("loading a log skips entries that cannot be read, and counts them as lost", async (redis) => {
   await using one = await Node.start(redis);
   await publishOn(one.broker, "a", "a", "b");
   await redis.cli("XADD", `${keys.channelStart}a`, "2-2", "foo", "bar");
@@ -120,7 +120,7 @@ test("whoever loads a log skips what cannot be read, and takes it for lost", asy
   assertEquals(other.foreign, 1);
 });
 
-test("a node follows and loads publications that are too much for one reply", async (redis) => {
+test("a node follows and loads more publications than fit into one reply", async (redis) => {
   const replyBytesMax = 2 ** 20;
   await using one = await Node.start(redis);
   await using other = await Node.start(redis, { replyBytesMax });
@@ -135,7 +135,7 @@ test("a node follows and loads publications that are too much for one reply", as
   assertEquals(resets, [["reset to 0 after 0"], [`reset to ${LARGE_COUNT} after 0`]]);
 });
 
-test("a node goes on where nodes have said, or published, more than one reply may have", async (redis) => {
+test("a node goes on after messages or publications that are too large for one reply", async (redis) => {
   await using one = await Node.start(redis);
   // It expects smaller ones than there are.
   await using other = await Node.start(redis, { replyBytesMax: 2 ** 20, publishBytesMax: 100 });

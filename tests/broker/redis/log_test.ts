@@ -51,7 +51,7 @@ function journalOn({ url }: RedisServer): RedisJournal {
   return newJournal(url, { clock, name: NAME });
 }
 
-test("an earlier connection of a node appends nothing once it has opened the log anew", async (redis) => {
+test("an earlier link of a node cannot append after a later one has opened the log", async (redis) => {
   const first = await linkTo(redis, 1);
   const second = await linkTo(redis, 2);
   await assertRejects(() => append(first, "a"), StaleLogError);
@@ -62,7 +62,7 @@ test("an earlier connection of a node appends nothing once it has opened the log
   for (const link of [first, second, late]) link.close();
 });
 
-test("batches of one call are answered each by itself, in order", async (redis) => {
+test("each batch of one call gets its own answer, in order", async (redis) => {
   const link = await linkTo(redis, 1);
   const group = groupOn(link);
   const add = (channels: readonly string[], name?: string, fingerprint = "") => {
@@ -94,7 +94,7 @@ test("batches of one call are answered each by itself, in order", async (redis) 
   link.close();
 });
 
-test("Appender sends what comes in one turn by one call, and no more than Redis serves quickly", async (redis) => {
+test("Appender sends the batches of one turn in one call, or in several if they are large", async (redis) => {
   await using closing = new AsyncDisposableStack();
   const broker = brokerOn(journalOn(redis), clock);
   closing.defer(() => broker.close());
@@ -116,7 +116,7 @@ test("Appender sends what comes in one turn by one call, and no more than Redis 
   assertEquals(await calls(6, "x".repeat(10_000)), 3);
 });
 
-test("a channel whose stream is of another log is begun anew", async (redis) => {
+test("the stream of a channel that belongs to another log is replaced", async (redis) => {
   await using closing = new AsyncDisposableStack();
   const broker = brokerOn(journalOn(redis), clock);
   closing.defer(() => broker.close());
@@ -127,7 +127,7 @@ test("a channel whose stream is of another log is begun anew", async (redis) => 
   assertEquals(await redis.cli("XLEN", `${keys.channelStart}a`), "2");
 });
 
-test("a log that is made anew keeps nothing of the channels of another", async (redis) => {
+test("a new log keeps no channels of an earlier one", async (redis) => {
   await using closing = new AsyncDisposableStack();
   const first = brokerOn(journalOn(redis), clock);
   await first.start(new Deliveries());
@@ -144,7 +144,7 @@ test("a log that is made anew keeps nothing of the channels of another", async (
   assertEquals((await readAfter(third, undefined)).publications.map(({ offset }) => offset), [1]);
 });
 
-test("a channel that changes while it is loaded has lost what is no longer there", async (redis) => {
+test("a channel that changes while it is loaded counts evicted publications as lost", async (redis) => {
   const link = await linkTo(redis, 1);
   for (let count = 0; count < 3; count++) await append(link, "a");
   const position = { epoch: "e", offset: 3 };
@@ -173,7 +173,7 @@ async function keptGaps(redis: RedisServer): Promise<string[]> {
   return (await redis.cli("LRANGE", keys.gaps, "0", "-1")).split("\n");
 }
 
-test("a node says what it has seen of a gap also when it takes the log over itself", async (redis) => {
+test("a node records what it has seen of a gap, also when it takes over the log itself", async (redis) => {
   const first = await linkTo(redis, 1);
   for (let count = 0; count < 5; count++) await append(first, "a");
   await redis.cli("HSET", keys.meta, "o", "3");
@@ -186,7 +186,7 @@ test("a node says what it has seen of a gap also when it takes the log over itse
   for (const link of [first, second, third]) link.close();
 });
 
-test("a server with no log gets the gaps that a node knows of", async (redis) => {
+test("a server without a log gets the gaps that a node knows", async (redis) => {
   const gaps = [{ after: 3, until: 100, seen: 4 }, { after: 120, until: 200, seen: undefined }];
   const first = await takeOver(redis, "a", { seen: 210, gaps });
   // It was away while all was lost, and before.
@@ -200,7 +200,7 @@ test("a server with no log gets the gaps that a node knows of", async (redis) =>
   for (const link of [first, second]) link.close();
 });
 
-test("offsets jump to a number made of the time, wherever they are", async (redis) => {
+test("offsets jump to a number made of the time, from wherever they are", async (redis) => {
   const links: RedisLink[] = [];
   for (const seen of [1_000_000, 1]) {
     const before = Date.now() * 100 + OFFSET_JUMP;
@@ -214,7 +214,7 @@ test("offsets jump to a number made of the time, wherever they are", async (redi
   for (const link of links) link.close();
 });
 
-test("whoever loads a log takes channels that have expired for lost", async (redis) => {
+test("loading a log counts expired channels as lost", async (redis) => {
   const link = await linkTo(redis, 1);
   await append(link, "old");
   await append(link, "gone");
@@ -239,12 +239,12 @@ const UNKNOWN: Readonly<Record<string, (appender: Appender) => void>> = {
 };
 
 for (const [what, happen] of Object.entries(UNKNOWN)) {
-  Deno.test(`Appender sends no batch again whose outcome ${what} cannot show`, async () => {
+  Deno.test(`Appender does not repeat a batch if ${what} cannot show whether it was kept`, async () => {
     assertEquals(await appendDuring(happen), ["unavailable", 1]);
   });
 }
 
-Deno.test("Appender knows what was given and it was not fed", async () => {
+Deno.test("Appender knows the offsets that are taken and were not fed to it", async () => {
   const commands = { send: () => Promise.resolve([["ok", "5", "1"]]) };
   const appender = appenderOn(commands);
   appender.begin(3);
@@ -271,7 +271,7 @@ async function appendDuring(happen: (appender: Appender) => void): Promise<[stri
   return [refusal.type, sent];
 }
 
-/** An appender whose link is there, and sends by these. */
+/** An appender with a link that sends by these commands. */
 function appenderOn(commands: { readonly send: () => Promise<Reply> }): Appender {
   const link = { commands, epoch: "e", run: "r", offset: 5, number: 1 } as unknown as RedisLink;
   const keeper = { link, drop() {} } as unknown as LinkKeeper;

@@ -4,7 +4,7 @@ import { RedisPeers } from "../../../lib/broker/redis/peers.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
-/** Peers whose link is put in and out by hand. */
+/** Peers with a link that a test takes away and puts back. */
 class Host {
   readonly clock = new FakeClock();
   readonly dropped: string[] = [];
@@ -56,7 +56,7 @@ class Host {
   }
 }
 
-Deno.test("RedisPeers measures how long a message takes to come back, or has not come back", async () => {
+Deno.test("RedisPeers measures how long a message takes to come back, also while it has not", async () => {
   const host = new Host();
   await host.tell();
   host.clock.advance(300);
@@ -70,7 +70,7 @@ Deno.test("RedisPeers measures how long a message takes to come back, or has not
   assertEquals(host.peers.lagMs, 50);
 });
 
-Deno.test("RedisPeers gives up a link whose feed brings nothing back for 10 s", async () => {
+Deno.test("RedisPeers drops a link whose feed brings nothing back for 10 s", async () => {
   const host = new Host();
   for (let ms = 0; ms <= 10_000; ms += 1000) {
     await host.tell();
@@ -81,7 +81,7 @@ Deno.test("RedisPeers gives up a link whose feed brings nothing back for 10 s", 
   assertEquals(host.dropped, ["the feed is silent"]);
 });
 
-Deno.test("RedisPeers does not blame a new link for what was lost with the one before", async () => {
+Deno.test("RedisPeers does not drop a new link for messages that were lost with the last one", async () => {
   const host = new Host();
   await host.tell();
   host.isUp = false;
@@ -94,7 +94,7 @@ Deno.test("RedisPeers does not blame a new link for what was lost with the one b
   assertEquals(host.dropped, []);
 });
 
-Deno.test("RedisPeers relays what nodes of this machine say to all others, in order", async () => {
+Deno.test("RedisPeers relays messages of this machine's nodes to all others, in order", async () => {
   const [host, other] = [new Host(), new Host("b")];
   const heard: unknown[] = [];
   for (const { peers } of [host, other]) {
@@ -109,7 +109,7 @@ Deno.test("RedisPeers relays what nodes of this machine say to all others, in or
   await host.clock.settle();
   host.clock.advance(40);
   host.comeBack(other.peers);
-  const told = [["a1", "1"], ["a1", "2"], ["a2", "3"], ["a", "4"], ["a1", "5"]];
-  assertEquals(heard, told.map((each) => ["b", ...each]));
+  const sent = [["a1", "1"], ["a1", "2"], ["a2", "3"], ["a", "4"], ["a1", "5"]];
+  assertEquals(heard, sent.map((each) => ["b", ...each]));
   assertEquals(host.peers.lagMs, 40);
 });

@@ -71,7 +71,7 @@ Deno.test("RespDecoder reads errors with their codes, also inside arrays", () =>
   assertEquals([second[0].code, second[0].message], ["ERR", "weird"]);
 });
 
-Deno.test("RespDecoder says what is no reply", () => {
+Deno.test("RespDecoder rejects bytes that are no reply, and says why", () => {
   for (
     const [text, why] of [
       ["hello\r\n", 'begins with one of + - : $ *, got "hello"'],
@@ -87,7 +87,7 @@ Deno.test("RespDecoder says what is no reply", () => {
   ) assertThrows(() => decode(text), SyntaxError, why);
 });
 
-Deno.test("RespDecoder takes what is at a limit, and refuses what is over it before it is read", () => {
+Deno.test("RespDecoder accepts a reply at a limit, and rejects one over it before it is complete", () => {
   const limits = { replyBytesMax: 20, itemsMax: 3, depthMax: 2 };
   assertEquals(decode("$13\r\n0123456789abc\r\n", limits), ["0123456789abc"]);
   assertThrows(() => decode("$14\r\n0123456789abcd\r\n", limits), RangeError, "more than 20 bytes");
@@ -101,7 +101,7 @@ Deno.test("RespDecoder takes what is at a limit, and refuses what is over it bef
   assertEquals(decode("+0123456789\r\n".repeat(5), limits).length, 5);
 });
 
-Deno.test("RespDecoder reads random replies in random chunks as they were", () => {
+Deno.test("RespDecoder reads random replies from random chunks", () => {
   const dice = new Dice(7);
   const texts = ["", "a", "€uro", "\r\n", "x".repeat(300), "😀".repeat(100)];
   const make = (depth: number): [string, Reply] => {
