@@ -18,7 +18,8 @@ import { BodyReader } from "../../lib/http/body.ts";
 import { SocketServer } from "../../lib/protocols/socketio/server.ts";
 import type { ServerSocket } from "../../lib/protocols/socketio/socket.ts";
 import type { EngineSession } from "../../lib/protocols/engineio/session.ts";
-import { EngineServer } from "../../lib/protocols/engineio/server.ts";
+import { POLLING_BYTES_MAX } from "../../lib/protocols/engineio/posts.ts";
+import { EngineServer, type EngineServerOptions } from "../../lib/protocols/engineio/server.ts";
 import { withCors } from "../support/engineio.ts";
 import { acknowledge, emit, listen } from "../support/socketio.ts";
 import { Handshakes } from "../../lib/protocols/websocket/socket.ts";
@@ -57,9 +58,12 @@ export function serveConformance(port: number, pings: Partial<Pings> = {}): Conf
     onRefused: () => {},
   });
 
+  const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000, timeoutMs: 30_000 });
+  const readBody = (request: Request) => bodies.read(request, POLLING_BYTES_MAX);
+  const limits = { ...PINGS, ...pings, readBody };
   const engines = new Map([
-    ["/engine.io/", engineServer(echo, { ...PINGS, ...pings })],
-    ["/socket.io/", engineServer((socket) => io.attach(socket), { ...PINGS, ...pings })],
+    ["/engine.io/", engineServer(echo, limits)],
+    ["/socket.io/", engineServer((socket) => io.attach(socket), limits)],
   ]);
   const http = Deno.serve({ port, hostname: "0.0.0.0", onListen: () => {} }, (request, info) => {
     const { pathname, searchParams } = new URL(request.url);
@@ -72,6 +76,7 @@ export function serveConformance(port: number, pings: Partial<Pings> = {}): Conf
     port: http.addr.port,
     async close() {
       for (const engine of engines.values()) engine.close();
+      bodies.close();
       await http.shutdown();
     },
   };
@@ -79,21 +84,19 @@ export function serveConformance(port: number, pings: Partial<Pings> = {}): Conf
 
 function engineServer(
   onConnection: (socket: EngineSession) => void,
-  pings: Pings,
+  limits: Pings & Pick<EngineServerOptions, "readBody">,
 ): EngineServer {
-  const bodies = new BodyReader({ clock: systemClock, bytesMax: 64_000_000, timeoutMs: 30_000 });
   return new EngineServer({
     sidPrefix: "",
     clock: systemClock,
-    ...pings,
+    ...limits,
     upgradeTimeoutMs: 10_000,
-    pollingBytesMax: 1_000_000,
+    pollingBytesMax: POLLING_BYTES_MAX,
     outboundBytesMax: 10_000_000,
     inboundPerSecondMax: 10_000,
     handshakes: new Handshakes(systemClock, 10_000, () => {}),
     newcomersMax: 1000,
     isShared: () => true,
-    readBody: (request) => bodies.read(request, 1_000_000),
     admit: (address) => {
       return Promise.resolve(new Connection(address, () => {}, { closing: new Gauge(""), fault }));
     },

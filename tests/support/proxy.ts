@@ -67,7 +67,8 @@ export class Proxy implements AsyncDisposable {
     try {
       return await Deno.connect({ hostname: "127.0.0.1", port: this.#targetPort });
     } catch (error) {
-      if (error instanceof Deno.errors.ConnectionRefused) return undefined;
+      const { ConnectionRefused, ConnectionReset } = Deno.errors;
+      if (error instanceof ConnectionRefused || error instanceof ConnectionReset) return undefined;
       throw error;
     }
   }
