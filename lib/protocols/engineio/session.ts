@@ -108,9 +108,8 @@ export class EngineSession implements SocketHandler {
   write(part: Part): void {
     if (this.#isOver) return;
     if (this.bufferedBytes > this.#limits.outboundBytesMax) this.close(DISCONNECTS.slow);
-    else if (this.#socket !== undefined) {
-      this.#socket.send(this.codec.encodeFrame(part, this.base64));
-    } else this.#polls?.write(part);
+    else if (this.#socket !== undefined) this.#socket.send(this.#frame(part));
+    else this.#polls?.write(part);
   }
 
   /**
@@ -258,7 +257,12 @@ export class EngineSession implements SocketHandler {
     this.#polls!.close();
     this.#polls = undefined;
     this.#socket = socket;
-    for (const part of parts) socket.send(this.codec.encodeFrame(part, this.base64));
+    for (const part of parts) socket.send(this.#frame(part));
+  }
+
+  #frame(part: Part): Message {
+    // Each delivery would feel a call of one of several codecs.
+    return typeof part === "string" ? part : this.codec.encodeFrame(part, this.base64);
   }
 
   /** Ends the session. `answers` are for the next polls of its client. */
