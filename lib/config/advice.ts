@@ -21,29 +21,13 @@ const CERTIFICATE_DAYS_MIN = 14;
 
 /** Lists who may do what with this server: a row each. */
 export function whoMayDoWhat({ config }: Setup): [subject: string, what: string][] {
-  const { publishKey, pusherApp, origins, socketio, listen, trustProxy, forwardedHeader } = config;
-  const keys = publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
-  const hasKeys = publishKey.length > 0;
-  const publishers = [
-    ...hasKeys ? [`whoever shows ${keys}`] : [],
-    ...takesTokens(config) ? ["whoever shows a token, to the channels that it names"] : [],
-    ...pusherApp.length > 0 ? ["whoever signs with the secret of an app of Pusher"] : [],
-  ];
-  const isOpen = isOpenServer(config);
+  const { pusherApp, origins, socketio, trustProxy, forwardedHeader } = config;
   return [
     ["reach it", whoReaches(config)],
-    ["publish", isOpen ? "anyone, but for pages of other sites" : publishers.join("; ")],
+    ["publish", whoPublishes(config)],
     ["receive", whoReceives(config)],
-    [
-      "look after it",
-      hasKeys
-        ? `whoever shows ${keys}: /channels, /sessions`
-        : isOpen
-        ? "anyone, but for pages of other sites: /channels" +
-          (listen === "" && trustProxy === 0 ? "; programs of this machine: /sessions" : "")
-        : "nobody: /channels and /sessions take a key",
-    ],
-    ["watch it", whoWatches(config, isOpen)],
+    ["look after it", whoManages(config)],
+    ["watch it", whoWatches(config)],
     ["be a trusted page", ["those of its own", ...origins].join(", ")],
     ["use Socket.IO", socketio ? "anyone who may receive" : "nobody"],
     ["use Pusher", pusherApp.length > 0 ? "whoever has an app's key, which is public" : "nobody"],
@@ -54,9 +38,34 @@ export function whoMayDoWhat({ config }: Setup): [subject: string, what: string]
   ];
 }
 
-function whoWatches({ publishKey, metricsKey }: Config, isOpen: boolean): string {
+function whoPublishes(config: Config): string {
+  if (isOpenServer(config)) return "anyone, but for pages of other sites";
+  const { publishKey, pusherApp } = config;
+  const publishers = [
+    ...publishKey.length > 0 ? [`whoever shows ${keysOf(config)}`] : [],
+    ...takesTokens(config) ? ["whoever shows a token, to the channels that it names"] : [],
+    ...pusherApp.length > 0 ? ["whoever signs with the secret of an app of Pusher"] : [],
+  ];
+  return publishers.join("; ");
+}
+
+function whoManages(config: Config): string {
+  const { publishKey, listen, trustProxy } = config;
+  if (publishKey.length > 0) return `whoever shows ${keysOf(config)}: /channels, /sessions`;
+  if (!isOpenServer(config)) return "nobody: /channels and /sessions take a key";
+  const isLocal = listen === "" && trustProxy === 0;
+  return "anyone, but for pages of other sites: /channels" +
+    (isLocal ? "; programs of this machine: /sessions" : "");
+}
+
+function keysOf({ publishKey }: Config): string {
+  return publishKey.length === 1 ? "the one key" : `one of ${publishKey.length} keys`;
+}
+
+function whoWatches(config: Config): string {
+  const { publishKey, metricsKey } = config;
   const anyone = "anyone who reaches it: /count, /healthz, /readyz";
-  if (isOpen && metricsKey === "") return `${anyone}, /metrics`;
+  if (isOpenServer(config) && metricsKey === "") return `${anyone}, /metrics`;
   const keys = [
     ...metricsKey === "" ? [] : ["the metrics key"],
     ...publishKey.length === 0 ? [] : ["a publish key"],

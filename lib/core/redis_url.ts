@@ -73,7 +73,8 @@ export function isRedisUrl(text: string): boolean {
 /** Returns a target as it may be shown: without user and password. */
 export function formatTarget({ addresses, masterName }: RedisTarget): string {
   const places = addresses.map(({ hostname, port, path }) => {
-    return path === "" ? `${hostname.includes(":") ? `[${hostname}]` : hostname}:${port}` : path;
+    if (path !== "") return path;
+    return hostname.includes(":") ? `[${hostname}]:${port}` : `${hostname}:${port}`;
   });
   return places.join(",") + (masterName === "" ? "" : `/${masterName}`);
 }
