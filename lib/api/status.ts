@@ -87,7 +87,7 @@ export class StatusEndpoint {
     const { broker, hub, connections, metrics, cluster, users, sink } = this.#options;
     const sumOf = (what: keyof Use) => users.reduce((sum, { use }) => sum + (use?.[what] ?? 0), 0);
     const { channels, publications, bytes, idempotencyKeys } = broker.stats();
-    metrics.channels.set(Math.max(channels, hub.channels));
+    metrics.channels.set(Math.max(channels, hub.subscribers.channels));
     metrics.historyPublications.set(publications);
     metrics.historyBytes.set(bytes);
     metrics.watchedChannels.set(hub.presence.watched);

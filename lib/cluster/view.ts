@@ -120,8 +120,9 @@ export class ClusterView {
   }
 
   #channels(after: string, limit: number): [string, number][] {
-    const names = Array.from(this.#hub.channelNames()).filter((name) => name > after).sort();
-    return names.slice(0, limit).map((name) => [name, this.#hub.count(name)]);
+    const names = Array.from(this.#hub.subscribers.channelNames()).filter((name) => name > after)
+      .sort();
+    return names.slice(0, limit).map((name) => [name, this.#hub.subscribers.count(name)]);
   }
 
   #list(query: SessionQuery, limit: number): SessionInfo[] {
@@ -138,7 +139,7 @@ export class ClusterView {
   #find({ user, client, channel }: SessionQuery): Session[] {
     const hub = this.#hub;
     if (client !== undefined) return [hub.get(client)].filter((session) => session !== undefined);
-    const all = channel === undefined ? hub.sessions() : hub.subscribers(channel);
+    const all = channel === undefined ? hub.sessions() : hub.subscribers.of(channel);
     return Array.from(all).filter(({ peer }) => user === undefined || peer.user === user);
   }
 }

@@ -34,7 +34,8 @@ export class Hub {
   readonly #options: HubOptions;
   readonly #context: SessionContext;
   readonly #sessions = new Map<string, Session>();
-  readonly #subscribers: Subscribers<Session>;
+  /** Sessions by channel and pattern; each adds and deletes itself. */
+  readonly subscribers: Subscribers<Session>;
   /** Joins and leaves, for their watchers. */
   readonly presence: Presence;
   #epoch = "";
@@ -42,11 +43,11 @@ export class Hub {
 
   constructor(options: HubOptions) {
     this.#options = options;
-    this.#subscribers = new Subscribers(options);
+    this.subscribers = new Subscribers(options);
     this.presence = new Presence(options.clock, options.onWatch);
     this.#context = {
       ...options,
-      subscribers: this.#subscribers,
+      subscribers: this.subscribers,
       presence: this.presence,
       position: () => this.position,
       onEnd: (session, why) => this.#forget(session, why),
@@ -56,11 +57,6 @@ export class Hub {
   /** Connected sessions. */
   get size(): number {
     return this.#sessions.size;
-  }
-
-  /** The number of channels and patterns that have a subscriber. */
-  get channels(): number {
-    return this.#subscribers.size;
   }
 
   /** The last publication that was broadcast: where a session that opens now begins. */
@@ -83,7 +79,7 @@ export class Hub {
     subscriptions: readonly string[],
     options: SubscribeOptions = {},
   ): Session {
-    this.checkSubscriptions(subscriptions, peer.address);
+    this.subscribers.check(subscriptions, peer.address);
     const session = new Session(this.#context, transport, peer);
     this.#sessions.set(session.id, session);
     this.#options.onOpen(session);
@@ -116,8 +112,8 @@ export class Hub {
     let bytes = 0;
     const { isGuarded } = this.#options;
     for (const subscription of subscriptionsOf(publication.channel)) {
-      const subscribers = this.#subscribers.of(subscription);
-      if (subscribers === undefined) continue;
+      const subscribers = this.subscribers.of(subscription);
+      if (subscribers.size === 0) continue;
       // Once for all subscribers, because this is the hot path.
       const isForEach = isForAll(publication, subscription, isGuarded);
       for (const session of subscribers) {
@@ -135,37 +131,9 @@ export class Hub {
 
   /** The sessions subscribed to `channel` by its name: their number, and the first `limit` of them. */
   present(channel: string, limit: number): { count: number; entries: PresenceEntry[] } {
-    const members = this.subscribers(channel);
-    const entries = Array.from(
-      members.values().take(limit),
-      (member) => member.presenceOn(channel),
-    );
+    const members = this.subscribers.of(channel);
+    const entries = Array.from(members.values().take(limit), (each) => each.presenceOn(channel));
     return { count: members.size, entries };
-  }
-
-  /** Counts the sessions subscribed to exactly this channel or pattern. */
-  count(subscription: string): number {
-    return this.subscribers(subscription).size;
-  }
-
-  /** The channels that have a subscriber by their name. */
-  channelNames(): Iterable<string> {
-    return this.#subscribers.channelNames();
-  }
-
-  /** The sessions subscribed to exactly this channel or pattern. */
-  subscribers(subscription: string): ReadonlySet<Session> {
-    return this.#subscribers.of(subscription) ?? NOBODY;
-  }
-
-  /** Throws a `Refusal` if a new session of `address` cannot have these valid subscriptions. */
-  checkSubscriptions(subscriptions: readonly string[], address: string): void {
-    this.#subscribers.check(subscriptions, address, NOTHING);
-  }
-
-  /** Throws a `Refusal` if these are more than one session can have. */
-  checkCount(subscriptions: readonly string[]): void {
-    this.#subscribers.checkCount(new Set(subscriptions));
   }
 
   /** Ends every session with an expired token that was not refreshed in time. */
@@ -209,6 +177,3 @@ export class Hub {
     this.#options.onLeave(session, why);
   }
 }
-
-const NOBODY: ReadonlySet<Session> = new Set();
-const NOTHING: ReadonlyMap<string, number> = new Map();

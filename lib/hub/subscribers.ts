@@ -6,6 +6,9 @@ import { Quota } from "../core/quota.ts";
 /** After how many seconds there may be room again. */
 const RETRY_AFTER_S = 5;
 
+const NOBODY: ReadonlySet<never> = new Set();
+const NOTHING: ReadonlyMap<string, number> = new Map();
+
 /** The bounds on subscriptions. */
 export interface SubscriberLimits {
   readonly channelsPerSessionMax: number;
@@ -38,28 +41,33 @@ export class Subscribers<S> {
   }
 
   /** The number of channels and patterns that have a subscriber. */
-  get size(): number {
+  get channels(): number {
     return this.#groups.size;
   }
 
-  /** The subscribers of exactly this channel or pattern; undefined if it has none. */
-  of(subscription: string): ReadonlySet<S> | undefined {
-    return this.#groups.get(subscription);
+  /** Returns the subscribers of exactly this channel or pattern. */
+  of(subscription: string): ReadonlySet<S> {
+    return this.#groups.get(subscription) ?? NOBODY;
   }
 
-  /** Channels that have a subscriber by their name. */
+  /** Counts the subscribers of exactly this channel or pattern. */
+  count(subscription: string): number {
+    return this.of(subscription).size;
+  }
+
+  /** The channels that have a subscriber by their name. */
   channelNames(): Iterable<string> {
     return this.#groups.keys().filter((name) => !isPattern(name));
   }
 
   /**
-   * Throws a `Refusal` if a subscriber at `address` that has the subscriptions `held` cannot have
-   * these as well. They MUST be valid.
+   * Throws a `Refusal` if a subscriber at `address` that has the subscriptions `held` cannot have these
+   * as well. They MUST be valid.
    */
   check(
     subscriptions: readonly string[],
     address: string,
-    held: ReadonlyMap<string, number>,
+    held: ReadonlyMap<string, number> = NOTHING,
   ): void {
     const wanted = new Set(subscriptions);
     this.checkCount(wanted.union(held));
@@ -77,10 +85,11 @@ export class Subscribers<S> {
   }
 
   /** Throws a `Refusal` if these are more than one session can have. */
-  checkCount(subscriptions: ReadonlySet<string>): void {
+  checkCount(subscriptions: Iterable<string>): void {
     const { channelsPerSessionMax } = this.#limits;
-    const free = subscriptions.has(BROADCAST) ? 1 : 0;
-    if (subscriptions.size - free <= channelsPerSessionMax) return;
+    const counted = new Set(subscriptions);
+    counted.delete(BROADCAST);
+    if (counted.size <= channelsPerSessionMax) return;
     throw new Refusal(
       "over-limit",
       `Cannot subscribe: a session has at most ${channelsPerSessionMax} channels`,

@@ -74,7 +74,11 @@ Deno.test("Session.retain() removes channels that are not allowed, and nothing o
   await node.clock.settle();
   assertEquals(transport.take(), ["1 a 1"]);
   assertEquals([...session.subscriptions.keys()], ["a"]);
-  assertEquals([node.hub.count("b"), node.hub.count("c.*"), node.hub.channels], [0, 0, 1]);
+  assertEquals([
+    node.hub.subscribers.count("b"),
+    node.hub.subscribers.count("c.*"),
+    node.hub.subscribers.channels,
+  ], [0, 0, 1]);
   assertEquals(await session.retain(kept), []);
   assertEquals(await session.retain(() => false), ["a"]);
   await node.close();
@@ -113,7 +117,7 @@ Deno.test("Session.retain() does not wait for a replay that the client holds up"
   });
   const retained = session.retain((name) => name !== "b");
   assertEquals([...session.subscriptions.keys()], ["a", "c"]);
-  assertEquals(node.hub.count("b"), 0);
+  assertEquals(node.hub.subscribers.count("b"), 0);
   await node.publish(["b 5", "a 6"]);
   release();
   assertEquals(await retained, ["b"]);

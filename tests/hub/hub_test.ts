@@ -31,7 +31,7 @@ Deno.test("Hub.begin() ends every session before it could miss anything", async 
     DISCONNECTS.shutdown,
   ]);
   assertEquals([...live.transport.take(), ...replaying.transport.take()], []);
-  assertEquals([node.hub.size, node.hub.channels, node.left.length], [0, 0, 2]);
+  assertEquals([node.hub.size, node.hub.subscribers.channels, node.left.length], [0, 0, 2]);
   assertEquals(node.hub.position, { epoch: "other", offset: later!.offset });
   const { transport } = node.open(["a"]);
   assertEquals(transport.take(), [`welcome other-${later!.offset}`]);
@@ -153,26 +153,37 @@ Deno.test("Hub counts its sessions and channels, and lets every trace of them go
   const a = node.open(["a", "b.*", "broadcast"]);
   const b = node.open(["a", "a"]);
   const { hub } = node;
-  assertEquals([hub.size, hub.channels, hub.count("a"), hub.count("b.*"), hub.count("c")], [
+  assertEquals([
+    hub.size,
+    hub.subscribers.channels,
+    hub.subscribers.count("a"),
+    hub.subscribers.count("b.*"),
+    hub.subscribers.count("c"),
+  ], [
     2,
     3,
     2,
     1,
     0,
   ]);
-  assertEquals([...hub.subscribers("a")], [a.session, b.session]);
-  assertEquals([...hub.subscribers("c")], []);
+  assertEquals([...hub.subscribers.of("a")], [a.session, b.session]);
+  assertEquals([...hub.subscribers.of("c")], []);
   await a.session.unsubscribe(["a", "c"]);
-  assertEquals([hub.count("a"), hub.channels], [1, 3]);
+  assertEquals([hub.subscribers.count("a"), hub.subscribers.channels], [1, 3]);
   b.session.lost("gone");
-  assertEquals([hub.size, hub.count("a"), hub.channels, hub.get(b.session.id)], [
+  assertEquals([
+    hub.size,
+    hub.subscribers.count("a"),
+    hub.subscribers.channels,
+    hub.get(b.session.id),
+  ], [
     1,
     0,
     2,
     undefined,
   ]);
   a.session.end(DISCONNECTS.expired);
-  assertEquals([hub.size, hub.channels], [0, 0]);
+  assertEquals([hub.size, hub.subscribers.channels], [0, 0]);
   assertEquals(node.left, ["gone", "expired"]);
   await node.close();
 });
@@ -197,21 +208,21 @@ Deno.test("Hub.open() refuses too many channels, with nothing changed", async ()
   const transport = new FakeTransport();
   const open = (channels: string[]) => () => void node.open(channels, {}, transport);
   assertThrows(open(["a", "b", "c"]), Refusal, "a session has at most 2 channels");
-  assertEquals([hub.size, hub.channels, transport.frames, node.left], [0, 0, [], []]);
+  assertEquals([hub.size, hub.subscribers.channels, transport.frames, node.left], [0, 0, [], []]);
   // What is named twice, and the channel that everybody is on, do not count.
   node.open(["a", "b", "a", "broadcast", "b"]);
   node.open(["a", "c"]);
-  assertEquals(hub.channels, 4);
+  assertEquals(hub.subscribers.channels, 4);
   assertThrows(open(["d"]), Refusal, "the server has 4 channels");
   node.open(["a", "c"]);
-  assertEquals([hub.size, hub.channels], [3, 4]);
+  assertEquals([hub.size, hub.subscribers.channels], [3, 4]);
   await node.close();
 });
 
 Deno.test("Hub.open() counts a channel that is named twice once for the server's bound", async () => {
   const node = new TestNode({ channelsMax: 2 });
   node.open(["a", "a", "b", "b"]);
-  assertEquals(node.hub.channels, 2);
+  assertEquals(node.hub.subscribers.channels, 2);
   await node.close();
 });
 
@@ -261,7 +272,7 @@ Deno.test("Hub ends a slow session at once with 4001, and no other with it", asy
   });
   assertEquals(slow!.transport.take(), []);
   assertEquals([slow!.session.ended, node.left, node.hub.size], [true, ["slow"], 2]);
-  assertEquals(node.hub.count("a"), 2);
+  assertEquals(node.hub.subscribers.count("a"), 2);
   for (const { transport } of [full!, quick!]) assertEquals(transport.take(), ["1 a x"]);
   assertEquals(node.deliveries.total, 2);
   slow!.transport.bufferedBytes = 0;
@@ -276,7 +287,13 @@ Deno.test("Hub reports and ends a session that the broker failed", async () => {
   node.beforeHistory = () => Promise.reject(error);
   const { transport } = await node.connect(["a"], { since: node.at(0) });
   assertEquals(transport.closed, { name: "failed", code: 1011, reason: "internal error" });
-  assertEquals([transport.take(), node.left, node.errors, node.hub.size, node.hub.channels], [
+  assertEquals([
+    transport.take(),
+    node.left,
+    node.errors,
+    node.hub.size,
+    node.hub.subscribers.channels,
+  ], [
     [],
     ["failed"],
     [error],

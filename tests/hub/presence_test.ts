@@ -159,7 +159,7 @@ Deno.test("Presence forgets a channel and its unsent changes with the last watch
   node.clock.advance(SEND_INTERVAL_MS);
   assertEquals(late.transport.take(), ["room -ann"]);
   await node.close();
-  assertEquals([node.hub.presence.watched, node.hub.channels], [0, 0]);
+  assertEquals([node.hub.presence.watched, node.hub.subscribers.channels], [0, 0]);
 });
 
 Deno.test("Presence sends the others the leave of a watcher that was too slow for presence itself", async () => {

@@ -244,7 +244,7 @@ Deno.test("Session.subscribe() refuses too many, with nothing changed", async ()
     "a session has at most 2 channels",
   );
   assertEquals([...session.subscriptions.keys()], ["a"]);
-  assertEquals([node.hub.channels, session.ended, node.errors], [1, false, []]);
+  assertEquals([node.hub.subscribers.channels, session.ended, node.errors], [1, false, []]);
   assertEquals(await session.subscribe(["b"]), undefined);
   await node.publish(["a 1", "b 2", "c 3"]);
   assertEquals(transport.take(), ["1 a 1", "2 b 2"]);
@@ -424,7 +424,7 @@ Deno.test("Session that ends while it replays leaves nothing behind", async () =
   assertEquals(await late, undefined);
   assertEquals(clients.map(({ transport }) => transport.take()), [[], [], []]);
   assertEquals(node.left, ["gone", "expired", "slow"]);
-  assertEquals([node.hub.size, node.hub.channels, node.errors], [0, 0, []]);
+  assertEquals([node.hub.size, node.hub.subscribers.channels, node.errors], [0, 0, []]);
   assertEquals(node.clock.timers, 1, "only the broker's");
   await node.close();
   assertEquals(node.clock.timers, 0);
@@ -441,7 +441,7 @@ Deno.test("Session that the broker fails while it subscribes is ended and report
   assertEquals(transport.closed, DISCONNECTS.failed);
   assertEquals([node.errors, node.left, node.hub.size], [[error], ["failed"], 0]);
   await node.publish(["a 1", "b 2"]);
-  assertEquals([transport.take(), node.hub.channels], [[], 0]);
+  assertEquals([transport.take(), node.hub.subscribers.channels], [[], 0]);
   await node.close();
 });
 
@@ -471,7 +471,7 @@ Deno.test("Session.end() and lost() happen once, whichever comes first", async (
   assertEquals([ended.session.write("x"), ended.transport.take().length], [false, 1]);
   assertEquals(await ended.session.subscribe(["b"]), undefined);
   await ended.session.unsubscribe(["a"]);
-  assertEquals(node.hub.channels, 0);
+  assertEquals(node.hub.subscribers.channels, 0);
   await node.close();
 });
 

@@ -139,7 +139,7 @@ export class Simulation {
     for (const { link } of this.#clients) link?.session?.lost("closed");
     await this.#quiet();
     for (const { hub } of this.#nodes) {
-      assertEquals([hub.size, hub.channels, hub.presence.watched], [0, 0, 0]);
+      assertEquals([hub.size, hub.subscribers.channels, hub.presence.watched], [0, 0, 0]);
     }
     await this.#log.stop();
   }

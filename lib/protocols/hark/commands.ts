@@ -104,7 +104,7 @@ export class Commands {
   async #unsubscribe(channels: readonly string[]): Promise<JsonObject> {
     const { session, hub } = this.#options;
     readInput(() => channels.forEach(checkSubscription));
-    hub.checkCount(channels);
+    hub.subscribers.checkCount(channels);
     await session.unsubscribe(channels);
     return {};
   }

@@ -77,7 +77,7 @@ export class App {
     this.webhooks = this.#makeWebhooks();
     this.#counts = new Counts({
       clock,
-      countHere: (channel) => hub.count(channel),
+      countHere: (channel) => hub.subscribers.count(channel),
       tell: (channel, count) => this.#tell("count", { channel, count }),
       onChange: (channel, total) => this.#counted(channel, total),
     });
@@ -216,7 +216,7 @@ export class App {
   }
 
   #send(channel: string, frame: string, except?: Session): void {
-    for (const session of this.#options.hub.subscribers(channel)) {
+    for (const session of this.#options.hub.subscribers.of(channel)) {
       if (session !== except && session.transport.encoder === this.encoder) session.write(frame);
     }
   }

@@ -31,13 +31,13 @@ export class Occupancy {
   }
 
   #named(names: readonly string[]): [string, number][] {
-    const counts = names.map((name): [string, number] => [name, this.#hub.count(name)]);
+    const counts = names.map((name): [string, number] => [name, this.#hub.subscribers.count(name)]);
     return counts.filter(([, count]) => count > 0);
   }
 
   #starting(prefix: string): [string, number][] {
     return this.#named(
-      Array.from(this.#hub.channelNames()).filter((name) => name.startsWith(prefix)),
+      Array.from(this.#hub.subscribers.channelNames()).filter((name) => name.startsWith(prefix)),
     );
   }
 

@@ -66,7 +66,7 @@ export class Commands {
       grant.checkReceive(channels);
       await session.subscribe(channels);
     } else {
-      hub.checkCount(channels);
+      hub.subscribers.checkCount(channels);
       await session.unsubscribe(channels);
     }
     await onChanged();

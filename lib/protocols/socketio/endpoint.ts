@@ -141,7 +141,7 @@ export class SocketIoEndpoint implements Protocol {
     const withIds = protocol === 5 && canRecover(request);
     const recovery = withIds ? this.#recoveries.read(request.auth, grant.user) : undefined;
     const { channels, since } = this.#readSubscription(socket, grant, recovery);
-    hub.checkSubscriptions(channels, request.address);
+    hub.subscribers.check(channels, request.address);
     // A client of protocol 4 expects this in its first answer, and gets no data with it.
     if (protocol === 4) socket.connect();
 

@@ -94,7 +94,7 @@ export class EventsEndpoint implements Protocol {
     const { address } = exchange;
     const { grant, subscription } = await this.#admit(exchange);
     const { channels, since } = subscription;
-    hub.checkSubscriptions(channels, address);
+    hub.subscribers.check(channels, address);
     let session: Session | undefined = undefined;
     const transport = new SseTransport(await connections.admit(address), () => {
       if (session === undefined) return;

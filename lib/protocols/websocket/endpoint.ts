@@ -91,7 +91,7 @@ export class SocketEndpoint implements Protocol {
     const refused = refuseHandshake(request);
     if (refused !== undefined) return refused;
     grant.checkReceive(subscription.channels);
-    hub.checkSubscriptions(subscription.channels, address);
+    hub.subscribers.check(subscription.channels, address);
     const protocol = offeredProtocols(request.headers).includes(HARK_V1) ? HARK_V1 : undefined;
     const connection = await connections.admit(address);
     const open = (socket: Socket) => this.#open(socket, subscription, grant, protocol);

@@ -89,13 +89,13 @@ Deno.test("what a token allows counts from when it is read, for the commands tha
   send({ type: "refresh", token: "less", ref: 1 });
   send({ type: "subscribe", channels: ["c"], ref: 2 });
   await node.clock.settle();
-  assertEquals(node.hub.count("c"), 1);
+  assertEquals(node.hub.subscribers.count("c"), 1);
   const replies = await read("less", grant({ receive: ["a"] }));
   assertEquals(replies.find(({ ref }) => ref === 1), { type: "ok", ref: 1, removed: ["b", "c"] });
-  assertEquals(node.hub.count("c"), 0);
+  assertEquals(node.hub.subscribers.count("c"), 0);
   send({ type: "subscribe", channels: ["c"], ref: 3 });
   await node.clock.settle();
-  assertEquals(node.hub.count("c"), 0);
+  assertEquals(node.hub.subscribers.count("c"), 0);
   await node.close();
 });
 
