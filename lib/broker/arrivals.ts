@@ -7,19 +7,19 @@ interface Waiting {
   readonly resolve: (arrived: boolean) => void;
 }
 
-/** Waits until the log has come to an offset. Any number of waits are on one timer. */
+/** Waits until the log has reached an offset. Any number of waits share one timer. */
 export class Arrivals {
   readonly #clock: Clock;
   readonly #waiting = new Set<Waiting>();
   #timer: Timer | undefined;
-  /** When the timer runs; at the latest when the first gives up. */
+  /** When the timer runs: at the latest when the first wait gives up. */
   #timerAt = Infinity;
 
   constructor(clock: Clock) {
     this.#clock = clock;
   }
 
-  /** Resolves to true once the log has come to `offset`; to false if it has not within `timeoutMs`. */
+  /** Resolves to true once the log has reached `offset`; to false if it has not within `timeoutMs`. */
   wait(offset: number, timeoutMs: number): Promise<boolean> {
     return new Promise((resolve) => {
       const giveUpAt = this.#clock.monotonic() + timeoutMs;
@@ -28,12 +28,12 @@ export class Arrivals {
     });
   }
 
-  /** The log has come to `offset`. */
+  /** The log has reached `offset`. */
   arrived(offset: number): void {
     this.#end((waiting) => waiting.offset <= offset, true);
   }
 
-  /** The log will not come to what is waited for. */
+  /** The log will reach none of the offsets: all waits end. */
   giveUp(): void {
     this.#end(() => true, false);
   }

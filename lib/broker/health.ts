@@ -1,23 +1,22 @@
 import type { Clock, Timer } from "../core/clock.ts";
 
-/** What becomes of the log, as it is counted. */
+/** The metrics of a broker. */
 export interface BrokerMetrics {
   /** How long the journal takes to keep a batch. */
   readonly appendSeconds: { observe(seconds: number): void };
-  /** Times that the feed was away and is back. */
+  /** How often the feed came back. */
   readonly reconnects: { inc(): void };
-  /** Times that all of the log was taken over again. */
+  /** How often all of the log was loaded again. */
   readonly reloads: { inc(): void };
   readonly gaps: { inc(): void };
 }
 
-/** After so long without a batch nobody knows any more whether the next one would be refused. */
+/** After so long without a batch it is not known whether the next one would be refused. */
 export const REFUSED_MS = 5000;
 
 /**
- * Whether publishing works: the feed has to be there, and the last batch not to have been refused. Where
- * publishers ask first and stay away, no batch would ever show that it works again: so a refusal counts
- * for a while only.
+ * Whether publishing works: the feed is there, and the last batch was not refused. Publishers may ask for
+ * this and stay away, and then no batch would show that it works again: so a refusal counts for a while.
  */
 export class Health {
   readonly #clock: Clock;
@@ -27,7 +26,7 @@ export class Health {
   #isUp = true;
   #refused: Timer | undefined;
 
-  /** Calls `onChange` when it changes, and `onBack` when the feed is back; all works at first. */
+  /** Calls `onChange` when it changes, and `onBack` when the feed is back. Publishing works at first. */
   constructor(
     clock: Clock,
     onChange: (isUp: boolean, why: string) => void,
@@ -50,7 +49,7 @@ export class Health {
     this.#report(isFed, why);
   }
 
-  /** A batch is kept: which says nothing while the feed is away. */
+  /** A batch is kept. That says nothing while the feed is away. */
   kept(): void {
     this.#refused?.cancel();
     if (this.#isFed) this.#report(true, "");
@@ -63,7 +62,7 @@ export class Health {
     if (this.#isFed) this.#refused = this.#clock.after(REFUSED_MS, () => this.kept());
   }
 
-  /** Changes no more by itself. */
+  /** Stops the timer. */
   close(): void {
     this.#isFed = false;
     this.#refused?.cancel();

@@ -19,8 +19,8 @@ type JournalConfig = Pick<
 >;
 
 /**
- * Loads and makes the journal that the options name; a new kind of journal is a line here. `log` gets each
- * thing that is unwise about a server that keeps it, and that others write there, which `metrics` counts.
+ * Loads and makes the journal that the options name; a new kind of journal is a line here. `log` gets a
+ * warning for each unwise setting of the Redis server, and `metrics` counts entries there that are not of Hark.
  */
 export async function journalOf(
   config: JournalConfig,

@@ -14,7 +14,7 @@ import type {
   Sink,
 } from "./broker.ts";
 import { type BrokerMetrics, Health } from "./health.ts";
-import type { HistoryLimits } from "./history/history.ts";
+import type { HistoryLimits, OnEvict } from "./history/history.ts";
 import { Idempotency, type IdempotencyOptions } from "./idempotency.ts";
 import {
   type Entry,
@@ -27,17 +27,17 @@ import {
 } from "./journal.ts";
 import { agesMs, Replica } from "./replica.ts";
 
-/** What a broker needs, and the bounds it keeps. */
+/** What a broker needs, and its bounds. */
 export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "onForget"> {
   readonly clock: Clock;
   readonly journal: Journal;
   readonly metrics?: BrokerMetrics;
-  /** Gets what the feed brings, right after this broker; and that it is lost, right before. */
+  /** Gets what the feed brings, right after this broker, and that it is lost. */
   readonly follower?: Feed;
 }
 
 const EXPIRE_INTERVAL_MS = 1000;
-/** How long a batch that is kept may take to be fed. */
+/** How long the feed may take to bring a batch that is kept. */
 export const APPLY_TIMEOUT_MS = 10_000;
 /** Pauses between attempts to open a journal that is away. */
 const REOPEN_MIN_MS = 50;
@@ -45,9 +45,9 @@ const REOPEN_MAX_MS = 2000;
 
 /**
  * Follows the feed of a journal: keeps each publication in its own history, and only then delivers it.
- * So reads are answered from memory, and go on while the journal is away. What the feed repeats is
- * ignored. What it leaves out, and what came while it was lost, is read from the journal; if that no
- * longer has all of it, the log starts again for this node, and its sink gets a reset.
+ * So memory answers reads, even while the journal is away. The broker ignores what the feed repeats. What
+ * the feed leaves out, and what came while it was lost, is read from the journal. If the journal no longer
+ * has all of it, this node takes over what is kept, and its sink gets a reset.
  */
 export class LogBroker implements Broker {
   readonly #options: BrokerOptions;
@@ -61,8 +61,8 @@ export class LogBroker implements Broker {
   /** The feed that is followed; undefined while it is lost. */
   #feed: Feed | undefined;
   #expiry: Timer | undefined;
-  readonly #backoff = new ExponentialBackoff(REOPEN_MIN_MS, REOPEN_MAX_MS);
   #reopening: Timer | undefined;
+  readonly #backoff = new ExponentialBackoff(REOPEN_MIN_MS, REOPEN_MAX_MS);
   /** Why nothing can be published; undefined if it can. */
   #obstacle: string | undefined = "it has not started";
   #isClosed = false;
@@ -103,7 +103,7 @@ export class LogBroker implements Broker {
 
   async publish(batch: Batch, admit: () => void = () => {}): Promise<Receipt> {
     const { once } = batch;
-    // A key stands for what is kept, also if that does not come back in time.
+    // A key stands for what is kept, even if the feed does not bring it in time.
     const receipt = once === undefined
       ? await this.#append(batch, admit)
       : await this.#keys.once(once, () => this.#append(batch, admit));
@@ -120,7 +120,7 @@ export class LogBroker implements Broker {
     return Promise.resolve(history.channels(after, limit, this.#clock.monotonic()));
   }
 
-  /** All that is kept, for a process that follows this one; undefined while the journal is lost. */
+  /** All that is kept, for a process that follows this one; undefined while the feed is lost. */
   kept(): Kept | undefined {
     if (this.#feed === undefined) return undefined;
     this.#replica.history.expire(this.#clock.monotonic());
@@ -175,7 +175,7 @@ export class LogBroker implements Broker {
     const last = offset + count - 1;
     const isOurs = epoch === this.#replica.epoch;
     if (isOurs && last <= this.#replica.offset) return;
-    // Not by reached(): what was accepted before close() is still fed after it.
+    // Not by reached(): while the broker closes, the feed still brings what was accepted before.
     if (isOurs && await this.#arrivals.wait(last, APPLY_TIMEOUT_MS)) return;
     throw unavailable("it is kept, but did not come back in time");
   }
@@ -185,7 +185,7 @@ export class LogBroker implements Broker {
     let applied: Publication[] = [];
     for (const entry of entries) {
       const fit = this.#replica.fit(entry);
-      if (fit === "had") continue;
+      if (fit === "known") continue;
       if (fit === "missing") {
         this.#deliver(applied);
         return this.#lost(`the feed left out what comes after ${this.#replica.offset}`);
@@ -206,7 +206,7 @@ export class LogBroker implements Broker {
     this.#options.follower?.onEntries(entries);
   }
 
-  /** All are kept before the first is delivered: whoever reads history then misses none. */
+  /** History has all of them before the first is delivered: a read in between misses none. */
   #deliver(publications: readonly Publication[]): void {
     for (const publication of publications) this.#sink.deliver(publication);
     this.#arrivals.arrived(this.#replica.offset);
@@ -245,15 +245,17 @@ export class LogBroker implements Broker {
     }
     if (this.#isClosed) return;
     const missing = this.#replica.missing(kept);
-    if (missing === undefined) return this.#takeOver(kept);
+    if (missing === undefined) {
+      this.#options.metrics?.reloads.inc();
+      return this.#takeOver(kept);
+    }
     this.#receive(missing);
     this.#follow();
   }
 
-  /** The log is what the journal keeps, and nothing else. */
+  /** Replaces all that is known of the log by what the journal keeps. */
   #takeOver(kept: Kept): void {
     const isOther = kept.position.epoch !== this.#replica.epoch;
-    if (this.#expiry !== undefined) this.#options.metrics?.reloads.inc();
     this.#replica = this.#replicaOf(kept);
     const ages = agesMs(kept.keys.map(({ receipt }) => receipt.time), this.#clock.now());
     kept.keys.forEach(({ request, receipt }, index) => {
@@ -278,13 +280,10 @@ export class LogBroker implements Broker {
   }
 
   #replicaOf(kept: Kept): Replica {
-    return new Replica({
-      kept,
-      limits: this.#options,
-      wallMs: this.#clock.now(),
-      nowMs: this.#clock.monotonic(),
-      onEvict: (publication, isLast) => this.#journal.evicted?.(publication, isLast),
-    });
+    const onEvict: OnEvict = (publication, isLast) => {
+      this.#journal.evicted?.(publication, isLast);
+    };
+    return new Replica(kept, { limits: this.#options, clock: this.#clock, onEvict });
   }
 
   #expire(): void {

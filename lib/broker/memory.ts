@@ -11,8 +11,8 @@ import {
 } from "./journal.ts";
 
 /**
- * A log in this process's memory: it lives as long as the process. It feeds its broker, whose history
- * is all that is kept, before `append()` returns.
+ * A log that lives as long as this process. The history of its broker is all that is kept. `append()` feeds
+ * the broker before it returns.
  */
 export class MemoryJournal implements Journal {
   readonly epoch: string = randomEpoch();

@@ -1,48 +1,43 @@
-import type { Position, Publication } from "../core/publication.ts";
+import type { Clock } from "../core/clock.ts";
+import type { Position } from "../core/publication.ts";
 import { isMoment } from "../core/since.ts";
 import type { HistoryPage, HistoryQuery } from "./broker.ts";
 import { ChannelQuota } from "./channel_quota.ts";
-import { History, type HistoryLimits } from "./history/history.ts";
+import { History, type HistoryLimits, type OnEvict } from "./history/history.ts";
 import { type Entry, type Gap, GAPS_MAX, isGap, type Kept, type Logged } from "./journal.ts";
 
-/** What a replica is made of. */
-export interface ReplicaOptions {
-  readonly kept: Kept;
-  readonly limits: HistoryLimits;
-  /** The wall clock, in milliseconds since 1970. */
-  readonly wallMs: number;
-  readonly nowMs: number;
-  readonly onEvict: (publication: Publication, isLast: boolean) => void;
-}
-
 /**
- * For so long after a gap another node may still say that it has seen more than was kept: until then
- * nothing from before the gap is called complete.
+ * How long after a gap another node may still report that its clients have seen what is lost. Until then no
+ * position from before the gap counts as complete.
  */
 export const DOUBT_MS = 5000;
 
-/** How an entry goes with what a replica has: it is due, was had before, or others are missing. */
-export type Fit = "due" | "had" | "missing";
+/** How an entry follows what a replica has: it is next, known already, or others are missing. */
+export type Fit = "next" | "known" | "missing";
 
-/** This node's copy of the log, as far as it has come and as much as history holds. */
+/** This node's copy of the log: as much of it as history may hold. */
 export class Replica {
   readonly epoch: string;
   readonly history: History;
   readonly quota: ChannelQuota;
   #offset: number;
   #gaps: readonly Gap[];
-  /** Where the last gap that was met ends, and when. */
+  /** Where the last gap in the feed ends, and when it came. */
   #doubtedOffset = 0;
   #doubtedAt = -Infinity;
 
   /** Takes over what a journal keeps. */
-  constructor({ kept, limits, wallMs, nowMs, onEvict }: ReplicaOptions) {
+  constructor(
+    kept: Kept,
+    { limits, clock, onEvict }: { limits: HistoryLimits; clock: Clock; onEvict: OnEvict },
+  ) {
     const { position: { epoch, offset }, publications, forgottenOffset, lostOffsets } = kept;
     this.epoch = epoch;
     this.#offset = offset;
     this.#gaps = kept.gaps;
     const history = this.history = new History({ epoch, offset: forgottenOffset }, limits, onEvict);
-    const ages = agesMs(publications.map(({ publication }) => publication.time), wallMs);
+    const nowMs = clock.monotonic();
+    const ages = agesMs(publications.map(({ publication }) => publication.time), clock.now());
     publications.forEach(({ publication, caller, beganBy }, index) => {
       history.append(publication, nowMs - ages[index]!, caller, beganBy);
     });
@@ -60,28 +55,28 @@ export class Replica {
     return { epoch: this.epoch, offset: this.#offset };
   }
 
-  /** All that this replica has, as a journal would keep it; keys are not its own. */
+  /** All that this replica has, as a journal would keep it, without keys. */
   kept(): Kept {
     return { ...this.history.kept(), position: this.position, gaps: this.#gaps, keys: [] };
   }
 
-  /** Offsets are consecutive, but where a gap says why not. */
+  /** Offsets are consecutive unless a gap explains a jump. */
   fit(entry: Entry): Fit {
     const [last, after] = isGap(entry)
       ? [entry.until, entry.after]
       : [entry.publication.offset, entry.publication.offset - 1];
-    if (last <= this.#offset) return "had";
-    return after === this.#offset ? "due" : "missing";
+    if (last <= this.#offset) return "known";
+    return after === this.#offset ? "next" : "missing";
   }
 
-  /** Keeps a publication that is due. */
+  /** Keeps the next publication. */
   append({ publication, caller, beganBy }: Logged, nowMs: number): void {
     this.#offset = publication.offset;
     this.history.append(publication, nowMs, caller, beganBy);
     this.quota.applied(publication.channel);
   }
 
-  /** Goes on behind a gap that is due. If somebody has seen what is lost, nobody before it has had all. */
+  /** Goes on after a gap. If clients have seen what is lost, every position before it is incomplete. */
   skip(gap: Gap, nowMs: number): void {
     const { until } = gap;
     this.#doubtedOffset = until;
@@ -94,8 +89,8 @@ export class Replica {
   }
 
   /**
-   * What this replica lacks of what is kept; undefined if not all of that is kept, or if the log has
-   * gone on elsewhere.
+   * The entries that this replica lacks; undefined if the journal does not keep all of them, or has another
+   * log.
    */
   missing({ position, publications }: Kept): readonly Logged[] | undefined {
     if (position.epoch !== this.epoch) return undefined;
@@ -117,14 +112,14 @@ export class Replica {
   }
 }
 
-/** Before this offset no position is complete: what somebody has seen is lost. */
+/** Every position before this offset is incomplete, as clients have seen what is lost. */
 function incompleteUntil({ until, seen }: Gap): number {
   return seen === undefined ? 0 : until;
 }
 
 /**
- * How old things are that happened one after the other at these times. Only the wall clock can tell,
- * which may have been set since: nothing is taken for younger than what came after it.
+ * The ages of things that happened one after the other at these times. The wall clock may have been set
+ * meanwhile, so nothing counts as younger than what came after it.
  */
 export function agesMs(times: readonly number[], wallMs: number): number[] {
   let ageMs = 0;

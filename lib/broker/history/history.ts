@@ -23,6 +23,9 @@ export interface HistoryLimits {
   readonly channelsMax: number;
 }
 
+/** Called with each publication that is evicted; `isLast` if its channel has no other. */
+export type OnEvict = (publication: Publication, isLast: boolean) => void;
+
 // Looking at a slot of the timeline costs as much as skipping so many channels.
 const CHANNELS_PER_SLOT = 8;
 
@@ -43,7 +46,7 @@ export class History {
   readonly begun: Quota;
   readonly #epoch: string;
   readonly #limits: HistoryLimits;
-  readonly #onEvict: ((publication: Publication, isLast: boolean) => void) | undefined;
+  readonly #onEvict: OnEvict | undefined;
   readonly #logs = new Map<string, ChannelLog>();
   readonly #sortedLogs = new SortedLogs();
   readonly #timeline = new Timeline();
@@ -56,12 +59,7 @@ export class History {
   /** The highest offset that a channel has lost which had more; whose that is, is not remembered. */
   #lostOffset = 0;
 
-  /** `onEvict` is called with every publication that is evicted; `isLast` if its channel has no other. */
-  constructor(
-    start: Position,
-    limits: HistoryLimits,
-    onEvict?: (publication: Publication, isLast: boolean) => void,
-  ) {
+  constructor(start: Position, limits: HistoryLimits, onEvict?: OnEvict) {
     this.#epoch = start.epoch;
     this.#offset = start.offset;
     this.#forgottenOffset = start.offset;
