@@ -2,33 +2,33 @@ import type { Clock } from "../core/clock.ts";
 import { Refusal } from "../core/errors.ts";
 import { Quota } from "../core/quota.ts";
 
-/** Keys that are remembered; a caller gets half of what the others leave. */
+/** How many keys are remembered; a caller gets half of what the others leave. */
 export const IDEMPOTENCY_KEYS_MAX = 100_000;
 
-/** What remembering keys needs, and its bounds. */
+/** What `Idempotency` needs, and its bounds. */
 export interface IdempotencyOptions {
   readonly clock: Clock;
-  /** How long a key is remembered after its request was carried out, in seconds. */
+  /** How many seconds a key is remembered after its request was carried out. */
   readonly idempotencyAgeS: number;
-  /** Keys remembered; a caller may have half of what the others leave. */
+  /** How many keys are remembered; a caller may have half of what the others leave. */
   readonly idempotencyKeysMax: number;
-  /** Called when a key's time is over. */
+  /** Called when the time of a key is over. */
   readonly onForget?: (request: KeyedRequest) => void;
 }
 
 /** A request with an idempotency key. */
 export interface KeyedRequest {
-  /** Whoever sends it: the same key of another caller is another key. */
+  /** The same key of another caller is another key. */
   readonly caller: string;
   /** 1 to 255 characters of printable ASCII. */
   readonly key: string;
-  /** The same for two requests only if they ask for the same. */
+  /** Two requests have the same fingerprint only if they ask for the same. */
   readonly fingerprint: string;
 }
 
 interface Running {
   readonly fingerprint: string;
-  /** Resolves when it is over, however it went. */
+  /** Resolves when the request is over, whether it succeeded or failed. */
   readonly over: Promise<void>;
 }
 
@@ -39,17 +39,17 @@ interface Done<Result> {
 }
 
 /**
- * Carries a request out once, however often it is sent under its key (the HTTP header
- * `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
+ * Carries out a request once, however often it is sent under its key (the HTTP header `Idempotency-Key`,
+ * draft-ietf-httpapi-idempotency-key-header).
  *
- * A key that was taken is kept for its whole time. Where there is no room for another, the new request
- * is refused: it was not carried out, and its caller knows. Forgetting an old key instead would silently
- * turn a late retry into a second publication.
+ * A key is remembered for its whole time. If there is no room for another, the new request is refused: it is
+ * not carried out, and its caller learns that. To forget an old key instead would silently turn a late retry
+ * into a second publication.
  */
 export class Idempotency<Result> {
   readonly #options: IdempotencyOptions;
   readonly #running = new Map<string, Running>();
-  /** In the order in which they are forgotten. */
+  /** In the order in which they expire. */
   readonly #done = new Map<string, Done<Result>>();
   readonly #quota: Quota;
 
@@ -58,16 +58,15 @@ export class Idempotency<Result> {
     this.#quota = new Quota(options.idempotencyKeysMax);
   }
 
-  /** Keys remembered, of requests under way and carried out. */
+  /** How many keys are remembered, including those of requests under way. */
   get size(): number {
     return this.#quota.total;
   }
 
   /**
-   * Calls `act` and remembers its result; for a request that was carried out before, returns that
-   * result instead. One that is under way is waited for. If `act` fails, the key is free again.
-   * Throws what `act` throws, and a `Refusal`: `conflict` if the key stands for another request,
-   * `over-limit` if no more keys can be remembered.
+   * Calls `act` and remembers its result. If the request was carried out before, returns that result; if it is
+   * under way, waits for it. If `act` fails, the key is free again. Throws what `act` throws, and a `Refusal`:
+   * `conflict` if the key stands for another request, `over-limit` if no more keys can be remembered.
    */
   async once(request: KeyedRequest, act: () => Promise<Result>): Promise<Result> {
     const name = nameOf(request);
@@ -76,17 +75,15 @@ export class Idempotency<Result> {
       const done = this.#done.get(name);
       const known = done?.request ?? this.#running.get(name);
       if (known === undefined) return await this.#run(name, request, act);
-      if (known.fingerprint !== request.fingerprint) {
-        throw keyConflict();
-      }
+      if (known.fingerprint !== request.fingerprint) throw keyConflict();
       if (done !== undefined) return done.result;
       await this.#running.get(name)?.over;
     }
   }
 
   /**
-   * Remembers a request that was carried out `ageMs` ago, by an earlier process; one that is known
-   * already stays as it is. Later calls MUST NOT have a higher age.
+   * Remembers a request that an earlier process carried out `ageMs` ago, unless its key is known already.
+   * Later calls MUST NOT have a higher age.
    */
   restore(request: KeyedRequest, result: Result, ageMs: number): void {
     const name = nameOf(request);
@@ -130,7 +127,7 @@ export class Idempotency<Result> {
     this.#quota.add(caller);
   }
 
-  /** Forgets the keys whose time is over. */
+  /** Forgets keys whose time is over. */
   expire(): void {
     const now = this.#options.clock.monotonic();
     for (const [name, { request, forgetAt }] of this.#done) {
@@ -149,7 +146,7 @@ export class Idempotency<Result> {
   }
 }
 
-/** The name of a key; no two have the same, as no caller's name has a line break. */
+/** A name that no other key of any caller has, as callers have no line break in theirs. */
 export function nameOf({ caller, key }: KeyedRequest): string {
   return `${caller}\n${key}`;
 }

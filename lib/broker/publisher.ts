@@ -7,21 +7,21 @@ import { RateLimiter } from "../core/rate_limiter.ts";
 import type { Log } from "../observe/log.ts";
 import { checkDraft, dataBytes, type Draft } from "../core/publication.ts";
 
-/** What a publisher needs, and the bounds it keeps. */
+/** What a publisher needs, and its bounds. */
 export interface PublisherOptions {
   readonly broker: Pick<Broker, "publish">;
   readonly clock: Clock;
   readonly log: Pick<Log, "debug">;
   readonly publishBytesMax: number;
   readonly publishPerSecondMax: number;
-  /** Called with how long the broker took, in seconds, and how many publications that were. */
+  /** Called with the seconds that the broker took, and the number of publications. */
   readonly onPublished: (seconds: number, count: number) => void;
 }
 
-/** Whoever publishes. */
+/** What a publisher has to know of a grant. */
 export type PublishedBy = Pick<Grant, "caller" | "mayManage">;
 
-/** The one way into the broker: checks names, sizes and rates, whoever publishes and by whatever way. */
+/** The only way into the broker: checks names, sizes and rates, whatever protocol a message comes by. */
 export class Publisher {
   readonly #options: PublisherOptions;
   readonly #rates: PublishRates;
@@ -32,9 +32,9 @@ export class Publisher {
   }
 
   /**
-   * Publishes all of the drafts or none, one behind the other; with `once`, once under that key. Whoever
-   * has the grant is held to the rate, unless this was published before, and to a quota of channels,
-   * unless they may look after these. Throws a `Refusal` that says what to do instead.
+   * Publishes all of the drafts at consecutive offsets, or none; with `once`, once under that key. They count
+   * towards the caller's rate, unless they were published before under their key, and towards its quota of
+   * channels, unless it may manage channels. Throws a `Refusal` that says what to do instead.
    */
   async publish(
     drafts: readonly Draft[],
@@ -74,7 +74,7 @@ export function tooLarge(bytesMax: number): Refusal {
   return new Refusal("too-large", `Cannot publish more than ${bytesMax} bytes in one message`);
 }
 
-/** Holds each caller to so many publications a second. */
+/** Limits how many publications a second each caller may make. */
 export class PublishRates {
   readonly #perSecond: number;
   readonly #rates: RateLimiter;
@@ -84,7 +84,7 @@ export class PublishRates {
     this.#rates = new RateLimiter({ clock, perSecond });
   }
 
-  /** Counts `count` publications of a caller. Throws a `Refusal` if these are too many. */
+  /** Counts publications of a caller. Throws a `Refusal` if they are too many. */
   take(caller: string, count: number): void {
     if (this.#rates.take(caller, count)) return;
     throw new Refusal(

@@ -3,27 +3,28 @@ import { firstIndex } from "./search.ts";
 
 /** Which publications to find. */
 export interface Span {
-  /** Those after this offset. */
+  /** After this offset. */
   readonly from: number;
-  /** Those up to here, inclusive. */
+  /** Up to this offset, inclusive. */
   readonly until: number;
-  /** At most so many. */
+  /** How many at most. */
   readonly limit: number;
   /** Newest first, and of too many the newest; otherwise oldest first, and the oldest. */
   readonly newestFirst: boolean;
 }
 
-/** What is kept of one channel, whose it is, and its neighbours among their channels. */
+/** What is kept of one channel. */
 export class ChannelLog {
   readonly channel: string;
-  /** The caller that has begun it, and against whose quota it counts. */
+  /** The caller that began the channel, whose quota it counts towards. */
   readonly beganBy: string;
-  /** Kept publications are those from `first` on; what is before is gone. */
+  /** Publications from the index `first` on are kept. */
   entries: Publication[] = [];
   first = 0;
   bytes = 0;
   /** The highest offset that is gone; 0 if nothing is. */
   lostOffset = 0;
+  /** The caller that published last, and the neighbours among the channels that this one holds. */
   holder: Holder | undefined;
   newer: ChannelLog | undefined;
   older: ChannelLog | undefined;
@@ -50,7 +51,7 @@ export class ChannelLog {
     this.bytes += publication.costBytes;
   }
 
-  /** Drops the oldest publication and returns it. */
+  /** Removes the oldest publication and returns it. */
   evict(): Publication {
     const publication = this.oldest;
     this.bytes -= publication.costBytes;
@@ -63,7 +64,7 @@ export class ChannelLog {
     return publication;
   }
 
-  /** What a span takes in, oldest first in any case. */
+  /** The publications in a span, oldest first in any case. */
   slice({ from, until, limit, newestFirst }: Span): Publication[] {
     if (this.newest.offset <= from || this.oldest.offset > until) return [];
     const begin = this.#indexAfter(from);
@@ -79,10 +80,10 @@ export class ChannelLog {
   }
 }
 
-/** How many pages of one read are gathered before they are cut to one. */
+/** How many pages a read gathers before it cuts them to one. */
 export const GATHERED_PAGES = 4;
 
-/** Finds the publications of these logs that a span takes in, in its order. */
+/** The publications of these logs in a span, in its order. */
 export function gather(logs: Iterable<ChannelLog>, span: Span): Publication[] {
   const { limit, newestFirst } = span;
   let left = span;
@@ -90,7 +91,7 @@ export function gather(logs: Iterable<ChannelLog>, span: Span): Publication[] {
   for (const log of logs) {
     found.push(...log.slice(left));
     if (found.length <= limit * GATHERED_PAGES) continue;
-    // What comes behind a whole page is no longer looked for in the logs that are left.
+    // The logs that are left cannot add to the page what comes after its end.
     found = first(found, span);
     const { offset } = found.at(-1)!;
     left = newestFirst ? { ...left, from: offset } : { ...left, until: offset };
@@ -98,13 +99,16 @@ export function gather(logs: Iterable<ChannelLog>, span: Span): Publication[] {
   return first(found, span);
 }
 
-/** Puts publications in order, and returns the first of them. */
+/** Sorts publications in the order of the span, and returns the first page. */
 function first(publications: Publication[], { limit, newestFirst }: Span): Publication[] {
   const direction = newestFirst ? -1 : 1;
   return publications.sort((a, b) => direction * (a.offset - b.offset)).slice(0, limit);
 }
 
-/** One caller, and the channels that are theirs in the order of their last publication. */
+/**
+ * A caller and the channels that it holds, in the order of their last publication. They are a linked list: the
+ * oldest of 100,000 takes 0.1 ms to find in a `Map` whose oldest are removed all the time.
+ */
 export class Holder {
   readonly caller: string;
   channels = 0;

@@ -1,17 +1,16 @@
 import { type ChannelLog, Holder } from "./channel_log.ts";
 
 /**
- * Tracks the bytes retained per caller: a channel belongs to the caller that published to it
- * last. When all bytes are taken, the caller that holds most loses some, so that nobody
- * loses a quiet channel to a caller that floods a thousand.
+ * Tracks the bytes retained per caller. The caller that published to a channel last holds it. When history is
+ * full, the caller that holds most loses some: nobody loses a quiet channel to a caller that floods a thousand.
  */
 export class Holders {
   readonly #holders = new Map<string, Holder>();
-  /** By the power of two that their bytes have reached, so that nobody has to be searched for. */
+  /** By the power of two that their bytes have reached: finds who holds most without a search. */
   readonly #ranks = new Map<number, Set<Holder>>();
   #rankBytesMax = 1;
 
-  /** The longest silent channel of a caller that holds most, or at least half as much. */
+  /** The longest silent channel of the caller that holds most, or of one with at least half as much. */
   get longestSilent(): ChannelLog | undefined {
     for (; this.#rankBytesMax >= 1; this.#rankBytesMax /= 2) {
       for (const { oldest } of this.#ranks.get(this.#rankBytesMax) ?? []) return oldest;
@@ -20,7 +19,7 @@ export class Holders {
     return undefined;
   }
 
-  /** Makes a channel this caller's newest, whoever's it was. */
+  /** Makes a channel the newest of this caller, and takes it from any other. */
   give(log: ChannelLog, caller: string): void {
     const { holder } = log;
     if (holder?.caller === caller) {
@@ -35,7 +34,7 @@ export class Holders {
     this.charge(log, log.bytes);
   }
 
-  /** Takes a channel from whose it is. */
+  /** Takes a channel from its holder. */
   take(log: ChannelLog): void {
     const holder = log.holder!;
     holder.remove(log);
@@ -46,7 +45,7 @@ export class Holders {
     this.#ranks.get(holder.rankBytes)?.delete(holder);
   }
 
-  /** Notes that a channel holds so many bytes more, or fewer. */
+  /** Counts that a channel has so many bytes more, or fewer if negative. */
   charge(log: ChannelLog, bytes: number): void {
     const holder = log.holder!;
     holder.bytes += bytes;

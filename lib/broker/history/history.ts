@@ -26,20 +26,18 @@ export interface HistoryLimits {
 /** Called with each publication that is evicted; `isLast` if its channel has no other. */
 export type OnEvict = (publication: Publication, isLast: boolean) => void;
 
-// Looking at a slot of the timeline costs as much as skipping so many channels.
+// Reading a slot of the timeline costs as much as skipping so many channels.
 const CHANNELS_PER_SLOT = 8;
 
 /**
- * What is kept of the log, by channel, within bounds of count, age and bytes. What is evicted is
- * remembered by its offset, so that a reader learns whether something is gone. Where all bytes are
- * taken, whoever holds most makes room, with the longest silent of their channels.
+ * What is kept of the log, by channel, within bounds of count, age and bytes. The highest offset that was
+ * evicted is remembered, so a reader learns whether something is gone. When all bytes are taken, the caller
+ * that holds most loses its longest silent channel.
  *
- * A reader of few channels finds its publications in their logs, a reader of patterns in the timeline
- * of all, so that what a replay costs is what it returns and not how many channels there are. No read
- * looks at a channel that it does not want.
+ * Channels are read from their own logs, patterns from one timeline of all channels: a replay costs what it
+ * returns, however many channels there are.
  *
- * Every `nowMs` MUST be of one clock that never goes back, or what is kept would vanish or stay when
- * the wall clock is set.
+ * Every `nowMs` MUST come from one monotonic clock: setting the wall clock evicts nothing, and keeps nothing.
  */
 export class History {
   /** The channels that each caller has begun, including those of `ChannelQuota`. */
@@ -54,9 +52,9 @@ export class History {
   #publications = 0;
   #bytes = 0;
   #offset: number;
-  /** The highest offset of any channel that was forgotten altogether. */
+  /** The highest offset of all channels of which nothing is kept any more. */
   #forgottenOffset: number;
-  /** The highest offset that a channel has lost which had more; whose that is, is not remembered. */
+  /** The highest offset that was lost of a channel which had more. */
   #lostOffset = 0;
 
   constructor(start: Position, limits: HistoryLimits, onEvict?: OnEvict) {
@@ -72,20 +70,19 @@ export class History {
     return { channels: this.#logs.size, publications: this.#publications, bytes: this.#bytes };
   }
 
-  /** Whether something is kept of `channel`. */
+  /** Reports whether something is kept of `channel`. */
   has(channel: string): boolean {
     return this.#logs.has(channel);
   }
 
-  /** Whoever began `channel`, "" if nobody in particular; undefined if nothing is kept of it. */
+  /** The caller that began `channel`, "" for no caller; undefined if nothing is kept of it. */
   beganBy(channel: string): string | undefined {
     return this.#logs.get(channel)?.beganBy;
   }
 
   /**
-   * Keeps a publication whose offset is higher than any before, and evicts what is too much. All
-   * that is published with no `caller` counts as one caller's. A channel that is new counts for
-   * whoever began it.
+   * Keeps a publication, whose offset is higher than any before, and evicts what is too much. Publications
+   * without a `caller` count for one caller, "". A new channel counts for `beganBy`.
    */
   append(publication: Publication, nowMs: number, caller = "", beganBy = caller): void {
     this.#offset = publication.offset;
@@ -102,8 +99,8 @@ export class History {
   }
 
   /**
-   * Takes over what an earlier run knew, once all that it had kept is appended: what it had lost of
-   * each channel, and the highest offset it gave.
+   * Takes over what an earlier run knew, once all that it kept is appended: what was lost of each channel, and
+   * the highest offset.
    */
   restore(lostOffsets: Iterable<readonly [channel: string, offset: number]>, offset: number): void {
     for (const [channel, lostOffset] of lostOffsets) {
@@ -115,7 +112,7 @@ export class History {
     this.#offset = Math.max(this.#offset, offset);
   }
 
-  /** All that is kept, for another history to take over by `append()` and `restore()`. */
+  /** All that is kept: another history takes it over by `append()` and `restore()`. */
   kept(): Pick<Kept, "publications" | "lostOffsets" | "forgottenOffset"> {
     const logs = [...this.#logs.values()];
     const publications = logs.flatMap(({ entries, first, holder, beganBy }) => {
@@ -131,7 +128,7 @@ export class History {
     return { publications, lostOffsets, forgottenOffset: this.#forgottenOffset };
   }
 
-  /** Goes on at `offset`, with the next; what came up to `forgottenOffset` may be incomplete. */
+  /** Goes on after `offset`. Positions before `forgottenOffset` are incomplete. */
   skip(offset: number, forgottenOffset: number): void {
     this.#offset = offset;
     this.#forgottenOffset = Math.max(this.#forgottenOffset, forgottenOffset);
@@ -182,17 +179,17 @@ export class History {
     return isOfThisLog ? since.offset : undefined;
   }
 
-  /** Where to begin with a `since` of another log: who was further on in this one has had it all. */
+  /** Where to begin if `since` belongs to another log: at the end if it is beyond the end of this one. */
   #beginOf(since: Since | undefined): number {
     const isOfThisLog = since !== undefined && !isMoment(since) && since.epoch === this.#epoch;
     return isOfThisLog ? this.#offset : 0;
   }
 
-  /** The highest offset that is gone on these channels; with patterns, perhaps another up to `from`. */
+  /** The highest offset that is gone on these channels; with patterns, it may miss one up to `from`. */
   #lostAfter(from: number, subscriptions: readonly string[]): number {
     let found = this.#forgottenOffset;
     for (const log of this.#logsNamed(subscriptions)) found = Math.max(found, log.lostOffset);
-    // The channel that lost it is still kept: if it were forgotten, a higher one would be found.
+    // The channel that lost it is still kept, or `forgottenOffset` would be higher.
     if (this.#lostOffset <= Math.max(found, from)) return found;
     const patterns = withoutCovered(subscriptions).filter(isPattern);
     if (patterns[0] === "*") return this.#lostOffset;
@@ -204,7 +201,7 @@ export class History {
     return found;
   }
 
-  /** The publications on these channels that a span takes in, in its order. */
+  /** The publications on these channels in a span, in its order. */
   #find(subscriptions: readonly string[], span: Span): Publication[] {
     const wanted = withoutCovered(subscriptions);
     const patterns = wanted.filter(isPattern);
@@ -212,8 +209,8 @@ export class History {
     if (patterns.length === 0) return gather(named, span);
     let channels = 0;
     for (const pattern of patterns) channels += this.#sortedLogs.count(pattern);
-    // Where little is wanted of a long time it is better to go from channel to channel. To try it
-    // for no more steps than these cost makes the worse way at most twice as long.
+    // If few publications of a long time are wanted, it is quicker to go from channel to channel. The
+    // timeline may take as many steps as that costs: so a read takes at most twice as long as it must.
     const stepsMax = span.limit * GATHERED_PAGES + channels / CHANNELS_PER_SLOT;
     const query = { ...span, isWanted: matcherOf(subscriptions), stepsMax };
     const logsOf = (pattern: string) => this.#sortedLogs.of(pattern);
@@ -221,7 +218,7 @@ export class History {
       gather([...named, ...patterns.flatMap(logsOf)], span);
   }
 
-  /** The logs of those that are channels, once each. */
+  /** The logs of the channels among these, once each. */
   #logsNamed(subscriptions: readonly string[]): Set<ChannelLog> {
     const found = new Set<ChannelLog>();
     for (const name of subscriptions) {
@@ -242,13 +239,13 @@ export class History {
     return log;
   }
 
-  /** Evicts what is over the channel's own bounds. */
+  /** Evicts what is over the bounds of one channel. */
   #trim(log: ChannelLog): void {
     const { historyCount, historyBytesMax } = this.#limits;
     while (log.count > historyCount || log.bytes > historyBytesMax) this.#evict(log);
   }
 
-  /** Evicts the oldest publication of a channel; forgets the channel if nothing is left. */
+  /** Evicts the oldest publication of a channel, and forgets the channel if nothing is left. */
   #evict(log: ChannelLog): void {
     const publication = log.evict();
     this.#timeline.remove(publication);
@@ -261,7 +258,7 @@ export class History {
     this.#onEvict?.(publication, isLast);
   }
 
-  /** Forgets a channel, so that there is room for others. */
+  /** Forgets one channel, to make room for others. */
   #makeRoom(): void {
     const log = this.#holders.longestSilent!;
     while (log.count > 0) this.#evict(log);

@@ -1,15 +1,15 @@
 import type { ChannelLog } from "./channel_log.ts";
 import { firstIndex } from "./search.ts";
 
-// A block of more than this is split, so that adding a log moves few others.
+// A larger block is split, so adding a log moves few others.
 const BLOCK_LOGS_MAX = 512;
 
 /**
- * Logs in the order of their channels' names. The channels of a pattern are neighbours there, so
- * that finding them takes no look at any other. Names are ASCII.
+ * Logs in the order of their channels' names. The channels of a pattern are neighbours, and are found without
+ * a look at any other. Names are ASCII.
  */
 export class SortedLogs {
-  /** None is empty; all names of a block are before those of the next. */
+  /** No block is empty, and its names come before those of the next. */
   readonly #blocks: ChannelLog[][] = [];
 
   /** Adds the log of a channel that has none. */
@@ -40,20 +40,20 @@ export class SortedLogs {
     return found;
   }
 
-  /** How many logs a pattern takes in. */
+  /** How many logs match a pattern. */
   count(pattern: string): number {
     let count = 0;
     for (const { from, to } of this.#ranges(...boundsOf(pattern))) count += to - from;
     return count;
   }
 
-  /** The logs that a pattern takes in. */
+  /** The logs that match a pattern. */
   of(pattern: string): ChannelLog[] {
     const ranges = this.#ranges(...boundsOf(pattern));
     return Array.from(ranges, ({ block, from, to }) => block.slice(from, to)).flat();
   }
 
-  /** The parts of blocks with the names from `begin` up to before `end`. */
+  /** The parts of blocks with names from `begin` up to `end`, exclusive. */
   *#ranges(begin: string, end?: string): Iterable<Range> {
     for (let at = this.#blockOf(begin); at < this.#blocks.length; at++) {
       const block = this.#blocks[at]!;
@@ -63,7 +63,7 @@ export class SortedLogs {
     }
   }
 
-  /** The last block that begins at or before `name`, or the first of all. */
+  /** The index of the last block that begins at or before `name`, or else of the first. */
   #blockOf(name: string): number {
     const blocks = this.#blocks;
     return Math.max(0, firstIndex(0, blocks.length, (at) => blocks[at]![0]!.channel > name) - 1);
@@ -76,7 +76,7 @@ interface Range {
   readonly to: number;
 }
 
-/** The first name that a pattern takes in, and the first one behind all of these. */
+/** The first name that matches a pattern, and the first one after all that do. */
 function boundsOf(pattern: string): [begin: string, end?: string] {
   const prefix = pattern.slice(0, -1);
   if (prefix === "") return [prefix];
@@ -88,7 +88,7 @@ function justAfter(name: string): string {
   return `${name}\0`;
 }
 
-/** Where the first log is whose channel is `name` or comes after it. */
+/** The index of the first log whose channel is `name` or comes after it. */
 function indexFrom(block: readonly ChannelLog[], name: string): number {
   return firstIndex(0, block.length, (index) => block[index]!.channel >= name);
 }

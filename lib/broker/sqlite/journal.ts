@@ -14,8 +14,8 @@ import {
 } from "../journal.ts";
 import { Removal, Store, type StoreSync } from "./store.ts";
 
-// Deleting writes other pages of the file than adding, so many are deleted at a time. After a crash
-// those that were not are loaded again, and evicted again for the same reason as before.
+// Deleting writes other pages of the file than adding, so many rows are deleted at a time. After a crash, rows
+// that were not deleted yet are loaded again, and evicted again for the same reason.
 const SWEPT_MIN = 256;
 const SWEEP_DELAY_MS = 1000;
 
@@ -27,11 +27,11 @@ interface Waiting {
 }
 
 /**
- * A log in an SQLite file, which outlives the process. All that is appended in one turn of the event
- * loop is one commit, so that it costs one sync of the disk rather than one each. It is fed once it is
- * committed: with sync "full" it then outlives a crash of the machine; with "normal" a crash of the
- * process, while a crash of the machine may lose the last commits. Even then no id is given twice, and a
- * gap makes the position of a client that has seen what was lost incomplete.
+ * A log in an SQLite file, which outlives the process. All batches of one turn of the event loop are one commit,
+ * and cost one sync of the disk. They are fed once they are committed. With sync "full" they then outlive a crash
+ * of the machine. With "normal" they outlive a crash of the process, and a crash of the machine may lose the last
+ * commits. Even then no id is given twice, and a gap makes the positions of clients that have seen what was lost
+ * incomplete.
  */
 export class SqliteJournal implements Journal {
   readonly #file: string;
@@ -45,11 +45,11 @@ export class SqliteJournal implements Journal {
   #position: Position = { epoch: "", offset: 0 };
   #feed: Feed | undefined;
   #waiting: Waiting[] = [];
-  /** What the broker keeps no longer, and the file still does. */
+  /** What the broker has evicted or forgotten, and the file still has. */
   #removal = new Removal();
   #sweeping: Timer | undefined;
 
-  /** The log in `file`, which is made if it is not there. */
+  /** The log in `file`, which is made if there is none. */
   constructor(file: string, clock: Clock, sync: StoreSync) {
     this.#file = file;
     this.#clock = clock;
@@ -57,8 +57,8 @@ export class SqliteJournal implements Journal {
   }
 
   /**
-   * Rejects with a `StoreError` if the file cannot be used: it is damaged, no store, open in another
-   * process, or out of reach.
+   * Rejects with a `StoreError` if the file cannot be used: it is damaged, no store, open in another process, or
+   * out of reach.
    */
   // deno-lint-ignore require-await -- a throw in here rejects
   async open(): Promise<Kept> {
@@ -113,7 +113,7 @@ export class SqliteJournal implements Journal {
     if (this.#removal.size >= SWEPT_MIN) this.#sweep();
   }
 
-  /** Writes and feeds a group. Returns an error if it cannot. */
+  /** Commits and feeds a group. Returns the error if it cannot. */
   #commit(group: readonly Waiting[]): Error | undefined {
     const time = this.#clock.now();
     const { epoch } = this.#position;
@@ -126,7 +126,7 @@ export class SqliteJournal implements Journal {
     try {
       this.#store!.add(ordered);
     } catch (error) {
-      // Nobody has seen these offsets: they are given again.
+      // No client has seen these offsets: they are given again.
       return error as Error;
     }
     this.#position = { epoch, offset };
@@ -136,7 +136,7 @@ export class SqliteJournal implements Journal {
     return undefined;
   }
 
-  /** A batch that is too big for the free space must not fail the others. */
+  /** A batch that is too large for the free space must not fail the others. */
   #commitOneByOne(group: readonly Waiting[]): void {
     this.#sweep();
     for (const waiting of group) {
@@ -149,7 +149,7 @@ export class SqliteJournal implements Journal {
     this.#sweeping ??= this.#clock.after(SWEEP_DELAY_MS, () => this.#sweep());
   }
 
-  /** Deletes from the file what is kept no longer. */
+  /** Deletes from the file what the broker does not keep. */
   #sweep(): void {
     this.#sweeping?.cancel();
     this.#sweeping = undefined;
@@ -157,8 +157,8 @@ export class SqliteJournal implements Journal {
     try {
       this.#store!.remove(this.#removal);
     } catch {
-      // A publish reports that the file cannot be written. What stays in it does no harm: a later sweep
-      // deletes it, or the next run, whose history evicts it again.
+      // A publish reports that the file cannot be written. What stays in it does no harm: a later sweep or the
+      // next run deletes it.
       this.#sweepLater();
       return;
     }

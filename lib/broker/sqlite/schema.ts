@@ -9,7 +9,7 @@ import {
 
 /** "Hark" in ASCII: marks a store among SQLite files. */
 export const APPLICATION_ID = 0x4861726b;
-/** Of the tables in it. */
+/** The version of the tables. */
 export const VERSION = 1;
 
 /** Makes an empty file a store. */
@@ -37,9 +37,9 @@ export const SCHEMA = `
 `;
 
 /**
- * What was added since: tables of their own, as an older Hark must find the others as it knows them. It
- * ignores these, and what it deletes of the others leaves orphans here. Their `fields` are JSON objects
- * of optional fields, of which a reader ignores those that it does not know.
+ * What was added later is in tables of its own, as an older Hark must find the other tables as it knows them. It
+ * ignores these, and leaves orphans in them when it deletes publications. `fields` are JSON objects of optional
+ * fields: a reader ignores those that it does not know.
  */
 export const ADDED_SCHEMA = `
   CREATE TABLE IF NOT EXISTS publication_fields (
@@ -94,7 +94,7 @@ export function encodeFields({ caller, beganBy, publication }: Logged): string |
   return fields === "{}" ? undefined : fields;
 }
 
-/** Reads the optional fields of a publication; one that is not as expected is ignored. */
+/** Reads the optional fields of a publication; ignores those of the wrong type. */
 export function decodeFields(
   text: string | null,
 ): { logged: Pick<Logged, "caller" | "beganBy">; draft: DraftFields } {
@@ -114,7 +114,7 @@ export function encodeKey({ request: { fingerprint }, receipt }: KeptKey): strin
   return JSON.stringify({ fingerprint, offset, count, time });
 }
 
-/** Reads a key of the log with this epoch; undefined if a field that it needs is not as expected. */
+/** Reads a key of the log with this epoch; undefined if a field is missing or of the wrong type. */
 export function decodeKey({ caller, key, fields }: KeyRow, epoch: string): KeptKey | undefined {
   const { fingerprint, offset, count, time } = decodeObject(fields);
   if (typeof fingerprint !== "string") return undefined;

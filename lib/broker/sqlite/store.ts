@@ -19,28 +19,27 @@ import {
 import { StoreError } from "../../core/errors.ts";
 import { checkIdentity, createPrivately, DAMAGED, storeError } from "./store_file.ts";
 
-/** How hard a commit is written: "full" syncs the disk each time, "normal" leaves it to the system. */
+/** When a commit is on the disk: "full" syncs each one, "normal" leaves that to the system. */
 export type StoreSync = "normal" | "full";
 
-// With sync "normal" a crash of the whole machine may lose the last commits, and with them the
-// knowledge of which offsets were given. If they were given again, a client that had got the lost
-// ones would take new publications for those and skip them. So the log goes on this much further,
-// which is many times what can be committed between two checkpoints: those are always synced.
+// With sync "normal" a crash of the machine may lose the last commits, and with them the last offsets. If these
+// were given again, a client that has seen the lost publications would skip the new ones. So after a crash the
+// log goes on this much further: many times what can be committed between two checkpoints, which are synced.
 const SKIPPED_OFFSETS = 1_000_000;
 
 const WAL_BYTES_KEPT = 8 * 1024 * 1024;
 
-/** What is to be deleted from the file in one step. */
+/** What to delete from the file in one step. */
 export class Removal {
-  /** Of each publication. */
+  /** The offsets of publications. */
   readonly offsets: number[] = [];
-  /** Of each of their channels: the highest offset that is gone, or 0 if the channel is. */
+  /** For each of their channels, the highest offset that is gone, or 0 if the channel is gone. */
   readonly lostOffsets: Map<string, number> = new Map();
   readonly #keys = new Map<string, KeyedRequest>();
-  /** The highest offset of any channel that is gone altogether; 0 if none is. */
+  /** The highest offset of all channels that are gone; 0 if none is. */
   forgottenOffset = 0;
 
-  /** How many rows it deletes. */
+  /** The number of rows. */
   get size(): number {
     return this.offsets.length + this.#keys.size;
   }
@@ -60,13 +59,13 @@ export class Removal {
     this.#keys.set(nameOf(request), request);
   }
 
-  /** The key was taken again. */
+  /** The key was used again. */
   keepKey(request: KeyedRequest): void {
     this.#keys.delete(nameOf(request));
   }
 }
 
-/** The log in an SQLite file, which belongs to this process alone as long as it is open. */
+/** The log in an SQLite file. No other process can open it meanwhile. */
 export class Store {
   readonly #db: DatabaseSync;
   readonly #insert: StatementSync;
@@ -80,12 +79,12 @@ export class Store {
   readonly #setForgotten: StatementSync;
   readonly #putRecord: StatementSync;
   readonly #deleteRecord: StatementSync;
-  /** Whether any publication may have optional fields. */
+  /** Whether publications may have optional fields. */
   #hasFields: boolean;
   /** Whether some changes of records are lost. */
   #hasOldRecords = false;
 
-  /** Opens `file`, which is made if it is not there; throws a `StoreError` if it cannot be used. */
+  /** Opens `file`, which is made if there is none. Throws a `StoreError` if it cannot be used. */
   static open(file: string, sync: StoreSync): { store: Store; kept: Kept } {
     let db: DatabaseSync | undefined;
     try {
@@ -129,7 +128,7 @@ export class Store {
     return { position, forgottenOffset, ...readKept(this.#db, epoch) };
   }
 
-  /** Commits batches; throws SQLite's error, with nothing changed, if it cannot. */
+  /** Commits batches. Throws SQLite's error, with nothing changed, if it cannot. */
   add(batches: readonly Ordered[]): void {
     inTransaction(this.#db, () => {
       for (const { entries, receipt, once } of batches) {
@@ -140,7 +139,7 @@ export class Store {
     });
   }
 
-  /** Commits that something is gone; throws SQLite's error, with nothing changed, if it cannot. */
+  /** Commits a removal. Throws SQLite's error, with nothing changed, if it cannot. */
   remove({ offsets, lostOffsets, forgottenOffset, keys }: Removal): void {
     inTransaction(this.#db, () => {
       for (const offset of offsets) this.#delete.run(offset);
@@ -154,15 +153,15 @@ export class Store {
     });
   }
 
-  /** All records, the one that was put the longest ago first. */
+  /** All records, the one that was put first is first. */
   readRecords(): string[] {
     const rows = this.#db.prepare("SELECT text FROM record ORDER BY rowid").all();
     return rows.map(({ text }) => String(text));
   }
 
   /**
-   * Commits changes of records: texts by key, undefined to delete one. What cannot be written is lost,
-   * and with it, once it can be, all that was there before.
+   * Commits changes of records: texts by key, undefined to delete one. If they cannot be written, they are lost,
+   * and the next changes that can be written replace all records.
    */
   changeRecords(changes: ReadonlyMap<string, string | undefined>): void {
     try {
@@ -180,7 +179,7 @@ export class Store {
     }
   }
 
-  /** Closes the file, so that the next run knows that nothing is missing from it. */
+  /** Closes the file, and notes in it that nothing is missing. */
   close(): void {
     try {
       this.#db.exec("UPDATE log SET closed = 1");
@@ -199,7 +198,7 @@ export class Store {
   }
 }
 
-/** Takes the lock, and makes sure that the file is a sound store, or empty and made into one. */
+/** Locks the file, and makes an empty one a store. Throws if it is no store, or damaged. */
 function prepareFile(db: DatabaseSync): void {
   db.exec("PRAGMA locking_mode = EXCLUSIVE; BEGIN EXCLUSIVE");
   const isEmpty = readNumber(db, "SELECT count(*) FROM sqlite_schema") === 0;
@@ -228,7 +227,7 @@ function readLog(db: DatabaseSync): LogRow {
   return log as unknown as LogRow;
 }
 
-/** The highest offset that is not to be given again. */
+/** Where the log ends: no offset up to here is given again. */
 function endOf({ start_offset, forgotten_offset, last_offset }: LogRow): number {
   return Math.max(start_offset, forgotten_offset, last_offset ?? 0);
 }
@@ -237,7 +236,7 @@ function readGaps(db: DatabaseSync): Gap[] {
   return db.prepare("SELECT after, until FROM gap ORDER BY after").all() as unknown as Gap[];
 }
 
-/** Notes that the log is in use before anything is published, and a gap if it was not closed. */
+/** Notes in the file that the log is in use, and a gap if the last run did not close it. */
 function beginRun(db: DatabaseSync): void {
   const log = readLog(db);
   let forgottenOffset = log.forgotten_offset;
@@ -246,7 +245,7 @@ function beginRun(db: DatabaseSync): void {
   if (log.closed === 0) {
     gaps.push({ after: offset, until: offset + SKIPPED_OFFSETS });
     offset += SKIPPED_OFFSETS;
-    // Whoever has been away for so many crashes learns that something may be missing.
+    // A position from before so many crashes is incomplete.
     forgottenOffset = Math.max(forgottenOffset, gaps.at(-GAPS_MAX - 1)?.until ?? 0);
   }
   gaps = gaps.filter((gap) => gap.until > forgottenOffset);
@@ -285,7 +284,7 @@ function inTransaction(db: DatabaseSync, task: () => void): void {
     task();
     db.exec("COMMIT");
   } catch (error) {
-    // SQLite has rolled back by itself after some errors, a full disk among them.
+    // After some errors, such as a full disk, SQLite has rolled back by itself.
     if (db.isTransaction) db.exec("ROLLBACK");
     throw error;
   }

@@ -3,15 +3,15 @@ import { DatabaseSync } from "node:sqlite";
 import { StoreError } from "../../core/errors.ts";
 import { APPLICATION_ID, VERSION } from "./schema.ts";
 
-/** What is wrong with a file whose pages do not fit together. */
+/** The advice for a damaged file. */
 export const DAMAGED = "it is damaged; move it away to begin a new one, or put back a copy";
 
-// SQLite's words, as `storeError()` knows them.
+// Beginnings of SQLite's messages, used for our own errors too.
 const NO_DATABASE = "file is not a database";
 const READ_ONLY = "attempt to write a readonly";
 const OUT_OF_REACH = "unable to open";
 
-// By SQLite's own words, because an error at opening comes without its code.
+// By the beginning of SQLite's message, because an error at opening has no code.
 const ADVICE: readonly (readonly [message: string, advice: string])[] = [
   ["database is locked", "another process has it open; stop that one, or give each its own file"],
   [NO_DATABASE, "it is not an SQLite database; name another file"],
@@ -28,7 +28,7 @@ const ADVICE: readonly (readonly [message: string, advice: string])[] = [
   ],
 ];
 
-/** What an error at opening `file` means, and what to do about it. */
+/** Explains an error at opening `file`, and what to do about it. */
 export function storeError(file: string, error: unknown): StoreError {
   const { message } = error as Error;
   let advice = ADVICE.find(([words]) => message.startsWith(words))?.[1] ?? message;
@@ -38,7 +38,7 @@ export function storeError(file: string, error: unknown): StoreError {
   return new StoreError(`Cannot open the store ${file}: ${advice}`, { cause: error });
 }
 
-/** Throws a `StoreError` unless a database is a store of ours, or is `empty` and can become one. */
+/** Throws a `StoreError` unless a database is a store of Hark, or is empty and can become one. */
 export function checkIdentity(id: number, version: number, isEmpty: boolean): void {
   if (id === 0 && version === 0 && isEmpty) return;
   if (id !== APPLICATION_ID) {
@@ -51,14 +51,14 @@ export function checkIdentity(id: number, version: number, isEmpty: boolean): vo
 }
 
 /**
- * Makes an empty file that nobody but this user can read or write, if there is none. SQLite would make
- * it as the umask has it, and gives those that it puts beside it (`-wal`, `-shm`, `-journal`) the
- * file's own mode (https://www.sqlite.org/src/file/src/os_unix.c, findCreateFileMode). Throws if it
- * cannot be made, also where a link to it leads nowhere.
+ * Makes an empty file that only this user can read or write, if there is none. SQLite would use the umask. It
+ * gives the files beside it (`-wal`, `-shm`, `-journal`) the mode of this one
+ * (https://www.sqlite.org/src/file/src/os_unix.c, findCreateFileMode). Throws if it cannot be made, for example
+ * where `file` is a link to nothing.
  */
 export function createPrivately(file: string): void {
   const { AlreadyExists, NotFound, PermissionDenied } = Deno.errors;
-  // One that is there is left alone: to close it again would drop the locks that SQLite has on it.
+  // To open and close an existing file would drop the locks that SQLite has on it.
   if (!isMissing(file)) return;
   try {
     Deno.openSync(file, { write: true, createNew: true, mode: 0o600 }).close();
@@ -71,7 +71,7 @@ export function createPrivately(file: string): void {
   }
 }
 
-/** Whether there is no such file, nor one that it links to. */
+/** Reports whether there is no such file, or a link to nothing. */
 function isMissing(file: string): boolean {
   try {
     Deno.statSync(file);
@@ -82,8 +82,8 @@ function isMissing(file: string): boolean {
 }
 
 /**
- * Rejects with a `StoreError` if `file` cannot be opened as a store, as far as that is seen without
- * opening it: it is neither made nor changed, and may be in use.
+ * Rejects with a `StoreError` if `file` cannot be opened as a store, as far as that shows without opening it: the
+ * file is neither made nor changed, and may be in use.
  */
 export async function checkStoreFile(file: string): Promise<void> {
   try {
@@ -95,7 +95,7 @@ export async function checkStoreFile(file: string): Promise<void> {
   }
 }
 
-/** Whether there is such a folder, in which this user may write. Nothing is written. */
+/** Reports whether there is such a folder, and this user may write in it. Writes nothing. */
 export async function isWritableFolder(path: string): Promise<boolean> {
   try {
     if (!(await Deno.stat(path)).isDirectory) return false;
@@ -106,7 +106,7 @@ export async function isWritableFolder(path: string): Promise<boolean> {
     }
     throw error;
   }
-  // SQLite looks whether it may write where its temporary files are to be; Deno has no such question.
+  // Deno cannot ask for this. SQLite checks it for the folder of its temporary files.
   const db = new DatabaseSync(":memory:");
   try {
     db.exec(`PRAGMA temp_store_directory = '${path.replaceAll("'", "''")}'`);
@@ -119,13 +119,13 @@ export async function isWritableFolder(path: string): Promise<boolean> {
   }
 }
 
-/** The part of a database that shows what it is, and whether it is empty. */
+/** How much of a database shows what it is, and whether it is empty. */
 const HEAD_BYTES = 105;
 
-/** The beginning of a file that can be read and written; undefined if there is none. */
+/** Reads the beginning of a file; undefined if there is none. Throws unless it can be read and written. */
 async function readHead(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
-    // Opening what is no file, such as a pipe, may wait for ever.
+    // To open a pipe, for example, may wait for ever.
     if (!(await Deno.stat(file)).isFile) throw new Error(OUT_OF_REACH);
     using opened = await Deno.open(file, { read: true, write: true });
     const head = new Uint8Array(HEAD_BYTES);
@@ -137,7 +137,7 @@ async function readHead(file: string): Promise<Uint8Array<ArrayBuffer> | undefin
   }
 }
 
-/** Looks at a database's first bytes (https://www.sqlite.org/fileformat.html, 1.3 and 1.6). */
+/** Checks the first bytes of a database (https://www.sqlite.org/fileformat.html, 1.3 and 1.6). */
 function checkHead(head: Uint8Array<ArrayBuffer>): void {
   if (head.length === 0) return;
   const magic = new TextDecoder().decode(head.subarray(0, 16));
