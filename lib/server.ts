@@ -4,8 +4,8 @@ import type { SharedPort } from "./cluster/shared_port.ts";
 import { type Config, ConfigError } from "./config/config.ts";
 import { openLog } from "./config/configure.ts";
 import { type Clock, every, systemClock, type Timer, wait, within } from "./core/clock.ts";
+import { CertificateError } from "./core/errors.ts";
 import { listen, type Listener } from "./net/listener.ts";
-import { type Renewable, renewAll } from "./net/renewal.ts";
 import type { Log } from "./observe/log.ts";
 import { probeLoop } from "./observe/process.ts";
 import { VERSION } from "./version.ts";
@@ -109,11 +109,12 @@ export class Server {
    */
   async renew(): Promise<void> {
     const tokens = this.#parts?.tokens;
-    const renew = this.#listener?.renewCertificate;
-    const renewables: Renewable[] = [];
-    if (renew !== undefined) renewables.push({ what: "certificate", renew });
-    if (tokens?.areInFile) renewables.push({ what: "token keys", renew: () => tokens.renew() });
-    await renewAll(renewables, this.#log);
+    const renewCertificate = this.#listener?.renewCertificate;
+    if (renewCertificate !== undefined) await this.#renew("certificate", renewCertificate);
+    if (tokens?.areInFile) await this.#renew("token keys", () => tokens.renew());
+    else if (renewCertificate === undefined) {
+      this.#log.info("nothing to read again: there is no certificate, and no file of token keys");
+    }
   }
 
   /**
@@ -135,6 +136,16 @@ export class Server {
     await Promise.all(protocols.map((protocol) => protocol.flush?.()));
     cluster.stop(); // Only now: until then other nodes count its sessions.
     await broker.close();
+  }
+
+  async #renew(what: string, renew: () => void | Promise<void>): Promise<void> {
+    try {
+      await renew();
+      this.#log.info(`${what} renewed`);
+    } catch (error) {
+      if (!(error instanceof CertificateError || error instanceof SyntaxError)) throw error;
+      this.#log.error(`${what} not renewed`, { why: error.message });
+    }
   }
 
   /** Stops to listen, and does not wait long for clients that do not read their answers. */
