@@ -19,7 +19,7 @@ function isOpen({ socket }: Client): boolean {
   return socket.readyState === WebSocket.OPEN;
 }
 
-Deno.test("a signal sends the clients away one after the other, and ends the process with 0", async () => {
+Deno.test("a signal disconnects the clients one after the other, and ends the process with 0", async () => {
   await Promise.all([drain("SIGTERM"), drain("SIGINT")]);
 });
 
@@ -65,7 +65,7 @@ async function drain(name: Deno.Signal): Promise<void> {
   assertEquals(await server.stderr.rest(), []);
 }
 
-Deno.test("a signal with nobody there ends the process at once", async () => {
+Deno.test("a signal without clients ends the process at once", async () => {
   await using server = await startChild(["--drain-s", "600"]);
   await signal(server, "SIGTERM");
   assertEquals(await exitCode(server), 0);
@@ -93,7 +93,7 @@ Deno.test("what was accepted before the signal is delivered", async () => {
   assertEquals(await exitCode(server), 0);
 });
 
-Deno.test("streams of events end with all that was accepted before the signal", async () => {
+Deno.test("SSE streams end after all that was accepted before the signal", async () => {
   await using server = await startChild(["--drain-s", "0"]);
   await using stream = await EventStream.open(`${server.url}/events`);
   await stream.blocks.take(2);
@@ -136,7 +136,7 @@ Deno.test("a signal that comes twice at once stops the server once; one that com
   assertEquals(code, 1);
 });
 
-Deno.test("clients that do not answer, read or finish do not hold up the end", async () => {
+Deno.test("clients that do not answer, read or finish do not delay the end", async () => {
   await using server = await startChild(["--drain-s", "0"]);
   const stuck = await Promise.all(Array.from({ length: 4 }, () => RawConnection.open(server.port)));
   const [mute, deaf, halfway] = stuck as [RawConnection, RawConnection, RawConnection];

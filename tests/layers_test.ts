@@ -179,7 +179,7 @@ Deno.test("no file of the program or its page has more than 300 lines", async ()
   assertEquals(problems, []);
 });
 
-Deno.test("only main.ts meets the process, only log.ts the console, core and codecs nothing", async () => {
+Deno.test("only main.ts uses the process, only log.ts the console, core and codecs neither", async () => {
   const problems: string[] = [];
   for (const path of await programFiles()) {
     problems.push(...nameProblems(path, await Deno.readTextFile(`${ROOT}${path}`)));
@@ -250,7 +250,7 @@ Deno.test("a file that is too long is reported, and one known to be once it grow
   );
 });
 
-Deno.test("a reserved name is reported where it is code, and not where it is text", () => {
+Deno.test("a reserved name is reported in code, and not in text", () => {
   const source = 'const port = Deno.env.get("PORT"); console.log(port);';
   assertEquals(nameProblems("lib/core/clock.ts", source), [
     "lib/core/clock.ts uses Deno.env",

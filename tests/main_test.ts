@@ -29,7 +29,7 @@ Deno.test("--help names every option, and --version the version", async () => {
   assertEquals(version, { code: 0, stdout: `hark ${denoJson.version}\n`, stderr: "" });
 });
 
-Deno.test("--help shows what a server would have, and helps with what is wrong", async () => {
+Deno.test("--help shows the values of a server, and what is wrong with them", async () => {
   const { code, stdout, stderr } = await run(["start", "--help", "--history-count", "7"], {
     HARK_PORT: "8123",
     HARK_DRAIN_S: "x",
@@ -40,7 +40,7 @@ Deno.test("--help shows what a server would have, and helps with what is wrong",
   assertMatch(stdout, /\n {2}HARK_DRAIN_S: expected an integer from 0 to 600, got "x"\n$/);
 });
 
-Deno.test("all that is wrong with the options is told at once, with no secret, and exit code 2", async () => {
+Deno.test("all wrong options are reported at once, without secrets, with exit code 2", async () => {
   const args = ["--port", "x", "--hots", "127.0.0.1", "--publish-key", "my secret"];
   const env = { HARK_LOG: "xml", HARK_DRAIN: "1", HARK_PUBLISH_KEYS: "s3cr3t€" };
   const { code, stdout, stderr } = await run(args, env);
@@ -57,7 +57,7 @@ Deno.test("all that is wrong with the options is told at once, with no secret, a
   ]);
 });
 
-Deno.test("a command that there is not is told, with the one that was meant, and exit code 2", async () => {
+Deno.test("an unknown command is reported with the one that was meant, and exit code 2", async () => {
   const told = { pubish: ", did you mean publish?", stat: ", did you mean start?", serve: "" };
   for (const [name, hint] of Object.entries(told)) {
     assertEquals(await run([name, "--port", "0"]), {
@@ -68,7 +68,7 @@ Deno.test("a command that there is not is told, with the one that was meant, and
   }
 });
 
-Deno.test("an address that others reach is refused without a key, unless --open means it", async () => {
+Deno.test("an address that others reach is refused without a key, except with --open", async () => {
   await Promise.all(["0.0.0.0", "::", "192.0.2.1"].map(async (host) => {
     assertEquals(await run(["--host", host, "--port", "0"]), {
       code: 2,
@@ -83,7 +83,7 @@ Deno.test("an address that others reach is refused without a key, unless --open 
   }));
 });
 
-Deno.test("an address that cannot be had is told in one line, with exit code 1", async () => {
+Deno.test("an address that cannot be used is reported in one line, with exit code 1", async () => {
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const { port } = listener.addr;
   assertEquals(await run(["--port", String(port)]), {
@@ -100,7 +100,7 @@ Deno.test("an address that cannot be had is told in one line, with exit code 1",
   }));
 });
 
-Deno.test("a store that cannot be used is told in one line, with exit code 1", async () => {
+Deno.test("a store that cannot be used is reported in one line, with exit code 1", async () => {
   assertEquals(await run(["--port", "0", "--store", "/nonexistent/dir/x.db"]), {
     code: 1,
     stdout: "",
@@ -110,7 +110,7 @@ Deno.test("a store that cannot be used is told in one line, with exit code 1", a
   });
 });
 
-Deno.test("a server that cannot listen leaves no store behind that looks as after a crash", async () => {
+Deno.test("a server that cannot listen closes its store", async () => {
   await using folder = new TemporaryFolder();
   using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
   const file = `${folder.path}/log.db`;
@@ -120,7 +120,7 @@ Deno.test("a server that cannot listen leaves no store behind that looks as afte
   assertEquals([code, kept.position.offset], [1, 0]);
 });
 
-Deno.test("the log tells the story of a client, for people", async () => {
+Deno.test("the text log has the story of a client", async () => {
   await using server = await startChild();
   const client = await Client.open(server.socketUrl());
   const [, opened, id] = new RegExp(
@@ -139,7 +139,7 @@ Deno.test("the log tells the story of a client, for people", async () => {
   assertEquals([await server.stdout.rest(), await server.stderr.rest()], [[], []]);
 });
 
-Deno.test("the first line says where the server listens, with the port it got", async () => {
+Deno.test("the first line says where the server listens, with the actual port", async () => {
   await using process = command(["--port", "0", "--publish-key", "my-secret"]).spawn();
   const reader = process.stdout.pipeThrough(new TextDecoderStream()).getReader();
   const { value } = await deadline(reader.read());
@@ -154,7 +154,7 @@ Deno.test("the first line says where the server listens, with the port it got", 
   await Promise.all([reader.cancel(), process.stderr.cancel()]);
 });
 
-Deno.test("--log json tells the same in JSON lines", async () => {
+Deno.test("--log json writes the same as JSON lines", async () => {
   await using server = await startChild(["--log", "json"], { HARK_WELCOME: "" });
   const client = await Client.open(server.socketUrl());
   await client.close();
@@ -165,7 +165,7 @@ Deno.test("--log json tells the same in JSON lines", async () => {
   assertEquals([closed.message, closed.id], ["client disconnected", opened.id]);
 });
 
-Deno.test("--log-level leaves out what matters less", async () => {
+Deno.test("--log-level leaves out lower levels", async () => {
   // The line that says where it listens is of level info: the port has to be known before.
   const port = freePort();
   const args = ["--port", String(port), "--log-level", "warn", "--connections-max", "1"];
@@ -184,7 +184,7 @@ Deno.test("--log-level leaves out what matters less", async () => {
 });
 
 /** A port that nobody listens on just now. */
-Deno.test("nothing that a peer sends breaks a line of the log or commands a terminal", async () => {
+Deno.test("nothing that a peer sends breaks a line of the log or controls a terminal", async () => {
   const args = ["--inbound-per-second-max", "1", "--publish-bytes-max", "30"];
   await using server = await startChild(args);
   const evil = "\x1b[2J\x1b]0;owned\x07\r\n2026-01-01T00:00:00.000Z info  forged \u202e\u2028";

@@ -15,7 +15,7 @@ async function askAndReset(port: number): Promise<void> {
   await deadline(promise);
 }
 
-Deno.test("a client that has reset its connection before it is looked at takes no slot", async () => {
+Deno.test("a client that has already reset its connection takes no slot", async () => {
   await using server = await startChild(["--token-secret", "s".repeat(32), "--public", "*"]);
   server.kill("SIGSTOP");
   for (let count = 0; count < 20; count++) await askAndReset(server.port);

@@ -22,7 +22,7 @@ async function writeKeys(file: string, ...at: readonly number[]): Promise<void> 
   await Deno.writeTextFile(file, JSON.stringify({ keys: at.map((at) => KEYS[at]!.jwk) }));
 }
 
-Deno.test("SIGHUP ends no server that has nothing to read again, which says so", async () => {
+Deno.test("SIGHUP ends no server: one without files to read again logs that", async () => {
   await using folder = new TemporaryFolder();
   const variants = [
     [],
@@ -42,7 +42,7 @@ Deno.test("SIGHUP ends no server that has nothing to read again, which says so",
   }
 });
 
-Deno.test("SIGHUP reads the file of token keys again, and stays with the old ones if it is wrong", async () => {
+Deno.test("SIGHUP reads the file of token keys again, and keeps the old ones if it is wrong", async () => {
   await using folder = new TemporaryFolder();
   const file = `${folder.path}/keys.json`;
   await writeKeys(file, 0);
@@ -67,7 +67,7 @@ Deno.test("SIGHUP reads the file of token keys again, and stays with the old one
   assertEquals(await taken(server), [false, true]);
 });
 
-Deno.test("SIGHUP reads token keys again whatever has become of the certificate", async () => {
+Deno.test("SIGHUP reads token keys again, even if the certificate cannot be read", async () => {
   await using folder = new TemporaryFolder();
   const { certFile, keyFile } = await makeCertificate(folder.path, "a");
   const file = `${folder.path}/keys.json`;

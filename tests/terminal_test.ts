@@ -7,7 +7,7 @@ const CTRL_C = new Uint8Array([3]);
 const ROOT = new URL("..", import.meta.url);
 
 // In a terminal, as script(1) makes one: every process in it gets Ctrl-C, and `deno task` hands it on.
-Deno.test("Ctrl-C on README's command lets the server stop, and exits with 0", async () => {
+Deno.test("Ctrl-C on the command of README stops the server, with exit code 0", async () => {
   await using terminal = new Deno.Command("script", {
     args: ["-qec", "exec deno task start --port 0 --drain-s 0", "/dev/null"],
     cwd: ROOT,

@@ -17,7 +17,7 @@ function whyNot(claims: JsonObject, expected: Partial<Expectations> = {}): strin
   return message.replace(/^Cannot use this token: /, "");
 }
 
-Deno.test("readClaims() takes the user, what it may do, and until when", () => {
+Deno.test("readClaims() reads the user, the permissions and the expiry", () => {
   assertEquals(read({ exp }), {
     user: undefined,
     subscribe: [],
@@ -34,7 +34,7 @@ Deno.test("readClaims() takes the user, what it may do, and until when", () => {
   assertEquals(read({ exp, hark: {} }).subscribe, []);
 });
 
-Deno.test("readClaims() wants an exp that is to come, give or take 2 seconds", () => {
+Deno.test("readClaims() needs an exp in the future, give or take 2 seconds", () => {
   const expired = "it has expired";
   const unit = "its exp is not in seconds since 1970";
   const cases: readonly [unknown, string | undefined][] = [
@@ -63,7 +63,7 @@ Deno.test("readClaims() wants an exp that is to come, give or take 2 seconds", (
   }
 });
 
-Deno.test("readClaims() wants nbf and iat to be past, give or take 2 seconds", () => {
+Deno.test("readClaims() needs nbf and iat in the past, give or take 2 seconds", () => {
   for (const name of ["nbf", "iat"]) {
     for (const time of [0, NOW_S - 1e6, NOW_S, NOW_S + 2]) {
       assertEquals(read({ exp, [name]: time }).expiresAt, exp * 1000);
@@ -77,7 +77,7 @@ Deno.test("readClaims() wants nbf and iat to be past, give or take 2 seconds", (
   }
 });
 
-Deno.test("readClaims() wants the audience and the issuer that are expected", () => {
+Deno.test("readClaims() needs the expected audience and issuer", () => {
   const wrong = "it is for another audience";
   const hark = { tokenAudience: "hark" };
   for (const aud of ["hark", ["hark"], ["other", "hark"]]) {
@@ -98,7 +98,7 @@ Deno.test("readClaims() wants the audience and the issuer that are expected", ()
   }
 });
 
-Deno.test("readClaims() bounds a user's name", () => {
+Deno.test("readClaims() bounds the name of the user", () => {
   const why = "its sub is not 1 to 128 characters with no control character";
   for (const sub of ["4", "x".repeat(128), "a b", "<b>", '"', "😀".repeat(64), "__proto__"]) {
     assertEquals(read({ exp, sub }).user, sub);
@@ -109,7 +109,7 @@ Deno.test("readClaims() bounds a user's name", () => {
   for (const sub of wrong) assertEquals(whyNot({ exp, sub }), why, JSON.stringify(sub));
 });
 
-Deno.test("readClaims() bounds what a token allows", () => {
+Deno.test("readClaims() bounds the lists of channels", () => {
   const many = (count: number) => Array.from({ length: count }, (_, number) => `user.${number}.*`);
   for (const name of ["subscribe", "publish"] as const) {
     const why = `its hark.${name} is not a list of at most 100 channels or patterns`;
@@ -127,7 +127,7 @@ Deno.test("readClaims() bounds what a token allows", () => {
   for (const hark of [null, "news", ["news"], 7, true]) assertEquals(whyNot({ exp, hark }), object);
 });
 
-Deno.test("readClaims() has nothing from an object's prototype", () => {
+Deno.test("readClaims() reads nothing from the prototype of an object", () => {
   const claims = JSON.parse(`{"exp":${exp},"__proto__":{"sub":"root","hark":{"publish":["*"]}}}`);
   assertEquals(read(claims), {
     user: undefined,

@@ -43,7 +43,7 @@ Deno.test("readKeys() reads a key of every kind, for the algorithm of its kind",
   }
 });
 
-Deno.test("readKeys() takes of a private key only what is public", async () => {
+Deno.test("readKeys() reads only the public part of a private key", async () => {
   const jwks = await Promise.all(
     (["ES256", "RS256", "EdDSA"] as const).map((name) =>
       crypto.subtle.exportKey("jwk", ALL[name].signing.key)
@@ -54,7 +54,7 @@ Deno.test("readKeys() takes of a private key only what is public", async () => {
   assertEquals(found.map(({ key }) => key.type), ["public", "public", "public"]);
 });
 
-Deno.test("readKeys() leaves out keys that are for something else", async () => {
+Deno.test("readKeys() ignores keys for other uses", async () => {
   const { HS256: { jwk: oct }, ES256: { jwk: ec }, RS256: { jwk: rsa }, EdDSA: { jwk: okp } } = ALL;
   const others: Jwk[] = [
     { ...rsa, use: "enc" },
@@ -83,7 +83,7 @@ Deno.test("readKeys() leaves out keys that are for something else", async () => 
   assertEquals(await idsOf(fitting), ["RSA", "EC"]);
 });
 
-Deno.test("readKeys() leaves out what is malformed, short or long", async () => {
+Deno.test("readKeys() ignores keys that are malformed, too short or too long", async () => {
   const { HS256: { jwk: oct }, ES256: { jwk: ec }, RS256: { jwk: rsa }, EdDSA: { jwk: okp } } = ALL;
   const malformed: unknown[] = [
     null,
@@ -113,14 +113,14 @@ Deno.test("readKeys() leaves out what is malformed, short or long", async () => 
   assertEquals(await idsOf(malformed), []);
 });
 
-Deno.test("readKeys() takes secrets only where they can be kept", async () => {
+Deno.test("readKeys() reads secrets only from a file", async () => {
   assertEquals(await idsOf([ALL.HS256.jwk]), ["oct"]);
   assertEquals(await idsOf([ALL.HS256.jwk], false), []);
   const text = JSON.stringify({ keys: [ALL.HS256.jwk] });
   await assertRejects(() => readKeys(text, false), SyntaxError, NONE);
 });
 
-Deno.test("readKeys() refuses what is no set, has too many keys or none, and shows none of it", async () => {
+Deno.test("readKeys() refuses text that is not a set, has too many keys or none, and shows nothing of it", async () => {
   const cases: readonly [string, string][] = [
     ["", "expected JSON"],
     ["s3cret", "expected JSON"],

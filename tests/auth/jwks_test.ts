@@ -75,14 +75,14 @@ Deno.test("Jwks asks an issuer for its keys once, however many tokens come", asy
   assertEquals(issuer.failures, []);
 });
 
-Deno.test("Jwks.start() asks an issuer at once, and waits for no answer", async () => {
+Deno.test("Jwks.start() asks an issuer at once, and does not wait for the answer", async () => {
   await using issuer = new Issuer(answerKeys(A));
   await issuer.jwks.start();
   assertEquals(await issuer.find("a"), "key a");
   assertEquals(issuer.requests.length, 1);
 });
 
-Deno.test("Jwks takes a token with no kid for one of the only key", async () => {
+Deno.test("Jwks checks a token without a kid with the only key", async () => {
   await using issuer = new Issuer(answerKeys(A));
   assertEquals(await issuer.find(), "key a");
   await using several = new Issuer(answerKeys(A, B));
@@ -113,7 +113,7 @@ Deno.test("Jwks asks again for a key that it does not know, at most once a minut
   assertEquals(issuer.requests.length, 3);
 });
 
-Deno.test("Jwks forgets a key that was withdrawn, and lets nobody wait for it", async () => {
+Deno.test("Jwks forgets a key that was withdrawn, and nobody waits for that", async () => {
   await using issuer = new Issuer(answerKeys(A, B));
   assertEquals(await issuer.find("a"), "key a");
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
@@ -152,7 +152,7 @@ function endless(): ReadableStream<Uint8Array> {
   });
 }
 
-Deno.test("Jwks keeps its keys whatever an issuer answers later, and says what was wrong", async () => {
+Deno.test("Jwks keeps its keys whatever an issuer answers later, and reports what was wrong", async () => {
   for (const [answer, why] of FAILURES) {
     await using issuer = new Issuer(answerKeys(A));
     assertEquals(await issuer.find("a"), "key a");
@@ -164,7 +164,7 @@ Deno.test("Jwks keeps its keys whatever an issuer answers later, and says what w
   }
 });
 
-Deno.test("Jwks with no keys yet refuses no token as wrong, and asks again after 5 seconds", async () => {
+Deno.test("Jwks without keys calls no token wrong, and asks again after 5 seconds", async () => {
   for (const [answer, why] of FAILURES) {
     await using issuer = new Issuer(answer);
     const error = await assertRejects(() => deadline(issuer.jwks.find("a")), Refusal);
@@ -178,7 +178,7 @@ Deno.test("Jwks with no keys yet refuses no token as wrong, and asks again after
   }
 });
 
-Deno.test("Jwks waits 5 seconds for an answer, whether it does not begin or does not end", async () => {
+Deno.test("Jwks waits 5 seconds for an answer that does not begin, or does not end", async () => {
   for (const begins of [false, true]) {
     const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
     const { promise: over, resolve: finish } = Promise.withResolvers<void>();
@@ -204,7 +204,7 @@ Deno.test("Jwks waits 5 seconds for an answer, whether it does not begin or does
   }
 });
 
-Deno.test("Jwks.close() gives up what is being read, and tells no failure", async () => {
+Deno.test("Jwks.close() aborts reading, and reports no failure", async () => {
   const { promise: asked, resolve: ask } = Promise.withResolvers<void>();
   await using issuer = new Issuer(({ signal }) => {
     ask();
@@ -219,7 +219,7 @@ Deno.test("Jwks.close() gives up what is being read, and tells no failure", asyn
   assertEquals([issuer.failures, issuer.clock.timers], [[], 0]);
 });
 
-Deno.test("Jwks tells an issuer that cannot be reached", async () => {
+Deno.test("Jwks reports an issuer that cannot be reached", async () => {
   const failures: string[] = [];
   const jwks = new Jwks({
     source: SOURCE,
@@ -257,7 +257,7 @@ Deno.test("Jwks reads a file, with secrets in it, and again for a key that it do
   }
 });
 
-Deno.test("Jwks.renew() reads a file at once, and after whatever is being read", async () => {
+Deno.test("Jwks.renew() reads a file at once, or after what is being read", async () => {
   const source = await Deno.makeTempFile();
   try {
     const write = (...keys: unknown[]) => Deno.writeTextFile(source, JSON.stringify({ keys }));
@@ -286,7 +286,7 @@ Deno.test("Jwks.renew() reads a file at once, and after whatever is being read",
   }
 });
 
-Deno.test("Jwks.start() refuses a file that is missing, wrong or huge", async () => {
+Deno.test("Jwks.start() rejects a file that is missing, wrong or huge", async () => {
   const folder = await Deno.makeTempDir();
   try {
     const start = async (name: string, text?: string) => {

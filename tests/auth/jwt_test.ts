@@ -43,7 +43,7 @@ async function forge(header: unknown, body: unknown, key: CryptoKey): Promise<st
   return `${signed}.${new Uint8Array(code).toBase64({ alphabet: "base64url", omitPadding: true })}`;
 }
 
-Deno.test("verifyToken() takes what signToken() made, in every algorithm", async () => {
+Deno.test("verifyToken() accepts what signToken() makes, in every algorithm", async () => {
   for (const algorithm of ALGORITHMS) {
     const [{ signing, checking }] = await keysFor(algorithm);
     const token = await signToken(CLAIMS, signing);
@@ -95,7 +95,7 @@ const RFC_7515: readonly [head: string, signature: string, jwk: Record<string, s
   ],
 ];
 
-Deno.test("verifyToken() takes the examples of RFC 7515", async () => {
+Deno.test("verifyToken() accepts the examples of RFC 7515", async () => {
   for (const [head, signature, jwk] of RFC_7515) {
     const [key] = await readKeys(JSON.stringify({ keys: [jwk] }), true);
     const token = `${head}.${RFC_7515_BODY}.${signature}`;
@@ -103,7 +103,7 @@ Deno.test("verifyToken() takes the examples of RFC 7515", async () => {
   }
 });
 
-Deno.test("verifyToken() takes the signature of RFC 8037's example, and not its claims", async () => {
+Deno.test("verifyToken() accepts the signature of the example of RFC 8037, but not its claims", async () => {
   const jwk = { kty: "OKP", crv: "Ed25519", x: "11qYAYKxCrfVS_7TyWQHOg7hcvPapiMlrwIaaPcHURo" };
   const [key] = await readKeys(JSON.stringify({ keys: [jwk] }), false);
   const token = "eyJhbGciOiJFZERTQSJ9.RXhhbXBsZSBvZiBFZDI1NTE5IHNpZ25pbmc." +
@@ -112,7 +112,7 @@ Deno.test("verifyToken() takes the signature of RFC 8037's example, and not its 
   assertEquals(await whyNot(token.replace(/.{4}$/, "AAAA"), key!), "its signature is wrong");
 });
 
-Deno.test("verifyToken() refuses a token of which anything was changed, in every algorithm", async () => {
+Deno.test("verifyToken() refuses a token if any part was changed, in every algorithm", async () => {
   for (const algorithm of ALGORITHMS) {
     const [{ signing, checking }, other] = await keysFor(algorithm);
     const [head, body, code] = (await signToken(CLAIMS, signing)).split(".") as [
@@ -141,7 +141,7 @@ Deno.test("verifyToken() refuses a token of which anything was changed, in every
   }
 });
 
-Deno.test("verifyToken() refuses every algorithm but the key's", async () => {
+Deno.test("verifyToken() refuses every algorithm but that of the key", async () => {
   const why = "its algorithm is not that of the key";
   for (const algorithm of ALGORITHMS) {
     const [{ checking }] = await keysFor(algorithm);
@@ -169,7 +169,7 @@ Deno.test("verifyToken() refuses every algorithm but the key's", async () => {
   }
 });
 
-Deno.test("verifyToken() is not led to take a public key for a secret", async () => {
+Deno.test("verifyToken() never uses a public key as a secret", async () => {
   const [{ checking }] = await keysFor("RS256");
   const spki = new Uint8Array(await crypto.subtle.exportKey("spki", checking.key));
   const pem = `-----BEGIN PUBLIC KEY-----\n${spki.toBase64()}\n-----END PUBLIC KEY-----\n`;
@@ -247,7 +247,7 @@ Deno.test("verifyToken() refuses what is malformed", async () => {
   for (const [token, why] of cases) assertEquals(await whyNot(token, key), why, token);
 });
 
-Deno.test("verifyToken() reads claims only once their signature is right", async () => {
+Deno.test("verifyToken() reads claims only after it has checked the signature", async () => {
   const key = await secretKey(SECRET);
   const bodies = ["null", "[]", "7", '"x"', "{", "", "[".repeat(5000)];
   for (const body of bodies) {
@@ -259,7 +259,7 @@ Deno.test("verifyToken() reads claims only once their signature is right", async
   }
 });
 
-Deno.test("verifyToken() looks no further than 8192 characters", async () => {
+Deno.test("verifyToken() refuses more than 8192 characters", async () => {
   const key = await secretKey(SECRET);
   const padded = async (length: number) => {
     const shorter = await signToken({ x: "" }, key);
@@ -285,7 +285,7 @@ Deno.test("secretKey() refuses a secret of less than 32 bytes", async () => {
   }
 });
 
-Deno.test("looksLikeToken() knows every token by its form, and no key with two dots", async () => {
+Deno.test("looksLikeToken() accepts every token, and no key with two dots", async () => {
   assert(looksLikeToken(await signToken({}, await secretKey("x".repeat(32)))));
   for (const header of ['{"alg":1}', '{ "alg":1}', '{\n"alg":1}']) {
     assert(looksLikeToken(`${encodePart(header)}.${encodePart({})}.x`), header);

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { bearer, Keys } from "../../lib/auth/keys.ts";
 
-Deno.test("Keys.find() finds which key it is, whichever is asked for", async () => {
+Deno.test("Keys.find() returns the index of each key", async () => {
   const names = Array.from({ length: 20 }, (_, index) => `key-${index}`);
   const keys = new Keys([...names, "schlüssel"]);
   assertEquals(keys.isEmpty, false);
@@ -12,18 +12,18 @@ Deno.test("Keys.find() finds which key it is, whichever is asked for", async () 
   }
 });
 
-Deno.test("Keys.find() finds nothing where there is no key", async () => {
+Deno.test("Keys.find() finds nothing if there is no key", async () => {
   const keys = new Keys([]);
   assertEquals(keys.isEmpty, true);
   for (const key of ["", "undefined", "key"]) assertEquals(await keys.find(key), undefined);
 });
 
-Deno.test("Keys.find() finds a key that is given twice, and keys apart that differ in one bit", async () => {
+Deno.test("Keys.find() finds a key that is given twice, and tells keys apart that differ in one bit", async () => {
   const keys = new Keys(["same", "same", "samd"]);
   assertEquals([await keys.find("same"), await keys.find("samd")], [1, 2]);
 });
 
-Deno.test("bearer() reads the credential of Authorization", () => {
+Deno.test("bearer() reads the credential in Authorization", () => {
   const cases: Record<string, string | null> = {
     "Bearer abc": "abc",
     "bearer abc": "abc",

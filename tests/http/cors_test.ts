@@ -57,7 +57,7 @@ async function ask(
   return { status, cors, varies: headers.get("vary")?.includes("Origin") ?? false };
 }
 
-Deno.test("each endpoint's answer may be read by those pages that may make the request", async () => {
+Deno.test("the pages that may make a request to an endpoint may read its answer", async () => {
   await using server = await startServer({ origins: [ALLOWED] });
   const own = `http://localhost:${server.port}`;
   for (const [path, policy] of Object.entries(ENDPOINTS)) {
@@ -92,7 +92,7 @@ const HEADERS =
   "authorization, cache-control, content-type, idempotency-key, last-event-id, traceparent, " +
   "tracestate, x-requested-with";
 
-Deno.test("each endpoint's preflight lets those pages that may make the request make it", async () => {
+Deno.test("the preflight of an endpoint allows the request to the pages that may make it", async () => {
   await using server = await startServer({ origins: [ALLOWED] });
   const own = `http://localhost:${server.port}`;
   const asked = "content-type, x-extra";
@@ -160,7 +160,7 @@ Deno.test("a page of an allowed site publishes by fetch, after its preflight", a
   assertEquals((await server.metrics()).get("hark_publications_total"), 1);
 });
 
-Deno.test("a preflight that is refused gets 403 and the reason", async () => {
+Deno.test("a refused preflight gets 403 and the reason", async () => {
   await using server = await startServer({ origins: [ALLOWED] });
   const method = "Cannot use this method from a page of another site: start the server with " +
     "--origins to allow it";
@@ -196,14 +196,14 @@ Deno.test("a preflight that is refused gets 403 and the reason", async () => {
   assertEquals((await server.metrics()).get("hark_publications_total"), 0);
 });
 
-Deno.test("a page that Socket.IO is refused to may read why", async () => {
+Deno.test("a page may read why Socket.IO refuses it", async () => {
   await using server = await startServer({ connectionsMax: 0 });
   const path = "/socket.io/?EIO=4&transport=polling";
   const { status, cors } = await ask(server, "GET", path, { origin: "https://elsewhere.example" });
   assertEquals([status, cors["allow-origin"]], [503, "https://elsewhere.example"]);
 });
 
-Deno.test("an OPTIONS that is no preflight allows nothing", async () => {
+Deno.test("an OPTIONS request that is not a preflight allows nothing", async () => {
   await using server = await startServer({ origins: [ALLOWED] });
   for (const [path, policy] of Object.entries(ENDPOINTS)) {
     const { cors } = await ask(server, "OPTIONS", path, { origin: "https://evil.example" });

@@ -26,7 +26,7 @@ const refused = (why: string): Record<string, unknown> => ({
   why,
 });
 
-Deno.test("a token that does not count is told in the log, by whatever way it comes", async () => {
+Deno.test("a token that does not count is logged, whichever way it comes", async () => {
   await using server = await startServer({ tokenSecret: SECRET, publishKey: [KEY] });
   const ways: Shown[] = [
     { query: `token=${WRONG_TOKEN}` },
@@ -40,7 +40,7 @@ Deno.test("a token that does not count is told in the log, by whatever way it co
   }
 });
 
-Deno.test("a token that comes later and does not count is told in the log", async () => {
+Deno.test("a later token that does not count is logged", async () => {
   await using server = await startServer({ tokenSecret: SECRET });
   const token = await issue({ hark: { subscribe: ["*"] } });
   await using hark = await HarkClient.open(server.socketUrl(`/ws?token=${token}`));
@@ -48,7 +48,7 @@ Deno.test("a token that comes later and does not count is told in the log", asyn
   assertEquals<unknown>(await nextRefusal(server), refused(SIGNATURE));
 });
 
-Deno.test("a key that is wrong, and none at all, is told in the log", async () => {
+Deno.test("a wrong key and a missing key are logged", async () => {
   await using server = await startServer({ publishKey: [KEY] });
   const wrong = "Cannot publish with this key: it is not one of the server's";
   const cases: [path: string, init: RequestInit, why: string][] = [
@@ -67,7 +67,7 @@ Deno.test("a key that is wrong, and none at all, is told in the log", async () =
   }
 });
 
-Deno.test("who guesses keys does not flood the log", async () => {
+Deno.test("guessing keys does not flood the log", async () => {
   await using server = await startServer({ publishKey: [KEY], linesPerPeerMax: 3 });
   for (let count = 0; count < 20; count++) await server.fetch(`/broadcast/x?key=guess-${count}`);
   const messages = server.log.takeAll().map(({ message }) => message);

@@ -35,7 +35,7 @@ Deno.test("every endpoint refuses other methods with 405 and Allow", async () =>
   }
 });
 
-Deno.test("a path with a slash too many gets 404, which names the right one", async () => {
+Deno.test("a path with a slash too many gets 404, which names the right path", async () => {
   await using server = await startServer();
   const paths: Record<string, string> = {
     "/events/": "/events",
@@ -73,7 +73,7 @@ Deno.test("a path with a slash too many gets 404, which names the right one", as
   assertEquals((await server.metrics()).get("hark_publications_total"), 0);
 });
 
-Deno.test("a channel under another server's name for it is refused, other parameters are not", async () => {
+Deno.test("the name of the parameter channel in other servers is refused, other parameters are not", async () => {
   await using server = await startServer();
   const paths = ["/broadcast/x", "/events", "/sessions"];
   for (const name of ["channels", "channel[]", "topic", "topics", "room"]) {
@@ -107,7 +107,7 @@ Deno.test("every endpoint answers OPTIONS with Allow and nothing else", async ()
   }
 });
 
-Deno.test("every endpoint answers HEAD with GET's headers and no body", async () => {
+Deno.test("every endpoint answers HEAD with the headers of GET and no body", async () => {
   await using server = await startServer();
   // They depend on the time, and on how the body travels.
   const changing = ["date", "content-length", "transfer-encoding", "vary"];
@@ -137,7 +137,7 @@ Deno.test("HEAD on /events opens no stream", async () => {
   assertEquals((await connection.answer()).body, '{"count":0}');
 });
 
-Deno.test("what is not there is answered with 404 problem details", async () => {
+Deno.test("an unknown path is answered with 404 problem details", async () => {
   await using server = await startServer();
   const paths = [
     ...["/nothing", "/broadcast", "/broadcast/", "/broadcast/a/b", "/Count", "/healthz/x"],
@@ -173,7 +173,7 @@ Deno.test("a plain request for a WebSocket is answered with 426", async () => {
   }
 });
 
-Deno.test("answers that change are not to be kept, nor to be sniffed", async () => {
+Deno.test("answers that change forbid caching and sniffing", async () => {
   await using server = await startServer();
   const types: Record<string, string> = {
     "/broadcast/hello": "application/json",
@@ -197,7 +197,7 @@ Deno.test("/healthz and /readyz answer 200 while the server lives", async () => 
   assertEquals((await server.fetch("/readyz")).body, '{"status":"ready"}');
 });
 
-Deno.test("requests that are no HTTP are refused, and the server lives", async () => {
+Deno.test("requests that are not HTTP are refused, and the server goes on", async () => {
   await using server = await startServer();
   const heads = [
     "GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n",
@@ -226,7 +226,7 @@ Deno.test("requests that are no HTTP are refused, and the server lives", async (
   assertEquals((await server.fetch("/count")).body, '{"count":0}');
 });
 
-Deno.test("a Host that makes no URL is no way to fail the server", async () => {
+Deno.test("a Host that is invalid in a URL does not fail the server", async () => {
   await using server = await startServer({ publishKey: ["secret"] });
   for (const host of ["[", "a b", "a/b", "a/../..", "a?", "a#", "%", "a:99999", "", "ü", "a@b:c"]) {
     for (const path of ["/count", "/", "/index.html", "/nothing"]) {

@@ -67,7 +67,7 @@ Deno.test("readForwarded() reads every form of an address of Forwarded", () => {
   assertEquals(read(1, { forwarded: 'for="203\\.0.113.\\7"' }), ["203.0.113.7", undefined]);
 });
 
-Deno.test("readForwarded() believes nothing that is no address", () => {
+Deno.test("readForwarded() ignores what is not an address", () => {
   for (const text of NO_ADDRESSES) {
     if (/^[\x20-\x7e]*$/.test(text)) {
       assertEquals(read(1, { "x-forwarded-for": text }), [undefined, undefined], text);
@@ -109,13 +109,13 @@ const HOPS: readonly [Given, number, string | undefined][] = [
   [{ forwarded: 'for=192.0.2.1, for=192.0.2.2;host="a\\\\\\", "' }, 1, "192.0.2.2"],
 ];
 
-Deno.test("readForwarded() takes the outermost of the trusted hops, and nothing left of it", () => {
+Deno.test("readForwarded() reads the outermost of the trusted hops, and nothing left of it", () => {
   for (const [given, hops, address] of HOPS) {
     assertEquals(read(hops, given)[0], address, `${hops} of ${JSON.stringify(given)}`);
   }
 });
 
-Deno.test("readForwarded() lets nothing on the left hide what a proxy has put on the right", () => {
+Deno.test("readForwarded() reads what a proxy added on the right, whatever stands on the left", () => {
   const lefts = [
     '"',
     'for="',
@@ -140,7 +140,7 @@ Deno.test("readForwarded() lets nothing on the left hide what a proxy has put on
   }
 });
 
-Deno.test("readForwarded() refuses a malformed element as a whole", () => {
+Deno.test("readForwarded() ignores all of a malformed element", () => {
   const elements = [
     ...[
       "for=192.0.2.1;",
@@ -165,7 +165,7 @@ Deno.test("readForwarded() refuses a malformed element as a whole", () => {
   }
 });
 
-Deno.test("readForwarded() takes the protocol from the same hop as the address", () => {
+Deno.test("readForwarded() reads the protocol of the same hop as the address", () => {
   const cases: [Given, number, Protocol | undefined][] = [
     [{ "x-forwarded-proto": "https" }, 0, undefined],
     [{ "x-forwarded-proto": "https" }, 1, "https"],
@@ -192,7 +192,7 @@ Deno.test("readForwarded() takes the protocol from the same hop as the address",
   }
 });
 
-Deno.test("readForwarded() reads the header that is named, and never another", () => {
+Deno.test("readForwarded() reads only the header that is configured", () => {
   const all = new Headers({
     "x-forwarded-for": "192.0.2.1",
     "x-forwarded-proto": "https",
@@ -237,7 +237,7 @@ Deno.test("readForwarded() reads back what proxies write, whatever a client sent
   }
 });
 
-Deno.test("readForwarded() gives an address that keeps nothing of its header", async () => {
+Deno.test("readForwarded() returns an address that does not keep its header in memory", async () => {
   const rest = "198.51.100.1, ".repeat(1000);
   const headers: readonly ((index: number) => Given)[] = [
     (index) => ({ "x-forwarded-for": `${index}${rest}203.0.113.117` }),

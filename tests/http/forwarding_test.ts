@@ -16,7 +16,7 @@ Deno.test("without --trust-proxy no header changes a client's address", async ()
   for (const header of claims) assertEquals(await addressOf(server, [header]), "127.0.0.1");
 });
 
-Deno.test("with --trust-proxy a client has the address that the proxies tell", async () => {
+Deno.test("with --trust-proxy a client has the address that the proxies report", async () => {
   await using server = await startServer({ trustProxy: 2 });
   const cases: [string[], string][] = [
     [["X-Forwarded-For: 203.0.113.9, 192.0.2.1, 192.0.2.2"], "192.0.2.1"],
@@ -36,7 +36,7 @@ Deno.test("with --trust-proxy a client has the address that the proxies tell", a
   }
 });
 
-Deno.test("with --forwarded-header a client has the address in that header, and in no other", async () => {
+Deno.test("with --forwarded-header a client has the address in that header only", async () => {
   await using server = await startServer({ trustProxy: 1, forwardedHeader: "Forwarded" });
   const cases: [string[], string][] = [
     [["Forwarded: for=192.0.2.1"], "192.0.2.1"],
@@ -48,7 +48,7 @@ Deno.test("with --forwarded-header a client has the address in that header, and 
   }
 });
 
-Deno.test("a header of the client's own beside the proxy's moves it into no other bucket", async () => {
+Deno.test("headers that a client adds to those of the proxy do not change its bucket", async () => {
   await using server = await startServer({ trustProxy: 1, publishPerSecondMax: 1 });
   const statuses: number[] = [];
   for (const own of [{}, { forwarded: "for=192.0.2.9" }, { forwarded: "junk" }]) {
@@ -58,7 +58,7 @@ Deno.test("a header of the client's own beside the proxy's moves it into no othe
   assertEquals(statuses, [200, 429, 429]);
 });
 
-Deno.test("with --trust-proxy the bounds of an address count for the clients behind it", async () => {
+Deno.test("with --trust-proxy the bounds per address count for the clients behind the proxy", async () => {
   await using server = await startServer({ trustProxy: 1, connectionsPerAddressMax: 2 });
   const open: RawConnection[] = [];
   const connect = async (address: string, path = "/ws") => {
@@ -85,7 +85,7 @@ Deno.test("with --trust-proxy the bounds of an address count for the clients beh
   for (const connection of open) connection[Symbol.dispose]();
 });
 
-Deno.test("with --trust-proxy the addresses of one IPv6 network have the bound of one", async () => {
+Deno.test("with --trust-proxy all addresses of one IPv6 network share a bound", async () => {
   await using server = await startServer({ trustProxy: 1, connectionsPerAddressMax: 3 });
   const isIn: boolean[] = [];
   const open: EventStream[] = [];
@@ -101,7 +101,7 @@ Deno.test("with --trust-proxy the addresses of one IPv6 network have the bound o
   assertEquals(address, "2001:db8::4:5:6:7");
 });
 
-Deno.test("with --trust-proxy the rate of publishing is a client's own", async () => {
+Deno.test("with --trust-proxy each client has its own rate of publishing", async () => {
   await using server = await startServer({ trustProxy: 1, publishPerSecondMax: 1 });
   const publish = (address: string) =>
     server.fetch("/broadcast/x", { headers: { "x-forwarded-for": address } });
@@ -129,7 +129,7 @@ async function mayPublish(
   return status === 200;
 }
 
-Deno.test("with --trust-proxy a page is the server's own if it came by the same protocol", async () => {
+Deno.test("with --trust-proxy a page is the server's own if it came by the same scheme", async () => {
   await using trusting = await startServer({ trustProxy: 1, publicHost: ["push.example"] });
   await using standard = await startServer({
     trustProxy: 1,

@@ -32,7 +32,7 @@ const CREDENTIALS: readonly [string | undefined, string, number][] = [
   [`Bearer ${"a".repeat(10_000)}`, "", 401],
 ];
 
-Deno.test("with keys, only who shows one publishes", async () => {
+Deno.test("with keys, only callers with a key publish", async () => {
   await using server = await startServer({ publishKey: [KEY, OTHER_KEY] });
   let accepted = 0;
   let refused = 0;
@@ -80,7 +80,7 @@ Deno.test("a key is in no answer, no log line and no metric", async () => {
   for (const secret of ["Secret", encodeURIComponent(KEY)]) assert(!said.includes(secret));
 });
 
-Deno.test("with keys, everyone may still receive", async () => {
+Deno.test("with keys, everybody may still receive", async () => {
   await using server = await startServer({ publishKey: [KEY] });
   await using client = await Client.open(server.socketUrl());
   await client.text();
@@ -88,7 +88,7 @@ Deno.test("with keys, everyone may still receive", async () => {
   assertEquals(await client.json(), { message: "hello" });
 });
 
-Deno.test("with keys, a page of another site that has one may publish", async () => {
+Deno.test("with keys, a page of another site with a key may publish", async () => {
   await using server = await startServer({ publishKey: [KEY] });
   const headers = { authorization: `Bearer ${KEY}`, origin: "https://evil.example" };
   const answer = await server.fetch("/broadcast/x", { headers });
@@ -98,7 +98,7 @@ Deno.test("with keys, a page of another site that has one may publish", async ()
 
 const basic = (text: string) => `Basic ${new TextEncoder().encode(text).toBase64()}`;
 
-Deno.test("a key is taken as the password of Basic authentication, for POST alone", async () => {
+Deno.test("a key is accepted as the password of Basic authentication, but only for POST", async () => {
   const keys = [KEY, "with:colons::"];
   await using server = await startServer({ publishKey: keys });
   const post = async (authorization: string, path = "/channels/ci", headers = {}) => {
@@ -160,7 +160,7 @@ Deno.test("Basic authentication never counts for a page of another site", async 
   }
 });
 
-Deno.test("Basic authentication is ignored where no key is needed", async () => {
+Deno.test("Basic authentication is ignored if no key is needed", async () => {
   const init = { method: "POST", body: "x", headers: { authorization: basic("a:wrong") } };
   await using open = await startServer();
   assertEquals((await open.fetch("/channels/ci", init)).status, 200);

@@ -13,7 +13,7 @@ async function statuses(server: TestServer): Promise<number[]> {
   return found;
 }
 
-Deno.test("/metrics takes a key wherever there is one, from this machine too", async () => {
+Deno.test("/metrics needs a key if there is one, from this machine too", async () => {
   const cases: [ServerOptions, number[]][] = [
     [{}, [200, 200, 200, 200]],
     [{ metricsKey: METRICS_KEY }, [401, 200, 401, 401]],
@@ -29,7 +29,7 @@ Deno.test("/metrics takes a key wherever there is one, from this machine too", a
   }
 });
 
-Deno.test("the key for metrics may be in the query, reads nothing else, and is never shown", async () => {
+Deno.test("the key for metrics may be in the query, allows nothing else, and is never shown", async () => {
   await using server = await startServer({ publishKey: [KEY], metricsKey: METRICS_KEY });
   const head = { method: "HEAD" };
   const right = await server.fetch(`/metrics?key=${METRICS_KEY}`);

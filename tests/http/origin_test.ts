@@ -81,7 +81,7 @@ Deno.test("an open server answers only to names that nobody else can point at it
   );
 });
 
-Deno.test("an open server that the network reaches answers to addresses too", async () => {
+Deno.test("an open server on the network answers to IP addresses too", async () => {
   await using server = await startServer({ host: "0.0.0.0", open: true });
   for (const host of ["localhost", "192.168.1.7:3000", "0.0.0.0:3000", "[fe80::1]", "[::1]:80"]) {
     assertEquals((await ask(server, "/count", { host })).status, 200, host);
@@ -99,7 +99,7 @@ const NO_HOSTS = [
   ...["localhost:3000:3000", "localhost:123456", "[::1%25lo]", "h\xf6st", "http://localhost"],
 ];
 
-Deno.test("a Host that is none is refused before anything is looked for", async () => {
+Deno.test("an invalid Host is refused before anything else", async () => {
   for (const publishKey of [[], ["secret"]]) {
     await using server = await startServer({ publishKey });
     const authorization = "Bearer secret";
@@ -122,7 +122,7 @@ Deno.test("a Host that is none is refused before anything is looked for", async 
   }
 });
 
-Deno.test("of a target in absolute form the host counts, and nothing else can be in its place", async () => {
+Deno.test("the host of a target in absolute form counts, and must be a host", async () => {
   const targets: [string, number][] = [
     ["http://localhost/count", 200],
     ["http://LOCALHOST:80/count", 200],
@@ -157,7 +157,7 @@ Deno.test("a server with keys answers to every name", async () => {
   }
 });
 
-Deno.test("an open server looks at the URL's host where no header has it, as in HTTP/2", async () => {
+Deno.test("an open server checks the host of the URL if there is no Host header, as in HTTP/2", async () => {
   await using server = await startServer();
   for (const [host, expected] of [["localhost", "200"], ["evil.example", "421"]] as const) {
     const { stdout } = await new Deno.Command("curl", {
@@ -201,7 +201,7 @@ const PUBLISHERS: readonly [string, Headers, number][] = [
   ["two origins", { "origin": `http://${OWN}, https://evil.example` }, 403],
 ];
 
-Deno.test("an open server lets no page of another site publish", async () => {
+Deno.test("an open server refuses publishes of pages of other sites", async () => {
   await using server = await startServer({ origins: ["https://app.example"] });
   let accepted = 0;
   let refused = 0;
@@ -228,7 +228,7 @@ Deno.test("an open server lets no page of another site publish", async () => {
   assertEquals(metrics.get('hark_rejected_total{reason="forbidden"}'), refused);
 });
 
-Deno.test("pages of apps, of a label for *, and of no origin publish where they are allowed to", async () => {
+Deno.test("pages of apps, of a wildcard and of the origin null publish if they are allowed to", async () => {
   const origins = ["tauri://localhost", "https://*.app.example", "null"];
   await using server = await startServer({ origins });
   const cases: Record<string, number> = {
@@ -248,7 +248,7 @@ Deno.test("pages of apps, of a label for *, and of no origin publish where they 
   }
 });
 
-Deno.test("everyone may receive from an open server", async () => {
+Deno.test("everybody may receive from an open server", async () => {
   await using server = await startServer();
   for (const origin of ["https://evil.example", "null", `http://localhost:${server.port}`]) {
     for (const path of ["/ws", "/", "/ws?channel=news"]) {

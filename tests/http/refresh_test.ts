@@ -46,7 +46,7 @@ function code(fields: Record<string, unknown>): unknown {
   return fields.code ?? fields.type;
 }
 
-Deno.test("a welcome tells when the token expires, and one without a token nothing", async () => {
+Deno.test("a welcome says when the token expires, if there is a token", async () => {
   await using server = await start({ public: ["*"] });
   await using bearer = await open(server, await minute());
   assertEquals(bearer.expiresInMs, 60_000);
@@ -59,7 +59,7 @@ Deno.test("a welcome tells when the token expires, and one without a token nothi
   assertEquals((await holder.event()).expiresInMs, undefined);
 });
 
-Deno.test("a session whose token has expired has 10 seconds, then it ends, on every transport", async () => {
+Deno.test("a session ends 10 seconds after its token has expired, on every transport", async () => {
   await using server = await start({ heartbeatS: 3600 });
   const token = await minute();
   await using plain = await Client.open(server.socketUrl(`/ws?token=${token}`));
@@ -91,7 +91,7 @@ Deno.test("a session whose token has expired has 10 seconds, then it ends, on ev
   assertEquals((await server.fetch(`/events?token=${token}`)).status, 401);
 });
 
-Deno.test("refresh keeps a session, and everything that comes in between", async () => {
+Deno.test("refresh keeps the session, and every message meanwhile", async () => {
   await using server = await start();
   await using client = await open(server, await minute({ sub: "42" }), "&channel=news");
   const events: Record<string, unknown>[] = [];
@@ -122,7 +122,7 @@ Deno.test("refresh keeps a session, and everything that comes in between", async
   assertEquals((await client.client.closed()).code, 4002);
 });
 
-Deno.test("refresh is taken until the session ends, and a token that is over counts no more", async () => {
+Deno.test("refresh works until the session ends, and not with an expired token", async () => {
   await using server = await start();
   await using client = await open(server, await minute());
   server.clock.advance(69_999);
@@ -183,7 +183,7 @@ Deno.test("an expired token neither connects nor publishes, beyond 2 seconds of 
   assertEquals((await answers()).slice(0, 4), ["ok", "ok", "ok", "ok"]);
 });
 
-Deno.test("refresh changes at once what a session may do", async () => {
+Deno.test("refresh changes the permissions of a session at once", async () => {
   await using server = await start();
   const first = { subscribe: ["a", "b.*", "c"], publish: ["a"] };
   await using client = await open(
@@ -208,7 +208,7 @@ Deno.test("refresh changes at once what a session may do", async () => {
   assertEquals(code(await client.command({ type: "publish", channel: "d", data: 1 })), "ok");
 });
 
-Deno.test("refresh refuses another user's token, and what is none, and changes nothing", async () => {
+Deno.test("refresh refuses the token of another user and what is not a token, and changes nothing", async () => {
   await using server = await start();
   await using client = await open(server, await minute({ sub: "42" }));
   const another = "Cannot refresh with the token of another user: connect again";
@@ -304,7 +304,7 @@ Deno.test("hark.v1 checks each command by its channel", async () => {
   assertEquals((entries as { user: string }[]).map(({ user }) => user), ["Zoë"]);
 });
 
-Deno.test("who comes to broadcast is told to those alone who may know", async () => {
+Deno.test("joins of broadcast are sent only to clients that may see them", async () => {
   await using server = await start({ public: ["weather"] });
   const url = (query: string) => server.socketUrl(`/ws?presence=1&channel=weather${query}`);
   await using anyone = await HarkClient.open(url(""));
@@ -329,7 +329,7 @@ Deno.test("who comes to broadcast is told to those alone who may know", async ()
   }
 });
 
-Deno.test("who is on a public channel is told to keys and to tokens that allow it, others get the count", async () => {
+Deno.test("keys, and tokens that allow it, see who is on a public channel; others get the count", async () => {
   await using server = await start({ public: ["news", "broadcast"] });
   const path = (query = "") => server.socketUrl(`/ws?channel=news&presence=1${query}`);
   const zoe = await minute({ sub: "Zoë", hark: { subscribe: ["news"] } });
@@ -385,7 +385,7 @@ async function join(server: TestServer, auth: object, namespace = ""): Promise<[
   return [client, await client.text()];
 }
 
-Deno.test("Socket.IO checks what is subscribed to later, and tells presence who it is", async () => {
+Deno.test("Socket.IO checks later subscriptions too, and shows the user in presence", async () => {
   await using server = await start();
   const token = await minute({ sub: "42", hark: { subscribe: ["news.*", "chat"] } });
   const [client] = await join(server, { token });
@@ -411,7 +411,7 @@ Deno.test("Socket.IO checks what is subscribed to later, and tells presence who 
   assertEquals(JSON.parse(body).entries.map(({ user }: { user: string }) => user), ["42"]);
 });
 
-Deno.test("a Socket.IO client joins by the token of its first request until that has expired", async () => {
+Deno.test("a Socket.IO client joins with the token of its first request until that expires", async () => {
   await using server = await start({ heartbeatS: 3600 });
   const first = await minute({ hark: { subscribe: ["secret"] } });
   const path = `/socket.io/?EIO=4&transport=websocket&token=${first}`;
@@ -435,7 +435,7 @@ Deno.test("a Socket.IO client joins by the token of its first request until that
   );
 });
 
-Deno.test("a Socket.IO client that comes back has only what its new token allows", async () => {
+Deno.test("a Socket.IO client that comes back gets only what its new token allows", async () => {
   await using server = await start();
   const [client, joined] = await join(server, {
     token: await minute({ hark: { subscribe: ["a", "b"] } }),

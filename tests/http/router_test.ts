@@ -21,7 +21,7 @@ function exchange(method: string): Exchange {
   return { request, path: "/", query: new URLSearchParams(), params: {}, address: "127.0.0.1" };
 }
 
-Deno.test("Router.find() takes a path as it was sent, segment by segment", () => {
+Deno.test("Router.find() matches a path as it was sent, segment by segment", () => {
   const paths = ["/", "/count", "/rooms/:room", "/rooms/:room/guests/:guest"];
   const router = new Router(paths.map((path) => ({ path, methods: {}, cors })));
   const cases: Record<string, unknown> = {
@@ -52,13 +52,13 @@ Deno.test("Router.find() takes a path as it was sent, segment by segment", () =>
   }
 });
 
-Deno.test("Router.find() takes the first route that matches", () => {
+Deno.test("Router.find() returns the first route that matches", () => {
   const routes = ["/:any", "/count"].map((path) => ({ path, methods: {}, cors }));
   assertEquals(new Router(routes).find("/count")?.route.path, "/:any");
   assertEquals(new Router(routes.reverse()).find("/count")?.route.path, "/count");
 });
 
-Deno.test("answer() goes by the method", async () => {
+Deno.test("answer() calls the operation of the method", async () => {
   const route: Route = { path: "/x", methods: { GET: say("got"), PUT: say("put") }, cors };
   const read: Route = { path: "/x", methods: { GET: { ...say("got"), head: answered("") } }, cors };
   const cases: [Route, string, number, string, Record<string, string>][] = [
@@ -79,7 +79,7 @@ Deno.test("answer() goes by the method", async () => {
   }
 });
 
-Deno.test("answer() refuses other methods with 405, whatever they are called", async () => {
+Deno.test("answer() refuses all other methods with 405", async () => {
   const route: Route = { path: "/x", methods: { PUT: say("put") }, cors };
   for (const method of ["GET", "HEAD", "get", "PROPFIND", "constructor", "toString", "__proto__"]) {
     const response = await answer(route, exchange(method));
@@ -95,14 +95,14 @@ Deno.test("answer() refuses other methods with 405, whatever they are called", a
   }
 });
 
-Deno.test("answer() leaves every method to the route's protocol", async () => {
+Deno.test("answer() leaves every method to the protocol of the route", async () => {
   const route: Route = { path: "/x", methods: {}, protocol: answered("all mine"), cors };
   for (const method of ["GET", "HEAD", "OPTIONS", "PROPFIND"]) {
     assertEquals(await (await answer(route, exchange(method))).text(), "all mine");
   }
 });
 
-Deno.test("answer() lets through what a handler throws, at once or later", async () => {
+Deno.test("answer() throws what a handler throws, at once or later", async () => {
   const refusal = new Refusal("conflict", "no");
   const fail = () => {
     throw refusal;
@@ -115,7 +115,7 @@ Deno.test("answer() lets through what a handler throws, at once or later", async
   }
 });
 
-Deno.test("withoutBody() keeps status and headers and tells the body's length", async () => {
+Deno.test("withoutBody() keeps status and headers, and adds the length of the body", async () => {
   const response = await withoutBody(new Response("ü€", { status: 404, headers: { "x-a": "1" } }));
   assertEquals([response.status, response.body], [404, null]);
   assertEquals(Object.fromEntries(response.headers), {
@@ -125,7 +125,7 @@ Deno.test("withoutBody() keeps status and headers and tells the body's length", 
   });
 });
 
-Deno.test("decodeSegment() decodes UTF-8 and refuses what is none", () => {
+Deno.test("decodeSegment() decodes UTF-8, and refuses anything else", () => {
   const right = {
     "a": "a",
     "%20": " ",

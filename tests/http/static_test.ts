@@ -26,7 +26,7 @@ const HEADERS: Readonly<Record<string, string>> = {
   "cache-control": "no-cache",
 };
 
-Deno.test("every file of the page is served, with its type and the headers that guard it", async () => {
+Deno.test("every file of the page is served with its type and the headers that protect it", async () => {
   await using server = await startServer();
   const names = (await listFiles("static")).map((path) => path.replace("static/", ""));
   assert(names.includes("index.html") && names.includes("docs/publish.md"));
@@ -42,7 +42,7 @@ Deno.test("every file of the page is served, with its type and the headers that 
   }
 });
 
-Deno.test("/docs leads to /docs/", async () => {
+Deno.test("/docs redirects to /docs/", async () => {
   await using server = await startServer();
   for (const method of ["GET", "HEAD"]) {
     const answer = await fetch(`${server.url}/docs`, { method, redirect: "manual" });
@@ -70,7 +70,7 @@ Deno.test("a file that did not change is answered with 304", async () => {
   }
 });
 
-Deno.test("a part of a file can be had, and none that is not there", async () => {
+Deno.test("a part of a file is served, and refused if there is no such part", async () => {
   await using server = await startServer();
   const whole = await Deno.readTextFile(FOLDER + "style.css");
   const part = await server.fetch("/style.css", { headers: { range: "bytes=2-9" } });
@@ -134,7 +134,7 @@ Deno.test("no path leads out of the folder or lists it", async () => {
   }
 });
 
-Deno.test("a target in absolute form is not taken for another folder or host", async () => {
+Deno.test("a target in absolute form leads to no other folder or host", async () => {
   await using server = await startServer();
   const targets: Record<string, number> = {
     "http://localhost/index.html": 200,

@@ -36,7 +36,7 @@ const notAllowed = (channel: string): Outcome => [
   `Not allowed on channel ${channel}: it takes a key, or a token whose hark.subscribe has it`,
 ];
 
-Deno.test("where tokens are taken and nothing is public, nobody receives without one", async () => {
+Deno.test("with tokens and without public channels, nobody receives without a token", async () => {
   for (const publishKey of [[], [KEY]]) {
     await using server = await startServer({ tokenSecret: SECRET, publishKey });
     for (const door of DOORS) await knock(server, door, {}, refused(NO_TOKEN));
@@ -47,7 +47,7 @@ Deno.test("where tokens are taken and nothing is public, nobody receives without
   }
 });
 
-Deno.test("a token is taken from wherever it is", async () => {
+Deno.test("a token is accepted in every place", async () => {
   await using server = await startServer({ tokenSecret: SECRET });
   const token = await issue({ hark: { subscribe: ["news"] } });
   const own = { origin: server.url, cookie: `a=b; hark_token=${token}; c=d` };
@@ -66,7 +66,7 @@ Deno.test("a token is taken from wherever it is", async () => {
   }
 });
 
-Deno.test("the first place that has a token counts, and a wrong one there is not passed over", async () => {
+Deno.test("the token in the first place counts, even if it is wrong", async () => {
   await using server = await startServer({ tokenSecret: SECRET, publishKey: [KEY] });
   const token = await issue({ hark: { subscribe: ["news"] } });
   const wrong = refused("Cannot use this token: it is not a JWT, which has three parts");
@@ -98,7 +98,7 @@ Deno.test("the first place that has a token counts, and a wrong one there is not
   }
 });
 
-Deno.test("a cookie counts only where an allowed page stands behind the request", async () => {
+Deno.test("a cookie counts only if an allowed page made the request", async () => {
   const origins = ["https://app.example", "https://*.pages.example", "tauri://localhost", "null"];
   await using server = await startServer({ tokenSecret: SECRET, origins });
   const cookie = `hark_token=${await issue({ hark: { subscribe: ["news"] } })}`;
@@ -156,7 +156,7 @@ async function wrongTokens(): Promise<[token: string, why: string][]> {
   ];
 }
 
-Deno.test("a token that does not count is refused with its reason, and never as nobody's", async () => {
+Deno.test("a token that does not count is refused with the reason, and never ignored", async () => {
   await using server = await startServer({
     tokenSecret: SECRET,
     tokenAudience: "hark",
@@ -176,7 +176,7 @@ Deno.test("a token that does not count is refused with its reason, and never as 
   for (const [token] of await wrongTokens()) assertEquals(told.includes(token.slice(0, 30)), false);
 });
 
-Deno.test("a token lets its bearer on the channels that it names, and on broadcast", async () => {
+Deno.test("a token allows the channels that it names, and broadcast", async () => {
   await using server = await startServer({ tokenSecret: SECRET });
   const cases: readonly [subscribe: string[], channel: string, allowed: boolean][] = [
     [[], "broadcast", true],
@@ -210,7 +210,7 @@ Deno.test("a token lets its bearer on the channels that it names, and on broadca
   }
 });
 
-Deno.test("what is public takes no token", async () => {
+Deno.test("public channels need no token", async () => {
   await using server = await startServer({ tokenSecret: SECRET, public: ["news", "weather.*"] });
   const token = await issue({ hark: { subscribe: ["user.42"] } });
   const { status } = await server.fetch("/channels/broadcast");
@@ -229,7 +229,7 @@ Deno.test("what is public takes no token", async () => {
   }
 });
 
-Deno.test("keys alone leave all public, unless it is said what is", async () => {
+Deno.test("with keys alone all channels are public, unless --public names some", async () => {
   await using server = await startServer({ publishKey: [KEY] });
   const ignored = { query: "token=x", auth: { token: "x" } };
   for (const door of DOORS) await knock(server, door, ignored, undefined);
@@ -247,7 +247,7 @@ Deno.test("keys alone leave all public, unless it is said what is", async () => 
   }
 });
 
-Deno.test("a server that is open takes no notice of tokens and keys", async () => {
+Deno.test("an open server ignores tokens and keys", async () => {
   await using server = await startServer();
   const shown = {
     query: "token=x&key=x",
@@ -264,7 +264,7 @@ Deno.test("a server that is open takes no notice of tokens and keys", async () =
   for (const door of NEWS_DOORS) await knock(limited, door, {}, notAllowed("news"));
 });
 
-Deno.test("keys and tokens say who publishes what", async () => {
+Deno.test("keys and tokens decide who publishes what", async () => {
   const WITHOUT =
     "Cannot publish without a key or token: send it as Authorization: Bearer KEY_OR_TOKEN";
   const on = (channel: string) =>
@@ -328,7 +328,7 @@ Deno.test("a cookie publishes only for an allowed page", async () => {
   assertEquals((await server.fetch("/broadcast/x", { headers: link })).status, 401);
 });
 
-Deno.test("publishes count for the user, wherever they come from", async () => {
+Deno.test("publishes count for the user, whichever address they come from", async () => {
   await using server = await startServer({ tokenSecret: SECRET, publishPerSecondMax: 2 });
   const hark = { publish: ["*"] };
   const publish = async (token: string) => {
@@ -345,7 +345,7 @@ Deno.test("publishes count for the user, wherever they come from", async () => {
   assertEquals((await publish(await issue({ sub: "43", hark })))[0], 200);
 });
 
-Deno.test("tokens are checked with the keys of a file", async () => {
+Deno.test("tokens are checked with keys from a file", async () => {
   const file = await Deno.makeTempFile({ suffix: ".json" });
   try {
     const [first, second] = [await makeKeys("EdDSA", "1"), await makeKeys("ES256", "2")];
@@ -364,7 +364,7 @@ Deno.test("tokens are checked with the keys of a file", async () => {
   }
 });
 
-Deno.test("a server whose keys cannot be had takes no token, and refuses none as wrong", async () => {
+Deno.test("a server that cannot read its keys accepts no token, and calls none wrong", async () => {
   const tokenJwks = "https://127.0.0.1:1/jwks.json?secret=s3cret";
   await using server = await startServer({ tokenJwks, public: ["news"], publishKey: [KEY] });
   const { signing } = await makeKeys("ES256", "1");
@@ -380,7 +380,7 @@ Deno.test("a server whose keys cannot be had takes no token, and refuses none as
   assertMatch(String(line.why), /^Cannot read the keys of https:\/\/127.0.0.1:1\/jwks.json: /);
 });
 
-Deno.test("a file of keys that cannot be read is said at once, and no server starts", async () => {
+Deno.test("no server starts with a file of keys that it cannot read, and the error says so", async () => {
   const file = await Deno.makeTempFile({ suffix: ".json" });
   try {
     const start = async () => {

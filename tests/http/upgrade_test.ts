@@ -11,7 +11,7 @@ function handshakeWith(name: string, value: string | undefined): string[] {
   return value === undefined ? others : [...others, `${name}: ${value}`];
 }
 
-Deno.test("offeredProtocols() reads the list in whatever spelling", () => {
+Deno.test("offeredProtocols() reads the list in every spelling", () => {
   const cases: Record<string, string[]> = {
     "": [],
     "a": ["a"],
@@ -30,7 +30,7 @@ Deno.test("offeredProtocols() reads the list in whatever spelling", () => {
   assertEquals(offeredProtocols(twice), ["a", "b"]);
 });
 
-Deno.test("isUpgrade() wants both headers, as lists and in any case", () => {
+Deno.test("isUpgrade() needs both headers, as lists and in any case", () => {
   const cases: [string, string, boolean][] = [
     ["websocket", "Upgrade", true],
     ["WebSocket", "keep-alive, upgrade", true],
@@ -51,7 +51,7 @@ Deno.test("isUpgrade() wants both headers, as lists and in any case", () => {
   }
 });
 
-Deno.test("handshakeFault() tells what is wrong with a handshake", () => {
+Deno.test("handshakeFault() names what is wrong with a handshake", () => {
   const key = "dGhlIHNhbXBsZSBub25jZQ==";
   const cases: [string | undefined, string | undefined, string | undefined][] = [
     ["13", key, undefined],
@@ -75,7 +75,7 @@ Deno.test("handshakeFault() tells what is wrong with a handshake", () => {
   }
 });
 
-Deno.test("a right handshake is accepted as RFC 6455 says, on /ws and on /", async () => {
+Deno.test("a valid handshake is accepted as RFC 6455 says, on /ws and on /", async () => {
   await using server = await startServer();
   for (const path of ["/ws", "/", "/?channel=news"]) {
     using connection = await RawConnection.open(server.port);
@@ -105,7 +105,7 @@ Deno.test("a wrong version is answered with 426 and the right one", async () => 
   }
 });
 
-Deno.test("a wrong key is answered with 400, what is no handshake with 426", async () => {
+Deno.test("a wrong key is answered with 400, a request that is not a handshake with 426", async () => {
   await using server = await startServer();
   const cases: [string, string | undefined, number][] = [
     ["Sec-WebSocket-Key", undefined, 400],
@@ -123,7 +123,7 @@ Deno.test("a wrong key is answered with 400, what is no handshake with 426", asy
   assertEquals((await server.fetch("/count")).body, '{"count":0}');
 });
 
-Deno.test("what cannot be subscribed to is refused before the handshake", async () => {
+Deno.test("a wrong subscription is refused before the handshake", async () => {
   await using server = await startServer({ channelsPerSessionMax: 2 });
   const cases: Record<string, number> = {
     "channel=": 400,
@@ -142,7 +142,7 @@ Deno.test("what cannot be subscribed to is refused before the handshake", async 
   await connection.handshake("/ws?channel=a&channel=b&channel=broadcast&channel=a");
 });
 
-Deno.test("hark.v1 is chosen wherever it stands in the list, nothing else ever is", async () => {
+Deno.test("hark.v1 is chosen wherever it stands in the list, and nothing else is", async () => {
   await using server = await startServer();
   const cases: Record<string, string | null> = {
     "hark.v1": "hark.v1",

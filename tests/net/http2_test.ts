@@ -43,7 +43,7 @@ async function startTask(): Promise<ChildServer> {
   return new ChildServer(process, Number(/:(\d+) /.exec(listening)![1]), out, err);
 }
 
-Deno.test("a rapid reset of HTTP/2 is refused, and puts no line past the log", async () => {
+Deno.test("a rapid reset of HTTP/2 is refused, and prints nothing outside the log", async () => {
   await using server = await startTask();
   for (let count = 0; count < 3; count++) {
     using connection = await RawConnection.open(server.port);

@@ -49,7 +49,7 @@ Deno.test("listenOnAll() listens on both addresses of localhost, at the same por
   assertEquals([network.open, network.missing], [["192.0.2.1 3000"], []]);
 });
 
-Deno.test("listenOnAll() listens on neither address if the port is taken on one", async () => {
+Deno.test("listenOnAll() listens on neither address if the port is in use on one", async () => {
   for (const address of ["127.0.0.1", "::1"]) {
     const network = new Network({ [`${address} 3000`]: inUse });
     const message = `taken, on ${address}`;
@@ -58,7 +58,7 @@ Deno.test("listenOnAll() listens on neither address if the port is taken on one"
   }
 });
 
-Deno.test("listenOnAll() takes another free port if one is taken on ::1", async () => {
+Deno.test("listenOnAll() tries another free port if the first is in use on ::1", async () => {
   const network = new Network({ "::1 5000": inUse, "::1 5001": inUse });
   assertEquals(await network.listen(LOCALHOST), [5002, 5002]);
   assertEquals(network.open, ["127.0.0.1 5002", "::1 5002"]);
@@ -69,7 +69,7 @@ Deno.test("listenOnAll() takes another free port if one is taken on ::1", async 
   assertEquals(full.open, []);
 });
 
-Deno.test("listenOnAll() does without ::1 where there is none, and says so", async () => {
+Deno.test("listenOnAll() does without ::1 if there is none, and reports it", async () => {
   const network = new Network({ "::1 5000": new Deno.errors.AddrNotAvailable("no such address") });
   assertEquals(await network.listen(LOCALHOST), [5000]);
   assertEquals(network.open, ["127.0.0.1 5000"]);
@@ -97,7 +97,7 @@ Deno.test("a server is reached by 127.0.0.1 and ::1, by TLS too, until it stops"
   assertEquals(await answer.text(), '{"message":"hello"}');
 });
 
-Deno.test("a server refuses to start where another has its port on ::1", async () => {
+Deno.test("a server refuses to start if another program has its port on ::1", async () => {
   using other = Deno.listen({ hostname: "::1", port: 0 });
   const { port } = other.addr;
   const { message } = await assertRejects(() => startServer({ port }), ListenError);

@@ -18,7 +18,7 @@ async function get({ port }: Deno.NetAddr): Promise<string> {
   return await (await deadline(fetch(`http://127.0.0.1:${port}/`))).text();
 }
 
-Deno.test("a ResilientServer has another in the place of one that gave up, and closes both", async () => {
+Deno.test("a ResilientServer replaces a server that stopped, and closes both", async () => {
   const clock = new FakeClock();
   const failures: string[] = [];
   const lasts: (number | undefined)[] = [];
@@ -51,7 +51,7 @@ Deno.test("a ResilientServer has another in the place of one that gave up, and c
   for (const closed of [former, address]) await assertRejects(() => get(closed), TypeError);
 });
 
-Deno.test("a ResilientServer that is closed while it waits listens no more", async () => {
+Deno.test("a ResilientServer that is closed while it waits does not listen again", async () => {
   const clock = new FakeClock();
   let made = 0;
   const server = new ResilientServer<Deno.NetAddr>({

@@ -5,7 +5,7 @@ import { Behind, empty, fill, readText, readToEnd, slots } from "../support/tls.
 
 const encoder = new TextEncoder();
 
-Deno.test("a TlsFront cuts who does not finish the handshake in time", async () => {
+Deno.test("a TlsFront cuts clients that do not finish the handshake in time", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -21,7 +21,7 @@ Deno.test("a TlsFront cuts who does not finish the handshake in time", async () 
   await eventually(() => behind.front.size, (size) => size === 0);
 });
 
-Deno.test("a TlsFront cuts who speaks no TLS, and serves the others", async () => {
+Deno.test("a TlsFront cuts clients that do not speak TLS, and serves the others", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -58,7 +58,7 @@ for (const bound of ["connectionsMax", "connectionsPerAddressMax"]) {
   });
 }
 
-Deno.test("a TlsFront cuts who sends nothing ten seconds after the handshake", async () => {
+Deno.test("a TlsFront cuts clients that send nothing for ten seconds after the handshake", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -80,7 +80,7 @@ Deno.test("a TlsFront cuts who sends nothing ten seconds after the handshake", a
   assertEquals(behind.front.size, 1);
 });
 
-Deno.test("a TlsFront cuts who does not leave ten seconds after the server has", async () => {
+Deno.test("a TlsFront cuts clients that stay ten seconds after the server has closed", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -97,7 +97,7 @@ Deno.test("a TlsFront cuts who does not leave ten seconds after the server has",
   await eventually(() => behind.front.size, (size) => size === 0);
 });
 
-Deno.test("a TlsFront cuts who takes nothing of what waits for two minutes", async () => {
+Deno.test("a TlsFront cuts clients that read nothing for two minutes while data waits", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);

@@ -18,7 +18,7 @@ async function replace(old: TestCertificate, by: TestCertificate): Promise<void>
   await Deno.copyFile(by.keyFile, old.keyFile);
 }
 
-Deno.test("with a certificate, every transport is served by https and wss, and none without", async () => {
+Deno.test("with a certificate, every transport uses https and wss, and none works without TLS", async () => {
   await using folder = new TemporaryFolder();
   const { certFile: tlsCert, keyFile: tlsKey, ...certificate } = await makeCertificate(
     folder.path,
@@ -47,7 +47,7 @@ Deno.test("with a certificate, every transport is served by https and wss, and n
   await events[Symbol.asyncDispose]();
 });
 
-Deno.test("with a certificate, a page of the server's own is one that came by https", async () => {
+Deno.test("with a certificate, only pages that came by https are the server's own", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   const { certFile: tlsCert, keyFile: tlsKey } = certificate;
@@ -62,7 +62,7 @@ Deno.test("with a certificate, a page of the server's own is one that came by ht
   }
 });
 
-Deno.test("a proxy that comes by TLS may have the connections of many addresses", async () => {
+Deno.test("a trusted proxy may open the TLS connections of many addresses", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   const { certFile: tlsCert, keyFile: tlsKey } = certificate;
@@ -77,7 +77,7 @@ Deno.test("a proxy that comes by TLS may have the connections of many addresses"
   for (const socket of open) await socket[Symbol.asyncDispose]();
 });
 
-Deno.test("the plain server behind TLS answers nobody but its front", async () => {
+Deno.test("the plain server behind TLS answers only its front", async () => {
   await using folder = new TemporaryFolder();
   const { certFile, keyFile } = await makeCertificate(folder.path, "a");
   await using server = await startChild(["--tls-cert", certFile, "--tls-key", keyFile]);
@@ -93,7 +93,7 @@ Deno.test("the plain server behind TLS answers nobody but its front", async () =
   }
 });
 
-Deno.test("the plain server behind TLS knows a client by its address and port, not by its port alone", async () => {
+Deno.test("the plain server behind TLS checks the address of its front, not only the port", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   const { certFile, keyFile } = certificate;
@@ -142,7 +142,7 @@ Deno.test("SIGHUP renews the certificate, and drops no session", async () => {
   await events[Symbol.asyncDispose]();
 });
 
-Deno.test("a certificate that cannot be used is told in one line, with exit code 1", async () => {
+Deno.test("a certificate that cannot be used is reported in one line, with exit code 1", async () => {
   await using folder = new TemporaryFolder();
   const a = await makeCertificate(folder.path, "a");
   const b = await makeCertificate(folder.path, "b");

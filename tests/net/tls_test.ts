@@ -8,7 +8,7 @@ import { Behind, readText, readToEnd, slots } from "../support/tls.ts";
 
 const encoder = new TextEncoder();
 
-Deno.test("a TlsFront hands on what comes, both ways, and the end of it", async () => {
+Deno.test("a TlsFront forwards data and its end in both directions", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -30,7 +30,7 @@ Deno.test("a TlsFront hands on what comes, both ways, and the end of it", async 
   assertEquals(behind.errors.takeAll(), []);
 });
 
-Deno.test("a TlsFront tells the server when a client has left, and how it was lost", async () => {
+Deno.test("a TlsFront closes the connection to the server when a client leaves, and reports a lost one", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -42,7 +42,7 @@ Deno.test("a TlsFront tells the server when a client has left, and how it was lo
   await eventually(() => behind.front.size, (size) => size === 0);
 });
 
-Deno.test("a TlsFront hands on more than it holds, however slowly that is taken", async () => {
+Deno.test("a TlsFront forwards more than it buffers, even if it is read slowly", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -62,7 +62,7 @@ Deno.test("a TlsFront hands on more than it holds, however slowly that is taken"
   assertEquals([Buffer.compare(received, sent), await readText(client)], [0, null]);
 });
 
-Deno.test("TlsFront.renew() shows the new certificate, and leaves connections as they are", async () => {
+Deno.test("TlsFront.renew() uses the new certificate, and keeps open connections", async () => {
   await using folder = new TemporaryFolder();
   const old = await makeCertificate(folder.path, "old");
   const renewed = await makeCertificate(folder.path, "new");
@@ -80,7 +80,7 @@ Deno.test("TlsFront.renew() shows the new certificate, and leaves connections as
   assertEquals(await readText(client), "still here");
 });
 
-Deno.test("a TlsFront that is closed takes every connection with it", async () => {
+Deno.test("TlsFront.close() ends every connection", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);
@@ -93,7 +93,7 @@ Deno.test("a TlsFront that is closed takes every connection with it", async () =
   await eventually(() => behind.front.size, (size) => size === 0);
 });
 
-Deno.test("TlsFront.listen() throws if the address is taken", async () => {
+Deno.test("TlsFront.listen() throws if the address is in use", async () => {
   await using folder = new TemporaryFolder();
   const certificate = await makeCertificate(folder.path, "a");
   await using behind = Behind.open(certificate);

@@ -41,7 +41,7 @@ Deno.test("a Unix socket serves HTTP, WebSocket, server-sent events and polling"
   assertEquals(entries.map(({ address }) => address), ["unix", "unix"]);
 });
 
-Deno.test("a Unix socket is reached by curl, and gone when the server is", async () => {
+Deno.test("a Unix socket is reached by curl, and removed with the server", async () => {
   await using folder = new TemporaryFolder();
   const path = `${folder.path}/hark.sock`;
   {
@@ -65,7 +65,7 @@ async function statusOf(path: string, lines: readonly string[]): Promise<number>
   return Number(answer.split(" ")[1]);
 }
 
-Deno.test("an open server on a Unix socket answers only to local names and those it is given", async () => {
+Deno.test("an open server on a Unix socket answers only to local names and those of --public-host", async () => {
   await using folder = new TemporaryFolder();
   const path = `${folder.path}/hark.sock`;
   await using _server = await startServer({
@@ -100,7 +100,7 @@ Deno.test("a Unix socket with a key answers to every name", async () => {
   assertEquals(await statusOf(path, lines), 200);
 });
 
-Deno.test("behind a Unix socket a proxy may tell the clients' addresses", async () => {
+Deno.test("a proxy that uses a Unix socket may report the addresses of clients", async () => {
   await using folder = new TemporaryFolder();
   const path = `${folder.path}/hark.sock`;
   await using server = await startServer({ listen: `unix:${path}`, trustProxy: 1 });
@@ -113,7 +113,7 @@ Deno.test("behind a Unix socket a proxy may tell the clients' addresses", async 
   assertEquals(entries.map(({ address }) => address), ["192.0.2.1", "unix"]);
 });
 
-Deno.test("a socket file that nobody listens on is taken over", async () => {
+Deno.test("a socket file that nobody listens on is replaced", async () => {
   await using folder = new TemporaryFolder();
   const path = `${folder.path}/hark.sock`;
   // Closing removes the file: it has to be moved for a stale one to be left.
@@ -128,7 +128,7 @@ Deno.test("a socket file that nobody listens on is taken over", async () => {
   assertEquals(await get(path, "http://localhost/count"), '{"count":0}');
 });
 
-Deno.test("a file that is no socket is left alone", async () => {
+Deno.test("a file that is not a socket is left alone", async () => {
   await using folder = new TemporaryFolder();
   const path = `${folder.path}/precious`;
   await Deno.writeTextFile(path, "data");

@@ -19,7 +19,7 @@ async function message(client: HarkClient): Promise<Fields> {
   return { channel, event, ...(base64 === undefined ? { data } : { base64 }) };
 }
 
-Deno.test("hark.v1 begins with a welcome that tells who and where the client is", async () => {
+Deno.test("hark.v1 begins with a welcome that has the client's id and position", async () => {
   await using server = await startServer();
   await server.broadcast("before");
   await using client = await HarkClient.open(server.socketUrl());
@@ -35,7 +35,7 @@ Deno.test("hark.v1 begins with a welcome that tells who and where the client is"
   assertEquals(Object.keys(await other.event()), ["type", "client", "position"]);
 });
 
-Deno.test("hark.v1 tells each message with its id, channel, event, data and time", async () => {
+Deno.test("hark.v1 sends each message with its id, channel, event, data and time", async () => {
   const now = Date.UTC(2026, 1, 3, 4, 5, 6, 789);
   await using server = await startServer({ clock: { ...systemClock, now: () => now } });
   await using client = await open(server, "?channel=news");
@@ -116,7 +116,7 @@ Deno.test("subscribe with since replays what was missed before its reply", async
   assertMatch(String(end), /^[a-z0-9]+-3$/);
 });
 
-Deno.test("publish reaches everyone who is subscribed, the publisher too", async () => {
+Deno.test("publish reaches every subscriber, the publisher too", async () => {
   await using server = await startServer();
   await using client = await open(server, "?channel=a");
   await using other = await open(server, "?channel=a");
@@ -143,7 +143,7 @@ Deno.test("publish reaches everyone who is subscribed, the publisher too", async
   assertEquals(await plain.json(), "to all");
 });
 
-Deno.test("presence tells who is on a channel, and then who comes and goes", async () => {
+Deno.test("presence lists who is on a channel, and then sends joins and leaves", async () => {
   await using server = await startServer({ presenceMax: 2 });
   await using watcher = await open(server);
   const empty = await watcher.command({ type: "presence", channel: "room" });
@@ -212,7 +212,7 @@ const REFUSED: readonly [string, string, RegExp][] = [
   ['{"type":"refresh","token":"t","ref":1.5}', "bad-request", /expected ref to be an integer/],
 ];
 
-Deno.test("a command that is wrong is refused with a code and words, and the client stays", async () => {
+Deno.test("a wrong command is refused with a code and a sentence, and the client stays", async () => {
   await using server = await startServer({
     channelsPerSessionMax: 2,
     publishBytesMax: 10,
@@ -235,7 +235,7 @@ Deno.test("a command that is wrong is refused with a code and words, and the cli
   assertEquals(metrics.get("hark_publications_total"), 0);
 });
 
-Deno.test("a reply carries the ref of its command, whatever comes of it", async () => {
+Deno.test("every reply carries the ref of its command", async () => {
   await using server = await startServer();
   await using client = await open(server);
   const refs = [0, -1, 7, Number.MAX_SAFE_INTEGER, "", "a", "ü".repeat(64)];
@@ -275,7 +275,7 @@ Deno.test("publish is refused to pages of other sites, which may still receive",
   }
 });
 
-Deno.test("with keys, publish wants one in the handshake", async () => {
+Deno.test("with keys, publish needs one in the handshake", async () => {
   await using server = await startServer({ publishKey: ["secret"] });
   const cases: [string, Record<string, string>, string | undefined][] = [
     ["?key=secret", {}, undefined],
@@ -302,7 +302,7 @@ Deno.test("publishing over WebSocket and over HTTP share one rate", async () => 
   assertEquals((await server.fetch("/broadcast/x")).status, 429);
 });
 
-Deno.test("a flood of commands ends the connection with 4502, whatever they are", async () => {
+Deno.test("a flood of any commands ends the connection with 4502", async () => {
   const clock = { ...systemClock, monotonic: () => 0 };
   for (const text of ["", "{", '{"type":"presence","channel":"a"}']) {
     await using server = await startServer({ inboundPerSecondMax: 20, clock });
@@ -330,7 +330,7 @@ Deno.test("a binary frame is a protocol error", async () => {
   assertEquals([code, reason], [4500, "protocol error: expected a text frame"]);
 });
 
-Deno.test("commands that a client leaves behind harm nobody", async () => {
+Deno.test("commands of a client that has left harm nobody", async () => {
   await using server = await startServer({ inboundPerSecondMax: 1000 });
   const texts = [
     { type: "subscribe", channels: ["a", "b"], presence: true },

@@ -5,7 +5,7 @@ import { Client } from "../../support/socket.ts";
 
 const TIME = /"time":\d+/g;
 
-Deno.test("the example of protocol.md is what the server says", async () => {
+Deno.test("the server answers as the example in protocol.md", async () => {
   await using server = await startServer();
   for (const n of [1, 2]) await server.publish("ci", { n });
   const { id } = JSON.parse((await server.fetch("/channels/ci?limit=1")).body).publications[0];

@@ -53,7 +53,7 @@ async function setUp() {
   return { node, session, reading, send, read };
 }
 
-Deno.test("refresh reads one token after the other, however long each takes", async () => {
+Deno.test("refresh reads tokens one after the other, however long each takes", async () => {
   const { node, session, reading, send, read } = await setUp();
   const now = node.clock.now();
   send({ type: "refresh", token: "first", ref: 1 });
@@ -70,7 +70,7 @@ Deno.test("refresh reads one token after the other, however long each takes", as
   await node.close();
 });
 
-Deno.test("refresh goes on after a token that is refused", async () => {
+Deno.test("refresh works again after a refused token", async () => {
   const { node, session, send, read } = await setUp();
   const before = session.peer.expiresAt;
   send({ type: "refresh", token: "bad", ref: 1 });
@@ -84,7 +84,7 @@ Deno.test("refresh goes on after a token that is refused", async () => {
   await node.close();
 });
 
-Deno.test("what a token allows counts from when it is read, for the commands that wait too", async () => {
+Deno.test("a token counts once it is read, for waiting commands too", async () => {
   const { node, send, read } = await setUp();
   send({ type: "refresh", token: "less", ref: 1 });
   send({ type: "subscribe", channels: ["c"], ref: 2 });
@@ -99,7 +99,7 @@ Deno.test("what a token allows counts from when it is read, for the commands tha
   await node.close();
 });
 
-Deno.test("who is on broadcast is told no more, though it was asked for behind a replay", async () => {
+Deno.test("presence of broadcast stops with a token that does not allow it, even behind a replay", async () => {
   const { node, send, read } = await setUp();
   const { promise: released, resolve: release } = Promise.withResolvers<void>();
   node.beforeHistory = () => released;

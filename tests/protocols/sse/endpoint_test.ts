@@ -15,7 +15,7 @@ function parse(block: string): Record<string, unknown> {
   return Object.fromEntries(fields);
 }
 
-Deno.test("/events begins with when to come back, the greeting and where it is", async () => {
+Deno.test("/events begins with the retry time, the greeting and the position", async () => {
   await using server = await startServer();
   await using stream = await EventStream.open(`${server.url}/events`);
   assertEquals(stream.headers.get("content-type"), "text/event-stream");
@@ -26,7 +26,7 @@ Deno.test("/events begins with when to come back, the greeting and where it is",
   assertMatch(await stream.blocks.next(), /^: Welcome to my server\nid: [a-z0-9]+-0$/);
 });
 
-Deno.test("/events gives every message as an event with its id", async () => {
+Deno.test("/events sends every message as an event with its id", async () => {
   await using server = await startServer();
   await using stream = await EventStream.open(`${server.url}/events?channel=news`);
   await stream.blocks.take(2);
@@ -43,7 +43,7 @@ Deno.test("/events gives every message as an event with its id", async () => {
   ]);
 });
 
-Deno.test("/events goes on after Last-Event-ID, which wins over since", async () => {
+Deno.test("/events resumes after Last-Event-ID, which counts before since", async () => {
   await using server = await startServer();
   await server.broadcast("1");
   await using stream = await EventStream.open(`${server.url}/events`);
@@ -63,7 +63,7 @@ Deno.test("/events goes on after Last-Event-ID, which wins over since", async ()
   }
 });
 
-Deno.test("a position counts under every name that clients have for it", async () => {
+Deno.test("a position is read under every name that clients have for it", async () => {
   await using server = await startServer();
   for (const message of ["1", "2", "3"]) await server.broadcast(message);
   const { body } = await server.fetch("/channels/broadcast?limit=1");
@@ -120,7 +120,7 @@ Deno.test("an id of another server makes a gap, as an EventSource never returns 
   }
 });
 
-Deno.test("/events tells of a gap where history is gone", async () => {
+Deno.test("/events reports a gap if history is gone", async () => {
   await using server = await startServer({ historyCount: 1 });
   for (const message of ["1", "2", "3"]) await server.broadcast(message);
   await using now = await EventStream.open(`${server.url}/events`);
@@ -136,7 +136,7 @@ Deno.test("/events tells of a gap where history is gone", async () => {
   }
 });
 
-Deno.test("all and times mean what is kept, on every door, and make no gap", async () => {
+Deno.test("all and times begin with what is kept, on every transport, and make no gap", async () => {
   await using server = await startServer({ historyCount: 2, welcome: "" });
   for (const message of ["1", "2", "3"]) await server.broadcast(message);
   const kept = [{ message: "2" }, { message: "3" }];
@@ -166,7 +166,7 @@ Deno.test("all and times mean what is kept, on every door, and make no gap", asy
   }
 });
 
-Deno.test("/events refuses what cannot be subscribed to before it opens anything", async () => {
+Deno.test("/events refuses a wrong subscription before it opens anything", async () => {
   await using server = await startServer({ channelsPerSessionMax: 1 });
   const cases: [string, Record<string, string>, number][] = [
     ["?channel=", {}, 400],
@@ -190,7 +190,7 @@ async function assertRetry(server: Reachable, query = "", why = /^: .+/): Promis
   assert(Number(retry) >= 1000 && Number(retry) <= 10_000, retry);
 }
 
-Deno.test("a refusal that passes is a stream that ends, because any other status is final", async () => {
+Deno.test("a temporary refusal is a stream that ends, because any other status is final", async () => {
   await using server = await startServer({ channelsMax: 3, trustProxy: 1 });
   const mine = { "x-forwarded-for": "192.0.2.1" };
   await using _stream = await EventStream.open(`${server.url}/events?channel=a`, mine);
@@ -208,7 +208,7 @@ Deno.test("a refusal that passes is a stream that ends, because any other status
   assertEquals(metrics.get('hark_rejected_total{reason="over-limit"}'), 2);
 });
 
-Deno.test("/events beats so that nobody takes a silent stream for dead", async () => {
+Deno.test("/events sends heartbeats, so a silent stream stays open", async () => {
   const clock = new FakeClock();
   await using server = await startServer({ heartbeatS: 1, clock });
   await using stream = await EventStream.open(`${server.url}/events`);
@@ -220,7 +220,7 @@ Deno.test("/events beats so that nobody takes a silent stream for dead", async (
   }
 });
 
-Deno.test("a client that leaves /events is forgotten, told of, and gives its slot back", async () => {
+Deno.test("a client that leaves /events is forgotten, is logged, and frees its slot", async () => {
   await using server = await startServer({ connectionsMax: 1 });
   for (let round = 0; round < 3; round++) {
     {
@@ -241,7 +241,7 @@ Deno.test("a client that leaves /events is forgotten, told of, and gives its slo
   assertEquals(metrics.get("hark_closing_sessions"), 0);
 });
 
-Deno.test("a client that stops reading /events is cut, and its slot is free once it is gone", async () => {
+Deno.test("a client that stops reading /events is cut, and frees its slot once it is gone", async () => {
   const options = ["--connections-max", "1", "--publish-per-second-max", "1000000"];
   await using server = await startChild(options);
   const slow = await RawConnection.open(server.port);

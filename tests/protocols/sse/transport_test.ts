@@ -21,7 +21,7 @@ async function read(reader: ReadableStreamDefaultReader<Uint8Array>): Promise<st
   return done ? undefined : new TextDecoder().decode(value);
 }
 
-Deno.test("SseTransport hands on each frame and counts what is unread", async () => {
+Deno.test("SseTransport writes each frame, and counts what is unread", async () => {
   const { transport, events, reader } = open();
   assertEquals(transport.bufferedBytes, 0);
   transport.write(bytes("one"));

@@ -21,7 +21,7 @@ async function disconnection(server: TestServer) {
   return { level, why };
 }
 
-Deno.test("a client is welcomed before anything else, and gets one frame per message", async () => {
+Deno.test("a client gets the welcome first, and then one frame for each message", async () => {
   await using server = await startServer();
   for (const path of ["/ws", "/"]) {
     await using client = await Client.open(server.socketUrl(path));
@@ -35,7 +35,7 @@ Deno.test("a client is welcomed before anything else, and gets one frame per mes
   }
 });
 
-Deno.test("the welcome can be another, or none", async () => {
+Deno.test("the welcome can be changed, or left out", async () => {
   for (const welcome of ['He said "hi" 😀', ""]) {
     await using server = await startServer({ welcome });
     await using client = await Client.open(server.socketUrl());
@@ -71,7 +71,7 @@ Deno.test("50 clients get 200 fast broadcasts, each once and in the order of acc
   for (const client of clients) assertEquals(await client.frames.rest(), []);
 });
 
-Deno.test("a client that closes is answered, forgotten and told of in the log", async () => {
+Deno.test("a client that closes is answered, forgotten and logged", async () => {
   await using server = await startServer();
   const cases: [number | undefined, string][] = [
     [1000, "client closed"],
@@ -127,7 +127,7 @@ Deno.test("a connection that is lost in the middle of a broadcast harms nobody",
   }
 });
 
-Deno.test("a client that says nothing is asked after heartbeat-s, and closed after as much again", async () => {
+Deno.test("a silent client gets a ping after heartbeat-s, and is closed after twice that time", async () => {
   await using server = await startServer({ heartbeatS: 0.5 });
   using silent = await RawConnection.open(server.port);
   await silent.handshake();
@@ -142,7 +142,7 @@ Deno.test("a client that says nothing is asked after heartbeat-s, and closed aft
   assertEquals((await server.metrics()).get('hark_disconnects_total{reason="idle"}'), 1);
 });
 
-Deno.test("a frame of inbound-bytes-max is taken, a larger one closes with 4502", async () => {
+Deno.test("a frame of inbound-bytes-max is accepted, a larger one closes with 4502", async () => {
   await using server = await startServer({ inboundBytesMax: 2000 });
   const right = ["a".repeat(2000), "ü".repeat(1000), "€".repeat(666), new Uint8Array(2000)];
   const wrong = ["a".repeat(2001), "ü".repeat(1001), "€".repeat(667), new Uint8Array(2001)];
@@ -182,7 +182,7 @@ Deno.test("a message in fragments counts as a whole", async () => {
   assertEquals((await connection.closeFrame()).code, 4502);
 });
 
-Deno.test("inbound-per-second-max frames are taken at once, one more closes with 4502", async () => {
+Deno.test("inbound-per-second-max frames are accepted at once, one more closes with 4502", async () => {
   let now = 0;
   const clock = { ...systemClock, monotonic: () => now };
   await using server = await startServer({ inboundPerSecondMax: 5, clock });
@@ -240,7 +240,7 @@ Deno.test("pings are answered", async () => {
   assertEquals([opcode, new TextDecoder().decode(payload)], [OPCODES.pong, "are you there?"]);
 });
 
-Deno.test("a plain client's words are nobody's business", async () => {
+Deno.test("what a plain client sends is ignored", async () => {
   await using server = await startServer();
   await using client = await Client.open(server.socketUrl());
   await using other = await Client.open(server.socketUrl());
