@@ -9,7 +9,7 @@ import { listen, type Listener } from "./net/listener.ts";
 import type { Log } from "./observe/log.ts";
 import { probeLoop } from "./observe/process.ts";
 import { VERSION } from "./version.ts";
-import { type Parts, wire } from "./wiring.ts";
+import { type Parts, wire, type WiringOptions } from "./wiring.ts";
 
 /** All that a server needs from outside. */
 export interface ServerOptions {
@@ -30,12 +30,8 @@ const LEAVE_MS = 2000;
 
 /** One node, from its start to its end; `wire()` makes its parts. */
 export class Server {
-  readonly #config: Config & Bounds;
-  readonly #log: Log;
-  readonly #clock: Clock;
-  readonly #version: string;
-  readonly #shared: SharedPort | undefined;
-  /** From `listen()` on. */
+  readonly #options: WiringOptions;
+  /** Defined from `listen()` on. */
   #parts: Parts | undefined;
   #timers: readonly (Timer | undefined)[] = [];
   #listener: Listener | undefined;
@@ -43,11 +39,12 @@ export class Server {
 
   constructor(options: ServerOptions) {
     const { log = openLog(options.config), version = VERSION, clock = systemClock } = options;
-    this.#config = { ...options.config, ...BOUNDS, ...options.bounds };
-    this.#log = log;
-    this.#clock = clock;
-    this.#shared = options.shared;
-    this.#version = version;
+    this.#options = {
+      ...{ log, version, clock, shared: options.shared },
+      config: { ...options.config, ...BOUNDS, ...options.bounds },
+      isReady: () => this.isReady,
+      handle: (request, address) => this.handle(request, address, true),
+    };
   }
 
   /**
@@ -56,38 +53,25 @@ export class Server {
    * cannot.
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
-    const parts = this.#parts = await this.#wire();
-    const { broker, sink, protocols, forwarding, cluster, metrics, connections, tokens } = parts;
+    const { config, log, clock, shared } = this.#options;
+    const parts = this.#parts = await wire(this.#options);
+    const { broker, hub, sink, protocols, forwarding, cluster, metrics, connections, tokens } =
+      parts;
+    this.#timers = [
+      probeLoop(clock, (delayS) => metrics.eventLoopDelaySeconds.set(delayS)),
+      tokens && every(clock, EXPIRY_CHECK_MS, () => hub.endExpired()),
+    ];
     await readTokenKeys(tokens);
     await broker.start(sink);
     for (const protocol of protocols) protocol.start?.();
     forwarding?.listen();
     cluster.start();
     return this.#listener = await listen({
-      ...{ metrics, connections },
-      config: this.#config,
-      clock: this.#clock,
-      log: this.#log,
-      reusePort: this.#shared !== undefined,
+      ...{ config, log, clock, metrics, connections },
+      reusePort: shared !== undefined,
       handle: (...request) =>
-        forwarding?.relay(...request) ?? this.#shared?.relay(...request) ?? this.handle(...request),
+        forwarding?.relay(...request) ?? shared?.relay(...request) ?? this.handle(...request),
     });
-  }
-
-  async #wire(): Promise<Parts> {
-    const clock = this.#clock;
-    const parts = await wire({
-      ...{ config: this.#config, log: this.#log, clock, version: this.#version },
-      shared: this.#shared,
-      isReady: () => this.isReady,
-      handle: (request, address) => this.handle(request, address, true),
-    });
-    const { metrics, hub, tokens } = parts;
-    this.#timers = [
-      probeLoop(clock, (delayS) => metrics.eventLoopDelaySeconds.set(delayS)),
-      tokens && every(clock, EXPIRY_CHECK_MS, () => hub.endExpired()),
-    ];
-    return parts;
   }
 
   /**
@@ -108,12 +92,13 @@ export class Server {
    * Sessions stay. A file that cannot be used is logged, and the old contents stay.
    */
   async renew(): Promise<void> {
+    const { log } = this.#options;
     const tokens = this.#parts?.tokens;
     const renewCertificate = this.#listener?.renewCertificate;
     if (renewCertificate !== undefined) await this.#renew("certificate", renewCertificate);
     if (tokens?.areInFile) await this.#renew("token keys", () => tokens.renew());
     else if (renewCertificate === undefined) {
-      this.#log.info("nothing to read again: there is no certificate, and no file of token keys");
+      log.info("nothing to read again: there is no certificate, and no file of token keys");
     }
   }
 
@@ -127,7 +112,7 @@ export class Server {
     if (this.#parts === undefined) return;
     const { broker, hub, cluster, connections, tokens, publish, protocols } = this.#parts;
     connections.stopAdmitting();
-    await hub.drain(this.#config.drainS * 1000, !cluster.isAlone);
+    await hub.drain(this.#options.config.drainS * 1000, !cluster.isAlone);
     for (const protocol of protocols) protocol.endAll?.();
     await connections.gone(LEAVE_MS, () => hub.size);
     for (const timer of this.#timers) timer?.cancel();
@@ -139,20 +124,22 @@ export class Server {
   }
 
   async #renew(what: string, renew: () => void | Promise<void>): Promise<void> {
+    const { log } = this.#options;
     try {
       await renew();
-      this.#log.info(`${what} renewed`);
+      log.info(`${what} renewed`);
     } catch (error) {
       if (!(error instanceof CertificateError || error instanceof SyntaxError)) throw error;
-      this.#log.error(`${what} not renewed`, { why: error.message });
+      log.error(`${what} not renewed`, { why: error.message });
     }
   }
 
   /** Stops to listen, and does not wait long for clients that do not read their answers. */
   async #stopListening(): Promise<void> {
-    await wait(this.#clock, 1); // Otherwise it would overtake what was written in this turn.
+    const { clock } = this.#options;
+    await wait(clock, 1); // Otherwise it would overtake what was written in this turn.
     const closed = Promise.all([this.#listener?.close(), this.#parts?.forwarding?.close()]);
-    await within(this.#clock, LEAVE_MS, closed);
+    await within(clock, LEAVE_MS, closed);
   }
 }
 
