@@ -4,7 +4,7 @@ import { workerSocket } from "./command.ts";
 /** The client's address; read only from requests on the workers' own sockets. */
 const ADDRESS_HEADER = "hark-client-address";
 /** Whether another node has forwarded the request: then it may name any host. */
-const SENT_ON_HEADER = "hark-sent-on";
+const FROM_NODE_HEADER = "hark-sent-on";
 
 /** What relaying to other workers needs. */
 export interface RelayOptions {
@@ -26,9 +26,9 @@ export function relayedAddress({ headers }: Request): string {
   return headers.get(ADDRESS_HEADER) ?? "unix";
 }
 
-/** Reports whether a request came from the node of another machine to the worker that has relayed it. */
-export function isSentOn({ headers }: Request): boolean {
-  return headers.get(SENT_ON_HEADER) === "true";
+/** Reports whether a node of another machine forwarded the request to the worker that has relayed it. */
+export function isFromNode({ headers }: Request): boolean {
+  return headers.get(FROM_NODE_HEADER) === "true";
 }
 
 /** Relays requests to the worker that has the session, which the sid names. */
@@ -42,14 +42,14 @@ export class Relay {
 
   /**
    * Has the worker answer that has the session; undefined if that is this worker, or the request has no sid.
-   * `isSentOn` if it came from the node of another machine.
+   * `isFromNode` if a node of another machine forwarded the request.
    */
-  handle(request: Request, address: string, isSentOn = false): Promise<Response> | undefined {
+  handle(request: Request, address: string, isFromNode = false): Promise<Response> | undefined {
     const owner = ownerOf(request.url);
     if (owner === undefined || owner === this.#options.index) return undefined;
     return this.#relay(request, owner, {
       [ADDRESS_HEADER]: address,
-      [SENT_ON_HEADER]: String(isSentOn),
+      [FROM_NODE_HEADER]: String(isFromNode),
     });
   }
 
@@ -76,20 +76,17 @@ export class Relay {
   }
 
   #client(owner: number): Deno.HttpClient {
-    let client = this.#clients.get(owner);
-    if (client === undefined) {
-      const path = workerSocket(this.#options, owner);
-      client = Deno.createHttpClient({
-        proxy: { transport: "unix", path },
-        poolIdleTimeout: 30_000,
-      });
-      this.#clients.set(owner, client);
-    }
+    const known = this.#clients.get(owner);
+    if (known !== undefined) return known;
+    const path = workerSocket(this.#options, owner);
+    const proxy = { transport: "unix", path } as const;
+    const client = Deno.createHttpClient({ proxy, poolIdleTimeout: 30_000 });
+    this.#clients.set(owner, client);
     return client;
   }
 }
 
-/** The worker that a URL's sid names. */
+/** The worker that the sid in a URL names. */
 function ownerOf(url: string): number | undefined {
   const [, index] = /[?&]sid=(\d{1,2})~/.exec(url) ?? [];
   return index === undefined ? undefined : Number(index);

@@ -6,7 +6,7 @@ import { ResilientServer } from "../net/resilient_server.ts";
 import type { Log } from "../observe/log.ts";
 import { Server } from "../server.ts";
 import { logSocket, type WorkerSetup, workerSocket } from "./command.ts";
-import { isSentOn, Relay, relayedAddress, sidPrefix } from "./relay.ts";
+import { isFromNode, Relay, relayedAddress, sidPrefix } from "./relay.ts";
 import { slotsOf } from "./slots.ts";
 
 /** The exit code of a worker whose parent is gone. */
@@ -34,7 +34,7 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
         ofAll: async () => String(await journal.call("metrics")),
       },
       sidPrefix: sidPrefix(index),
-      relay: (request, address, isSentOn) => relay.handle(request, address, isSentOn),
+      relay: (request, address, isFromNode) => relay.handle(request, address, isFromNode),
     },
   });
   const { url } = await server.listen();
@@ -54,13 +54,14 @@ export async function runWorker(setup: WorkerSetup, options: Config): Promise<nu
 
 /** Answers requests that came to other workers. */
 async function serveRelayed(server: Server, path: string, log: Log): Promise<{ close(): unknown }> {
+  // An earlier process of this worker may have left it.
   await Deno.remove(path).catch(unlessGone);
   return new ResilientServer<Deno.UnixAddr>({
     clock: systemClock,
     onFailure: ({ message }) => log.warn("cannot listen for a moment", { error: message }),
     serve: () => {
       return Deno.serve({ path, onListen: () => {} }, (request) => {
-        return server.handle(request, relayedAddress(request), isSentOn(request));
+        return server.handle(request, relayedAddress(request), isFromNode(request));
       });
     },
   });
