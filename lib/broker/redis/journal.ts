@@ -231,7 +231,7 @@ export class RedisJournal implements Journal {
     const { channels, channelStart } = this.#keys;
     const keys = [channels, channelStart, this.#keys.writer(this.#peers.node)];
     SCRIPTS.sweep.run(link.commands, keys, [CHANNELS_SWEPT])
-      .catch((error) => this.#keeper.drop(link, error));
+      .catch((error) => this.#keeper.failed(link, error));
   }
 }
 

@@ -3,6 +3,7 @@ import { type Clock, type Timer, within } from "../../core/clock.ts";
 import { ConnectionLost } from "./connection.ts";
 import { isPassing } from "./errors.ts";
 import type { RedisLink } from "./link.ts";
+import { ReplyError } from "./resp.ts";
 
 /** What `LinkKeeper` needs. */
 export interface LinkKeeperOptions {
@@ -68,6 +69,15 @@ export class LinkKeeper {
     this.#options.onChange(false, message);
     this.#backoff.reset();
     this.#reconnect(this.#round);
+  }
+
+  /**
+   * Drops a link on which a command failed, unless Redis refused the command alone, as it does without
+   * enough replicas or memory. Throws any error that is not of Redis.
+   */
+  failed(link: RedisLink, error: unknown): void {
+    if (isPassing(error)) this.drop(link, error);
+    else if (!(error instanceof ReplyError)) throw error;
   }
 
   /** Closes the link that is there, and makes no more. */

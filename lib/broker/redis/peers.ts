@@ -2,7 +2,6 @@ import type { Clock } from "../../core/clock.ts";
 import type { PeerListener, PeerMessage, Peers } from "../peers.ts";
 import { ConnectionLost } from "./connection.ts";
 import { readMessages, type SkipForeign, type StreamEntry } from "./entries.ts";
-import { isPassing } from "./errors.ts";
 import type { LinkKeeper } from "./keeper.ts";
 import type { RedisLink } from "./link.ts";
 import type { RedisKeys } from "./scripts.ts";
@@ -107,8 +106,9 @@ export class RedisPeers implements Peers {
       ...(node === this.node ? [] : ["v", this.node]),
       ...["n", node, "a", now, "m", JSON.stringify(messages)],
     ).catch((error) => {
-      if (!isPassing(error)) throw error;
-      keeper.drop(link, error);
+      // The message is lost, which is not the fault of the feed.
+      this.#unheardSince = undefined;
+      keeper.failed(link, error);
     });
   }
 }

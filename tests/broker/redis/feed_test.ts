@@ -1,4 +1,5 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
+import { Refusal } from "../../../lib/core/errors.ts";
 import type { PeerMessage } from "../../../lib/broker/peers.ts";
 import type { RedisJournal, RedisJournalOptions } from "../../../lib/broker/redis/journal.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
@@ -118,6 +119,23 @@ test("loading a log skips entries that cannot be read, and counts them as lost",
   assertEquals((await read(0)).publications.map(({ offset }) => offset), [1, 2]);
   assertEquals([(await read(1)).complete, (await read(2)).complete], [false, true]);
   assertEquals(other.foreign, 1);
+});
+
+test("a node goes on while Redis refuses to write, and after that", async (redis) => {
+  await using one = await Node.start(redis);
+  await using other = await Node.start(redis);
+  await redis.cli("CONFIG", "SET", "min-replicas-to-write", "1");
+  one.journal.peers.tell({ type: "refused" });
+  const refusal = await assertRejects(() => publishOn(one.broker, "a"), Refusal);
+  assertEquals(refusal.type, "unavailable");
+  await redis.cli("CONFIG", "SET", "min-replicas-to-write", "0");
+  one.journal.peers.tell({ type: "taken" });
+  await eventually(() => other.messages.length, (count) => count > 0);
+  assertEquals(other.messages.map(({ type }) => type), ["taken"]);
+  assertEquals(await publishOn(one.broker, "a"), [1]);
+  assertEquals(await one.deliveries.offsets(1), [1]);
+  const [down, up, ...more] = await one.deliveries.eventsAfterStart(2);
+  assertEquals([down?.includes("Redis answers NOREPLICAS"), up, more], [true, "up", []], down);
 });
 
 test("a node follows and loads more publications than fit into one reply", async (redis) => {

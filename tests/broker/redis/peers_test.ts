@@ -1,5 +1,6 @@
 import { assertEquals } from "@std/assert";
 import type { LinkKeeper } from "../../../lib/broker/redis/keeper.ts";
+import { ReplyError } from "../../../lib/broker/redis/resp.ts";
 import { RedisPeers } from "../../../lib/broker/redis/peers.ts";
 import { RedisKeys } from "../../../lib/broker/redis/scripts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
@@ -9,6 +10,8 @@ class Host {
   readonly clock = new FakeClock();
   readonly dropped: string[] = [];
   isUp = true;
+  /** What Redis answers instead of taking a message. */
+  refusal: ReplyError | undefined;
   readonly peers: RedisPeers;
   #sent: unknown[][] = [];
 
@@ -16,13 +19,17 @@ class Host {
     const link = {
       commands: {
         send: (...command: unknown[]) => {
+          if (this.refusal !== undefined) return Promise.reject(this.refusal);
           this.#sent.push(command);
           return Promise.resolve();
         },
       },
     };
     const keeper = Object.defineProperty(
-      { drop: (_: unknown, error: Error) => void this.dropped.push(error.message) },
+      {
+        drop: (_: unknown, error: Error) => void this.dropped.push(error.message),
+        failed: () => {},
+      },
       "link",
       { get: () => this.isUp ? link : undefined },
     );
@@ -92,6 +99,16 @@ Deno.test("RedisPeers does not drop a new link for messages that were lost with 
   host.isUp = true;
   await host.tell();
   assertEquals(host.dropped, []);
+});
+
+Deno.test("RedisPeers does not drop a link because Redis refuses messages", async () => {
+  const host = new Host();
+  host.refusal = new ReplyError("NOREPLICAS Not enough good replicas to write.");
+  for (let ms = 0; ms < 20_000; ms += 3000) {
+    await host.tell();
+    host.clock.advance(3000);
+  }
+  assertEquals([host.dropped, host.peers.lagMs], [[], 0]);
 });
 
 Deno.test("RedisPeers relays messages of this machine's nodes to all others, in order", async () => {
