@@ -17,7 +17,7 @@ export interface HubOptions
   extends
     SubscriberLimits,
     Omit<ReplayOptions, "position">,
-    Pick<SessionContext, "greeting" | "onError"> {
+    Pick<SessionContext, "isGuarded" | "greeting" | "onError"> {
   /** Called when a channel gets its first watcher of presence, and when it loses its last. */
   readonly onWatch?: (channel: string, isWatched: boolean) => void;
   /** Called once for each session, before its welcome. */

@@ -1,13 +1,10 @@
 import type { Broker, HistoryPage } from "../broker/broker.ts";
-import type { Guard } from "../core/channel.ts";
 import { type Clock, wait } from "../core/clock.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { frameBytes, type Position, type Publication } from "../core/publication.ts";
 import { isMoment, type Since } from "../core/since.ts";
 import type { Frame } from "../core/encoder.ts";
 import type { Transport } from "./transport.ts";
-import { getsByAny } from "./delivery.ts";
-import type { Peer } from "./peer.ts";
 
 /** A sum to add to, such as a counter of metrics. */
 export interface Tally {
@@ -16,8 +13,6 @@ export interface Tally {
 
 /** The parts and bounds of a replay. */
 export interface ReplayOptions {
-  /** Reports whether a name is guarded; undefined if none is. */
-  readonly isGuarded?: Guard | undefined;
   readonly broker: Pick<Broker, "history" | "reached" | "isUp">;
   /** The last publication that was broadcast. */
   readonly position: () => Position;
@@ -30,10 +25,11 @@ export interface ReplayOptions {
 /** The session that gets a replay. */
 export interface Follower {
   readonly ended: boolean;
-  readonly peer: Peer;
   readonly transport: Pick<Transport, "encoder" | "bufferedBytes">;
   /** Channels and patterns, each with the offset after which this session has had all of it. */
   readonly subscriptions: ReadonlyMap<string, number>;
+  /** Reports whether it gets a publication through its subscriptions. */
+  gets(publication: Publication): boolean;
   /** Writes one frame. Returns whether it was written. */
   write(frame: Frame): boolean;
   end(reason: Disconnect): void;
@@ -157,7 +153,7 @@ export class Replay {
     const held = this.#held;
     for (let next = 0; next < held.length; next++) {
       const publication = held[next]!;
-      if (this.#isDue(publication)) await this.#sendPaced(publication);
+      if (this.#follower.gets(publication)) await this.#sendPaced(publication);
       if (this.#follower.ended) return;
       this.#offset = publication.offset;
       if (this.#overflowed) return;
@@ -170,13 +166,7 @@ export class Replay {
     const since = { ...this.#options.position(), offset: this.#offset };
     this.#hold();
     const names = [...this.#follower.subscriptions.keys()];
-    await this.#sendHistory(names, since, (publication) => this.#isDue(publication));
-  }
-
-  #isDue(publication: Publication): boolean {
-    const { subscriptions, peer } = this.#follower;
-    const { isGuarded } = this.#options;
-    return getsByAny(subscriptions, publication, peer, isGuarded);
+    await this.#sendHistory(names, since, (publication) => this.#follower.gets(publication));
   }
 
   #hold(): void {

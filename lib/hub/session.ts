@@ -1,4 +1,5 @@
 import type { HistoryPage } from "../broker/broker.ts";
+import type { Guard } from "../core/channel.ts";
 import { type Disconnect, DISCONNECTS } from "../core/errors.ts";
 import { formatPosition, type Publication } from "../core/publication.ts";
 import { randomId } from "../core/random.ts";
@@ -15,6 +16,8 @@ import type { Subscribers } from "./subscribers.ts";
 export interface SessionContext extends ReplayOptions {
   readonly subscribers: Subscribers<Session>;
   readonly presence: Presence;
+  /** Reports whether a name is guarded; undefined if none is. */
+  readonly isGuarded?: Guard | undefined;
   /** The first message to each client; empty for none. */
   readonly greeting: string;
   /** Called once, when the session is over. */
@@ -51,6 +54,8 @@ export class Session {
   readonly openedAt: number;
   readonly #context: SessionContext;
   readonly #subscriptions = new Map<string, number>();
+  /** Channels and patterns, each with the offset after which this session has had all of it. */
+  readonly subscriptions: ReadonlyMap<string, number> = this.#subscriptions;
   readonly #beganAt: number;
   /** Everything up to this offset is sent, or was never due. */
   #offset: number;
@@ -73,11 +78,6 @@ export class Session {
 
   get ended(): boolean {
     return this.#ended;
-  }
-
-  /** Channels and patterns, each with the offset after which this session has had all of it. */
-  get subscriptions(): ReadonlyMap<string, number> {
-    return this.#subscriptions;
   }
 
   /** For how many milliseconds it is open. */
@@ -178,7 +178,7 @@ export class Session {
       return 0;
     }
     if (publication.offset <= this.#offset) return 0;
-    if (publication.offset <= this.#sinceOffset && !this.#gets(publication)) return 0;
+    if (publication.offset <= this.#sinceOffset && !this.gets(publication)) return 0;
     this.#offset = publication.offset;
     const { frame, bytes } = publication.encoded(this.transport.encoder);
     return this.write(frame) ? bytes : 0;
@@ -217,7 +217,8 @@ export class Session {
     this.#context.onEnd(this, why);
   }
 
-  #gets(publication: Publication, subscriptions = this.subscriptions): boolean {
+  /** Reports whether it gets a publication through its subscriptions, or through those given. */
+  gets(publication: Publication, subscriptions = this.subscriptions): boolean {
     return getsByAny(subscriptions, publication, this.peer, this.#context.isGuarded);
   }
 
@@ -283,10 +284,9 @@ export class Session {
         this.#subscriptions.set(name, Math.min(before.get(name) ?? from, from));
       }
       this.#sinceOffset = Math.max(this.#sinceOffset, from);
-      const position = formatPosition({ epoch, offset: from });
-      announce({ recovered: page.complete, position });
+      announce({ recovered: page.complete, position: formatPosition({ epoch, offset: from }) });
     };
-    const isDue = (missed: Publication) => this.#gets(missed) && !this.#gets(missed, before);
+    const isDue = (missed: Publication) => this.gets(missed) && !this.gets(missed, before);
     const onLive = (offset: number) => {
       this.#offset = offset;
       this.#replay = undefined;
