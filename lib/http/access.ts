@@ -59,15 +59,9 @@ export class Access {
     this.#metricsKeys = new Keys(metricsKey === "" ? publishKey : [...publishKey, metricsKey]);
     const takesTokens = tokens !== undefined;
     this.#rules = { takesKeys: !this.#keys.isEmpty, takesTokens, origins };
-    this.#watchedByAnyone = tokens !== undefined ? [] : channels.length > 0 ? channels : EVERYTHING;
-    if (channels.length > 0) this.#public = channels;
-    else if (tokens === undefined) this.#public = EVERYTHING;
-    else {
-      this.#public = new Refusal(
-        "unauthorized",
-        "Cannot receive without a token: send it as Authorization: Bearer TOKEN or as ?token=TOKEN",
-      );
-    }
+    const publicChannels = channels.length > 0 ? channels : EVERYTHING;
+    this.#watchedByAnyone = takesTokens ? [] : publicChannels;
+    this.#public = takesTokens && channels.length === 0 ? SEND_TOKEN : publicChannels;
   }
 
   /**
@@ -144,7 +138,8 @@ export class Access {
 
   /** On an open server callers may do everything; only pages of other sites may not publish. */
   #open({ request, address }: Caller): Grant {
-    const refusal = this.#options.origins.publishRefusal(request);
+    const isForeign = this.#options.origins.isFromForeignPage(request);
+    const refusal = isForeign ? FOREIGN_PAGE : undefined;
     return new Grant({
       caller: networkOf(address),
       receive: this.#public,
@@ -211,6 +206,14 @@ export class Access {
 const NEITHER = new Refusal(
   "unauthorized",
   "Cannot use this: it is neither one of the server's keys nor a token (a JWT, which has three parts)",
+);
+const FOREIGN_PAGE = new Refusal(
+  "forbidden",
+  "Cannot publish from a page of another site: start the server with --origins to allow it",
+);
+const SEND_TOKEN = new Refusal(
+  "unauthorized",
+  "Cannot receive without a token: send it as Authorization: Bearer TOKEN or as ?token=TOKEN",
 );
 const SEND_KEY = new Refusal(
   "unauthorized",

@@ -1,4 +1,3 @@
-import { Refusal } from "../core/errors.ts";
 import { matchesOrigin, OPAQUE_ORIGIN } from "../core/origin.ts";
 import type { Protocol } from "./forwarded.ts";
 import { isLocalHost } from "./target.ts";
@@ -50,18 +49,9 @@ export class Origins {
   }
 
   /**
-   * Why a request may not publish on an open server: a page of another site made it. Other programs, the
-   * address bar and pages of allowed origins may; for them it is undefined.
+   * Reports whether a page of another site, which is not allowed, made a request. Other programs, the
+   * address bar and pages of allowed origins may do more.
    */
-  publishRefusal(request: HasHeaders): Refusal | undefined {
-    if (!this.isFromForeignPage(request)) return undefined;
-    return new Refusal(
-      "forbidden",
-      "Cannot publish from a page of another site: start the server with --origins to allow it",
-    );
-  }
-
-  /** Reports whether a page of another site, which is not allowed, made a request. */
   isFromForeignPage(request: HasHeaders): boolean {
     const { headers } = request;
     if (headers.has("origin")) return !this.isAllowed(request);
