@@ -82,7 +82,7 @@ export class Server {
     return this.#parts!.pipeline.handle(request, address, isFromNode);
   }
 
-  /** True while it takes clients: it listens and does not stop. */
+  /** True while it accepts clients: it listens and is not stopping. */
   get isReady(): boolean {
     return this.#listener !== undefined && !this.#draining;
   }
@@ -103,7 +103,7 @@ export class Server {
   }
 
   /**
-   * Stops: takes no new connection, disconnects the clients spread over `drainS` seconds, delivers what
+   * Stops: accepts no new connection, disconnects the clients spread over `drainS` seconds, delivers what
    * was accepted, and releases everything. Resolves when all of that is done.
    */
   async stop(): Promise<void> {
@@ -134,7 +134,7 @@ export class Server {
     }
   }
 
-  /** Stops to listen, and does not wait long for clients that do not read their answers. */
+  /** Stops listening, and does not wait long for clients that do not read their answers. */
   async #stopListening(): Promise<void> {
     const { clock } = this.#options;
     await wait(clock, 1); // Otherwise it would overtake what was written in this turn.

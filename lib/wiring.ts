@@ -45,7 +45,7 @@ export interface WiringOptions {
   readonly clock: Clock;
   readonly version: string;
   readonly shared: SharedPort | undefined;
-  /** Reports whether the node takes clients. */
+  /** Reports whether the node accepts clients. */
   readonly isReady: () => boolean;
   /** Answers a request that another node has forwarded. */
   readonly handle: (request: Request, address: string) => Promise<Response>;
@@ -61,7 +61,7 @@ export interface Parts {
   readonly cluster: Cluster;
   /** Undefined if nodes do not forward requests to each other. */
   readonly forwarding: Forwarding | undefined;
-  /** Undefined if the server takes no tokens. */
+  /** Undefined if the server accepts no tokens. */
   readonly tokens: Tokens | undefined;
   readonly protocols: readonly Protocol[];
   readonly publish: PublishEndpoint;
@@ -70,8 +70,7 @@ export interface Parts {
 
 /**
  * Makes the parts of a node and connects them: first what every protocol and endpoint needs, then these.
- * What not every node has is loaded only where an option asks for it. Nothing is opened yet, and nothing
- * listens.
+ * Code that an option asks for is loaded only then. Nothing is opened yet, and nothing listens.
  */
 export async function wire(options: WiringOptions): Promise<Parts> {
   const services = await wireServices(options);

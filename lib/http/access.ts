@@ -23,18 +23,18 @@ import { isLocalHost, readTarget } from "./target.ts";
 export interface AccessOptions {
   /** The keys that allow everything. */
   readonly publishKey: readonly string[];
-  /** The key that allows to read metrics, and nothing else; empty for none. */
+  /** The key that only reads metrics; empty for none. */
   readonly metricsKey: string;
-  /** Undefined if the server takes no tokens. */
+  /** Undefined if the server accepts no tokens. */
   readonly tokens: Tokens | undefined;
   readonly origins: Origins;
   /** True if nobody needs a credential for anything. */
   readonly isOpen: boolean;
   /** Reports which names only a key, or a token that names them, gives; undefined for none. */
   readonly isGuarded: Guard | undefined;
-  /** Channels and patterns that anyone may receive; empty for all where no tokens are taken. */
+  /** Channels and patterns that everybody may receive; empty for all of them on a server without tokens. */
   readonly public: readonly string[];
-  /** How many proxies in front are trusted. */
+  /** Trusted proxies between client and server. */
   readonly trustProxy: number;
 }
 

@@ -13,7 +13,7 @@ export interface Credential {
   readonly text: string;
 }
 
-/** Which credentials a server takes. */
+/** Which credentials a server accepts. */
 export interface CredentialRules {
   readonly takesKeys: boolean;
   readonly takesTokens: boolean;
@@ -59,7 +59,7 @@ function readCookie(request: Caller["request"], { origins }: CredentialRules): s
 
 /**
  * A key as the password of Basic authentication, which is all that many senders of webhooks can do.
- * Browsers add it to requests of other sites' pages too: so it counts only if no such page is behind one.
+ * Browsers add it to requests of other sites' pages too: so it counts only if no such page made the request.
  */
 function readBasic(
   request: Caller["request"],

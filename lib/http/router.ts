@@ -70,7 +70,7 @@ export class Router {
     }
   }
 
-  /** The first route of this path, which is taken as it was sent, still percent-encoded. */
+  /** The first route that matches a path as it was sent, still percent-encoded. */
   find(path: string): Match | undefined {
     const given = path.split("/");
     for (const { route, segments } of this.#bySegments.get(given.length) ?? []) {

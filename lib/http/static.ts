@@ -56,7 +56,7 @@ async function askForFile(request: Request, path: string, fsRoot: string): Promi
   // A request of our own: the URL of the client's contains its Host header, which may be anything. It is
   // always GET, as serveDir() ignores If-None-Match with HEAD.
   const asked = new Request(`http://localhost${path}`, { headers });
-  // Only now: a start takes a tenth longer with it, and most servers are asked for no file.
+  // Loaded on demand: a start with it takes a tenth longer, and most servers serve no files.
   const { serveDir } = await import("@std/http/file-server");
   const response = await serveDir(asked, { fsRoot, quiet: true, showDirListing: false });
   if (isGet) return response;
@@ -74,7 +74,7 @@ function refuseMethod(request: Request): Response {
   return problem(405, "method-not-allowed", detail, { allow: ALLOW });
 }
 
-/** Reports whether there is such a file in `static/`. */
+/** Reports whether `static/` has a file at this path. */
 export async function isFile(path: string): Promise<boolean> {
   return await serveStatic(new Request("http://localhost/", { method: "HEAD" }), path) !==
     undefined;

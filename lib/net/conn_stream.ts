@@ -26,7 +26,7 @@ export class ConnStream extends Duplex {
     }
   }
 
-  /** Bytes that the system has taken of what was written. */
+  /** Bytes that the system has accepted of what was written. */
   get sentBytes(): number {
     return this.#sentBytes;
   }

@@ -143,7 +143,7 @@ export class Commands {
     };
     retainPresence();
     const removed = await session.retain((subscription) => this.#grant.mayReceive(subscription));
-    // Subscriptions that waited for a replay meanwhile may watch too.
+    // Earlier subscriptions may have waited for a replay, and watch only now.
     retainPresence();
     return { expiresInMs: session.expiresInMs, removed: removed.length > 0 ? removed : undefined };
   }
