@@ -2,7 +2,8 @@
 export class Keys {
   /** True if there is no key. */
   readonly isEmpty: boolean;
-  readonly #hmacKey = crypto.subtle.generateKey(HMAC, false, ["sign"]);
+  /** Made with the first code: an open server needs none, and starts sooner without. */
+  #hmacKey: Promise<CryptoKey> | undefined;
   readonly #indexes: Promise<ReadonlyMap<string, number>>;
 
   constructor(keys: readonly string[]) {
@@ -22,6 +23,7 @@ export class Keys {
    * about the keys.
    */
   async #code(key: string): Promise<string> {
+    this.#hmacKey ??= crypto.subtle.generateKey(HMAC, false, ["sign"]);
     const code = await crypto.subtle.sign(HMAC, await this.#hmacKey, encoder.encode(key));
     return new Uint8Array(code).toBase64();
   }

@@ -56,7 +56,7 @@ export class Access {
     const { tokens, public: channels, publishKey, metricsKey, origins } = options;
     this.#options = options;
     this.#keys = new Keys(publishKey);
-    this.#metricsKeys = new Keys(metricsKey === "" ? publishKey : [...publishKey, metricsKey]);
+    this.#metricsKeys = metricsKey === "" ? this.#keys : new Keys([...publishKey, metricsKey]);
     const takesTokens = tokens !== undefined;
     this.#rules = { takesKeys: !this.#keys.isEmpty, takesTokens, origins };
     const publicChannels = channels.length > 0 ? channels : EVERYTHING;
