@@ -2,7 +2,13 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import { assertRecovers, type Connected, subscriber } from "../../support/recovery.ts";
 import { eventually } from "../../support/deadline.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
-import { type ChildServer, type Reachable, startChild, startServer } from "../../support/server.ts";
+import {
+  type ChildServer,
+  type Reachable,
+  startChild,
+  startServer,
+  type TestServer,
+} from "../../support/server.ts";
 import { connect, parse } from "../../support/socketio_client.ts";
 
 async function withStore(run: (store: string) => Promise<void>): Promise<void> {
@@ -64,17 +70,19 @@ async function untilNodes(server: Reachable, count: number): Promise<void> {
   await eventually(() => server.metrics(), (metrics) => metrics.get("hark_nodes") === count);
 }
 
-function nodesTest(
+/** Tests two nodes that `start` starts. */
+function nodesTest<Node extends Reachable & AsyncDisposable>(
   name: string,
-  run: (redis: RedisServer, nodes: [ChildServer, ChildServer]) => Promise<void>,
+  start: (redis: RedisServer) => Promise<Node>,
+  run: (redis: RedisServer, nodes: [Node, Node]) => Promise<void>,
 ): void {
   Deno.test({
     name,
     ignore: NO_REDIS,
     async fn() {
       await using redis = await RedisServer.start();
-      await using a = await startNode(redis);
-      await using b = await startNode(redis);
+      await using a = await start(redis);
+      await using b = await start(redis);
       await untilNodes(a, 2);
       await untilNodes(b, 2);
       await run(redis, [a, b]);
@@ -82,21 +90,31 @@ function nodesTest(
   });
 }
 
-function startNode(redis: RedisServer): Promise<ChildServer> {
-  return startChild(["--redis", redis.url, "--welcome", "", "--drain-s", "0"]);
+function startNode({ url }: RedisServer): Promise<TestServer> {
+  return startServer({ redis: url, welcome: "" });
 }
 
-nodesTest("a client of a node that was killed is recovered on another", async (_, [a, b]) => {
-  const client = await subscriber(a);
-  // What the other node has heard of before a publication that comes after it.
-  await a.publish("any", "thing");
-  a.kill("SIGKILL");
-  await client.closed();
-  await assertRecovers(b, client);
-});
+/** Starts a node that can be killed. */
+function startChildNode({ url }: RedisServer): Promise<ChildServer> {
+  return startChild(["--redis", url, "--welcome", ""]);
+}
+
+nodesTest(
+  "a client of a node that was killed is recovered on another",
+  startChildNode,
+  async (_, [a, b]) => {
+    const client = await subscriber(a);
+    // What the other node has heard of before a publication that comes after it.
+    await a.publish("any", "thing");
+    a.kill("SIGKILL");
+    await client.closed();
+    await assertRecovers(b, client);
+  },
+);
 
 nodesTest(
   "a client is recovered wherever it comes next, as often as it moves",
+  startNode,
   async (redis, [a, b]) => {
     const client = await subscriber(a);
     await client.close();
@@ -108,23 +126,28 @@ nodesTest(
     const present = await subscriber(b);
     await b.publish("any", "thing");
     await assertRecovers(c, client);
-    b.kill("SIGTERM");
+    const stopped = b.stop();
     await present.closed();
     await assertRecovers(c, present);
     await assertRecovers(a, present);
+    await stopped;
   },
 );
 
-nodesTest("a pid that no node gave out recovers nothing, whatever it says", async (_, [a, b]) => {
-  const client = await subscriber(a);
-  const [, position] = client.pid.split("~");
-  await a.publish("later", "not yours");
-  await a.broadcast("everybody's");
-  for (const pid of [`${"A".repeat(22)}~${position}`, `${client.pid}~${client.sid}`]) {
-    await using forger = await connect(b, { pid });
-    assertNotEquals(forger.pid, pid);
-    assertNotEquals(forger.sid, client.sid);
-    assertEquals(parse(await forger.text())[1], { message: "everybody's" });
-  }
-  await client.close();
-});
+nodesTest(
+  "a pid that no node gave out recovers nothing, whatever it says",
+  startNode,
+  async (_, [a, b]) => {
+    const client = await subscriber(a);
+    const [, position] = client.pid.split("~");
+    await a.publish("later", "not yours");
+    await a.broadcast("everybody's");
+    for (const pid of [`${"A".repeat(22)}~${position}`, `${client.pid}~${client.sid}`]) {
+      await using forger = await connect(b, { pid });
+      assertNotEquals(forger.pid, pid);
+      assertNotEquals(forger.sid, client.sid);
+      assertEquals(parse(await forger.text())[1], { message: "everybody's" });
+    }
+    await client.close();
+  },
+);
