@@ -2,7 +2,7 @@ import { assert, assertEquals, assertMatch } from "@std/assert";
 import { deadline, eventually } from "./support/deadline.ts";
 import { EventStream } from "./support/events.ts";
 import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "./support/raw.ts";
-import { type ChildServer, startChild } from "./support/server.ts";
+import { type ChildServer, startChild } from "./support/child.ts";
 import { Client } from "./support/socket.ts";
 
 async function exitCode(server: ChildServer): Promise<number> {

@@ -6,7 +6,7 @@ import { LINES_PER_PEER_MAX } from "../lib/observe/log.ts";
 import { TemporaryFolder } from "./support/certificates.ts";
 import { deadline, eventually } from "./support/deadline.ts";
 import { HANDSHAKE, RawConnection, request } from "./support/raw.ts";
-import { command, startChild } from "./support/server.ts";
+import { command, startChild } from "./support/child.ts";
 import { Client } from "./support/socket.ts";
 import { freePort } from "./support/free_port.ts";
 

@@ -6,7 +6,7 @@ import * as served from "../static/client.js";
 import { deadline } from "./support/deadline.ts";
 import { fenced, readDoc } from "./support/docs.ts";
 import { ROOT } from "./support/modules.ts";
-import { readLines } from "./support/server.ts";
+import { readLines } from "./support/child.ts";
 
 const FILES = ["deno.json", "main.ts", "LICENSE", "README.md", "lib", "static"];
 

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { makeCertificate, TemporaryFolder, trusting } from "./support/certificates.ts";
 import { readDoc } from "./support/docs.ts";
 import { deadline } from "./support/deadline.ts";
-import { readLines } from "./support/server.ts";
+import { readLines } from "./support/child.ts";
 import type { Inbox } from "./support/inbox.ts";
 import { Client } from "./support/socket.ts";
 import { freePort } from "./support/free_port.ts";

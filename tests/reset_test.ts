@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { connect } from "node:net";
 import { deadline } from "./support/deadline.ts";
 import { HANDSHAKE } from "./support/raw.ts";
-import { startChild } from "./support/server.ts";
+import { startChild } from "./support/child.ts";
 import { Client } from "./support/socket.ts";
 
 /** Asks for a WebSocket, and resets the connection without waiting for an answer. */

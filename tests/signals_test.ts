@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { signToken } from "../lib/auth/jwt.ts";
 import { makeCertificate, TemporaryFolder } from "./support/certificates.ts";
 import { deadline } from "./support/deadline.ts";
-import { type ChildServer, startChild } from "./support/server.ts";
+import { type ChildServer, startChild } from "./support/child.ts";
 import { makeKeys } from "./support/tokens.ts";
 
 const KEYS = await Promise.all(["a", "b"].map((id) => makeKeys("ES256", id)));

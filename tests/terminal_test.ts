@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { deadline } from "./support/deadline.ts";
-import { inheritedEnv, readLines } from "./support/server.ts";
+import { inheritedEnv, readLines } from "./support/child.ts";
 import { Client } from "./support/socket.ts";
 
 const CTRL_C = new Uint8Array([3]);

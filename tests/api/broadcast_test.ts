@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { systemClock } from "../../lib/core/clock.ts";
 import { request } from "../support/raw.ts";
-import { type Answer, startServer } from "../support/server.ts";
+import type { Answer } from "../support/reachable.ts";
+import { startServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 import { issue, SECRET } from "../support/tokens.ts";
 

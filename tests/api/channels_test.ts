@@ -2,7 +2,8 @@ import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { deadline } from "../support/deadline.ts";
 import { EventStream } from "../support/events.ts";
 import { RawConnection } from "../support/raw.ts";
-import { type Answer, startServer, type TestServer } from "../support/server.ts";
+import type { Answer } from "../support/reachable.ts";
+import { startServer, type TestServer } from "../support/server.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 
 const JSON_TYPE = { "content-type": "application/json" };

@@ -1,6 +1,6 @@
 import { Cluster } from "../support/cluster.ts";
 import { eventually } from "../support/deadline.ts";
-import { type ChildServer, startChild } from "../support/server.ts";
+import { type ChildServer, startChild } from "../support/child.ts";
 import { RedisServer } from "../support/redis.ts";
 
 // What a log in Redis costs beside one in memory:

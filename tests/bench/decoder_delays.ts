@@ -3,7 +3,8 @@
 // one that tells most.
 import { print } from "../../lib/observe/log.ts";
 import { deadline } from "../support/deadline.ts";
-import { type Reachable, startChild } from "../support/server.ts";
+import { startChild } from "../support/child.ts";
+import type { Reachable } from "../support/reachable.ts";
 import { SECRET } from "../support/tokens.ts";
 import { type LargestRequest, largestRequests } from "./largest_requests.ts";
 

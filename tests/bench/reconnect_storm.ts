@@ -1,4 +1,4 @@
-import { startChild } from "../support/server.ts";
+import { startChild } from "../support/child.ts";
 import { reconnectStorm } from "../support/storm.ts";
 
 // How long until all clients have resumed: deno task bench:storm [rounds]

@@ -3,7 +3,7 @@ import { RedisKeys } from "../../lib/broker/redis/scripts.ts";
 import { eventually } from "../support/deadline.ts";
 import { freePort } from "../support/free_port.ts";
 import { type RedisServer, redisTest as test } from "../support/redis.ts";
-import { startChild } from "../support/server.ts";
+import { startChild } from "../support/child.ts";
 import { run } from "../support/shell.ts";
 
 const keys = new RedisKeys("hark");

@@ -1,6 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "../support/deadline.ts";
-import { command, startChild, startServer } from "../support/server.ts";
+import { command, startChild } from "../support/child.ts";
+import { startServer } from "../support/server.ts";
 
 async function output(
   args: readonly string[],

@@ -3,7 +3,8 @@ import { RequestSigner } from "../../lib/cluster/signature.ts";
 import { eventually } from "../support/deadline.ts";
 import { Polling } from "../support/polling.ts";
 import { RawConnection } from "../support/raw.ts";
-import type { Answer, ServerOptions, TestServer } from "../support/server.ts";
+import type { Answer } from "../support/reachable.ts";
+import type { ServerOptions, TestServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 import { type TwoNodes, twoNodesTest } from "../support/two_nodes.ts";
 

@@ -1,7 +1,8 @@
 import { assertEquals } from "@std/assert";
 import { eventually } from "../support/deadline.ts";
 import { RunningClock } from "../support/running_clock.ts";
-import { type Reachable, startChild } from "../support/server.ts";
+import { startChild } from "../support/child.ts";
+import type { Reachable } from "../support/reachable.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 import { type TwoNodes, twoNodesTest } from "../support/two_nodes.ts";
 

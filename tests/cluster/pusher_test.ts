@@ -5,7 +5,8 @@ import { Inbox } from "../support/inbox.ts";
 import { APP, ask, PusherPeer, trigger } from "../support/pusher.ts";
 import { NO_REDIS, RedisServer } from "../support/redis.ts";
 import { RunningClock } from "../support/running_clock.ts";
-import { type Reachable, type ServerOptions, startServer } from "../support/server.ts";
+import type { Reachable } from "../support/reachable.ts";
+import { type ServerOptions, startServer } from "../support/server.ts";
 import { startWorkers } from "../support/workers.ts";
 
 const ROOM = "presence-room";

@@ -1,7 +1,7 @@
 import { assert, assertEquals } from "@std/assert";
 import { deadline, eventually } from "../support/deadline.ts";
 import { HANDSHAKE, RawConnection, request } from "../support/raw.ts";
-import { type ChildServer, startChild } from "../support/server.ts";
+import { type ChildServer, startChild } from "../support/child.ts";
 
 const MIB = 1024 ** 2;
 const PADDING = ".".repeat(65_000);

@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import { startChild } from "../support/server.ts";
+import { startChild } from "../support/child.ts";
 import { reconnectStorm } from "../support/storm.ts";
 
 const MESSAGES = 100;

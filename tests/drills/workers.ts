@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { TemporaryFolder } from "../support/certificates.ts";
 import { eventually } from "../support/deadline.ts";
 import { APP } from "../support/pusher.ts";
-import { METRICS_KEY } from "../support/server.ts";
+import { METRICS_KEY } from "../support/reachable.ts";
 import { startWorkers, type WorkersServer } from "../support/workers.ts";
 import { type Drill, drillAt, EVERYBODY, type Figures, type Size } from "./drill.ts";
 import type { Kind } from "./follower.ts";

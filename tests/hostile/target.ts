@@ -2,7 +2,8 @@ import { assertEquals } from "@std/assert";
 import type { Bounds } from "../../lib/bounds.ts";
 import { deadline } from "../support/deadline.ts";
 import type { Inbox } from "../support/inbox.ts";
-import { ChildServer, METRICS_KEY, readLines } from "../support/server.ts";
+import { ChildServer, readLines } from "../support/child.ts";
+import { METRICS_KEY } from "../support/reachable.ts";
 import { listeningPorts } from "../support/tcp.ts";
 
 /** What a process holds, in bytes. */

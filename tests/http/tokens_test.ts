@@ -7,7 +7,8 @@ import {
   type Outcome,
   type Shown,
 } from "../support/doors.ts";
-import { command, startServer, type TestServer } from "../support/server.ts";
+import { command } from "../support/child.ts";
+import { startServer, type TestServer } from "../support/server.ts";
 import { encodePart, issue, makeKeys, SECRET } from "../support/tokens.ts";
 import { signToken } from "../../lib/auth/jwt.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { Browser, findBrowser } from "../e2e/browser.ts";
 import { HarkProcess } from "../e2e/hark.ts";
-import { readLines } from "../support/server.ts";
+import { readLines } from "../support/child.ts";
 import { project, run } from "./project.ts";
 import { toolsFolder } from "./tools.ts";
 

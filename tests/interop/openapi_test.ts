@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { fromFileUrl } from "@std/path";
 import { TemporaryFolder } from "../support/certificates.ts";
-import { startChild } from "../support/server.ts";
+import { startChild } from "../support/child.ts";
 import { commandOf, SCHEMATHESIS } from "./languages.ts";
 
 // What schemathesis makes of /openapi.json, tried on a server: https://schemathesis.readthedocs.io

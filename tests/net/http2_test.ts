@@ -3,7 +3,7 @@ import denoJson from "../../deno.json" with { type: "json" };
 import { deadline } from "../support/deadline.ts";
 import { readDoc } from "../support/docs.ts";
 import { RawConnection } from "../support/raw.ts";
-import { ChildServer, inheritedEnv, readLines } from "../support/server.ts";
+import { ChildServer, inheritedEnv, readLines } from "../support/child.ts";
 
 const ROOT = new URL("../../", import.meta.url);
 const { start, dev, compile } = denoJson.tasks;

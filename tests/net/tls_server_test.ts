@@ -8,7 +8,8 @@ import {
 } from "../support/certificates.ts";
 import { deadline } from "../support/deadline.ts";
 import { EventStream } from "../support/events.ts";
-import { command, startChild, startServer } from "../support/server.ts";
+import { command, startChild } from "../support/child.ts";
+import { startServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 import { listeningPorts, portsConnectedTo, statusFrom } from "../support/tcp.ts";
 

@@ -1,6 +1,6 @@
 import { freePort } from "./free_port.ts";
 import { type RedisOptions, RedisServer } from "./redis.ts";
-import { type ChildServer, startChild } from "./server.ts";
+import { type ChildServer, startChild } from "./child.ts";
 
 /** What a cluster is made of. */
 export interface ClusterOptions {

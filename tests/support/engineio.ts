@@ -11,7 +11,7 @@ import { Handshakes } from "../../lib/protocols/websocket/socket.ts";
 import { deadline } from "./deadline.ts";
 import { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";
-import type { Answer } from "./server.ts";
+import type { Answer } from "./reachable.ts";
 import { Client } from "./socket.ts";
 
 /** A clock that stands still, but whose turns end by themselves, as sockets need it. */

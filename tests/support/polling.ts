@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Reachable } from "./server.ts";
+import type { Reachable } from "./reachable.ts";
 
 /** A client of a server's Socket.IO that polls; knows text payloads without bytes. */
 export class Polling {

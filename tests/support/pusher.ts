@@ -1,6 +1,6 @@
 import { md5Of, signatureOf } from "../../lib/protocols/pusher/signatures.ts";
 import { deadline } from "./deadline.ts";
-import type { Answer, Reachable } from "./server.ts";
+import type { Answer, Reachable } from "./reachable.ts";
 import { Client } from "./socket.ts";
 
 export const APP_ID = "4711";

@@ -1,6 +1,6 @@
 import { connect } from "node:net";
 import { deadline } from "./deadline.ts";
-import type { Answer } from "./server.ts";
+import type { Answer } from "./reachable.ts";
 
 /** A frame of RFC 6455. */
 export interface WireFrame {

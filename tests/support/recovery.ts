@@ -1,5 +1,5 @@
 import { assertEquals } from "@std/assert";
-import type { Reachable } from "./server.ts";
+import type { Reachable } from "./reachable.ts";
 import type { Client } from "./socket.ts";
 import { connect, type Joined, parse } from "./socketio_client.ts";
 

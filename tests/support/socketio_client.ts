@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { eventually } from "./deadline.ts";
-import type { Reachable } from "./server.ts";
+import type { Reachable } from "./reachable.ts";
 import { Client } from "./socket.ts";
 
 export const PATH = "/socket.io/";

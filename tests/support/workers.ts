@@ -1,6 +1,7 @@
 import { TemporaryFolder } from "./certificates.ts";
 import { deadline } from "./deadline.ts";
-import { type Answer, ChildServer, command, METRICS_KEY, Reachable, readLines } from "./server.ts";
+import { ChildServer, command, readLines } from "./child.ts";
+import { type Answer, METRICS_KEY, Reachable } from "./reachable.ts";
 
 /** A server of several processes. */
 export class WorkersServer extends ChildServer {

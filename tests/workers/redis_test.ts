@@ -4,7 +4,8 @@ import { deadline, eventually } from "../support/deadline.ts";
 import { Polling } from "../support/polling.ts";
 import { assertRecovers, subscriber } from "../support/recovery.ts";
 import { NO_REDIS, RedisServer } from "../support/redis.ts";
-import { command, type Reachable } from "../support/server.ts";
+import { command } from "../support/child.ts";
+import type { Reachable } from "../support/reachable.ts";
 import { Client, HarkClient } from "../support/socket.ts";
 import { Scattered, startWorkers, type WorkersServer } from "../support/workers.ts";
 

@@ -1,7 +1,7 @@
 import { assertEquals, assertMatch, assertNotEquals } from "@std/assert";
 import { TemporaryFolder } from "../support/certificates.ts";
 import { deadline, eventually } from "../support/deadline.ts";
-import { command } from "../support/server.ts";
+import { command } from "../support/child.ts";
 import { startWorkers } from "../support/workers.ts";
 
 Deno.test("a worker that is killed is started again, and its end is logged", async () => {

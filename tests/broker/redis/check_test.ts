@@ -8,7 +8,7 @@ import { makeCertificate, TemporaryFolder } from "../../support/certificates.ts"
 import { FakeClock } from "../../support/fake_clock.ts";
 import { freePort } from "../../support/free_port.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
-import { command, startChild } from "../../support/server.ts";
+import { command, startChild } from "../../support/child.ts";
 import { newJournal } from "./test_journal.ts";
 
 const SOUND = {

@@ -1,7 +1,7 @@
 import { assertEquals } from "@std/assert";
 import { EngineHost, type PollingClient } from "../../support/engineio.ts";
 import { RawConnection } from "../../support/raw.ts";
-import type { Answer } from "../../support/server.ts";
+import type { Answer } from "../../support/reachable.ts";
 
 const SID = '{"code":1,"message":"Session ID unknown"}';
 const REQUEST = '{"code":3,"message":"Bad request"}';

@@ -1,6 +1,6 @@
 import { assertEquals } from "@std/assert";
 import { EngineHost } from "../../support/engineio.ts";
-import type { Answer } from "../../support/server.ts";
+import type { Answer } from "../../support/reachable.ts";
 
 const BINARY = { headers: { "content-type": "application/octet-stream" } };
 

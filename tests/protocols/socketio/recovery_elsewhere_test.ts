@@ -2,13 +2,9 @@ import { assertEquals, assertNotEquals } from "@std/assert";
 import { assertRecovers, type Connected, subscriber } from "../../support/recovery.ts";
 import { eventually } from "../../support/deadline.ts";
 import { NO_REDIS, RedisServer } from "../../support/redis.ts";
-import {
-  type ChildServer,
-  type Reachable,
-  startChild,
-  startServer,
-  type TestServer,
-} from "../../support/server.ts";
+import { type ChildServer, startChild } from "../../support/child.ts";
+import type { Reachable } from "../../support/reachable.ts";
+import { startServer, type TestServer } from "../../support/server.ts";
 import { connect, parse } from "../../support/socketio_client.ts";
 
 async function withStore(run: (store: string) => Promise<void>): Promise<void> {

@@ -3,7 +3,9 @@ import { eventually } from "../../support/deadline.ts";
 import { EventStream } from "../../support/events.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { RawConnection } from "../../support/raw.ts";
-import { type Reachable, startChild, startServer } from "../../support/server.ts";
+import { startChild } from "../../support/child.ts";
+import type { Reachable } from "../../support/reachable.ts";
+import { startServer } from "../../support/server.ts";
 import { Client, HarkClient } from "../../support/socket.ts";
 
 /** The fields of a block, and of the data as JSON. */
