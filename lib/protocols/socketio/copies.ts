@@ -55,14 +55,11 @@ export class StoredCopies implements RecordCopies {
     }
   }
 
-  async update(
-    records: readonly RecoveryRecord[],
-    forgotten: readonly string[],
-  ): Promise<void> {
-    const texts = records.map((record) => [record.pid, JSON.stringify(record)] as const);
-    await this.#table.change(
-      new Map([...texts, ...forgotten.map((pid) => [pid, undefined] as const)]),
-    );
+  async update(records: readonly RecoveryRecord[], forgotten: readonly string[]): Promise<void> {
+    const changes = new Map<string, string | undefined>();
+    for (const pid of forgotten) changes.set(pid, undefined);
+    for (const record of records) changes.set(record.pid, JSON.stringify(record));
+    await this.#table.change(changes);
   }
 }
 

@@ -11,22 +11,22 @@ export interface Recovery {
   readonly record: RecoveryRecord | undefined;
 }
 
-/** A connected client: its record, but with the subscriptions of its session, which change. */
-export interface Connected extends Omit<RecoveryRecord, "channels" | "comebacks"> {
+/** A connected client, with the subscriptions of its session, which change. */
+export interface ConnectedClient extends Pick<RecoveryRecord, "pid" | "id" | "user"> {
   readonly subscriptions: ReadonlyMap<string, unknown>;
 }
 
-type Present = Connected & Pick<RecoveryRecord, "comebacks">;
+type KnownClient = ConnectedClient & Pick<RecoveryRecord, "comebacks">;
 
 /** The needs and bounds of `Recoveries`. */
 export interface RecoveryOptions {
-  readonly clock: Pick<Clock, "afterTurn">;
+  readonly clock: Clock;
   /**
    * Subscriptions that are remembered of all clients that have left, and as many of the clients of other
    * nodes. A client without any counts as one.
    */
   readonly subscriptionsMax: number;
-  readonly copies?: readonly RecordCopies[];
+  readonly copies: readonly RecordCopies[];
 }
 
 /**
@@ -35,30 +35,27 @@ export interface RecoveryOptions {
  * at which its session began: so a client can resume even before its first event.
  */
 export class Recoveries {
-  readonly #clock: RecoveryOptions["clock"];
+  readonly #clock: Clock;
   readonly #copies: readonly RecordCopies[];
-  readonly #connected = new Map<string, Present>();
+  readonly #connected = new Map<string, KnownClient>();
   /** Records of clients that have left. */
   readonly #gone: RecordTable;
   /** Records of clients that were last on another node. */
   readonly #remote: RecordTable;
-  /** Pids of records to copy at the end of the turn. */
+  /** Pids of records that have changed or were evicted in this turn. */
   readonly #changed = new Set<string>();
-  /** Pids of copies to remove at the end of the turn. */
-  readonly #forgotten = new Set<string>();
-  /** Resolves once the copies of this turn are made; undefined if there is nothing to copy. */
-  #flushed: Promise<void> | undefined;
+  /** Resolves once the changes of this turn are copied; undefined if there are none. */
+  #copied: Promise<void> | undefined;
 
-  constructor(options: RecoveryOptions) {
-    const { clock, subscriptionsMax, copies = [] } = options;
+  constructor({ clock, subscriptionsMax, copies }: RecoveryOptions) {
     this.#clock = clock;
     this.#copies = copies;
-    this.#gone = new RecordTable(subscriptionsMax, (pid) => this.#spread(this.#forgotten, pid));
+    this.#gone = new RecordTable(subscriptionsMax, (pid) => this.#copy(pid));
     this.#remote = new RecordTable(subscriptionsMax);
   }
 
   /** A client is connected. Its later subscriptions are remembered too: see `changed()`. */
-  remember(client: Connected): void {
+  remember(client: ConnectedClient): void {
     const { pid } = client;
     const before = this.#find(pid);
     this.#gone.delete(pid);
@@ -69,11 +66,11 @@ export class Recoveries {
 
   /** The subscriptions of a connected client have changed. Resolves once that is copied, if it is. */
   changed(pid: string): Promise<void> | undefined {
-    return this.#connected.has(pid) ? this.#spread(this.#changed, pid) : undefined;
+    return this.#connected.has(pid) ? this.#copy(pid) : undefined;
   }
 
   /** The session that has these subscriptions is over. */
-  left(pid: string, subscriptions: Connected["subscriptions"]): void {
+  left(pid: string, subscriptions: ConnectedClient["subscriptions"]): void {
     const client = this.#connected.get(pid);
     // The client may be back in another session.
     if (client?.subscriptions !== subscriptions) return;
@@ -120,27 +117,31 @@ export class Recoveries {
     return client ? recordOf(client) : this.#gone.get(pid) ?? this.#remote.get(pid);
   }
 
-  #spread(pids: Set<string>, pid: string): Promise<void> | undefined {
+  /** Copies a record at the end of the turn. Resolves once it is copied; undefined if there are no copies. */
+  #copy(pid: string): Promise<void> | undefined {
     if (!this.#copies.some(({ isNeeded }) => isNeeded)) return undefined;
-    pids.add(pid);
-    return this.#flushed ??= new Promise((resolve) => {
-      this.#clock.afterTurn(() => resolve(this.#flush()));
+    this.#changed.add(pid);
+    return this.#copied ??= new Promise((resolve) => {
+      this.#clock.afterTurn(() => resolve(this.#copyChanged()));
     });
   }
 
-  async #flush(): Promise<void> {
-    const records = Array.from(this.#changed, (pid) => this.#find(pid))
-      .filter((record) => record !== undefined);
-    const forgotten = [...this.#forgotten];
+  async #copyChanged(): Promise<void> {
+    const records: RecoveryRecord[] = [];
+    const forgotten: string[] = [];
+    for (const pid of this.#changed) {
+      const record = this.#find(pid);
+      if (record === undefined) forgotten.push(pid);
+      else records.push(record);
+    }
     this.#changed.clear();
-    this.#forgotten.clear();
-    this.#flushed = undefined;
+    this.#copied = undefined;
     const needed = this.#copies.filter(({ isNeeded }) => isNeeded);
     await Promise.all(needed.map((copies) => copies.update(records, forgotten)));
   }
 }
 
-function recordOf({ subscriptions, ...client }: Present): RecoveryRecord {
+function recordOf({ subscriptions, ...client }: KnownClient): RecoveryRecord {
   return { ...client, channels: [...subscriptions.keys()] };
 }
 

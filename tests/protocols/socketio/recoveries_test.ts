@@ -11,7 +11,7 @@ const pids = ["one", "two", "three"].map((name) => `${name}~abcdefgh-5`) as [
 ];
 
 function recoveriesOf(subscriptionsMax: number): Recoveries {
-  return new Recoveries({ clock: new FakeClock(), subscriptionsMax });
+  return new Recoveries({ clock: new FakeClock(), subscriptionsMax, copies: [] });
 }
 
 function client(pid: string, ...names: string[]) {
