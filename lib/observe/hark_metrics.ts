@@ -1,5 +1,5 @@
 import { mergeMetrics, type MergeRule } from "./merge.ts";
-import { counter, gauge, Histogram, Measured, Registry } from "./metrics.ts";
+import { counter, gauge, Histogram, Registry } from "./metrics.ts";
 
 /** 50 µs to 5 s. */
 const SECONDS_BOUNDS = [
@@ -92,13 +92,22 @@ export class HarkMetrics extends Registry {
   readonly forwarded = counter("Requests handed to the node that has the session.");
   readonly watchedChannels = gauge("Channels whose joins and leaves somebody watches.");
   readonly eventLoopDelaySeconds = gauge("How late a timer last was.");
-  readonly processMemoryBytes: Measured;
+  readonly processMemoryBytes = gauge("Memory in use.", "kind");
   readonly buildInfo = gauge("Always 1; the label is the version.", "version");
+
+  readonly #memory: ProcessFacts["memory"];
 
   constructor({ version, memory }: ProcessFacts) {
     super();
-    this.processMemoryBytes = new Measured("Memory in use.", "kind", () => ({ ...memory() }));
+    this.#memory = memory;
     this.buildInfo.with(version).set(1);
+  }
+
+  override render(): string {
+    for (const [kind, bytes] of Object.entries(this.#memory())) {
+      this.processMemoryBytes.with(kind).set(bytes);
+    }
+    return super.render();
   }
 
   /** All metrics as text, merged with those of other processes that follow the log of this one. */

@@ -67,23 +67,6 @@ export class Gauge extends Value {
   }
 }
 
-/** Numbers that are measured whenever they are read: one for each value of a label. */
-export class Measured extends Metric {
-  override readonly type = "gauge";
-  readonly #label: string;
-  readonly #measure: () => Readonly<Record<string, number>>;
-
-  constructor(help: string, label: string, measure: () => Readonly<Record<string, number>>) {
-    super(help);
-    this.#label = label;
-    this.#measure = measure;
-  }
-
-  override render(name: string): string[] {
-    return renderLabelled(name, this.#label, Object.entries(this.#measure()));
-  }
-}
-
 /** Counts how many values fell into which range. */
 export class Histogram extends Metric {
   override readonly type = "histogram";
@@ -147,8 +130,9 @@ export class Labelled<Child extends Counter | Gauge> extends Metric {
   }
 
   override render(name: string): string[] {
-    const values = [...this.#children].map(([value, child]) => [value, child.value] as const);
-    return renderLabelled(name, this.#label, values);
+    return Array.from(this.#children, ([label, { value }]) => {
+      return `${name}{${this.#label}="${escapeLabel(label)}"} ${formatNumber(value)}`;
+    }).sort();
   }
 }
 
@@ -199,16 +183,6 @@ export abstract class Registry {
 function nameOf(field: string, { type }: Metric): string {
   const name = field.replace(/[A-Z]/g, (capital) => `_${capital.toLowerCase()}`);
   return `hark_${name}${type === "counter" ? "_total" : ""}`;
-}
-
-function renderLabelled(
-  name: string,
-  label: string,
-  values: readonly (readonly [string, number])[],
-): string[] {
-  return values
-    .map(([value, number]) => `${name}{${label}="${escapeLabel(value)}"} ${formatNumber(number)}`)
-    .sort();
 }
 
 /** Formats a number. */

@@ -1,6 +1,6 @@
 import { assertEquals, assertMatch, assertStrictEquals } from "@std/assert";
 import { HarkMetrics } from "../../lib/observe/hark_metrics.ts";
-import { counter, gauge, Histogram, Measured, Registry } from "../../lib/observe/metrics.ts";
+import { counter, gauge, Histogram, Registry } from "../../lib/observe/metrics.ts";
 
 const lines = (...list: string[]) => list.map((line) => `${line}\n`).join("");
 
@@ -94,14 +94,6 @@ Deno.test("render() writes every number as Prometheus reads it", () => {
   }
 });
 
-Deno.test("Measured.render() measures whenever it is read", () => {
-  let rss = 10;
-  const memory = new Measured("Memory.", "kind", () => ({ rss: rss++, heap: 5 }));
-  const rendered = (rss: number) => [`m{kind="heap"} 5`, `m{kind="rss"} ${rss}`];
-  assertEquals(memory.render("m"), rendered(10));
-  assertEquals(memory.render("m"), rendered(11));
-});
-
 Deno.test("Histogram.observe() counts a value in each bucket that holds it", () => {
   const registry = new class extends Registry {
     readonly waitSeconds = new Histogram("Waiting.", [0.25, 1]);
@@ -143,14 +135,12 @@ Deno.test("Registry.describe() lists metrics under names that follow from the fi
     readonly rejected = counter("Refused.", "reason");
     readonly waitSeconds = new Histogram("Waiting.", [1]);
     readonly inUse = gauge("In use.", "bound");
-    readonly memoryBytes = new Measured("Memory.", "kind", () => ({}));
   }();
   assertEquals(registry.describe(), [
     { name: "hark_connections_total", type: "counter", help: "Connections." },
     { name: "hark_rejected_total", type: "counter", help: "Refused." },
     { name: "hark_wait_seconds", type: "histogram", help: "Waiting." },
     { name: "hark_in_use", type: "gauge", help: "In use." },
-    { name: "hark_memory_bytes", type: "gauge", help: "Memory." },
   ]);
 });
 
@@ -272,6 +262,17 @@ Deno.test("HarkMetrics.render() shows each field under its own name", () => {
     'hark_build_info{version="1.2.3"} 1',
     "",
   ]);
+});
+
+Deno.test("HarkMetrics.render() measures memory whenever it is read", () => {
+  let rss = 10;
+  const metrics = new HarkMetrics({ version: "1", memory: () => ({ rss: rss++, heap: 5 }) });
+  const read = () => metrics.render().split("\n").filter((line) => line.includes("memory_bytes{"));
+  const expected = (rss: number) => [
+    'hark_process_memory_bytes{kind="heap"} 5',
+    `hark_process_memory_bytes{kind="rss"} ${rss}`,
+  ];
+  assertEquals([read(), read()], [expected(10), expected(11)]);
 });
 
 Deno.test("HarkMetrics measures times from 50 µs to 5 s", () => {
