@@ -14,7 +14,7 @@ Deno.test("/broadcast answers its message and nothing else", async () => {
   assertEquals(headers.get("content-length"), "19");
 });
 
-Deno.test("/broadcast decodes every message exactly, and everyone has it", async () => {
+Deno.test("/broadcast decodes every message exactly, and everyone gets it", async () => {
   await using server = await startServer();
   await using client = await Client.open(server.socketUrl());
   assertEquals(await client.json(), { message: "Welcome to my server" });
@@ -50,7 +50,7 @@ Deno.test("/broadcast decodes every message exactly, and everyone has it", async
   }
 });
 
-Deno.test("/broadcast refuses what is malformed, sends nothing and lives on", async () => {
+Deno.test("/broadcast refuses malformed requests, publishes nothing and goes on", async () => {
   await using server = await startServer();
   await using client = await Client.open(server.socketUrl());
   await client.text();
@@ -100,7 +100,7 @@ Deno.test("/broadcast leaves a body unread and the connection usable", async () 
   assertEquals((await server.fetch("/count")).body, '{"count":0}');
 });
 
-Deno.test("/broadcast with nobody there is fine", async () => {
+Deno.test("/broadcast works with no client connected", async () => {
   await using server = await startServer();
   await server.broadcast("is anybody there?");
   const metrics = await server.metrics();
@@ -122,7 +122,7 @@ Deno.test("/broadcast takes a channel and an event", async () => {
   });
 });
 
-Deno.test("/broadcast refuses what is no channel or event", async () => {
+Deno.test("/broadcast refuses invalid channels and events", async () => {
   await using server = await startServer();
   const queries = [
     ...["channel=", "channel=a%20b", "channel=a/b", "channel=*", "channel=%FF", "channel=ü"],

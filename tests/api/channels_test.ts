@@ -66,7 +66,7 @@ function problemOf({ status, headers, body }: Answer): [number, string, string] 
   return [status, type.replace("urn:hark:problem:", ""), detail];
 }
 
-Deno.test("POST /channels/:channel publishes what each kind of body means", async () => {
+Deno.test("POST /channels/:channel publishes each kind of body", async () => {
   await using server = await startServer();
   const posted: readonly (readonly [BodyInit, Record<string, string>, string])[] = [
     ['{"temp":21.5}', JSON_TYPE, '{"temp":21.5}'],
@@ -159,7 +159,7 @@ Deno.test("messages of concurrent batches do not mix", async () => {
   assertEquals([publications.length, runs.length], [400, 8]);
 });
 
-Deno.test("POST /channels/:channel refuses what is wrong, with a sentence", async () => {
+Deno.test("POST /channels/:channel refuses wrong requests with a sentence", async () => {
   await using server = await startServer({ publishBytesMax: 100, publishPerSecondMax: 100 });
   const name =
     "Cannot use this as a channel: expected 1 to 200 of A-Z a-z 0-9 _ . : @ = , ; # -, got ";
@@ -242,7 +242,7 @@ Deno.test("POST /channels/:channel refuses what is wrong, with a sentence", asyn
   assertEquals([put.status, put.headers.get("allow")], [405, "GET, HEAD, OPTIONS, POST"]);
 });
 
-Deno.test("POST /channels/:channel tells who publishes too fast when to come back", async () => {
+Deno.test("POST /channels/:channel tells a publisher that is too fast when to retry", async () => {
   await using server = await startServer({ publishPerSecondMax: 3 });
   await publish(server, "a", "1\n2\n3", LINES_TYPE);
   const refused = await post(server, "a", "4");
@@ -286,7 +286,7 @@ Deno.test("a request repeated under its Idempotency-Key is answered again, not c
   assertEquals((await read(server, "ci")).publications.length, 4);
 });
 
-Deno.test("an Idempotency-Key does not stand for another body, channel, event or type", async () => {
+Deno.test("an Idempotency-Key is for one body, channel, event and type", async () => {
   await using server = await startServer();
   const headers = { "idempotency-key": "k" };
   await publish(server, "ci", "1", headers);
@@ -334,7 +334,7 @@ Deno.test("an Idempotency-Key is free again when its request failed, and each ke
   assertEquals(await publish(server, "ci", "a", as("one")), first);
 });
 
-Deno.test("a new Idempotency-Key is refused where no more can be remembered", async () => {
+Deno.test("a new Idempotency-Key is refused if no more can be kept", async () => {
   await using server = await startServer({ idempotencyKeysMax: 2, idempotencyAgeS: 100 });
   const first = await publish(server, "ci", "a", { "idempotency-key": "1" });
   const refused = await post(server, "ci", "b", { "idempotency-key": "2" });
@@ -397,7 +397,7 @@ Deno.test("GET /channels/:channel?order=newest goes on behind a page that is cut
   assertEquals([page.next.split("-")[1], page.more], ["3", true]);
 });
 
-Deno.test("GET /channels/:channel says when something is gone", async () => {
+Deno.test("GET /channels/:channel reports when something is evicted", async () => {
   await using server = await startServer({ historyCount: 2 });
   const told: Told[] = [];
   for (const data of [1, 2, 3, 4]) {
@@ -425,7 +425,7 @@ Deno.test("GET /channels/:channel ends a page before it becomes too large", asyn
   assertEquals(lengths, [[400, 400], [400], [2000], [10]]);
 });
 
-Deno.test("GET on channels refuses what is wrong, with a sentence", async () => {
+Deno.test("GET on channels refuses wrong parameters with a sentence", async () => {
   await using server = await startServer();
   const limit = "Cannot read limit: expected an integer from 1 to 1000, got ";
   const since =
@@ -490,7 +490,7 @@ Deno.test("GET /channels is for those who may publish", async () => {
   assertEquals((await open.fetch("/channels/ci", foreign)).status, 200);
 });
 
-Deno.test("GET /channels/:channel/presence tells who is there by name", async () => {
+Deno.test("GET /channels/:channel/presence lists the clients that are on it by its name", async () => {
   await using server = await startServer({ presenceMax: 2 });
   await using _pattern = await HarkClient.open(server.socketUrl("/ws?channel=*"));
   const clients: HarkClient[] = [];

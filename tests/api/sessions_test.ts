@@ -47,7 +47,7 @@ async function open(server: TestServer, user: string | undefined, query = "") {
 
 const start = (options = {}) => startServer({ tokenSecret: SECRET, publishKey: [KEY], ...options });
 
-Deno.test("GET /sessions tells who is connected, how, and to what", async () => {
+Deno.test("GET /sessions lists clients with their transports and channels", async () => {
   const before = Date.now();
   await using server = await start();
   const exp = Math.floor(before / 1000) + 600;
@@ -124,7 +124,7 @@ Deno.test("GET /sessions comes in pages, through sessions that come and go", asy
   });
 });
 
-Deno.test("GET /sessions bounds an answer by what it tells", async () => {
+Deno.test("GET /sessions bounds the names of channels in an answer", async () => {
   await using server = await start({ channelsPerSessionMax: 6000 });
   await using stack = new AsyncDisposableStack();
   const channels = Array.from({ length: 6000 }, (_, number) => `c${number}`);
@@ -147,7 +147,7 @@ Deno.test("GET /sessions bounds an answer by what it tells", async () => {
   }
 });
 
-Deno.test("GET /sessions refuses what it cannot read", async () => {
+Deno.test("GET /sessions refuses wrong parameters", async () => {
   await using server = await start();
   const cases: readonly [query: string, detail: RegExp][] = [
     ["limit=0", /^Cannot read limit: expected an integer from 1 to 1000/],
@@ -208,7 +208,7 @@ Deno.test("DELETE /sessions lets clients of every transport come back by themsel
   assertEquals(await again.json(), { message: "Welcome to my server" });
 });
 
-Deno.test("DELETE /sessions wants to know whose, and of one of them", async () => {
+Deno.test("DELETE /sessions needs exactly one of user and client", async () => {
   await using server = await start();
   await using client = await open(server, "42");
   for (const query of ["", "channel=a", `user=42&client=${client.id}`, "users=42"]) {
@@ -224,7 +224,7 @@ Deno.test("DELETE /sessions wants to know whose, and of one of them", async () =
   assertEquals((await server.fetch("/count")).body, '{"count":1}');
 });
 
-Deno.test("who has a key looks after channels and sessions; a token is not enough", async () => {
+Deno.test("a key may manage channels and sessions; a token is not enough", async () => {
   const token = await issue({ sub: "root", hark: { subscribe: ["*"], publish: ["*"] } });
   const bearer = { authorization: `Bearer ${token}` };
   const enough = "This takes a publish key: a token is not enough";
@@ -258,7 +258,7 @@ Deno.test("who has a key looks after channels and sessions; a token is not enoug
   }
 });
 
-Deno.test("on an open server sessions are for its own machine, past no proxy and from no page", async () => {
+Deno.test("on an open server only its own machine manages sessions, not by a proxy or a page", async () => {
   const lookAfter = async (server: TestServer, lines: string[]) => {
     const statuses: number[] = [];
     for (const target of ["GET /sessions", "DELETE /sessions?user=42"]) {
@@ -298,7 +298,7 @@ Deno.test("on an open server sessions are for its own machine, past no proxy and
   assertEquals(await lookAfter(holder, lines), 200);
 });
 
-Deno.test("on an open server nobody of another machine looks after sessions", async () => {
+Deno.test("on an open server other machines may neither list nor end sessions", async () => {
   const origins = new Origins({ isOpen: true, isLocal: true, origins: [], publicHosts: [] });
   const rules = { isOpen: true, isGuarded: undefined, public: [], trustProxy: 0 };
   const access = new Access({

@@ -5,7 +5,7 @@ import { issue, SECRET } from "../support/tokens.ts";
 
 const KEY = "a-publish-key";
 
-Deno.test("who may publish to few channels cannot take the room of all", async () => {
+Deno.test("a publisher with a token cannot take more than half of the channels", async () => {
   await using server = await startServer({
     channelsMax: 8,
     tokenSecret: SECRET,
@@ -30,7 +30,7 @@ Deno.test("who may publish to few channels cannot take the room of all", async (
   assertStringIncludes(refused.body, "4 of the server's 8 are yours, and the rest is for others");
   assertEquals((await server.metrics()).get('hark_rejected_total{reason="over-limit"}'), 1);
   assertEquals((await publish("chat.0", token)).status, 200);
-  // Whoever may look after the channels is held to no share of them.
+  // A caller that may manage channels has no quota of them.
   for (const channel of ["a", "b", "c", "d"]) {
     assertEquals((await publish(channel, KEY)).status, 200);
   }
@@ -38,7 +38,7 @@ Deno.test("who may publish to few channels cannot take the room of all", async (
   assertStringIncludes(full.body, "history has its 8 channels already");
 });
 
-Deno.test("one address cannot take all the channels there may be, but who is on this machine can", async () => {
+Deno.test("one address cannot take all channels, but this machine can", async () => {
   const options = { channelsMax: 8, publishKey: [KEY] };
   await using server = await startServer({ ...options, trustProxy: 1 });
   const open = (channels: string, address: string) => {
@@ -60,7 +60,7 @@ Deno.test("one address cannot take all the channels there may be, but who is on 
   await using _more = await EventStream.open(`${local.url}/events?channel=d&channel=e&channel=f`);
 });
 
-Deno.test("an Idempotency-Key is an address's own, though its network shares one rate", async () => {
+Deno.test("each address has Idempotency-Keys of its own, though its network shares one rate", async () => {
   await using server = await startServer({ trustProxy: 1 });
   const publish = async (address: string) => {
     const headers = { "x-forwarded-for": address, "idempotency-key": "the same" };

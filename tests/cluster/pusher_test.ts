@@ -12,7 +12,7 @@ import { startWorkers } from "../support/workers.ts";
 const ROOM = "presence-room";
 const PUBLISH_KEY = "0123456789abcdef";
 
-/** Who is on the room, as a server knows it. */
+/** The users on the room, as a server knows them. */
 async function users(server: Reachable): Promise<string[]> {
   const { body } = await ask(server, `/channels/${ROOM}/users`);
   return JSON.parse(body).users.map(({ id }: { id: string }) => id).sort();
@@ -31,7 +31,7 @@ async function untilOccupied(server: Reachable, channel: string): Promise<void> 
 
 const test = NO_REDIS ? Deno.test.ignore : Deno.test;
 
-test("two nodes have the same members, and tell each other of client events and users", async () => {
+test("two nodes have the same members, and share client events and users", async () => {
   await using redis = await RedisServer.start();
   const options: ServerOptions = { redis: redis.url, pusherApp: [`${APP}?client-events`] };
   await using a = await startServer(options);
@@ -171,7 +171,7 @@ async function nodesOf(server: Reachable): Promise<string[]> {
   return nodes.map(({ id }: { id: string }) => id);
 }
 
-test("a node that stops hands on to another what its webhooks have not told", async () => {
+test("a node that stops hands on to another the events that it has not sent", async () => {
   await using redis = await RedisServer.start();
   await using receiver = new Receiver();
   const clock = new RunningClock();
@@ -245,7 +245,7 @@ Deno.test("two workers have the same members, and each ends the users of both", 
   assertEquals(codes, codes.map(() => 4009));
 });
 
-Deno.test("of two workers one sends webhooks, and an excluded socket is so at both", async () => {
+Deno.test("of two workers one sends webhooks, and an excluded socket is excluded on both", async () => {
   await using receiver = new Receiver();
   await using server = await startWorkers(2, ["--pusher-app", receiver.app()]);
   const peers = await Promise.all(Array.from({ length: 8 }, () => PusherPeer.open(server)));
@@ -271,7 +271,7 @@ Deno.test("of two workers one sends webhooks, and an excluded socket is so at bo
   assertEquals(receiver.posted.takeAll(), []);
 });
 
-Deno.test("workers that stop at the same time tell of everybody that they are gone", async () => {
+Deno.test("workers that stop at the same time report that all their members are gone", async () => {
   await using receiver = new Receiver();
   const args = ["--pusher-app", receiver.app(), "--drain-s", "0"];
   await using server = await startWorkers(2, args);

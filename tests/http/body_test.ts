@@ -74,7 +74,7 @@ const LENGTH = "POST / HTTP/1.1\r\nhost: x\r\ncontent-length: ";
 const CHUNKED = "POST / HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n";
 const TOO_LARGE = "HTTP/1.1 413 Payload Too Large";
 
-Deno.test("read() gives the bytes back, however they are cut", async () => {
+Deno.test("read() returns the bytes, however they are cut", async () => {
   const next = random(7);
   const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 1_000_000, timeoutMs: 30_000 });
   for (let round = 0; round < 50; round++) {
@@ -87,12 +87,12 @@ Deno.test("read() gives the bytes back, however they are cut", async () => {
   }
 });
 
-Deno.test("read() gives no bytes where there is no body", async () => {
+Deno.test("read() returns no bytes if there is no body", async () => {
   const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 10, timeoutMs: 30_000 });
   assertEquals(await bodies.read(new Request("http://localhost/"), 10), new Uint8Array());
 });
 
-Deno.test("read() takes as many bytes as it may, and one more is too many", async () => {
+Deno.test("read() takes bodies up to the bound, and not one byte more", async () => {
   await withServer(async ({ port, told }) => {
     const exact = [
       `${LENGTH}10\r\n\r\n0123456789`,
@@ -137,7 +137,7 @@ Deno.test("read() refuses a body that is cut or broken", async () => {
   ]);
 });
 
-Deno.test("read() gives up a body that takes too long", async () => {
+Deno.test("read() rejects a body that takes too long", async () => {
   await withServer(async ({ port, clock, told }) => {
     for (const cut of [`${LENGTH}10\r\n\r\nabc`, `${CHUNKED}3\r\nabc\r\n`, CHUNKED]) {
       const answer = exchange(port, cut);
@@ -187,7 +187,7 @@ Deno.test("read() bounds what all bodies hold together, and gives the room back"
   assertEquals((await bodies.read(third.request, 10)).length, 10);
 });
 
-Deno.test("read() gives up the largest where there is no room, so that small ones come through", async () => {
+Deno.test("read() rejects the largest body if there is no room, and small ones get through", async () => {
   const clock = new FakeClock();
   const bodies = new BodyReader({ clock, bytesMax: 20, timeoutMs: 30_000 });
   const begin = async (length: number) => {
@@ -233,7 +233,7 @@ Deno.test("read() times each body by itself, all of them with one timer", async 
   assertEquals([late, clock.timers], [["first timeout", "second timeout"], 0]);
 });
 
-Deno.test("read() gives bytes that keep nothing larger in memory", async () => {
+Deno.test("read() returns bytes that keep nothing larger in memory", async () => {
   const bodies = new BodyReader({ clock: new FakeClock(), bytesMax: 10_000, timeoutMs: 30_000 });
   const { request, body } = openRequest();
   body.enqueue(new Uint8Array(5000).subarray(7, 9));
@@ -241,7 +241,7 @@ Deno.test("read() gives bytes that keep nothing larger in memory", async () => {
   assertEquals((await bodies.read(request, 10)).buffer.byteLength, 2);
 });
 
-Deno.test("close() gives up what is being read, and what comes after it", async () => {
+Deno.test("close() rejects bodies that are being read, and later ones", async () => {
   const clock = new FakeClock();
   const bodies = new BodyReader({ clock, bytesMax: 10, timeoutMs: 30_000 });
   const reading = bodies.read(openRequest().request, 10);

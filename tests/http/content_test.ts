@@ -56,7 +56,7 @@ Deno.test("readingOf() knows how each media type is read", () => {
   }
 });
 
-Deno.test("readingOf() refuses what cannot be carried, with a sentence", () => {
+Deno.test("readingOf() refuses bodies that cannot be read, with a sentence", () => {
   const charset = "Cannot read this charset: send the text as UTF-8";
   const compressed = "Cannot take a compressed body: send it without encoding";
   const malformed =
@@ -259,7 +259,7 @@ Deno.test("readContent() says what is wrong, and in which line", () => {
   }
 });
 
-Deno.test("readContent() gives messages that keep nothing of their body", async () => {
+Deno.test("readContent() returns messages that keep nothing of their body in memory", async () => {
   const encoder = new TextEncoder();
   for (const content of ["lines", "json", "text", "bytes"] as const) {
     await assertRetainsLess(1000, (index) => {

@@ -8,7 +8,7 @@ const numbered = (count: number) =>
   Object.fromEntries(Array.from({ length: count }, (_, index) => [`p${index}`, ""]));
 const EVENT = { name: "my-event", channel: "ci", data: "1" };
 
-Deno.test("a request counts only with the app's signature of it, and of now", async () => {
+Deno.test("a request needs the app's signature of it, and a recent one", async () => {
   await using server = await start();
   const now = Math.floor(Date.now() / 1000);
   const cases: [Asked, number][] = [
@@ -46,7 +46,7 @@ Deno.test("a request counts only with the app's signature of it, and of now", as
   assertEquals((await post(`/apps/${APP_ID}/events`, body)).status, 401);
 });
 
-Deno.test("a trigger that is wrong publishes nothing, and is told what is wrong", async () => {
+Deno.test("a wrong trigger publishes nothing, and gets an error that says what is wrong", async () => {
   await using server = await start();
   const many = (count: number) => Array.from({ length: count }, (_, index) => `c${index}`);
   const cases: [body: unknown, status: number, detail: string][] = [
@@ -91,7 +91,7 @@ Deno.test("a trigger that is wrong publishes nothing, and is told what is wrong"
   assertEquals((await ask(server, "/events", { body: large })).status, 413);
 });
 
-Deno.test("a trigger and a batch answer what is asked of their channels", async () => {
+Deno.test("a trigger and a batch answer with the attributes that they ask for", async () => {
   await using server = await start();
   await using peer = await PusherPeer.open(server);
   await peer.subscribe("ci");
@@ -115,7 +115,7 @@ Deno.test("a trigger and a batch answer what is asked of their channels", async 
   assertEquals(got, [["presence-a", 1], ["ci", 1], ["ci", 1], ["ci", 1]]);
 });
 
-Deno.test("the API tells which channels are occupied, and by whom", async () => {
+Deno.test("the API lists occupied channels and their users", async () => {
   await using server = await start();
   await using peer = await PusherPeer.open(server);
   for (const name of ["ci", "private-a"]) await peer.subscribe(name);

@@ -53,7 +53,7 @@ Deno.test("a presence channel has each user once, however many connections it ha
   });
 });
 
-Deno.test("a presence channel takes no member without a right id, and no more than 100", async () => {
+Deno.test("a presence channel takes no member without a valid id, and no more than 100", async () => {
   await using server = await start();
   await using peer = await PusherPeer.open(server);
   const wrong = [
@@ -125,13 +125,13 @@ Deno.test("Hark's own presence names the users of a presence channel", async () 
   assertEquals([users("joined", told), users("left", told)], [["7", "7"], ["7", "7"]]);
 });
 
-/** What a watcher is told of presence. */
+/** The presence that a watcher gets. */
 interface Told {
   readonly joined?: readonly { readonly user?: string }[];
   readonly left?: readonly { readonly user?: string }[];
 }
 
-Deno.test("of those that come at once no more than 100 are members of a presence channel", async () => {
+Deno.test("a presence channel has at most 100 members, however many come at once", async () => {
   await using server = await start();
   const peers = await Promise.all(Array.from({ length: 110 }, () => PusherPeer.open(server)));
   const joins = peers.map((peer, index) => peer.join("presence-a", `u${index}`));
@@ -143,7 +143,7 @@ Deno.test("of those that come at once no more than 100 are members of a presence
   await Promise.all(peers.map((each) => each[Symbol.asyncDispose]()));
 });
 
-Deno.test("client events go to the others on a private or presence channel, as they came", async () => {
+Deno.test("client events go to the others on a private or presence channel, unchanged", async () => {
   await using server = await start({ pusherApp: [OPEN_APP] });
   await using one = await PusherPeer.open(server);
   await using two = await PusherPeer.open(server);
@@ -190,7 +190,7 @@ Deno.test("an app that does not allow client events refuses them", async () => {
   });
 });
 
-Deno.test("an app that wants it tells each channel how many are on it", async () => {
+Deno.test("an app with subscription counts sends each channel the number of its subscribers", async () => {
   await using server = await start({ pusherApp: [`${APP}?subscription-counts`] });
   await using one = await PusherPeer.open(server);
   await one.subscribe("ci");
@@ -223,7 +223,7 @@ Deno.test("a cache channel begins with its last message, or with a miss", async 
   assertEquals((await late.frame()).event, "pusher:cache_miss");
 });
 
-Deno.test("a user signs in, has a channel, and is sent away", async () => {
+Deno.test("a user signs in, has a channel, and is disconnected", async () => {
   await using server = await start();
   await using peer = await PusherPeer.open(server);
   const refused = await peer.subscribe("#server-to-user-7", { auth: "" });
@@ -287,7 +287,7 @@ Deno.test("an excluded socket does not get a message, also after a resume or a r
   assertEquals(missed.map(({ data }) => data), [2, "text"]);
 });
 
-Deno.test("a client that resumes gets what it missed once, or is told of a gap", async () => {
+Deno.test("a client that resumes gets what it missed once, or a gap", async () => {
   await using server = await start({ historyCount: 2 });
   await using peer = await PusherPeer.open(server);
   const { id: since } = await peer.subscribe("ci");
@@ -311,7 +311,7 @@ Deno.test("a client that resumes gets what it missed once, or is told of a gap",
   assertEquals(frames[1]!.data, { since });
 });
 
-Deno.test("the channels of another app are others, under its id", async () => {
+Deno.test("the channels of a second app are apart, under its id", async () => {
   const second = "4712:key-2:secret-2";
   await using server = await start({ pusherApp: [APP, second], publishKey: ["k"] });
   await using one = await PusherPeer.open(server);

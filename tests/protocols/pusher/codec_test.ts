@@ -112,7 +112,7 @@ Deno.test("decodeCommand() says what is wrong", () => {
   }
 });
 
-Deno.test("what the server says has the bytes that Pusher's clients know", () => {
+Deno.test("the server's frames have exactly the bytes that Pusher's clients expect", () => {
   const ann = { userId: "1", userInfo: '{"name":"Ann"}' };
   const table: [string, string][] = [
     [
@@ -164,7 +164,7 @@ Deno.test("what the server says has the bytes that Pusher's clients know", () =>
   for (const [actual, expected] of table) assertEquals(actual, expected);
 });
 
-Deno.test("pusherEncoder() gives what was triggered back byte for byte, and of others the JSON", () => {
+Deno.test("pusherEncoder() returns what was triggered byte for byte, and what was published as JSON", () => {
   const encoder = pusherEncoder((channel) => channel.replace("2:", ""));
   const encode = (data: string | Uint8Array<ArrayBuffer>, isText?: true) => {
     const draft = { channel: "2:ci", event: 'e"', data, isText };
@@ -189,7 +189,7 @@ Deno.test("isSocketId() takes two numbers with a dot", () => {
   }
 });
 
-Deno.test("kindOf() goes by the beginning of a name alone", () => {
+Deno.test("kindOf() looks only at the beginning of a name", () => {
   const table: [string, string][] = [
     ["ci", ""],
     ["cache-ci", "cache"],

@@ -2,27 +2,27 @@ import { assertEquals } from "@std/assert";
 import { Counts, INTERVAL_MS, LARGE_CHANNEL } from "../../../lib/protocols/pusher/counts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
-/** Counts of one node, what it says, and what it tells others. */
+/** Counts of one node, what it sends to the others, and the totals that change. */
 function makeCounts() {
   const clock = new FakeClock();
   const here = new Map<string, number>();
-  const told: [string, number][] = [];
+  const sent: [string, number][] = [];
   const changes: [string, number][] = [];
   const counts = new Counts({
     clock,
     countHere: (channel) => here.get(channel) ?? 0,
-    tell: (...count) => told.push(count),
+    tell: (...count) => sent.push(count),
     onChange: (...change) => changes.push(change),
   });
   const setHere = (count: number) => {
     here.set("ci", count);
     counts.update("ci");
   };
-  return { clock, counts, setHere, told, changes };
+  return { clock, counts, setHere, sent, changes };
 }
 
-Deno.test("the counts of all nodes add up, and each change is told at once", () => {
-  const { counts, setHere, told, changes, clock } = makeCounts();
+Deno.test("the counts of all nodes add up, and each change is sent at once", () => {
+  const { counts, setHere, sent, changes, clock } = makeCounts();
   setHere(1);
   setHere(1);
   counts.heard("b", "ci", 2);
@@ -31,7 +31,7 @@ Deno.test("the counts of all nodes add up, and each change is told at once", () 
   counts.replace("b", [["other", 1]]);
   counts.replace("c", []);
   setHere(0);
-  assertEquals(told, [["ci", 1], ["ci", 2], ["ci", 0]]);
+  assertEquals(sent, [["ci", 1], ["ci", 2], ["ci", 0]]);
   assertEquals(changes, [
     ...[["ci", 1], ["ci", 3], ["ci", 6], ["ci", 7]],
     ...[["ci", 5], ["other", 1], ["ci", 2], ["ci", 0]],
@@ -39,27 +39,27 @@ Deno.test("the counts of all nodes add up, and each change is told at once", () 
   assertEquals([counts.here, clock.timers], [[], 0]);
 });
 
-Deno.test("the count of a large channel is told at most once in five seconds", () => {
-  const { clock, counts, setHere, told, changes } = makeCounts();
+Deno.test("the count of a large channel is sent at most once in five seconds", () => {
+  const { clock, counts, setHere, sent, changes } = makeCounts();
   counts.heard("b", "ci", LARGE_CHANNEL - 2);
   for (let count = 1; count <= 50; count++) setHere(count);
   const full = LARGE_CHANNEL - 2;
   assertEquals(changes, [["ci", full], ["ci", full + 1], ["ci", full + 2]]);
-  assertEquals(told, [["ci", 1], ["ci", 2]]);
+  assertEquals(sent, [["ci", 1], ["ci", 2]]);
   clock.advance(INTERVAL_MS - 1);
   assertEquals(changes.length, 3);
   clock.advance(1);
-  assertEquals([changes.at(-1), told.at(-1)], [["ci", full + 50], ["ci", 50]]);
+  assertEquals([changes.at(-1), sent.at(-1)], [["ci", full + 50], ["ci", 50]]);
   setHere(51);
   assertEquals(changes.at(-1), ["ci", full + 50]);
   // As soon as it is not large any more, everything counts at once.
   counts.heard("b", "ci", 0);
-  assertEquals([changes.at(-1), told.at(-1)], [["ci", 51], ["ci", 51]]);
+  assertEquals([changes.at(-1), sent.at(-1)], [["ci", 51], ["ci", 51]]);
   clock.advance(INTERVAL_MS);
   assertEquals([changes.length, clock.timers], [5, 0]);
 });
 
-Deno.test("counts that are put off are not told once they are closed", () => {
+Deno.test("counts that wait are not sent after close()", () => {
   const { clock, counts, setHere, changes } = makeCounts();
   setHere(LARGE_CHANNEL);
   setHere(LARGE_CHANNEL + 1);

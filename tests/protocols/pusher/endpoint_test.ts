@@ -7,7 +7,7 @@ import { Client } from "../../support/socket.ts";
 
 const start = (options: ServerOptions = {}) => startServer({ pusherApp: [APP], ...options });
 
-/** What a client is told that connects to this path: its first frame and its close code. */
+/** The first frame and the close code of a client that connects to this path. */
 async function refusal(server: { socketUrl(path: string): string }, path: string) {
   await using client = await Client.open(server.socketUrl(path));
   const frame = await client.json() as { event: string; data: { code: number } };
@@ -58,7 +58,7 @@ Deno.test("without an app there is no Pusher", async () => {
   assertEquals((await ask(server, "/channels")).status, 404);
 });
 
-Deno.test("what a server with an app has is not open: nobody publishes without a signature", async () => {
+Deno.test("a server with an app is not open: nobody publishes without a signature", async () => {
   await using server = await start();
   const { status, body } = await server.fetch("/broadcast/hi");
   assertEquals(status, 401);
@@ -69,7 +69,7 @@ Deno.test("what a server with an app has is not open: nobody publishes without a
   );
 });
 
-Deno.test("a message reaches whoever is on its channel, as text and with its id", async () => {
+Deno.test("a message reaches all clients on its channel, as text and with its id", async () => {
   await using server = await start({ publishKey: ["k"] });
   await using client = await PusherPeer.open(server);
   const { event, channel, data, id } = await client.subscribe("ci");
@@ -101,7 +101,7 @@ Deno.test("a message reaches whoever is on its channel, as text and with its id"
   assertEquals(await client.settle(), []);
 });
 
-Deno.test("a private channel takes the app's signature of this very socket and channel", async () => {
+Deno.test("a private channel needs the app's signature of this socket and channel", async () => {
   await using server = await start();
   await using client = await PusherPeer.open(server);
   await using other = await PusherPeer.open(server);
@@ -134,7 +134,7 @@ Deno.test("a private channel takes the app's signature of this very socket and c
     (await client.subscribe("private-a")).event,
     "pusher_internal:subscription_succeeded",
   );
-  // What Pusher's documentation gives as an example.
+  // The example in Pusher's documentation.
   await using documented = await start({
     pusherApp: ["1:278d425bdf160c739803:7ad3773142a6692b25b8"],
   });
@@ -144,7 +144,7 @@ Deno.test("a private channel takes the app's signature of this very socket and c
   assertEquals(event, "pusher_internal:subscription_succeeded");
 });
 
-Deno.test("a wrong message is told to its client, which stays", async () => {
+Deno.test("a client that sends a wrong message gets an error, and stays connected", async () => {
   await using server = await start();
   await using client = await PusherPeer.open(server);
   const frames = ["", "{", "[]", "null", '{"event":1}', '{"event":"x"}', '{"event":"client-a"}'];
@@ -192,7 +192,7 @@ Deno.test("Hark's close codes are those that Pusher's clients read", async () =>
   }
 });
 
-Deno.test("a client subscribes to all its channels at once, and is cut for more than that", async () => {
+Deno.test("a client may subscribe to all its channels at once, and is ended for more", async () => {
   await using server = await start({ inboundPerSecondMax: 10, channelsPerSessionMax: 50 });
   await using client = await PusherPeer.open(server);
   for (let index = 0; index < 50; index++) client.ask(`c${index}`);
@@ -204,7 +204,7 @@ Deno.test("a client subscribes to all its channels at once, and is cut for more 
   assertEquals((await client.client.closed()).code, 4004);
 });
 
-Deno.test("a client that is silent is asked, and ended if it does not answer", async () => {
+Deno.test("a silent client is pinged, and ended if it does not answer", async () => {
   const clock = new FakeClock();
   await using server = await start({ clock });
   await using silent = await PusherPeer.open(server);
@@ -224,7 +224,7 @@ Deno.test("a client that is silent is asked, and ended if it does not answer", a
   assertEquals(await alive.settle(), []);
 });
 
-Deno.test("Pusher clients leave last, and those that come while the server stops are held till then", async () => {
+Deno.test("Pusher clients are ended last, with those that connect while the server stops", async () => {
   const server = await start({ drainS: 1 });
   const stayed = await PusherPeer.open(server);
   const others = await Promise.all(

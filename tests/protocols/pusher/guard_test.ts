@@ -7,7 +7,7 @@ import { issue, SECRET } from "../../support/tokens.ts";
 const KEY = "a-publish-key";
 const GUARDED = ["private-a", "presence-a", "#server-to-user-1", "private-a.b"];
 
-Deno.test("guarded channels are for those alone that a key or token names, in every protocol", async () => {
+Deno.test("in every protocol only keys and tokens that name guarded channels receive them", async () => {
   for (const options of [{}, { public: ["*", "private-a"] }]) {
     const pusherApp = [APP];
     await using server = await startServer({ pusherApp, publishKey: [KEY], ...options });
@@ -29,7 +29,7 @@ Deno.test("guarded channels are for those alone that a key or token names, in ev
   }
 });
 
-Deno.test("* gives guarded channels to whoever has it of a key or token, live and in a replay", async () => {
+Deno.test("a key or token for * receives guarded channels, live and in a replay", async () => {
   await using server = await startServer({
     pusherApp: [APP],
     tokenSecret: SECRET,
@@ -71,7 +71,7 @@ Deno.test("* gives guarded channels to whoever has it of a key or token, live an
   }
 });
 
-Deno.test("a token that is refreshed to a narrower one gives guarded channels no longer", async () => {
+Deno.test("a session whose new token is narrower loses its guarded channels", async () => {
   await using server = await startServer({ pusherApp: [APP], tokenSecret: SECRET, public: ["*"] });
   const all = await issue({ hark: { subscribe: ["*"] } });
   await using client = await HarkClient.open(server.socketUrl(`/ws?channel=*&token=${all}`));
@@ -86,7 +86,7 @@ Deno.test("a token that is refreshed to a narrower one gives guarded channels no
   assertEquals(data, [3, 4]);
 });
 
-Deno.test("the history of * has guarded channels for whoever may receive them alone", async () => {
+Deno.test("the history of * has guarded channels only for callers that may receive them", async () => {
   const pusherApp = [APP];
   await using server = await startServer({
     pusherApp,

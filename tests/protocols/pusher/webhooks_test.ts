@@ -100,7 +100,7 @@ Deno.test("webhooks are signed, and those of one turn travel together, in order"
   await webhooks.flush();
 });
 
-Deno.test("a webhook that is not taken is sent again, and dropped after five minutes", async () => {
+Deno.test("a webhook that is not taken is retried, and dropped after five minutes", async () => {
   const clock = new FakeClock();
   const logged: unknown[] = [];
   const log = { warn: (message: string, fields?: unknown) => void logged.push([message, fields]) };
@@ -127,7 +127,7 @@ Deno.test("a webhook that is not taken is sent again, and dropped after five min
   assertEquals(bodies.length, count);
 });
 
-Deno.test("of webhooks that wait the oldest are dropped, and all once the server stops", async () => {
+Deno.test("the oldest of too many webhooks that wait are dropped, and all when the server stops", async () => {
   const clock = new FakeClock();
   const { bodies, fetch } = answering(500);
   const dropped: unknown[] = [];
@@ -149,7 +149,7 @@ Deno.test("of webhooks that wait the oldest are dropped, and all once the server
   assertEquals([bodies.length, clock.timers], [2, 0]);
 });
 
-Deno.test("events that wait are bounded by their size too, and that they are dropped is said once", async () => {
+Deno.test("events that wait are bounded by their size too, and a drop is logged once", async () => {
   const clock = new FakeClock();
   const { bodies, fetch } = answering(500, 200);
   const logged: unknown[] = [];
@@ -172,7 +172,7 @@ Deno.test("events that wait are bounded by their size too, and that they are dro
   await webhooks.flush();
 });
 
-Deno.test("a node that is alone sends all before it ends: what waits, and who has just gone", async () => {
+Deno.test("a lone node sends everything before it ends: events that wait, and members that have just left", async () => {
   const clock = new FakeClock();
   const { bodies, fetch } = answering(503, 200);
   const webhooks = webhooksTo("https://a.example/", clock, { fetch });
@@ -187,7 +187,7 @@ Deno.test("a node that is alone sends all before it ends: what waits, and who ha
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("a receiver that does not answer holds up a node that stops for a while only", async () => {
+Deno.test("a receiver that does not answer delays a node that stops, but not for long", async () => {
   const clock = new FakeClock();
   const fetch = (_: unknown, init?: RequestInit) =>
     new Promise<Response>((_resolve, reject) => {
@@ -209,7 +209,7 @@ Deno.test("a receiver that does not answer holds up a node that stops for a whil
   assertEquals(handovers.map(({ events }) => events.length), [100, 50]);
 });
 
-Deno.test("a node that stops hands on who may come back, and takes nothing over itself", async () => {
+Deno.test("a node that stops hands on members that may come back, and takes nothing over", async () => {
   const clock = new FakeClock();
   const next = answering(200);
   const heir = webhooksTo("https://a.example/", clock, { fetch: next.fetch });
@@ -256,7 +256,7 @@ Deno.test("whoever is back within three seconds is not reported", async () => {
   assertEquals(bodies.map((body) => JSON.parse(body).events), [[GONE]]);
 });
 
-Deno.test("a server sends what its clients do", async () => {
+Deno.test("a server reports what its clients do", async () => {
   await using receiver = new Receiver();
   const pusherApp = [`${APP}?client-events&webhook=${receiver.url}`];
   const clock = new FakeClock();
@@ -300,7 +300,7 @@ Deno.test("a server sends what its clients do", async () => {
   ]);
 });
 
-Deno.test("a server sends how many are on a channel, and before it ends what it has not told", async () => {
+Deno.test("a server sends the counts of channels, and before it ends all that waits", async () => {
   await using receiver = new Receiver();
   const pusherApp = [`${APP}?subscription-counts&webhook=${receiver.url}`];
   const server = await startServer({ pusherApp });
