@@ -1,36 +1,30 @@
+import { createHmac, randomBytes } from "node:crypto";
+
 /** A set of keys, in which a key is found in constant time. */
 export class Keys {
   /** True if there is no key. */
   readonly isEmpty: boolean;
-  /** Made with the first code: an open server needs none, and starts sooner without. */
-  #hmacKey: Promise<CryptoKey> | undefined;
-  readonly #indexes: Promise<ReadonlyMap<string, number>>;
+  readonly #secret = randomBytes(32);
+  readonly #indexes: ReadonlyMap<string, number>;
 
   constructor(keys: readonly string[]) {
     this.isEmpty = keys.length === 0;
-    const entries = keys.map(async (key, index) => [await this.#code(key), index] as const);
-    this.#indexes = Promise.all(entries).then((codes) => new Map(codes));
+    this.#indexes = new Map(keys.map((key, index) => [this.#code(key), index]));
   }
 
   /** The index of this key; undefined if it is not in the set. */
-  async find(key: string): Promise<number | undefined> {
-    const [indexes, code] = await Promise.all([this.#indexes, this.#code(key)]);
-    return indexes.get(code);
+  find(key: string): number | undefined {
+    return this.#indexes.get(this.#code(key));
   }
 
   /**
    * The name under which a key is kept. Nobody can predict it, so the time of a look-up reveals nothing
    * about the keys.
    */
-  async #code(key: string): Promise<string> {
-    this.#hmacKey ??= crypto.subtle.generateKey(HMAC, false, ["sign"]);
-    const code = await crypto.subtle.sign(HMAC, await this.#hmacKey, encoder.encode(key));
-    return new Uint8Array(code).toBase64();
+  #code(key: string): string {
+    return createHmac("sha256", this.#secret).update(key).digest("base64");
   }
 }
-
-const HMAC: HmacKeyGenParams = { name: "HMAC", hash: "SHA-256" };
-const encoder = new TextEncoder();
 
 /** The credential of `Authorization: Bearer …` (RFC 6750 section 2.1), or null. */
 export function bearer(headers: Headers): string | null {
