@@ -6,7 +6,7 @@ export interface RelayOptions {
   /** Of HTTP, also for a WebSocket. */
   readonly url: URL;
   readonly client: Deno.HttpClient;
-  /** What the other process is to know beside the client's own headers. */
+  /** Headers for the other process, beside those of the client. */
   readonly headers: Readonly<Record<string, string>>;
   /** By default that of the request. */
   readonly body?: Uint8Array<ArrayBuffer> | null;
@@ -23,8 +23,8 @@ const OWN_HEADERS =
 const isSendable = (code: number) => code >= 1000 && ![1004, 1005, 1006, 1015].includes(code);
 
 /**
- * Has another process answer a request, also one for a WebSocket, and passes on what comes from there.
- * Rejects if that process is gone, or does not accept the WebSocket.
+ * Has another process answer a request, also one for a WebSocket, and passes its answer on. Rejects if that
+ * process is gone, or does not accept the WebSocket.
  */
 export async function relay(request: Request, options: RelayOptions): Promise<Response> {
   const headers = new Headers([...request.headers].filter(([name]) => !OWN_HEADERS.test(name)));
@@ -35,14 +35,8 @@ export async function relay(request: Request, options: RelayOptions): Promise<Re
   // It is encoded for the client only once.
   headers.set("accept-encoding", "identity");
   const { url, client, body = request.body, signal = request.signal } = options;
-  const init = {
-    method: request.method,
-    headers,
-    body,
-    signal,
-    client,
-    redirect: "manual",
-  } as const;
+  const { method } = request;
+  const init = { method, headers, body, signal, client, redirect: "manual" } as const;
   const answer = await fetch(url, init);
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }
@@ -55,13 +49,13 @@ export function unknownSid(): Response {
 async function relaySocket(
   request: Request,
   headers: Headers,
-  { url, client, outboundBytesMax }: RelayOptions,
+  { url, client, signal = request.signal, outboundBytesMax }: RelayOptions,
 ): Promise<Response> {
   const address = new URL(url);
   address.protocol = "ws:";
   const inner = new WebSocket(address, { client, headers });
   inner.binaryType = "arraybuffer";
-  await opened(inner);
+  await opened(inner, signal);
   let upgrade: Deno.WebSocketUpgrade;
   try {
     upgrade = Deno.upgradeWebSocket(request, { idleTimeout: 0 });
@@ -76,7 +70,10 @@ async function relaySocket(
   return response;
 }
 
-function opened(socket: WebSocket): Promise<void> {
+function opened(socket: WebSocket, signal: AbortSignal): Promise<void> {
+  signal.addEventListener("abort", () => {
+    if (socket.readyState === WebSocket.CONNECTING) socket.close();
+  });
   return new Promise((resolve, reject) => {
     socket.onopen = () => resolve();
     socket.onerror = () => reject(new Error("Cannot relay: the WebSocket was refused"));

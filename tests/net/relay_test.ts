@@ -1,5 +1,6 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertRejects } from "@std/assert";
 import { relay } from "../../lib/net/relay.ts";
+import { deadline } from "../support/deadline.ts";
 import { HANDSHAKE } from "../support/raw.ts";
 
 /** Relays a request to a server that answers with the headers and the body that it got. */
@@ -18,6 +19,11 @@ async function relayed(init: RequestInit): Promise<{ headers: Map<string, string
   });
   const [headers, body] = await answer.json();
   return { headers: new Map(headers), body };
+}
+
+/** The headers of a WebSocket handshake. */
+function handshake(): Headers {
+  return new Headers(HANDSHAKE.map((line) => line.split(": ") as [string, string]));
 }
 
 /** What each request of Deno's has, whoever makes it. */
@@ -47,9 +53,24 @@ Deno.test("relay() passes on the headers of a request, but not those of its conn
   assertEquals(got.headers.get("host")?.startsWith("127.0.0.1:"), true);
 });
 
+Deno.test("relay() gives up a WebSocket that the other process does not answer", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using client = Deno.createHttpClient({});
+  const late = new AbortController();
+  const answer = relay(new Request("http://client.example/", { headers: handshake() }), {
+    url: new URL(`http://127.0.0.1:${listener.addr.port}/`),
+    client,
+    headers: {},
+    signal: late.signal,
+    outboundBytesMax: 1,
+  });
+  using _silent = await listener.accept();
+  late.abort();
+  await deadline(assertRejects(() => answer, Error, "Cannot relay: the WebSocket was refused"));
+});
+
 Deno.test("relay() passes on a wrong WebSocket handshake as a request that asks for none", async () => {
-  const lines = HANDSHAKE.map((line) => line.split(": ")).filter(([, value]) => value);
-  const headers = new Headers(lines as [string, string][]);
+  const headers = handshake();
   headers.set("sec-websocket-version", "12");
   const got = await relayed({ headers });
   assertEquals([...got.headers.keys()].filter((name) => !MADE_ANEW.includes(name)), ["hark-added"]);
