@@ -8,7 +8,7 @@ import { Refusal } from "./core/errors.ts";
 import { addressOf } from "./core/node_url.ts";
 import { BodyReader } from "./http/body.ts";
 import { refusalProblem } from "./http/problem.ts";
-import { advertisedError } from "./net/listener.ts";
+import { ListenError } from "./net/listener.ts";
 import { relay, unknownSid } from "./net/relay.ts";
 import { ResilientServer } from "./net/resilient_server.ts";
 import type { HarkMetrics } from "./observe/hark_metrics.ts";
@@ -96,7 +96,7 @@ export class Forwarding {
           ),
       });
     } catch (error) {
-      throw advertisedError(advertise, error as Error);
+      throw new ListenError(advertise, error as Error);
     }
   }
 

@@ -2,7 +2,6 @@ import type { Config } from "../config/config.ts";
 import { type ConnectionLimits, ConnectionQuota } from "../core/quota.ts";
 import type { Clock } from "../core/clock.ts";
 import { CertificateError } from "../core/errors.ts";
-import { addressOf } from "../core/node_url.ts";
 import { problem } from "../http/problem.ts";
 import type { Connections } from "../hub/connections.ts";
 import type { HarkMetrics } from "../observe/hark_metrics.ts";
@@ -41,6 +40,12 @@ export interface ListenerOptions {
 /** The server cannot listen: the address is in use, not its own or not allowed, or the certificate is bad. */
 export class ListenError extends Error {
   override readonly name = "ListenError";
+
+  /** `address` is what the server was to listen on, and `error` why it cannot. */
+  constructor(address: string, error: Error) {
+    const isOfFile = error instanceof CertificateError;
+    super(isOfFile ? error.message : `Cannot listen on ${address}: ${error.message}`);
+  }
 }
 
 const TCP_BACKLOG = 4096;
@@ -62,53 +67,13 @@ export async function listen(options: ListenerOptions): Promise<Listener> {
     if (listen !== "") return await listenUnix(listen.replace("unix:", ""), options);
     return tlsCert === "" ? await listenTcp(options) : await listenTls(options);
   } catch (error) {
-    throw listenError(options.config, error as Error);
+    throw new ListenError(addressText(options.config), error as Error);
   }
 }
 
-function listenError({ listen, host, port }: Config, error: Error): ListenError {
-  if (error instanceof CertificateError) return new ListenError(error.message);
-  const where = listen === "" ? `${host}, port ${port}` : listen;
-  return new ListenError(`Cannot listen on ${where}: ${error.message}`);
-}
-
-/**
- * Finds the port on which processes will listen together, and checks that no other program does: two
- * programs that reuse a port would share its clients unnoticed. Rejects with a `ListenError`.
- */
-export async function reservePort(config: Config): Promise<number> {
-  const { host: hostname, port, tlsCert, tlsKey } = config;
-  try {
-    if (tlsCert !== "") (await import("./tls.ts")).readCredentials(tlsCert, tlsKey);
-    const listening = await listenOnAll({ hostname, port }, openPlain, () => {});
-    for (const { close } of listening) await close();
-    return listening[0].port;
-  } catch (error) {
-    throw listenError(config, error as Error);
-  }
-}
-
-/** The same for the URL at which other nodes reach these processes. Throws a `ListenError`. */
-export function reserveAdvertised({ advertise }: Config): string {
-  const url = new URL(advertise);
-  try {
-    const { port, close } = openPlain(addressOf(advertise));
-    close();
-    url.port = String(port);
-  } catch (error) {
-    throw advertisedError(advertise, error as Error);
-  }
-  return url.origin;
-}
-
-/** The error of an address for other nodes that cannot be listened on. */
-export function advertisedError(advertise: string, { message }: Error): ListenError {
-  return new ListenError(`Cannot listen on ${advertise}: ${message}`);
-}
-
-function openPlain(address: ListenAddress): Listening {
-  const listener = Deno.listen(address);
-  return { port: listener.addr.port, close: () => listener.close() };
+/** The address of the options, for an error. */
+export function addressText({ listen, host, port }: Config): string {
+  return listen === "" ? `${host}, port ${port}` : listen;
 }
 
 async function listenTcp(options: ListenerOptions): Promise<Listener> {

@@ -7,7 +7,7 @@ import type { Config } from "../config/config.ts";
 import { systemClock } from "../core/clock.ts";
 import { randomId } from "../core/random.ts";
 import { Admission } from "../hub/admission.ts";
-import { reserveAdvertised, reservePort } from "../net/listener.ts";
+import { reserveAdvertised, reservePort } from "./reserve.ts";
 import { HarkMetrics } from "../observe/hark_metrics.ts";
 import type { Log } from "../observe/log.ts";
 import { readMemory } from "../observe/process.ts";
