@@ -40,7 +40,10 @@ export class Server {
   constructor(options: ServerOptions) {
     const { log = openLog(options.config), version = VERSION, clock = systemClock } = options;
     this.#options = {
-      ...{ log, version, clock, shared: options.shared },
+      log,
+      version,
+      clock,
+      shared: options.shared,
       config: { ...options.config, ...BOUNDS, ...options.bounds },
       isReady: () => this.isReady,
       handle: (request, address) => this.handle(request, address, true),
@@ -67,7 +70,11 @@ export class Server {
     forwarding?.listen();
     cluster.start();
     return this.#listener = await listen({
-      ...{ config, log, clock, metrics, connections },
+      config,
+      log,
+      clock,
+      metrics,
+      connections,
       reusePort: shared !== undefined,
       handle: (...request) =>
         forwarding?.relay(...request) ?? shared?.relay(...request) ?? this.handle(...request),

@@ -119,16 +119,31 @@ async function wireServices({ config, clock, log, version, shared, handle }: Wir
     ? undefined
     : new Forwarding({ config, clock, cluster, log, metrics, shared, handle });
   const publisher = new Publisher({
-    ...{ ...config, broker, clock, log },
+    ...config,
+    broker,
+    clock,
+    log,
     onPublished(seconds, count) {
       metrics.publishSeconds.observe(seconds);
       metrics.publications.add(count);
     },
   });
   return {
-    ...{ ...config, clock, log, metrics, broker, records: journal.records, apps, connections, hub },
-    ...{ sink, cluster, view: new ClusterView(cluster, hub), forwarding, publisher },
+    ...config,
     ...wireAccess(config, clock, log, isGuarded),
+    clock,
+    log,
+    metrics,
+    broker,
+    records: journal.records,
+    publisher,
+    hub,
+    sink,
+    connections,
+    cluster,
+    view: new ClusterView(cluster, hub),
+    forwarding,
+    apps,
   };
 }
 
@@ -183,7 +198,9 @@ async function wireEndpoints(
     }),
   };
   const pipeline = new Pipeline({
-    ...{ origins, connections, log },
+    origins,
+    connections,
+    log,
     router: routerOf(endpoints, protocols, { version, access }),
     forwarding: config,
     socketPath: WS_PATH,
