@@ -233,11 +233,17 @@ export class PollingClient {
     return this.#host.connect(this.#query);
   }
 
-  /** Goes through the whole upgrade. */
-  async upgrade(): Promise<Client> {
+  /** Opens a WebSocket, and probes it. */
+  async probe(): Promise<Client> {
     const client = await this.connect();
     client.send("2probe");
     assertEquals(await client.text(), "3probe");
+    return client;
+  }
+
+  /** Goes through the whole upgrade. */
+  async upgrade(): Promise<Client> {
+    const client = await this.probe();
     client.send("5");
     return client;
   }

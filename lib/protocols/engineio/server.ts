@@ -143,7 +143,7 @@ export class EngineServer {
     this.#sessions.get(oldest)?.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
     const session = this.#begin(firstRequest, new Polls(connection));
     if (this.#sessions.has(session.id)) this.#newcomers.add(session.id, address);
-    // The first answer is that of a poll: there is something to send already.
+    // The first answer is one to a poll: the open packet is in the queue already.
     return await session.poll(exchange.query, exchange.request.signal);
   }
 

@@ -5,7 +5,7 @@ import { readRecord, type RecordCopies, type RecoveryRecord, weightOf } from "./
 
 /** Subscriptions in one message, but for those of one client more. */
 const SUBSCRIPTIONS_AT_ONCE = 2000;
-/** Type of the messages. */
+/** The type of the messages. */
 const RECOVERIES = "recoveries";
 
 /** Copies of records at the other nodes, where a client may come next. */

@@ -90,7 +90,7 @@ export class SocketDecoder {
   }
 }
 
-/** A packet whose attachments are due. */
+/** A packet that waits for attachments. */
 interface Awaiting {
   readonly packet: Decoded<SocketPacket>;
   readonly places: Places;
@@ -98,7 +98,7 @@ interface Awaiting {
   bytes: number;
 }
 
-/** The name with which the JSON of an event begins. */
+/** Matches the JSON of an event up to its name. */
 const EVENT_NAME = /^\s*\[\s*("(?:[^"\\]|\\.){0,1000}")\s*[,\]]/s;
 
 /** The digit from which on types are binary. */

@@ -30,9 +30,9 @@ type EngineLimits = Omit<
 
 /** The needs and bounds of the Socket.IO endpoint. */
 export interface SocketIoOptions extends EngineLimits {
-  /** Whether it is served. */
+  /** Whether Socket.IO is served. */
   readonly socketio: boolean;
-  /** Where, with a slash at its end. */
+  /** The path where it is served, with a slash at its end. */
   readonly socketioPath: string;
   readonly hub: Hub;
   readonly connections: Connections;
@@ -100,7 +100,7 @@ export class SocketIoEndpoint implements Protocol {
     });
   }
 
-  /** Loads the records of an earlier run, and begins to take those of other nodes. Called once the log is open. */
+  /** Loads the records of an earlier run, and begins to take those of other nodes. */
   start(): void {
     for (const copies of this.#copies) copies.start(this.#recoveries);
   }
@@ -110,7 +110,7 @@ export class SocketIoEndpoint implements Protocol {
     return { engineSessions, newcomers, bodyBytes: this.#bodies.heldBytes };
   }
 
-  /** Answers one request, whatever its method. */
+  /** Answers one request of any method. */
   readonly #handle: Handler = async (exchange) => {
     if (!exchange.query.has("sid")) await this.#grants.read(exchange);
     return await this.#engine.handle(exchange);

@@ -25,9 +25,7 @@ Deno.test("an upgrade goes by probe, noop and upgrade packet, in both versions",
   for (const [query, noop] of [["EIO=4", "6"], ["EIO=3", "1:6"]] as const) {
     const client = await host.poll(query);
     const { answer } = await client.openPoll();
-    await using socket = await client.connect();
-    socket.send("2probe");
-    assertEquals(await socket.text(), "3probe");
+    await using socket = await client.probe();
     host.clock.advance(100);
     assertEquals((await answer).body, noop);
     socket.send("5");
@@ -89,9 +87,7 @@ Deno.test("a poll that is open when the client has changed over gets 400", async
 Deno.test("a client may post until it has upgraded", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
-  await using socket = await client.connect();
-  socket.send("2probe");
-  await socket.text();
+  await using socket = await client.probe();
   assertEquals((await client.post("4posted")).body, "ok");
   assertEquals(await client.session.messages.next(), "posted");
   socket.send("5");
@@ -196,9 +192,7 @@ Deno.test("a WebSocket cannot take over a session that began on one", async () =
 Deno.test("a session that ends closes the WebSocket of its upgrade", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
-  await using socket = await client.connect();
-  socket.send("2probe");
-  assertEquals(await socket.text(), "3probe");
+  await using socket = await client.probe();
   assertEquals((await client.post("1")).body, "ok");
   assertEquals(await client.session.closed(), "client closed");
   assertEquals((await socket.closed()).code, 1000);
@@ -221,9 +215,7 @@ Deno.test("a close waits for a probed upgrade, and for the queue", async () => {
   await using host = new EngineHost();
   const client = await host.poll();
   const { answer } = await client.openPoll();
-  await using socket = await client.connect();
-  socket.send("2probe");
-  assertEquals(await socket.text(), "3probe");
+  await using socket = await client.probe();
   client.session.send("by polling");
   assertEquals((await answer).body, "4by polling");
   client.session.send("by WebSocket");
@@ -240,9 +232,7 @@ Deno.test("an upgrade that is never finished holds a close up for 10 s at most",
   await using host = new EngineHost();
   const client = await host.poll();
   const { answer } = await client.openPoll();
-  await using socket = await client.connect();
-  socket.send("2probe");
-  assertEquals(await socket.text(), "3probe");
+  await using socket = await client.probe();
   client.session.socket.close(SHUTDOWN);
   assertEquals((await answer).body, "6");
   host.clock.advance(9_999);
