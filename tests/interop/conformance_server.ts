@@ -63,7 +63,7 @@ export function serveConformance(port: number, pings: Partial<Pings> = {}): Conf
   const limits = { ...PINGS, ...pings, readBody };
   const engines = new Map([
     ["/engine.io/", engineServer(echo, limits)],
-    ["/socket.io/", engineServer((socket) => io.attach(socket), limits)],
+    ["/socket.io/", engineServer((session) => io.attach(session), limits)],
   ]);
   const http = Deno.serve({ port, hostname: "0.0.0.0", onListen: () => {} }, (request, info) => {
     const { pathname, searchParams } = new URL(request.url);
@@ -83,7 +83,7 @@ export function serveConformance(port: number, pings: Partial<Pings> = {}): Conf
 }
 
 function engineServer(
-  onConnection: (socket: EngineSession) => void,
+  onConnection: (session: EngineSession) => void,
   limits: Pings & Pick<EngineServerOptions, "readBody">,
 ): EngineServer {
   return new EngineServer({
@@ -108,9 +108,9 @@ function fault(_reason: Disconnect, _address: string, error: unknown): void {
   if (error !== undefined) console.error(error);
 }
 
-function echo(socket: EngineSession): void {
-  socket.events = {
-    onMessage: (data) => socket.write(typeof data === "string" ? `4${data}` : data),
+function echo(session: EngineSession): void {
+  session.events = {
+    onMessage: (data) => session.write(typeof data === "string" ? `4${data}` : data),
     onClose: () => {},
   };
 }

@@ -23,13 +23,13 @@ export class SocketClock extends FakeClock {
 
 /** The server's end of a session, with what has come on it. */
 export class HostSession {
-  readonly socket: EngineSession;
+  readonly engine: EngineSession;
   readonly messages: Inbox<string | Uint8Array> = new Inbox();
   readonly #closed = Promise.withResolvers<string>();
 
-  constructor(socket: EngineSession) {
-    this.socket = socket;
-    socket.events = {
+  constructor(engine: EngineSession) {
+    this.engine = engine;
+    engine.events = {
       onMessage: (data) => this.messages.push(data),
       onClose: (why) => {
         this.messages.end(why);
@@ -40,7 +40,7 @@ export class HostSession {
 
   /** Sends text messages. */
   send(...messages: string[]): void {
-    for (const message of messages) this.socket.write(`4${message}`);
+    for (const message of messages) this.engine.write(`4${message}`);
   }
 
   /** Why the session ended, once it has. */
@@ -96,7 +96,7 @@ export class EngineHost implements AsyncDisposable {
       isShared: () => true,
       readBody: (request) => this.#bodies.read(request, pollingBytesMax),
       admit: (address) => Promise.try(() => this.#admit(address, slots)),
-      onConnection: (socket) => this.sessions.push(new HostSession(socket)),
+      onConnection: (engine) => this.sessions.push(new HostSession(engine)),
       ...changed,
     });
     this.#http = Deno.serve({ hostname: "127.0.0.1", port: 0, onListen: () => {} }, (request) => {

@@ -187,7 +187,7 @@ Deno.test("a close that invites the client back sends the queue, then lets the p
       const client = await host.poll(query);
       const { answer } = await client.openPoll();
       if (queued) client.session.send("last");
-      client.session.socket.close(SHUTDOWN);
+      client.session.engine.close(SHUTDOWN);
       client.session.send("too late");
       assertEquals(seen(await answer), queued ? [200, last] : [400, REQUEST]);
       assertEquals(await client.session.closed(), "shutdown");
@@ -202,7 +202,7 @@ Deno.test("any other close is a packet in an answer of its own, behind the queue
     const client = await host.poll(query);
     const { answer } = await client.openPoll();
     client.session.send("last");
-    client.session.socket.close(FORBIDDEN);
+    client.session.engine.close(FORBIDDEN);
     client.session.send("too late");
     assertEquals([(await answer).body, (await client.poll()).body], expected);
     assertEquals(await client.session.closed(), "forbidden");
@@ -218,8 +218,8 @@ Deno.test("the next polls get the queue of a session that the server has closed,
   const late = await host.poll();
   for (const { session } of [...clients, late]) {
     session.send("last");
-    session.socket.write(new Uint8Array([1]));
-    session.socket.close(SHUTDOWN);
+    session.engine.write(new Uint8Array([1]));
+    session.engine.close(SHUTDOWN);
     assertEquals(await session.closed(), "shutdown");
   }
   assertEquals(host.taken, 4);
@@ -240,7 +240,7 @@ Deno.test("how many goodbyes are kept is bounded", async () => {
   const clients: PollingClient[] = [];
   for (let count = 0; count < 3; count++) {
     const client = await host.poll();
-    client.session.socket.close(FORBIDDEN);
+    client.session.engine.close(FORBIDDEN);
     clients.push(client);
   }
   assertEquals(host.taken, 2);
@@ -253,10 +253,10 @@ Deno.test("a client that polls too slowly is cut, and its queue is dropped", asy
   const other = await host.poll();
   const client = await host.poll();
   client.session.send("x".repeat(600), "x".repeat(600));
-  assertEquals(client.session.socket.bufferedBytes, 1202);
+  assertEquals(client.session.engine.bufferedBytes, 1202);
   client.session.send("one too many");
   assertEquals(await client.session.closed(), "slow");
-  assertEquals(client.session.socket.bufferedBytes, 0);
+  assertEquals(client.session.engine.bufferedBytes, 0);
   await assertDead(client, other, "slow");
 });
 

@@ -69,7 +69,7 @@ Deno.test("a client of version 3 can post a binary payload, and gets one if it d
   assertEquals(messages, ["€", new Uint8Array([0, 1, 2, 3, 4, 5, 6, 7, 255])]);
 
   client.session.send("€");
-  client.session.socket.write(messages[1] as Uint8Array<ArrayBuffer>);
+  client.session.engine.write(messages[1] as Uint8Array<ArrayBuffer>);
   const response = await fetch(
     `http://127.0.0.1:${host.port}/?EIO=3&transport=polling&sid=${client.sid}`,
   );
@@ -84,11 +84,11 @@ Deno.test("bytes are base64 in version 4, and in version 3 where the first reque
   for (const [query, expected] of bodies) {
     const client = await host.poll(query);
     client.session.send("a");
-    client.session.socket.write(bytes);
+    client.session.engine.write(bytes);
     assertEquals((await client.poll()).body, expected);
   }
   const { session, sid } = await host.poll("EIO=3&b64=1");
-  session.socket.write(bytes);
+  session.engine.write(bytes);
   const { body } = await host.fetch(`EIO=3&transport=polling&sid=${sid}`);
   assertEquals(body, "10:b4AQIDBA==", "asked for once, at the handshake");
 });
@@ -103,9 +103,9 @@ Deno.test("text that a client of version 3 has encoded twice is decoded twice", 
 Deno.test("a client of version 3 can poll by JSONP", async () => {
   await using host = new EngineHost();
   const { body, headers } = await host.fetch("EIO=3&transport=polling&j=0");
-  const { socket } = await host.sessions.next();
+  const { engine } = await host.sessions.next();
   const json = JSON.stringify({
-    sid: socket.id,
+    sid: engine.id,
     upgrades: ["websocket"],
     pingInterval: 25000,
     pingTimeout: 20000,
@@ -115,9 +115,9 @@ Deno.test("a client of version 3 can poll by JSONP", async () => {
   assertEquals(headers.get("content-type"), "text/javascript; charset=UTF-8");
   assertEquals(headers.get("cache-control"), "no-store");
 
-  socket.write('4"\u2028\u2029</script>');
-  socket.write(new Uint8Array([1, 2, 3, 4]));
-  const query = `EIO=3&transport=polling&sid=${socket.id}`;
+  engine.write('4"\u2028\u2029</script>');
+  engine.write(new Uint8Array([1, 2, 3, 4]));
+  const query = `EIO=3&transport=polling&sid=${engine.id}`;
   const answer = await host.fetch(`${query}&j=7x(`);
   assertEquals(
     answer.body,
@@ -129,7 +129,7 @@ Deno.test("a client of version 4 can poll and post by JSONP", async () => {
   await using host = new EngineHost();
   const client = await host.poll("EIO=4&j=0");
   client.session.send('"\u2028</script>');
-  client.session.socket.write(new Uint8Array([1, 2, 3, 4]));
+  client.session.engine.write(new Uint8Array([1, 2, 3, 4]));
   const { body, headers } = await client.poll();
   assertEquals(body, '___eio[0]("4\\"\\u2028</script>\\u001ebAQIDBA==");');
   assertEquals(headers.get("content-type"), "text/javascript; charset=UTF-8");

@@ -183,14 +183,14 @@ Deno.test("a session knows address, query and headers of its first request, on b
   await using host = new EngineHost();
   const headers = { "x-app": "a: b", "cookie": "name=value" };
   await host.fetch("EIO=4&transport=polling&token=%C3%BC", { headers });
-  const { firstRequest } = (await host.sessions.next()).socket;
+  const { firstRequest } = (await host.sessions.next()).engine;
   const url = `ws://127.0.0.1:${host.port}/?EIO=4&transport=websocket&token=%C3%BC`;
   await using client = await Client.open(url, { headers });
   await client.text();
   for (
     const { address, query, headers } of [
       firstRequest,
-      (await host.sessions.next()).socket.firstRequest,
+      (await host.sessions.next()).engine.firstRequest,
     ]
   ) {
     assertEquals([address, query.get("token")], ["192.0.2.1", "ü"]);
@@ -317,7 +317,7 @@ Deno.test("a Java client, which sees no close frame, gets an unreadable packet f
     using connection = await RawConnection.open(host.port);
     await connection.handshake("/?EIO=4&transport=websocket", [`User-Agent: ${agent}`]);
     await connection.text();
-    (await host.sessions.next()).socket.close({ name: "shutdown", code: 1001, reason: "bye" });
+    (await host.sessions.next()).engine.close({ name: "shutdown", code: 1001, reason: "bye" });
     if (agent.startsWith("okhttp")) assertEquals(await connection.text(), "9");
     assertEquals(await connection.closeFrame(), { code: 1001, reason: "bye" });
   }

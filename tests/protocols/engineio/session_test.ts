@@ -24,7 +24,7 @@ Deno.test("version 4: a binary frame is a message as it stands", async () => {
   for (const bytes of [BYTES, new Uint8Array()]) {
     client.send(bytes);
     assertEquals(await session.messages.next(), bytes);
-    session.socket.write(bytes);
+    session.engine.write(bytes);
     assertEquals(await client.frames.next(), bytes);
   }
   client.send("bBAAB/w==");
@@ -37,7 +37,7 @@ Deno.test("version 3: a binary frame is the type and the message", async () => {
   const { client, session } = await host.open("EIO=3");
   client.send(new Uint8Array([4, ...BYTES]));
   assertEquals(await session.messages.next(), BYTES);
-  session.socket.write(BYTES);
+  session.engine.write(BYTES);
   assertEquals(await client.frames.next(), new Uint8Array([4, ...BYTES]));
   await client.close();
 });
@@ -46,7 +46,7 @@ Deno.test("a client that asked for b64 gets bytes as text", async () => {
   await using host = new EngineHost();
   for (const [query, expected] of [["EIO=4&b64=1", "bBAAB/w=="], ["EIO=3&b64=1", "b4BAAB/w=="]]) {
     const { client, session } = await host.open(query);
-    session.socket.write(BYTES);
+    session.engine.write(BYTES);
     assertEquals(await client.frames.next(), expected);
     client.send(expected!);
     assertEquals(await session.messages.next(), BYTES);
@@ -105,7 +105,7 @@ Deno.test("the server closes a WebSocket with only a close frame, behind all tha
   await using host = new EngineHost();
   const { client, session } = await host.open();
   session.send("last");
-  session.socket.close({ name: "slow", code: 4001, reason: "slow: too much unsent" });
+  session.engine.close({ name: "slow", code: 4001, reason: "slow: too much unsent" });
   session.send("too late");
   assertEquals(await client.closed(), { code: 4001, reason: "slow: too much unsent" });
   assertEquals(client.frames.takeAll(), ["4last"]);
@@ -138,7 +138,7 @@ Deno.test("a client that does not read is cut, and its unsent bytes are freed", 
   const session = await host.sessions.next();
   const text = "x".repeat(100_000);
   // The kernel takes some of it, and then no more.
-  for (let sent = 0; sent < 1000 && session.socket.bufferedBytes <= 10_000; sent++) {
+  for (let sent = 0; sent < 1000 && session.engine.bufferedBytes <= 10_000; sent++) {
     session.send(text);
     await host.clock.settle();
   }
@@ -149,7 +149,7 @@ Deno.test("a client that does not read is cut, and its unsent bytes are freed", 
 Deno.test("a handler that throws ends its session, and is reported", async () => {
   await using host = new EngineHost();
   const { client, session } = await host.open();
-  session.socket.events = {
+  session.engine.events = {
     onMessage: () => {
       throw new Error("broken");
     },

@@ -64,7 +64,7 @@ Deno.test("packets that wait for a poll are the first on the WebSocket, in order
   const client = await host.poll();
   const bytes = new Uint8Array([1, 2, 3]);
   client.session.send("one");
-  client.session.socket.write(bytes);
+  client.session.engine.write(bytes);
   const connecting = client.upgrade();
   client.session.send("two");
   await using socket = await connecting;
@@ -72,7 +72,7 @@ Deno.test("packets that wait for a poll are the first on the WebSocket, in order
   await client.session.messages.next();
   client.session.send("three");
   assertEquals(await socket.frames.take(4), ["4one", bytes, "4two", "4three"]);
-  assertEquals(client.session.socket.bufferedBytes, 0);
+  assertEquals(client.session.engine.bufferedBytes, 0);
 });
 
 Deno.test("a poll that is open when the client has changed over gets 400", async () => {
@@ -138,7 +138,7 @@ Deno.test("an upgrade that takes longer than 10 s is dropped, polling goes on", 
     host.clock.advance(1000);
     client.session.send("no noop any more");
     assertEquals((await answer).body, "4no noop any more");
-    client.session.socket.close({ name: "shutdown", code: 1001, reason: "" });
+    client.session.engine.close({ name: "shutdown", code: 1001, reason: "" });
     await client.poll();
     await host.holds(0);
   }
@@ -180,7 +180,7 @@ Deno.test("a second WebSocket for a sid is closed, before and after the upgrade"
 Deno.test("a WebSocket cannot take over a session that began on one", async () => {
   await using host = new EngineHost();
   const { client, session } = await host.open();
-  await using thief = await host.connect(`EIO=4&sid=${session.socket.id}`);
+  await using thief = await host.connect(`EIO=4&sid=${session.engine.id}`);
   thief.send("2probe");
   assertEquals((await thief.closed()).code, 1000);
   assertEquals(thief.frames.takeAll(), []);
@@ -203,7 +203,7 @@ Deno.test("a WebSocket for a session that ends in the handshake is closed", asyn
   const client = await host.poll();
   const connecting = client.connect();
   await host.arrived.find((url) => url.includes("transport=websocket"));
-  client.session.socket.close({ name: "shutdown", code: 1001, reason: "" });
+  client.session.engine.close({ name: "shutdown", code: 1001, reason: "" });
   await using socket = await connecting;
   assertEquals((await socket.closed()).code, 1000);
   assertEquals((await client.poll()).status, 400);
@@ -219,7 +219,7 @@ Deno.test("a close waits for a probed upgrade, and for the queue", async () => {
   client.session.send("by polling");
   assertEquals((await answer).body, "4by polling");
   client.session.send("by WebSocket");
-  client.session.socket.close(SHUTDOWN);
+  client.session.engine.close(SHUTDOWN);
   assertEquals(await client.session.closed(), "shutdown");
   host.server.endAll();
   client.session.send("too late");
@@ -233,7 +233,7 @@ Deno.test("an upgrade that is never finished holds a close up for 10 s at most",
   const client = await host.poll();
   const { answer } = await client.openPoll();
   await using socket = await client.probe();
-  client.session.socket.close(SHUTDOWN);
+  client.session.engine.close(SHUTDOWN);
   assertEquals((await answer).body, "6");
   host.clock.advance(9_999);
   assertEquals(host.server.size, 1);
