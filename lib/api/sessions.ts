@@ -41,7 +41,7 @@ export class SessionsEndpoint {
     const sessions = fitting(found.slice(0, limit), NAMES_MAX, ({ channels }) => channels.length);
     const next = sessions.at(-1)?.client ?? after;
     const more = found.length > sessions.length;
-    return json(JSON.stringify({ sessions, next, more, ...named(silent) }));
+    return json(JSON.stringify({ sessions, next, more, silent: unlessEmpty(silent) }));
   };
 
   /**
@@ -59,7 +59,7 @@ export class SessionsEndpoint {
       );
     }
     const { found: ended, silent } = await view.end({ user, client, channel });
-    return json(JSON.stringify({ ended, ...named(silent) }));
+    return json(JSON.stringify({ ended, silent: unlessEmpty(silent) }));
   };
 }
 
@@ -70,9 +70,9 @@ function readQuery(query: URLSearchParams): SessionQuery {
   return { user, client: query.get("client") ?? undefined, channel };
 }
 
-/** The nodes that did not answer, if there are any. */
-function named(silent: readonly string[]): { silent?: readonly string[] } {
-  return silent.length === 0 ? {} : { silent };
+/** The nodes that did not answer; undefined, which JSON leaves out, if all did. */
+function unlessEmpty(silent: readonly string[]): readonly string[] | undefined {
+  return silent.length === 0 ? undefined : silent;
 }
 
 function readAfter(query: URLSearchParams): string {

@@ -71,9 +71,9 @@ export class StatusEndpoint {
     (await access.identify(exchange)).checkManage();
     const end = Math.max(...cluster.nodes.map(({ offset }) => offset));
     const nodes = cluster.nodes.map(({ id, name, version, address, sessions, offset }) => {
-      const place = address === "" ? {} : { address };
       const position = formatPosition({ ...broker.position, offset });
-      return { id, name, version, ...place, sessions, position, lag: end - offset };
+      const lag = end - offset;
+      return { id, name, version, address: address || undefined, sessions, position, lag };
     });
     return json(JSON.stringify({ nodes }));
   };

@@ -85,29 +85,28 @@ function openApiOf(routes: readonly Route[], { version, access }: OpenApiOptions
   };
 }
 
+/** Members that are undefined are left out of the JSON. */
 function operationOf(
   method: string,
   doc: OperationDoc,
   names: Names,
   access: OpenApiOptions["access"],
 ): unknown {
-  const { id, summary, need, parameters = [], body, answers, problems = [] } = doc;
+  const { id, summary, need, parameters, body, answers, problems = [] } = doc;
   const statuses = [...COMMON_PROBLEMS, ...need === undefined ? [] : NEED_PROBLEMS, ...problems];
   const responses = Object.entries(answers).map(([status, { description, content }]) => {
     const problems = statuses.includes(Number(status)) ? PROBLEM_CONTENT : {};
-    return [status, { description, ...contentOf({ ...content, ...problems }, names) }];
+    return [status, { description, content: contentOf({ ...content, ...problems }, names) }];
   });
   const refusals = statuses.filter((status) => !(status in answers))
     .map((status) => [status, names.problem(status)]);
   return {
     // Ids are unique in a document: only the first operation with an id gets it.
-    ...names.take(id) ? { operationId: id } : {},
+    operationId: names.take(id) ? id : undefined,
     summary,
-    ...securityOf(method, need === undefined ? "nobody" : access.askers(need)),
-    ...parameters.length === 0
-      ? {}
-      : { parameters: parameters.map((each) => parameterOf(each, names)) },
-    ...body === undefined ? {} : { requestBody: contentOf(body, names) },
+    security: securityOf(method, need === undefined ? "nobody" : access.askers(need)),
+    parameters: parameters?.map((each) => parameterOf(each, names)),
+    requestBody: body && { content: contentOf(body, names) },
     responses: Object.fromEntries([...responses, ...refusals]),
   };
 }
@@ -117,19 +116,20 @@ function parameterOf(parameter: Parameter, names: Names): unknown {
   return { ...parameter, required, schema: names.hoist(parameter.schema) };
 }
 
-function contentOf(content: Content, names: Names): { content?: unknown } {
-  if (Object.keys(content).length === 0) return {};
+/** Undefined if there is none. */
+function contentOf(content: Content, names: Names): unknown {
   const entries = Object.entries(content).map(([type, schema]) => {
     return [type, { schema: names.hoist(schema) }];
   });
-  return { content: Object.fromEntries(entries) };
+  return entries.length === 0 ? undefined : Object.fromEntries(entries);
 }
 
-function securityOf(method: string, askers: Askers): { security?: unknown } {
-  if (askers === "nobody") return {};
+/** Undefined if nobody needs a credential. */
+function securityOf(method: string, askers: Askers): unknown {
+  if (askers === "nobody") return undefined;
   const schemes = method === "POST" ? ["bearer", "key", "basic"] : ["bearer", "key"];
   const ways = schemes.map((name) => ({ [name]: [] }));
-  return { security: askers === "some" ? [{}, ...ways] : ways };
+  return askers === "some" ? [{}, ...ways] : ways;
 }
 
 /** The names in a document: each is defined once. */
@@ -151,8 +151,8 @@ class Names {
     const retry = { description: "Seconds to wait", schema: { type: "integer" } };
     this.responses[name] ??= {
       description: titleOf(status),
-      ...isTemporary(status) ? { headers: { "Retry-After": retry } } : {},
-      ...contentOf(PROBLEM_CONTENT, this),
+      headers: isTemporary(status) ? { "Retry-After": retry } : undefined,
+      content: contentOf(PROBLEM_CONTENT, this),
     };
     return { $ref: `#/components/responses/${name}` };
   }

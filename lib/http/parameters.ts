@@ -55,7 +55,7 @@ export function inQuery(
   schema: Schema,
   example?: string,
 ): Parameter {
-  return { name, in: "query", description, schema, ...example === undefined ? {} : { example } };
+  return { name, in: "query", description, schema, example };
 }
 
 export const IN_PATH_CHANNEL: Parameter = {

@@ -223,8 +223,8 @@ export class App {
 
   /** The number of subscribers of a channel may have changed. */
   #count(channel: string): void {
-    const { isPresence } = kindOf(this.names.toWire(channel));
-    if (this.settings.subscriptionCounts && !isPresence) this.#counts.update(channel);
+    if (!this.settings.subscriptionCounts) return;
+    if (!kindOf(this.names.toWire(channel)).isPresence) this.#counts.update(channel);
   }
 
   #counted(name: string, count: number): void {
