@@ -24,6 +24,11 @@ export class Deadlines<T> {
     return this.#dueAt.size;
   }
 
+  /** Reports whether `item` waits. */
+  has(item: T): boolean {
+    return this.#dueAt.has(item);
+  }
+
   /** Starts or restarts the whole wait of `item`. */
   start(item: T): void {
     this.#dueAt.delete(item);
@@ -34,6 +39,13 @@ export class Deadlines<T> {
   /** Takes `item` out, if it is there. The timer stays as long as others wait. */
   cancel(item: T): void {
     if (!this.#dueAt.delete(item) || this.#dueAt.size > 0) return;
+    this.#timer?.cancel();
+    this.#timer = undefined;
+  }
+
+  /** Takes all items out. */
+  clear(): void {
+    this.#dueAt.clear();
     this.#timer?.cancel();
     this.#timer = undefined;
   }

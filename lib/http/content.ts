@@ -59,7 +59,9 @@ export function readingOf(headers: Headers, query: URLSearchParams): Reading {
   const [essence = "", ...parameters] = (headers.get("content-type") ?? "text/plain").split(";");
   const type = essence.trim().toLowerCase();
   if (as !== null) return { content: readAs(as, type), field };
-  return { content: contentOfType(type, parameters) };
+  const content = contentOfType(type);
+  if (content !== "bytes") checkCharset(parameters);
+  return { content };
 }
 
 /**
@@ -93,7 +95,7 @@ function readAs(as: string, type: string): Content {
   return content;
 }
 
-function contentOfType(type: string, parameters: readonly string[]): Content {
+function contentOfType(type: string): Content {
   if (!TOKEN.test(type)) {
     throw new Refusal(
       "unsupported",
@@ -101,15 +103,9 @@ function contentOfType(type: string, parameters: readonly string[]): Content {
     );
   }
   refuseParts(type);
-  const content = JSON_TYPE.test(type)
-    ? "json"
-    : LINES_TYPE.test(type)
-    ? "lines"
-    : TEXT_TYPE.test(type)
-    ? "text"
-    : "bytes";
-  if (content !== "bytes") checkCharset(parameters);
-  return content;
+  if (JSON_TYPE.test(type)) return "json";
+  if (LINES_TYPE.test(type)) return "lines";
+  return TEXT_TYPE.test(type) ? "text" : "bytes";
 }
 
 function refuseParts(type: string): void {

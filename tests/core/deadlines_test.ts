@@ -60,3 +60,17 @@ Deno.test("Deadlines can be started and cancelled by an item that is due, and th
   assertEquals(due, ["a@100", "b@140", "c@160"]);
   assertEquals(clock.timers, 0);
 });
+
+Deno.test("Deadlines.has() reports what waits, and clear() takes it all out, with the timer", () => {
+  const { clock, due, deadlines } = setUp();
+  deadlines.start("a");
+  clock.advance(50);
+  deadlines.start("b");
+  clock.advance(50);
+  assertEquals([deadlines.has("a"), deadlines.has("b")], [false, true]);
+  deadlines.clear();
+  assertEquals([deadlines.has("b"), deadlines.size, clock.timers], [false, 0, 0]);
+  deadlines.start("c");
+  clock.advance(100);
+  assertEquals(due, ["a@100", "c@200"]);
+});

@@ -30,14 +30,10 @@ export class Counts {
   readonly #totals = new Map<string, number>();
   /** Large channels whose counts wait for the next moment to be sent. */
   readonly #pauses: Deadlines<string>;
-  readonly #paused = new Set<string>();
 
   constructor(options: CountsOptions) {
     this.#options = options;
-    this.#pauses = new Deadlines(options.clock, INTERVAL_MS, (channel) => {
-      this.#paused.delete(channel);
-      this.update(channel);
-    });
+    this.#pauses = new Deadlines(options.clock, INTERVAL_MS, (channel) => this.update(channel));
   }
 
   /** Channels and their counts at this node, as the other nodes know them. */
@@ -49,14 +45,14 @@ export class Counts {
   update(channel: string): void {
     const count = this.#options.countHere(channel);
     const total = count + this.#elsewhere(channel);
-    if (this.#paused.has(channel) && total >= LARGE_CHANNEL) return;
+    if (this.#pauses.has(channel) && total >= LARGE_CHANNEL) return;
     if (count !== (this.#here.get(channel) ?? 0)) {
       set(this.#here, channel, count);
       this.#options.tell(channel, count);
     }
     if (total === (this.#totals.get(channel) ?? 0)) return;
     set(this.#totals, channel, total);
-    if (total >= LARGE_CHANNEL) this.#pause(channel);
+    if (total >= LARGE_CHANNEL) this.#pauses.start(channel);
     this.#options.onChange(channel, total);
   }
 
@@ -80,18 +76,13 @@ export class Counts {
 
   /** Sends none of the counts that wait. */
   close(): void {
-    for (const channel of this.#paused) this.#pauses.cancel(channel);
+    this.#pauses.clear();
   }
 
   #elsewhere(channel: string): number {
     let sum = 0;
     for (const counts of this.#nodes.values()) sum += counts.get(channel) ?? 0;
     return sum;
-  }
-
-  #pause(channel: string): void {
-    this.#paused.add(channel);
-    this.#pauses.start(channel);
   }
 }
 

@@ -105,7 +105,7 @@ export class Webhooks {
 
   /** Stops to wait for channels and members that may come back. Returns the events to report. */
   #endGrace(): WebhookEvent[] {
-    for (const key of this.#leaving.keys()) this.#grace.cancel(key);
+    this.#grace.clear();
     const events = [...this.#leaving.values()];
     this.#leaving.clear();
     return events;
