@@ -83,7 +83,13 @@ async function pulseDuring(bystanders: Bystanders, done: Promise<void>): Promise
       await wait(systemClock, PULSE_PAUSE_MS);
     }
   };
-  await Promise.all([pulse(), done.finally(() => isOver = true)]);
+  const both = [pulse(), done.finally(() => isOver = true)];
+  try {
+    await Promise.all(both);
+  } finally {
+    // If the attack failed, a timer would be left to the test after it.
+    await Promise.allSettled(both);
+  }
   return longestMs;
 }
 

@@ -1,4 +1,4 @@
-import { assertEquals } from "@std/assert";
+import { assertEquals, assertMatch } from "@std/assert";
 import { deadline } from "../support/deadline.ts";
 import { HANDSHAKE, RawConnection } from "../support/raw.ts";
 import type { Target } from "./target.ts";
@@ -23,6 +23,15 @@ export async function repeat<T>(
   };
   await Promise.all(Array.from({ length: Math.min(atOnce, count) }, work));
   return results;
+}
+
+/** Reads until a text matches; what comes before may be pulses of the bystanders alone. */
+export async function awaitText(connection: RawConnection, pattern: RegExp): Promise<void> {
+  for (;;) {
+    const text = await connection.text();
+    if (pattern.test(text)) return;
+    assertMatch(text, /pulse/);
+  }
 }
 
 /** How often there is each value. */
