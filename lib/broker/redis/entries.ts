@@ -59,17 +59,15 @@ export function entriesAtOnce(publishBytesMax: number, replyBytesMax: number): n
 /** Reads the reply to XRANGE. Throws a `TypeError` on anything else. */
 export function readEntries(reply: Reply): StreamEntry[] {
   if (!Array.isArray(reply)) throw unexpected(reply);
-  return (reply as readonly Reply[]).map(readEntry);
+  return (reply as readonly RawEntry[]).map(readEntry);
 }
 
 /** Reads the reply to XREAD: entries by stream, none after a time-out. Throws a `TypeError` on anything else. */
 export function readStreams(reply: Reply): Map<string, StreamEntry[]> {
-  const streams = reply ?? [];
-  if (!Array.isArray(streams)) throw unexpected(reply);
-  return new Map((streams as readonly Reply[]).map((stream) => {
-    const [key, entries] = Array.isArray(stream) ? stream as readonly Reply[] : [];
-    return [String(key), readEntries(entries ?? null)];
-  }));
+  if (reply === null) return new Map();
+  if (!Array.isArray(reply)) throw unexpected(reply);
+  const streams = reply as readonly (readonly [key: string, entries: Reply])[];
+  return new Map(streams.map(([key, entries]) => [key, readEntries(entries)]));
 }
 
 /** The publication in an entry; undefined if it holds none that can be read. */
@@ -163,13 +161,12 @@ export function streamId({ offset }: Pick<Position, "offset">): string {
   return `${offset}-1`;
 }
 
-function readEntry(reply: Reply): StreamEntry {
-  const [id, list] = Array.isArray(reply) ? reply as readonly Reply[] : [];
-  if (typeof id !== "string" || !Array.isArray(list)) throw unexpected(reply);
+/** An entry as Redis answers it: names and values of its fields take turns. */
+type RawEntry = readonly [id: string, fields: readonly string[]];
+
+function readEntry([id, list]: RawEntry): StreamEntry {
   const fields = new Map<string, string>();
-  for (let index = 0; index + 1 < list.length; index += 2) {
-    fields.set(String(list[index]), String(list[index + 1]));
-  }
+  for (let index = 0; index < list.length; index += 2) fields.set(list[index]!, list[index + 1]!);
   return { id, offset: Number(id.slice(0, id.indexOf("-"))), fields };
 }
 

@@ -29,11 +29,6 @@ export const LOG_ENTRIES_MAX = 65_536;
 const CHARS_MAX = 16_384;
 const ARGUMENTS_MAX = 600;
 
-interface Waiting {
-  readonly resolve: (reply: Reply) => void;
-  readonly reject: (error: unknown) => void;
-}
-
 /**
  * Batches that go to Redis in one call, in order: a call costs this node and Redis more than a batch does.
  * Each batch is appended or refused by itself.
@@ -43,7 +38,8 @@ export class Group {
   readonly #options: GroupOptions;
   readonly #idempotencyKeys: string[] = [];
   readonly #args: string[] = [];
-  readonly #waiting: Waiting[] = [];
+  readonly #answers = Promise.withResolvers<readonly Reply[]>();
+  #batches = 0;
   #chars = 0;
 
   constructor(link: RedisLink, options: GroupOptions) {
@@ -56,7 +52,8 @@ export class Group {
   }
 
   /** Adds a batch. Resolves to the script's answer to it, and rejects as `RedisConnection.send()` does. */
-  add({ batch, reference, key }: Sent): Promise<Reply> {
+  async add({ batch, reference, key }: Sent): Promise<Reply> {
+    const index = this.#batches++;
     const { drafts, caller = "", once } = batch;
     const hasKey = key === undefined ? "" : "1";
     if (key !== undefined) this.#idempotencyKeys.push(key);
@@ -65,7 +62,7 @@ export class Group {
       this.#args.push(arg);
       this.#chars += arg.length;
     }
-    return new Promise((resolve, reject) => this.#waiting.push({ resolve, reject }));
+    return (await this.#answers.promise)[index]!;
   }
 
   /** Sends all batches; `seen` is the highest offset that the node knows to be taken. */
@@ -73,9 +70,9 @@ export class Group {
     try {
       const answers = await this.#run(seen) as readonly Reply[];
       if (answers.length === 0) throw new StaleLogError("the log was taken over or replaced");
-      this.#waiting.forEach(({ resolve }, index) => resolve(answers[index]!));
+      this.#answers.resolve(answers);
     } catch (error) {
-      for (const { reject } of this.#waiting) reject(error);
+      this.#answers.reject(error);
     }
   }
 
@@ -85,7 +82,7 @@ export class Group {
     const { meta, log, channels, channelStart } = keys;
     // One more than history: from that a node that loads the channel learns what it has lost.
     const limits = [historyCount + 1, Math.ceil(historyAgeS), LOG_ENTRIES_MAX];
-    return SCRIPTS.append.run(
+    return SCRIPTS.append(
       commands,
       [meta, log, channels, channelStart, keys.writer(node), ...this.#idempotencyKeys],
       [epoch, run, seen, number, ...limits, Math.ceil(idempotencyAgeS), ...this.#args],

@@ -230,7 +230,7 @@ export class RedisJournal implements Journal {
     if (link === undefined) return;
     const { channels, channelStart } = this.#keys;
     const keys = [channels, channelStart, this.#keys.writer(this.#peers.node)];
-    SCRIPTS.sweep.run(link.commands, keys, [CHANNELS_SWEPT])
+    SCRIPTS.sweep(link.commands, keys, [CHANNELS_SWEPT])
       .catch((error) => this.#keeper.failed(link, error));
   }
 }

@@ -87,7 +87,7 @@ async function openLog(
   { epoch, seen, isKnown, node, gaps, number }: Progress,
 ): Promise<Pick<RedisLink, "epoch" | "run" | "offset">> {
   const jump = OFFSET_JUMP + Math.floor(OFFSET_JUMP_SPREAD * Math.random());
-  const reply = await SCRIPTS.open.run(
+  const reply = await SCRIPTS.open(
     commands,
     [keys.meta, keys.log, keys.gaps, keys.channels, keys.channelStart, keys.writer(node)],
     [epoch, seen, isKnown ? 1 : 0, number, jump, ...gaps.map(formatGap)],

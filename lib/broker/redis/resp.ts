@@ -73,8 +73,6 @@ export class RespDecoder {
   #buffer = new Uint8Array(INITIAL_BYTES);
   #start = 0;
   #end = 0;
-  /** No line end was found before this index. */
-  #scanned = 0;
   /** Length of the bulk string that has begun. */
   #bulkBytes: number | undefined;
   /** Bytes read so far of the reply that has begun. */
@@ -169,10 +167,9 @@ export class RespDecoder {
 
   /** Where the line that has begun ends; undefined if more bytes are needed first. */
   #lineEnd(): number | undefined {
-    let end = this.#scanned;
+    let end = this.#start;
     while (end < this.#end && this.#buffer[end] !== CR) end++;
     if (end + 1 >= this.#end) {
-      this.#scanned = end;
       this.#checkBytes(this.#end - this.#start);
       return undefined;
     }
@@ -216,7 +213,7 @@ export class RespDecoder {
   #skipTo(index: number): void {
     this.#replyBytes += index - this.#start;
     this.#checkBytes(0);
-    this.#start = this.#scanned = index;
+    this.#start = index;
   }
 
   #checkBytes(added: number): void {
@@ -248,7 +245,6 @@ export class RespDecoder {
     } else {
       this.#buffer.copyWithin(0, this.#start, this.#end);
     }
-    this.#scanned -= this.#start;
     this.#start = 0;
     this.#end = leftBytes;
   }

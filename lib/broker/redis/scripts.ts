@@ -158,39 +158,33 @@ end
 return 0
 `;
 
-/** A Lua script that runs in Redis as one step. */
-export class Script {
-  readonly #source: string;
-  readonly #hash: Promise<string>;
+/** Runs a Lua script in Redis, as one step. Rejects as `RedisConnection.send()` does. */
+export type Script = (
+  connection: RedisConnection,
+  keys: readonly string[],
+  args: readonly (string | number)[],
+) => Promise<Reply>;
 
-  constructor(source: string) {
-    this.#source = source;
-    this.#hash = sha1(source);
-  }
+/** The scripts of a log. */
+export const SCRIPTS: Readonly<Record<"open" | "append" | "sweep", Script>> = {
+  open: scriptOf(OPEN),
+  append: scriptOf(APPEND),
+  sweep: scriptOf(SWEEP),
+};
 
-  /** Runs the script, by its hash if Redis has it already. Rejects as `RedisConnection.send()` does. */
-  async run(
-    connection: RedisConnection,
-    keys: readonly string[],
-    args: readonly (string | number)[],
-  ): Promise<Reply> {
-    const hash = await this.#hash;
+/** Runs by its hash what Redis has already. */
+function scriptOf(source: string): Script {
+  const hash = sha1(source);
+  return async (connection, keys, args) => {
     try {
-      return await connection.send("EVALSHA", hash, keys.length, ...keys, ...args);
+      return await connection.send("EVALSHA", await hash, keys.length, ...keys, ...args);
     } catch (error) {
       // A restart, a failover or SCRIPT FLUSH has dropped it.
       if (!(error instanceof ReplyError) || error.code !== "NOSCRIPT") throw error;
-      return await connection.send("EVAL", this.#source, keys.length, ...keys, ...args);
+      return await connection.send("EVAL", source, keys.length, ...keys, ...args);
     }
-  }
+  };
 }
-
-/** The scripts of a log. */
-export const SCRIPTS = {
-  open: new Script(OPEN),
-  append: new Script(APPEND),
-  sweep: new Script(SWEEP),
-} as const;
 
 /** The keys of one log, all in one slot of a Redis Cluster. */
 export class RedisKeys {

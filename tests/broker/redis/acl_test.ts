@@ -41,7 +41,7 @@ Deno.test({
     const options = { clock, timeoutMs: 5000 };
     const connection = await RedisConnection.open(parseRedisUrl(redis).addresses[0]!, options);
     const swept = [keys.channels, keys.channelStart, keys.writer("n")];
-    await SCRIPTS.sweep.run(connection, swept, [10]);
+    await SCRIPTS.sweep(connection, swept, [10]);
     connection.close();
     assertEquals(await inFirst("ZRANGE", keys.channels, "0", "-1"), "c\na");
     assertEquals(await server.cli("ACL", "LOG"), "");
