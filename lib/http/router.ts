@@ -109,7 +109,7 @@ function allow({ methods }: Route): { allow: string } {
 }
 
 /** The answer to HEAD, made from that to GET (RFC 9110 section 9.3.2). */
-export async function withoutBody(response: Response): Promise<Response> {
+async function withoutBody(response: Response): Promise<Response> {
   const { status, headers } = response;
   const bytes = (await response.arrayBuffer()).byteLength;
   headers.set("content-length", String(bytes));

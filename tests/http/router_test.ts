@@ -1,13 +1,6 @@
 import { assertEquals, assertRejects, assertThrows } from "@std/assert";
 import { Refusal } from "../../lib/core/errors.ts";
-import {
-  answer,
-  decodeSegment,
-  type Exchange,
-  type Route,
-  Router,
-  withoutBody,
-} from "../../lib/http/router.ts";
+import { answer, decodeSegment, type Exchange, type Route, Router } from "../../lib/http/router.ts";
 import { CORS } from "../../lib/http/cors.ts";
 
 const cors = CORS.allowed;
@@ -115,8 +108,10 @@ Deno.test("answer() throws what a handler throws, at once or later", async () =>
   }
 });
 
-Deno.test("withoutBody() keeps status and headers, and adds the length of the body", async () => {
-  const response = await withoutBody(new Response("ü€", { status: 404, headers: { "x-a": "1" } }));
+Deno.test("answer() to HEAD keeps status and headers, and adds the length of the body", async () => {
+  const handle = () => new Response("ü€", { status: 404, headers: { "x-a": "1" } });
+  const route = { path: "/x", methods: { GET: { handle, doc } }, cors };
+  const response = await answer(route, exchange("HEAD"));
   assertEquals([response.status, response.body], [404, null]);
   assertEquals(Object.fromEntries(response.headers), {
     "content-length": "5",
