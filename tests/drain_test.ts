@@ -9,7 +9,7 @@ async function exitCode(server: ChildServer): Promise<number> {
   return (await deadline(server.status)).code;
 }
 
-/** Sends a signal and waits until the server has taken it. */
+/** Sends a signal and waits until the server has received it. */
 async function signal(server: ChildServer, name: Deno.Signal): Promise<void> {
   server.kill(name);
   await server.stdout.find((line) => line.includes(` stopping signal=${name}`));
@@ -77,7 +77,7 @@ Deno.test("what was accepted before the signal is delivered", async () => {
   await quick.text();
   using late = await RawConnection.open(server.port);
   await late.handshake();
-  // More than the kernel takes for a client that does not read yet: some of it is still unsent.
+  // More than the kernel buffers for a client that does not read yet: some of it is still unsent.
   const bodies = Array.from({ length: 300 }, (_, number) => `${number}${".".repeat(65_000)}`);
   for (const body of bodies) {
     assertEquals((await server.fetch("/channels/broadcast", { method: "POST", body })).status, 200);
@@ -124,7 +124,7 @@ Deno.test("a signal that comes twice at once stops the server once; one that com
   assertEquals(await exitCode(server), 0);
 
   await using draining = await startChild(["--drain-s", "0"]);
-  using mute = await RawConnection.open(draining.port); // which is waited for
+  using mute = await RawConnection.open(draining.port); // The server waits for it.
   await mute.handshake();
   await signal(draining, "SIGTERM");
   let code: number | undefined;

@@ -5,7 +5,7 @@ import { type Import, listFiles, readImports, ROOT } from "./support/modules.ts"
 const BASE = ["core", "config", "observe"];
 const MIDDLE = ["hub", "http", "cluster", "auth", "broker", ...BASE];
 
-/** What each layer may import beside itself. */
+/** What each layer may import besides itself. */
 const LAYERS: Readonly<Record<string, readonly string[]>> = {
   core: [],
   config: ["core", "observe"],
@@ -24,26 +24,26 @@ const LAYERS: Readonly<Record<string, readonly string[]>> = {
   main: ["workers", "cli", "server", "api", "protocols", "net", ...MIDDLE],
 };
 
-/** Files that meet neither a socket nor the system. */
+/** Files that use neither a socket nor the system. */
 const PURE = /^lib\/(core\/|protocols\/\w+\/(codec\d?|encoder|decoder|attachments)\.ts$)/;
 const GIVEN = ["config", "observe"];
 const GET_GIVEN = ["auth", "broker", "hub", "http", "api", "protocols"];
 
-/** What a reader takes in at once. */
+/** What a reader can grasp at once. */
 const LINES_MAX = 300;
-/** Files that are longer, and may not grow. */
+/** Files that are longer, and must not grow. */
 const LINES_KNOWN: Readonly<Record<string, number>> = {
   "static/client.js": 512,
 };
 
-/** What only some files may name. */
+/** Names that only some files may use. */
 const RESERVED: readonly { name: RegExp; mayUse: (path: string) => boolean }[] = [
   { name: /\bDeno\.(args|env|exit)\b/, mayUse: (path) => path === "main.ts" },
   { name: /\bconsole\./, mayUse: (path) => path === "lib/observe/log.ts" },
   { name: /\b(Deno|Response|WebSocket)\b/, mayUse: (path) => !PURE.test(path) },
 ];
 
-/** The layer of a file, or undefined if it is not the program's own or belongs nowhere. */
+/** The layer of a file; undefined if it is not part of the program, or belongs nowhere. */
 function layerOf(path: string): string | undefined {
   if (path === "main.ts") return "main";
   const [, folder] = path.match(/^lib\/([^/]+)\/.+\.ts$/) ?? [];
@@ -51,14 +51,14 @@ function layerOf(path: string): string | undefined {
   return /^lib\/[^/]+\.ts$/.test(path) ? "server" : undefined;
 }
 
-/** Whether a file may import what is no part of the program: its version, the client and its types. */
+/** Reports whether a file may import from outside the program: the version, the client, its types. */
 function isOutside(path: string, target: string, typeOnly: boolean): boolean {
   if (target === "deno.json") return path === "lib/version.ts";
   if (target === "static/hark.d.ts") return typeOnly;
   return path === "lib/client.ts" && target === "static/client.js";
 }
 
-/** What is wrong with one import of a file of the program, if anything. */
+/** What is wrong with one import of a file of the program; undefined if nothing is. */
 function importProblem(path: string, { specifier, target, typeOnly }: Import): string | undefined {
   const from = layerOf(path);
   if (from === undefined) return `${path} belongs to no layer`;
@@ -84,7 +84,7 @@ function nameProblems(path: string, source: string): string[] {
     .map(({ name }) => `${path} uses ${code.match(name)?.[0]}`);
 }
 
-/** The source without comments and string literals, near enough to look for names in it. */
+/** The source without comments and string literals, exact enough to find names in it. */
 function withoutTexts(source: string): string {
   return source.replace(
     /\/\*[^]*?\*\/|\/\/.*|"(?:\\.|[^"\\\n])*"|'(?:\\.|[^'\\\n])*'|`(?:\\.|[^`\\])*`/g,
@@ -102,7 +102,7 @@ function circlesOf(imports: ReadonlyMap<string, readonly { target: string }[]>):
   ).sort();
 }
 
-/** All files that an import of `path` brings in, near or far. */
+/** All files that an import of `path` loads, directly or through others. */
 function reachedFrom(
   path: string,
   imports: ReadonlyMap<string, readonly { target: string }[]>,

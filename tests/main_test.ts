@@ -166,7 +166,7 @@ Deno.test("--log json writes the same as JSON lines", async () => {
 });
 
 Deno.test("--log-level leaves out lower levels", async () => {
-  // The line that says where it listens is of level info: the port has to be known before.
+  // The line with the address is of level info: so the port has to be known before.
   const port = freePort();
   const args = ["--port", String(port), "--log-level", "warn", "--connections-max", "1"];
   await using process = command(args).spawn();
@@ -183,7 +183,7 @@ Deno.test("--log-level leaves out lower levels", async () => {
   assertMatch(text, new RegExp(`^${TIME} warn  refused address=127\\.0\\.0\\.1 why="[^\n]+"\n$`));
 });
 
-/** A port that nobody listens on just now. */
+/** A port that nobody listens on now. */
 Deno.test("nothing that a peer sends breaks a line of the log or controls a terminal", async () => {
   const args = ["--inbound-per-second-max", "1", "--publish-bytes-max", "30"];
   await using server = await startChild(args);

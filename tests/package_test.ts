@@ -13,7 +13,7 @@ const FILES = ["deno.json", "main.ts", "LICENSE", "README.md", "lib", "static"];
 const CACHE = Deno.makeTempDirSync({ prefix: "hark-" });
 Deno.test.afterAll(() => Deno.removeSync(CACHE, { recursive: true }));
 
-/** Runs deno in a folder, with nothing of the user's. */
+/** Runs deno in a folder, without the user's settings. */
 function deno(folder: string, ...args: string[]): Deno.Command {
   return new Deno.Command(Deno.execPath(), {
     args,
@@ -37,7 +37,7 @@ Deno.test("the package can be published, with no slow types", async () => {
     await Deno.mkdir(copy);
     const files = FILES.map((name) => ROOT + name);
     assertEquals((await output(new Deno.Command("cp", { args: ["-r", ...files, copy] }))).code, 0);
-    // The stand-ins for @std are no part of it.
+    // The stand-ins for @std are not part of it.
     await Deno.rename(`${copy}/lib/std`, `${folder}/std`);
     const config = {
       ...JSON.parse(await Deno.readTextFile(`${copy}/deno.json`)),
@@ -70,7 +70,7 @@ async function embed(base: string, permissions: string[], run: (url: string) => 
     };
     await Deno.writeTextFile(`${folder}/deno.json`, JSON.stringify({ imports, lock: false }));
     await Deno.writeTextFile(`${folder}/main.ts`, program.replace("port: 8080", "port: 0"));
-    // As a dependency the package is not checked itself: `deno task check` does that.
+    // A dependency is not type-checked here: `deno task check` does that.
     if (base.startsWith("http:")) {
       const { code, text } = await output(deno(folder, "check", ...allowImport(base), "main.ts"));
       assertEquals(code, 0, text);
@@ -91,7 +91,7 @@ function allowImport(base: string): string[] {
   return base.startsWith("http:") ? [`--allow-import=${new URL(base).host}`] : [];
 }
 
-/** The status of the page, once a message was published. */
+/** The status of the page, after a message was published. */
 async function tryOut(url: string): Promise<number> {
   const published = await fetch(`${url}/broadcast/hello`);
   assertEquals(await published.json(), { message: "hello" });

@@ -7,7 +7,7 @@ import { makeKeys } from "./support/tokens.ts";
 
 const KEYS = await Promise.all(["a", "b"].map((id) => makeKeys("ES256", id)));
 
-/** Whether the server takes a token that is signed with each key. */
+/** Reports for each key whether the server accepts a token that it signed. */
 async function taken(server: ChildServer): Promise<boolean[]> {
   const statuses = KEYS.map(async ({ signing }) => {
     const claims = { exp: Date.now() / 1000 + 60, hark: { subscribe: ["news"] } };
@@ -80,7 +80,7 @@ Deno.test("SIGHUP reads token keys again, even if the certificate cannot be read
   await server.stdout.find((line) => line.includes("token keys renewed"));
 });
 
-/** Runs its arguments in a terminal, closes that once the server listens, and prints how it ended. */
+/** Runs its arguments in a terminal, closes the terminal once the server listens, and prints the exit. */
 const HANG_UP = `
 import os, pty, sys
 child, terminal = pty.fork()

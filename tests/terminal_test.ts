@@ -6,7 +6,7 @@ import { Client } from "./support/socket.ts";
 const CTRL_C = new Uint8Array([3]);
 const ROOT = new URL("..", import.meta.url);
 
-// In a terminal, as script(1) makes one: every process in it gets Ctrl-C, and `deno task` hands it on.
+// In a terminal, which script(1) makes: every process in it gets Ctrl-C, and `deno task` forwards it.
 Deno.test("Ctrl-C on the command of README stops the server, with exit code 0", async () => {
   await using terminal = new Deno.Command("script", {
     args: ["-qec", "exec deno task start --port 0 --drain-s 0", "/dev/null"],

@@ -11,14 +11,14 @@ const KEYS = await Promise.all(["a", "b", "c"].map((id) => makeKeys("ES256", id)
 const [A, B, C] = KEYS.map(({ jwk }) => jwk);
 const UNKNOWN = "Cannot use this token: its key is unknown";
 const NO_KEYS = "Cannot check tokens now, as their keys cannot be had: retry";
-/** What `Jwks` waits at most for an answer, in milliseconds. */
+/** How long `Jwks` waits for an answer, in milliseconds. */
 const TIMEOUT_MS = 5000;
 
 type Answer = (request: Request) => Response | Promise<Response>;
 
 const answerKeys = (...keys: unknown[]): Answer => () => Response.json({ keys });
 
-/** A server of keys on a real socket, in the place of the issuer's. */
+/** A server with keys on a real socket, as an issuer has one. */
 class Issuer implements AsyncDisposable {
   answer: Answer;
   /** Method, path and accepted type of each request. */
@@ -48,7 +48,7 @@ class Issuer implements AsyncDisposable {
     return url.replace("https://issuer.example", `http://127.0.0.1:${this.#server.addr.port}`);
   }
 
-  /** The name of the key that is found, or why there is none. */
+  /** The id of the key that is found, or the refusal. */
   async find(id?: string): Promise<string | undefined> {
     try {
       return `key ${(await deadline(this.jwks.find(id))).id}`;

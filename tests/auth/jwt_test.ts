@@ -13,7 +13,7 @@ import { Refusal } from "../../lib/core/errors.ts";
 import { encodeBytes, encodePart, makeKeys, SECRET, type SigningKeys } from "../support/tokens.ts";
 
 const ALGORITHMS: readonly Algorithm[] = ["HS256", "ES256", "RS256", "EdDSA"];
-/** Two sets of keys for each algorithm, made once: RSA's take their time. */
+/** Two sets of keys for each algorithm, made once: those of RSA are slow to make. */
 const KEYS = new Map<Algorithm, Promise<[SigningKeys, SigningKeys]>>();
 
 function keysFor(algorithm: Algorithm): Promise<[SigningKeys, SigningKeys]> {
@@ -24,7 +24,7 @@ function keysFor(algorithm: Algorithm): Promise<[SigningKeys, SigningKeys]> {
 
 const CLAIMS = { sub: "42", exp: 2_000_000_000, hark: { subscribe: ["user.42.*"] }, "ü😀": null };
 
-/** Why a token is refused. */
+/** The reason for refusing a token. */
 async function whyNot(token: string, key: TokenKey | FindKey): Promise<string> {
   const findKey = typeof key === "function" ? key : () => key;
   const refusal = await assertRejects(() => verifyToken(token, findKey), Refusal);
@@ -36,7 +36,7 @@ async function whyNot(token: string, key: TokenKey | FindKey): Promise<string> {
   return why;
 }
 
-/** A token with any header, signed with a secret as HS256 would be. */
+/** A token with any header, signed with a secret as in HS256. */
 async function forge(header: unknown, body: unknown, key: CryptoKey): Promise<string> {
   const signed = `${encodePart(header)}.${encodePart(body)}`;
   const code = await crypto.subtle.sign("HMAC", key, new TextEncoder().encode(signed));
@@ -219,7 +219,7 @@ Deno.test("verifyToken() refuses what is malformed", async () => {
     [`${head}.${body}.${code}\n`, "its signature is not base64url"],
     [`${head}.${body}.${code}AA`, "its signature is not base64url"],
     [`${head}.${body}.A`, "its signature is not base64url"],
-    // The last character has bits that belong to no byte.
+    // The last character has unused bits.
     [
       `${head}.${body}.${code.slice(0, -1)}${code.endsWith("x") ? "y" : "x"}`,
       "its signature is not base64url",
@@ -227,7 +227,7 @@ Deno.test("verifyToken() refuses what is malformed", async () => {
     [`${head}.${body}.ü`, "its signature is not base64url"],
     [`${encodePart("{")}.${body}.${code}`, "its header is not JSON"],
     [`_w.${body}.${code}`, "its header is not JSON"],
-    // Not UTF-8 within a string.
+    // A string that is not UTF-8.
     [
       `${encodeBytes(Uint8Array.of(0x7b, 0x22, 0xff, 0x22, 0x3a, 0x31, 0x7d))}.${body}.${code}`,
       "its header is not JSON",

@@ -4,7 +4,7 @@ import { startServer, type TestServer } from "../support/server.ts";
 
 type Fields = Readonly<Record<string, string>>;
 
-/** What pages of other sites may read: nothing, what is got, or what Socket.IO needs. */
+/** What pages of other sites may read: nothing, answers to GET, or what Socket.IO needs. */
 type Policy = "allowed" | "readable" | "engineio" | "module" | "page";
 
 const ENDPOINTS: Readonly<Record<string, Policy>> = {
@@ -28,7 +28,7 @@ const ENDPOINTS: Readonly<Record<string, Policy>> = {
 };
 
 const METHODS = ["GET", "HEAD", "POST", "PUT", "PATCH", "DELETE"];
-/** Which methods' answers a page of any origin may read. */
+/** The methods with answers that a page of any origin may read. */
 const READABLE: Readonly<Record<Policy, readonly string[]>> = {
   allowed: [],
   readable: ["GET", "HEAD"],
@@ -40,7 +40,7 @@ const READABLE: Readonly<Record<Policy, readonly string[]>> = {
 const ALLOWED = "https://app.example";
 const FOREIGN = ["https://evil.example", "http://app.example", "https://app.example:8443", "null"];
 
-/** The answer's headers that tell a browser who may read it, without their common beginning. */
+/** The CORS headers of an answer, without their common prefix. */
 async function ask(
   server: TestServer,
   method: string,

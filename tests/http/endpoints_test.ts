@@ -5,7 +5,7 @@ import { startServer } from "../support/server.ts";
 
 const READ = "GET, HEAD, OPTIONS";
 
-/** Every endpoint, and which methods it takes. */
+/** Every endpoint and its methods. */
 const ENDPOINTS: Readonly<Record<string, string>> = {
   "/broadcast/hello": "DELETE, GET, HEAD, OPTIONS, PATCH, POST, PUT",
   "/ws": READ,
@@ -109,7 +109,7 @@ Deno.test("every endpoint answers OPTIONS with Allow and nothing else", async ()
 
 Deno.test("every endpoint answers HEAD with the headers of GET and no body", async () => {
   await using server = await startServer();
-  // They depend on the time, and on how the body travels.
+  // These depend on the time, and on how the body is sent.
   const changing = ["date", "content-length", "transfer-encoding", "vary"];
   for (const path of Object.keys(ENDPOINTS)) {
     const [got, head] = await Promise.all(["GET", "HEAD"].map(async (method) => {

@@ -15,7 +15,7 @@ function read(hops: number, given: Given): [string | undefined, Protocol | undef
   return [address, protocol];
 }
 
-/** Addresses as they may stand in a header, and what is made of them. */
+/** Addresses in a header, and how they are read. */
 const ADDRESSES: Readonly<Record<string, string>> = {
   "203.0.113.7": "203.0.113.7",
   "0.0.0.0": "0.0.0.0",
@@ -80,7 +80,7 @@ Deno.test("readForwarded() ignores what is not an address", () => {
   }
 });
 
-/** Headers, how many proxies are trusted, and whom they name. */
+/** Headers, the number of trusted proxies, and the address that is read. */
 const HOPS: readonly [Given, number, string | undefined][] = [
   [{}, 1, undefined],
   [{ "x-forwarded-for": "192.0.2.1, 192.0.2.2, 192.0.2.3" }, 0, undefined],
@@ -157,7 +157,7 @@ Deno.test("readForwarded() ignores all of a malformed element", () => {
     ...["for=[2001:db8::1]", "for=192.0.2.1:80", "=192.0.2.1", "for==192.0.2.1", ";for=192.0.2.1"],
     ...["for=(192.0.2.1)", "for='192.0.2.1'", 'for="192.0.2.1"x'],
   ];
-  // A semicolon at the end is an empty pair, which the grammar has.
+  // A semicolon at the end is an empty pair, which the grammar allows.
   const [right, ...wrong] = elements;
   assertEquals(read(1, { forwarded: right! }), ["192.0.2.1", undefined]);
   for (const element of wrong) {

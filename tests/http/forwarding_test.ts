@@ -3,7 +3,7 @@ import { EventStream } from "../support/events.ts";
 import { HANDSHAKE, RawConnection, request } from "../support/raw.ts";
 import { startServer, type TestServer } from "../support/server.ts";
 
-/** The address that the log knows a new client by. */
+/** The address of a new client in the log. */
 async function addressOf(server: TestServer, headers: readonly string[]): Promise<unknown> {
   using connection = await RawConnection.open(server.port);
   await connection.handshake("/ws", headers);
@@ -67,7 +67,7 @@ Deno.test("with --trust-proxy the bounds per address count for the clients behin
     await connection.handshake(path, [`X-Forwarded-For: ${address}`]);
   };
   const polling = "/socket.io/?EIO=4&transport=websocket";
-  // What cannot be read is the proxy's own address.
+  // If it cannot be read, the address of the proxy counts.
   for (const address of ["192.0.2.1", "192.0.2.2", "junk", "::1"]) {
     await connect(address);
     await connect(address, polling);
@@ -113,7 +113,7 @@ Deno.test("with --trust-proxy each client has its own rate of publishing", async
   assertEquals((await publish("2001:db8:0:1::1")).status, 200);
 });
 
-/** Whether a page of an origin may publish, given what a proxy says of the protocol. */
+/** Reports whether a page of an origin may publish, for a scheme that a proxy reports. */
 async function mayPublish(
   server: TestServer,
   origin: string,
@@ -145,7 +145,7 @@ Deno.test("with --trust-proxy a page is the server's own if it came by the same 
     [trusting, ["Forwarded: for=192.0.2.1;proto=https"], true, true],
     [standard, ["Forwarded: for=192.0.2.1;proto=https"], false, true],
     [standard, ["X-Forwarded-Proto: https"], true, true],
-    // What cannot be told is no reason to turn down what may be right.
+    // If the scheme is not known, both are accepted.
     [trusting, ["X-Forwarded-Proto: junk"], true, true],
     [trusting, [], true, true],
     [plain, ["X-Forwarded-Proto: https"], true, true],

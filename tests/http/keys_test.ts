@@ -5,7 +5,7 @@ import { Client, HarkClient } from "../support/socket.ts";
 const KEY = "first-Secret.1";
 const OTHER_KEY = "second/Secret+2=";
 
-/** What a request may carry, as header and as query, and what comes of it. */
+/** Credentials of a request, in a header and in the query, and the result. */
 const CREDENTIALS: readonly [string | undefined, string, number][] = [
   [`Bearer ${KEY}`, "", 200],
   [`Bearer ${OTHER_KEY}`, "", 200],
@@ -120,7 +120,7 @@ Deno.test("a key is accepted as the password of Basic authentication, but only f
     ...["Basic =", "Basic a", "Basic !!!!", `Basic :${KEY}`, `Basic ${"A".repeat(40_000)}`],
   ];
   for (const authorization of wrong) assertEquals(await post(authorization), 401, authorization);
-  // What is meant for a proxy in front does not stand in the way of a key in the query.
+  // Credentials for a proxy in front do not hide a key in the query.
   assertEquals(await post(basic("proxy:password"), `/channels/ci?key=${KEY}`), 200);
 
   const headers = { authorization: basic(`:${KEY}`) };

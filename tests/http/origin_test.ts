@@ -5,7 +5,7 @@ import { Client } from "../support/socket.ts";
 
 type Headers = Record<string, string>;
 
-/** The answer to a request with these headers beside its own. */
+/** The answer to a request with these additional headers. */
 async function ask(server: TestServer, path: string, headers: Headers, method = "GET") {
   const lines = Object.entries({ host: `localhost:${server.port}`, ...headers });
   return await request(server.port, [
@@ -91,7 +91,7 @@ Deno.test("an open server on the network answers to IP addresses too", async () 
   }
 });
 
-/** Hosts that are no `host[:port]`: what they add would be taken for a path or a query. */
+/** Hosts that are not `host[:port]`: the rest would be read as a path or a query. */
 const NO_HOSTS = [
   ...["", ":3000", "localhost/broadcast/pwned?", "localhost/broadcast/pwned#", "localhost?"],
   ...["localhost#", "localhost\\broadcast\\pwned", "evil@localhost", "localhost:x", "local host"],
@@ -172,7 +172,7 @@ Deno.test("an open server checks the host of the URL if there is no Host header,
 
 const OWN = "localhost:3000";
 
-/** What a browser, or what is none, says of where a request to an open server comes from. */
+/** Headers by which browsers, and other programs, say where a request comes from. */
 const PUBLISHERS: readonly [string, Headers, number][] = [
   ["curl", {}, 200],
   ["the address bar", { "sec-fetch-site": "none" }, 200],

@@ -8,18 +8,18 @@ import { untilCount } from "../support/socketio_client.ts";
 import { issue, type Issued, makeKeys, NOW_S, SECRET } from "../support/tokens.ts";
 
 const KEY = "a-publish-key";
-/** A token that ends a minute after the clock's beginning. */
+/** A token that expires a minute after the start of the clock. */
 const exp = NOW_S + 60;
 const minute = (claims: Issued = {}) => issue({ exp, hark: { subscribe: ["*"] }, ...claims });
 
-/** A server whose clock stands still. */
+/** A server with a clock that stands still. */
 async function start(options = {}): Promise<TestServer & { readonly clock: SocketClock }> {
   const clock = new SocketClock();
   const server = await startServer({ clock, tokenSecret: SECRET, publishKey: [KEY], ...options });
   return Object.assign(server, { clock });
 }
 
-/** Opens a `hark.v1` client, and returns what its welcome tells of its token too. */
+/** Opens a `hark.v1` client, and also returns the expiry in its welcome. */
 async function open(server: TestServer, token: string, query = "") {
   const client = await HarkClient.open(server.socketUrl(`/ws?token=${token}${query}`));
   const { type, expiresInMs } = await client.event();
@@ -80,7 +80,7 @@ Deno.test("a session ends 10 seconds after its token has expired, on every trans
   assertEquals(await plain.closed(), { code: 4002, reason: "token expired" });
   assertEquals(await hark.client.closed(), { code: 4002, reason: "token expired" });
   assertMatch((await stream.blocks.rest()).at(-1)!, /in time/);
-  // Without a word of Socket.IO, so that the client comes back by itself.
+  // Not by a packet of Socket.IO: so the client comes back by itself.
   assertEquals(
     (await socketio.frames.rest()).filter((frame) => String(frame).startsWith("41")),
     [],
@@ -102,7 +102,7 @@ Deno.test("refresh keeps the session, and every message meanwhile", async () => 
     const token = await issue({ exp: exp + round * 60, sub: "42", hark: { subscribe: ["news"] } });
     client.client.send(JSON.stringify({ type: "refresh", token, ref: round }));
     await publish(server, "news", `${sent++}`);
-    // The server has the token once it has replied: only then may the next round's time pass.
+    // The server has read the token once it has replied: only then may time pass.
     events.push(...await client.events.take(3));
   }
   const messages = events.filter(({ type }) => type === "message");
@@ -316,7 +316,7 @@ Deno.test("joins of broadcast are sent only to clients that may see them", async
     channel === "broadcast" && JSON.stringify(joined).includes("Zoë");
   server.clock.advance(1000);
   await Promise.all([bearer.events.find(tellsOfZoe), key.events.find(tellsOfZoe)]);
-  // With a token that does not tell of it any more, neither does the server.
+  // With a token that does not allow it, presence stops.
   await refresh(bearer, await minute({ sub: "42", hark: {} }));
   await using __ = await open(server, await minute({ sub: "Zoë", hark: {} }));
   server.clock.advance(1000);
@@ -363,7 +363,7 @@ Deno.test("keys, and tokens that allow it, see who is on a public channel; other
   const joins = ({ type }: Record<string, unknown>) => type === "presence";
   await member.events.find(joins);
   await holder.events.find(joins);
-  // A channel that was watched by a token is not once another does not have it.
+  // A channel is no longer watched once a token does not allow it.
   await refresh(member, await minute({ sub: "43", hark: {} }));
   await using __ = await HarkClient.open(path(`&token=${zoe}`));
   server.clock.advance(1000);
@@ -376,7 +376,7 @@ Deno.test("keys, and tokens that allow it, see who is on a public channel; other
   }
 });
 
-/** Joins a namespace over WebSocket; what came up to the answer is taken. */
+/** Joins a namespace over WebSocket, and reads everything up to the answer. */
 async function join(server: TestServer, auth: object, namespace = ""): Promise<[Client, string]> {
   const path = "/socket.io/?EIO=4&transport=websocket";
   const client = await Client.open(server.socketUrl(path));
@@ -462,7 +462,7 @@ Deno.test("a Socket.IO client that comes back gets only what its new token allow
 Deno.test("a Socket.IO client that leaves while its token is checked leaves nothing behind", async () => {
   const folder = await Deno.makeTempDir();
   try {
-    // A pipe: reading it waits until something is written.
+    // A pipe: reading waits until something is written.
     const tokenJwks = `${folder}/keys.json`;
     await new Deno.Command("mkfifo", { args: [tokenJwks] }).output();
     const [first, second] = [await makeKeys("EdDSA", "1"), await makeKeys("EdDSA", "2")];

@@ -59,7 +59,7 @@ Deno.test("a token is accepted in every place", async () => {
     if (door.name !== "Socket.IO 2" && isSocketIo(door)) {
       await knock(server, door, { auth: { token } }, undefined);
     }
-    // The host of a bare handshake is not that of fetch().
+    // A raw handshake has another host than fetch().
     if (!door.name.includes("WebSocket") && door.name !== "hark.v1") {
       await knock(server, door, { headers: own }, undefined);
     }
@@ -131,7 +131,7 @@ Deno.test("a cookie counts only if an allowed page made the request", async () =
   }
 });
 
-/** Tokens that do not count, and why. */
+/** Tokens that do not count, and the reasons. */
 async function wrongTokens(): Promise<[token: string, why: string][]> {
   const nowS = Date.now() / 1000;
   const { signing } = await makeKeys("ES256");

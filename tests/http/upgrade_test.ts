@@ -5,7 +5,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 import { HANDSHAKE, RawConnection, request, resetDuringHandshake } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
 
-/** The handshake's lines with one of them changed, or left out if `value` is undefined. */
+/** The lines of a handshake with one of them changed, or left out if `value` is undefined. */
 function handshakeWith(name: string, value: string | undefined): string[] {
   const others = HANDSHAKE.filter((line) => !line.startsWith(`${name}: `));
   return value === undefined ? others : [...others, `${name}: ${value}`];
@@ -44,7 +44,7 @@ Deno.test("isUpgrade() needs both headers, as lists and in any case", () => {
   for (const [upgrade, connection, expected] of cases) {
     for (const method of ["GET", "POST"]) {
       const headers = new Headers({ upgrade, connection });
-      // A `Request` of our own making may not have such headers; one that came in does.
+      // A `Request` that we construct cannot have these headers; one from the network can.
       const request = { method, headers } as Request;
       assertEquals(isUpgrade(request), expected && method === "GET", `${upgrade}/${connection}`);
     }
@@ -169,7 +169,7 @@ Deno.test("hark.v1 is chosen wherever it stands in the list, and nothing else is
 
 Deno.test({
   name: "connections that are reset during the handshake give their slots back",
-  // Deno never ends what it began for such a connection, and tells nobody of its end.
+  // Deno never ends its work for such a connection, and reports no end.
   sanitizeOps: false,
   async fn() {
     const clock = new FakeClock();

@@ -14,7 +14,7 @@ function frame(type: number, flags: number, stream: number, payload: readonly nu
   return [0, 0, payload.length, type, flags, 0, 0, stream >> 8, stream & 0xff, ...payload];
 }
 
-/** Requests that are each taken back at once (CVE-2023-44487, "rapid reset"). */
+/** Requests that are each cancelled at once (CVE-2023-44487, "rapid reset"). */
 function rapidReset(): Uint8Array<ArrayBuffer> {
   const [HEADERS, RST_STREAM, SETTINGS] = [1, 3, 4];
   const bytes = [...new TextEncoder().encode("PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")];

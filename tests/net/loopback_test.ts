@@ -6,7 +6,7 @@ import { startServer } from "../support/server.ts";
 
 const LOCALHOST = { hostname: "localhost", port: 0 };
 
-/** Listens on addresses that a test makes up, of which some cannot be had. */
+/** Pretends to listen on addresses, some of which cannot be used. */
 class Network {
   readonly open: string[] = [];
   readonly missing: string[] = [];

@@ -26,7 +26,7 @@ function handshake(): Headers {
   return new Headers(HANDSHAKE.map((line) => line.split(": ") as [string, string]));
 }
 
-/** What each request of Deno's has, whoever makes it. */
+/** Headers that every request of Deno has. */
 const MADE_ANEW = ["accept", "accept-encoding", "accept-language", "host", "user-agent"];
 
 Deno.test("relay() passes on the headers of a request, but not those of its connection", async () => {

@@ -3,7 +3,7 @@ import { ResilientServer } from "../../lib/net/resilient_server.ts";
 import { deadline, eventually } from "../support/deadline.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-/** A server on a free port that is said to have given up, as one without descriptors does. */
+/** A server on a free port that a test makes stop, as one without descriptors stops. */
 function giveUp(): Deno.HttpServer<Deno.NetAddr> {
   const http = serve();
   const finished = Promise.reject(new Error("Too many open files (os error 24)"));

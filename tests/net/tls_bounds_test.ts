@@ -112,7 +112,7 @@ Deno.test("a TlsFront cuts clients that read nothing for two minutes while data 
   const second = await fill(server);
   await behind.clock.pass(119_999);
   assertEquals(behind.front.size, 1);
-  // What was on its way when it began to wait counts as taken.
+  // Data that was on its way when the wait began counts as read.
   await behind.clock.pass(120_001);
   assertEquals(await behind.errors.next(), ["nothing taken for 120 s", "127.0.0.1"]);
   await eventually(() => behind.front.size, (size) => size === 0);

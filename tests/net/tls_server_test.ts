@@ -13,7 +13,7 @@ import { startServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 import { listeningPorts, portsConnectedTo, statusFrom } from "../support/tcp.ts";
 
-/** Puts a certificate in the place of another. */
+/** Replaces a certificate by another one. */
 async function replace(old: TestCertificate, by: TestCertificate): Promise<void> {
   await Deno.copyFile(by.certFile, old.certFile);
   await Deno.copyFile(by.keyFile, old.keyFile);

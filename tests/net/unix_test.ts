@@ -6,7 +6,7 @@ import { EventStream } from "../support/events.ts";
 import { startServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 
-/** What connects to a Unix socket, whatever the URL's host. */
+/** A client that connects to a Unix socket, whatever the host of the URL. */
 function reaching(path: string): Deno.HttpClient {
   return Deno.createHttpClient({ proxy: { transport: "unix", path } });
 }
@@ -56,7 +56,7 @@ Deno.test("a Unix socket is reached by curl, and removed with the server", async
   assertEquals(await exists(path), false);
 });
 
-/** The status of the answer to `lines`; what is published is `x`. */
+/** The status of the answer to a request with these lines, which publishes `x`. */
 async function statusOf(path: string, lines: readonly string[]): Promise<number> {
   using connection = await Deno.connect({ transport: "unix", path });
   const head = ["GET /broadcast/x HTTP/1.1", ...lines, "Connection: close", "", ""].join("\r\n");
@@ -116,7 +116,7 @@ Deno.test("a proxy that uses a Unix socket may report the addresses of clients",
 Deno.test("a socket file that nobody listens on is replaced", async () => {
   await using folder = new TemporaryFolder();
   const path = `${folder.path}/hark.sock`;
-  // Closing removes the file: it has to be moved for a stale one to be left.
+  // Closing removes the file: to leave a stale one, move it first.
   using listener = Deno.listen({ transport: "unix", path: `${path}.old` });
   await Deno.rename(`${path}.old`, path);
   const refused = await assertRejects(() => startServer({ listen: `unix:${path}` }), ListenError);

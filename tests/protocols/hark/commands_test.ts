@@ -12,7 +12,7 @@ async function open(server: TestServer, query = "", headers = {}): Promise<HarkC
   return client;
 }
 
-/** What of a message does not depend on the server. */
+/** The parts of a message that do not depend on the server. */
 async function message(client: HarkClient): Promise<Fields> {
   const { type, channel, event, data, base64 } = await client.event();
   assertEquals(type, "message");
@@ -168,7 +168,7 @@ Deno.test("presence lists who is on a channel, and then sends joins and leaves",
   assertEquals(left, { type: "presence", channel: "room", joined: [], left: [entry] });
 });
 
-/** Commands that are refused, and with which code and words. */
+/** Commands that are refused, with the code and the sentence. */
 const REFUSED: readonly [string, string, RegExp][] = [
   ["", "bad-request", /^Cannot read the command: expected JSON$/],
   ["{", "bad-request", /expected JSON$/],
@@ -244,7 +244,7 @@ Deno.test("every reply carries the ref of its command", async () => {
     client.client.send(JSON.stringify({ type: "presence", channel: "*", ref }));
     client.client.send(JSON.stringify({ type: "unknown", ref }));
     const replies = await client.events.take(3);
-    // What cannot be read is refused at once, what can be is answered a turn later.
+    // Malformed commands are refused at once, others are answered a turn later.
     const byType = replies.map(({ type, ref }) => [type, ref]).toSorted();
     assertEquals(byType, [["error", ref], ["error", ref], ["ok", ref]]);
   }

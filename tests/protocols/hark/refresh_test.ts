@@ -12,7 +12,7 @@ function grant(rules: Partial<GrantRules>): Grant {
   return new Grant({ caller: "a", receive, watch, publish: [], manage: undefined, ...rules });
 }
 
-/** A client whose tokens are read when a test says so. */
+/** A client; the test decides when its tokens are read. */
 async function setUp() {
   const node = new TestNode();
   const { session, transport } = await node.connect(["a", "b"]);
@@ -42,7 +42,7 @@ async function setUp() {
   });
   transport.take();
   const send = (fields: object) => commands.receive(JSON.stringify(fields));
-  /** Says what a token is good for, and returns the replies that come of it. */
+  /** Decides what a token allows, and returns the replies that follow. */
   const read = async (token: string, outcome: Grant | Refusal) => {
     await node.clock.settle();
     if (outcome instanceof Refusal) reading.get(token)!.reject(outcome);

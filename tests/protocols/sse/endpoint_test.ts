@@ -8,7 +8,7 @@ import type { Reachable } from "../../support/reachable.ts";
 import { startServer } from "../../support/server.ts";
 import { Client, HarkClient } from "../../support/socket.ts";
 
-/** The fields of a block, and of the data as JSON. */
+/** The fields of a block, with its data parsed as JSON. */
 function parse(block: string): Record<string, unknown> {
   const fields = block.split("\n").map((line) => {
     const [, name, value] = /^([a-z]+): (.*)$/s.exec(line)!;
@@ -183,7 +183,7 @@ Deno.test("/events refuses a wrong subscription before it opens anything", async
   assertEquals((await server.fetch("/count")).body, '{"count":0}');
 });
 
-/** Asserts that an EventSource is told to return later, by a stream that ends at once. */
+/** Asserts that the answer is a stream that ends at once and makes an EventSource come back later. */
 async function assertRetry(server: Reachable, query = "", why = /^: .+/): Promise<void> {
   const { status, headers, body } = await server.fetch(`/events${query}`);
   assertEquals([status, headers.get("content-type")], [200, "text/event-stream"]);

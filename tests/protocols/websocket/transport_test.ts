@@ -7,7 +7,7 @@ import { Client, HarkClient } from "../../support/socket.ts";
 
 const WELCOME = '{"message":"Welcome to my server"}';
 
-/** Waits until the server knows of so many clients. */
+/** Waits until the server has this number of clients. */
 async function untilCount(server: TestServer, count: number): Promise<void> {
   await eventually(
     async () => (await server.fetch("/count")).body,
@@ -15,7 +15,7 @@ async function untilCount(server: TestServer, count: number): Promise<void> {
   );
 }
 
-/** What the log says of the next client that leaves. */
+/** The reason in the log for the next client that leaves. */
 async function disconnection(server: TestServer) {
   const { level, why } = await server.log.find(({ message }) => message === "client disconnected");
   return { level, why };
@@ -61,7 +61,7 @@ Deno.test("50 clients get 200 fast broadcasts, each once and in the order of acc
   const got = first.slice(1, -1).map((frame) => JSON.parse(String(frame)).message as string);
   assertEquals([first[0], first.at(-1)], [WELCOME, '{"message":"end"}']);
   assertEquals(got.toSorted(), expected.toSorted());
-  // Each publisher waited for its answers, so its messages are in its order.
+  // Each publisher waited for its answers: so its messages are in order.
   for (let publisher = 0; publisher < 10; publisher++) {
     const own = got.filter((message) => message.startsWith(`${publisher}-`));
     assertEquals(own, expected.slice(publisher * 20, publisher * 20 + 20));
