@@ -8,7 +8,7 @@ import { checkStoreFile, isWritableFolder } from "../broker/sqlite/store_file.ts
 import { tryCluster } from "./cluster_check.ts";
 import { UsageError } from "./arguments.ts";
 
-/** What a dry run of a start has found. */
+/** The result of a dry run of a start. */
 export interface DryRun {
   /** When the certificate ends, in milliseconds since 1970; undefined if there is none. */
   readonly certificateEndsAt: number | undefined;
@@ -17,7 +17,7 @@ export interface DryRun {
 }
 
 /**
- * Does what a server does before it listens, with the same code, apart from what makes or writes a file.
+ * Does all that a server does before it listens, with the same code, but makes and writes no file.
  * Rejects with a `UsageError` that has every reason why the server would not start.
  */
 export async function tryStart(config: Config, clock: Clock): Promise<DryRun> {

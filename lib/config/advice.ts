@@ -3,7 +3,7 @@ import { OPAQUE_ORIGIN } from "../core/origin.ts";
 import { flagName, OPTION_ROWS, variableName } from "./options.ts";
 import { type Config, isOpenServer, type Sources, takesTokens } from "./values.ts";
 
-/** A configuration to judge, and what was found out about it. */
+/** A configuration to judge, and facts found out about it. */
 export interface Setup {
   readonly config: Config;
   readonly sources: Sources;

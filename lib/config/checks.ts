@@ -8,7 +8,7 @@ import type { Config, Sources } from "./values.ts";
 
 type Problems = Iterable<string>;
 
-/** What is wrong with values that are each valid. */
+/** Lists what is wrong with values that are each valid. */
 export function problemsOf(config: Config, sources: Sources): string[] {
   return [
     ...tokenProblems(config, sources),
@@ -20,7 +20,7 @@ export function problemsOf(config: Config, sources: Sources): string[] {
   ];
 }
 
-/** Nobody means to say what tokens must have where none are taken. */
+/** An option about tokens is a mistake where none are taken. */
 function* tokenProblems(config: Config, { tokenSecret, tokenJwks }: Sources): Problems {
   const sources = [tokenSecret, tokenJwks].filter((source) => source !== "default");
   if (sources.length === 2) {
@@ -57,13 +57,13 @@ function* exposureProblems({ open, host }: Config, sources: Sources): Problems {
     "or mean it with --open";
 }
 
-/** What workers cannot do is refused, whatever `auto` comes to on this machine. */
+/** Refused also where `auto` would be one worker on this machine. */
 function* workerProblems({ workers, listen }: Config): Problems {
   if (workers === OPTIONS.workers.default || listen === "") return;
   yield "a Unix socket has one process: give --listen, or --workers";
 }
 
-/** Nodes forward to each other only what they have signed. */
+/** Nodes forward only signed requests. */
 function* clusterProblems(config: Config): Problems {
   const { redis, advertise, clusterSecret, listen, host, port } = config;
   if (advertise === "") return;

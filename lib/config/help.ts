@@ -13,7 +13,7 @@ export function usage(key: OptionKey): string {
   return `--${negation}${flagName(key)} ${option.metavar}`.trim();
 }
 
-/** Formats the value of an option without secrets, and without what commands a terminal. */
+/** Formats the value of an option without secrets, and without control characters. */
 export function shownValue(key: OptionKey, config: Config): string {
   const { secret, mayHoldSecret }: Option<unknown> = OPTIONS[key];
   const value: unknown = config[key];

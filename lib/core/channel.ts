@@ -2,9 +2,9 @@
 export const BROADCAST = "broadcast";
 
 const CHARS = "[A-Za-z0-9_.:@=,;#-]";
-/** What a channel's name may be, as a regular expression. */
+/** A regular expression that matches the names of channels. */
 export const CHANNEL_PATTERN = `^${CHARS}{1,200}$`;
-/** What a channel or a pattern may be, as a regular expression. */
+/** A regular expression that matches channels and patterns. */
 export const SUBSCRIPTION_PATTERN = `^(?:\\*|${CHARS}{0,198}[.:]\\*|${CHARS}{1,200})$`;
 
 const NAME = new RegExp(CHANNEL_PATTERN);

@@ -12,7 +12,7 @@ export class Deadlines<T> {
   readonly #dueAt = new Map<T, number>();
   #timer: Timer | undefined;
 
-  /** `onDue` is called with each item whose `ms` milliseconds have passed. */
+  /** `onDue` gets each item once its `ms` milliseconds have passed. */
   constructor(clock: Clock, ms: number, onDue: (item: T) => void) {
     this.#clock = clock;
     this.#ms = ms;

@@ -2,7 +2,7 @@ import type { Frame, MessageEncoder } from "./publication.ts";
 
 export type { Frame };
 
-/** What a client gets when its session begins. */
+/** The greeting of a session. */
 export interface Welcome {
   /** The session's id. */
   readonly client: string;
@@ -10,7 +10,7 @@ export interface Welcome {
   readonly position: string;
   /** True if everything after the `since` it gave follows; undefined if it gave none. */
   readonly recovered: boolean | undefined;
-  /** What it asked to resume from. */
+  /** The position from which it asked to resume. */
   readonly since: string | undefined;
   /** The configured greeting; empty for none. */
   readonly greeting: string;

@@ -4,7 +4,7 @@ import { readInput, Refusal } from "./errors.ts";
 /** Channels and patterns, or why there is none. */
 export type Allowance = readonly string[] | Refusal;
 
-/** What a grant is made of. */
+/** The rules of a grant. */
 export interface GrantRules {
   /** The key, user or network whose rate and quota count. Has no line break. */
   readonly caller: string;
@@ -12,13 +12,13 @@ export interface GrantRules {
   readonly user?: string | undefined;
   /** When its token expires, in milliseconds since 1970; undefined for never. */
   readonly expiresAt?: number | undefined;
-  /** What it may receive, beside `broadcast`, which every client may receive. */
+  /** Channels that it may receive, beside `broadcast`, which every client may. */
   readonly receive: Allowance;
   /** Which names are guarded; undefined for none. */
   readonly isGuarded?: Guard | undefined;
   /** The guarded names that its own key or token allows it to receive. */
   readonly receiveGuarded?: readonly string[] | undefined;
-  /** Where it may see presence: what of `receive` its own key or token allows. */
+  /** Channels whose presence it may see: those of `receive` that its own key or token allows. */
   readonly watch: readonly string[];
   readonly publish: Allowance;
   /** Why it may not manage channels and sessions; undefined if it may. */
@@ -40,7 +40,7 @@ export function isRefreshOver(expiresAt: number | undefined, nowMs: number): boo
   return expiresAt !== undefined && expiresAt + REFRESH_GRACE_MS <= nowMs;
 }
 
-/** What one client may do, and until when. */
+/** The permissions of one client, and their end. */
 export class Grant {
   readonly caller: string;
   readonly user: string | undefined;

@@ -1,7 +1,7 @@
 /** A JSON object, as it was read. */
 export type JsonObject = Readonly<Record<string, unknown>>;
 
-/** How deep a peer may nest arrays and objects: what reads them is recursive. */
+/** How deep a peer may nest arrays and objects: their readers are recursive. */
 export const DEPTH_MAX = 100;
 
 const [QUOTE, BACKSLASH] = [0x22, 0x5c];
@@ -19,7 +19,7 @@ export function parseJson(text: string, depthMax: number = DEPTH_MAX): unknown {
   throw new RangeError(`expected at most ${depthMax} levels of arrays and objects`);
 }
 
-/** Reports whether what JSON was parsed to is an object. */
+/** Reports whether a value of JSON is an object. */
 export function isJsonObject(value: unknown): value is JsonObject {
   return typeof value === "object" && value !== null && !Array.isArray(value);
 }

@@ -50,7 +50,7 @@ export const MESSAGE = "message";
 // The cost of a publication beside its data: the object, its names, its place in the lists.
 const OVERHEAD_BYTES = 200;
 
-/** What an id may be, as a regular expression. */
+/** A regular expression that matches ids. */
 export const ID_PATTERN = "^([a-z0-9]{1,32})-([0-9]{1,15})$";
 const POSITION = new RegExp(ID_PATTERN);
 
@@ -67,9 +67,9 @@ const EVENTS_RESERVED = [
   "open",
   "gap",
 ];
-/** What an event's name may not be, as a regular expression: only the server itself says `pusher:`. */
+/** A regular expression that matches reserved names of events; only the server says `pusher:`. */
 export const RESERVED_PATTERN = `^(?:${EVENTS_RESERVED.join("|")})$|^pusher(?:_internal)?:`;
-/** What it may be otherwise, with the flag `u`: no control character or separator of lines. */
+/** The same of allowed names, with the flag `u`: no control character or separator of lines. */
 export const EVENT_PATTERN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]{1,200}$";
 
 const EVENT = new RegExp(EVENT_PATTERN, "u");

@@ -3,7 +3,7 @@ import { isShared, networkOf } from "./address.ts";
 /** The bound that is reached: that of all owners together, or that of one owner. */
 export type QuotaBound = "all" | "owner";
 
-/** What an owner asks for. */
+/** A request of an owner. */
 export interface QuotaRequest {
   /** By default 1. */
   readonly amount?: number;
@@ -12,7 +12,7 @@ export interface QuotaRequest {
 }
 
 /**
- * Counts what is held at the same time, in all and by each owner. An owner may hold half of what the
+ * Counts things held at the same time, in all and by each owner. An owner may hold half of what the
  * others have left, and the last one whole: nobody alone can lock the others out. Owners that hold
  * nothing take no room.
  */

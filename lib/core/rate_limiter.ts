@@ -28,7 +28,7 @@ export class TokenBucket {
 /** The rates of this many callers, those seen last, are remembered, and of at most twice as many. */
 export const CALLERS_MAX = 10_000;
 
-/** What a rate limiter is made with. */
+/** The rates of a rate limiter. */
 export interface RateLimiterOptions {
   readonly clock: Clock;
   /** The amount that each caller may take in a second. */

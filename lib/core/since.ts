@@ -1,10 +1,10 @@
 import { quoteText } from "./text.ts";
 import { ID_PATTERN, isPosition, parsePosition, type Position } from "./publication.ts";
 
-/** Where to begin in the log: after a position, or with what is kept since a moment. */
+/** A beginning in the log: after a position, or with the publications kept since a moment. */
 export type Since = Position | Moment;
 
-/** A time. To read from there begins with what is kept, and misses nothing. */
+/** A time. To read from there begins with the oldest that is kept, and misses nothing. */
 export interface Moment {
   /** Milliseconds since 1970. */
   readonly sinceMs: number;
@@ -18,7 +18,7 @@ const UNITS_MS: Readonly<Record<string, number>> = {
   d: 86_400_000,
 };
 const DURATION_PATTERN = "^([0-9]{1,9})([smhd])$";
-/** What it may be beside a date-time, as a regular expression. */
+/** Every form of it but a date-time, as a regular expression. */
 export const SINCE_PATTERN = `^all$|${DURATION_PATTERN}|${ID_PATTERN}`;
 
 const DURATION = new RegExp(DURATION_PATTERN);

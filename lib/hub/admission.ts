@@ -24,8 +24,8 @@ const TOO_FAST: Readonly<Record<QuotaBound, string>> = {
 };
 
 /**
- * Takes a slot for a connection from an address, and returns what gives it back. Throws a `Refusal` that
- * says when to retry.
+ * Takes a slot for a connection from an address, and returns a function that gives it back. Throws a
+ * `Refusal` that says when to retry.
  */
 export type Admit = (address: string) => (() => void) | Promise<() => void>;
 

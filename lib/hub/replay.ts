@@ -35,7 +35,7 @@ export interface Follower {
   end(reason: Disconnect): void;
 }
 
-/** What to replay. */
+/** A replay to run. */
 export interface ReplayQuery {
   readonly subscriptions: readonly string[];
   readonly since: Since;
@@ -57,7 +57,7 @@ export interface Replayed {
 
 const PAGE_MAX = 128;
 const ROOM_POLL_MS = 20;
-/** Longer than it takes to notice a frozen journal: what has not come by then does not come. */
+/** Longer than it takes to notice a frozen journal: what is missing after that does not come. */
 export const BEHIND_MS = 6000;
 /** How long a client may read nothing of its replay. */
 export const STALLED_MS = 30_000;
@@ -96,7 +96,7 @@ export class Replay {
   }
 
   /**
-   * Sends history, then what was held back. Resolves when the session is live or has ended; rejects
+   * Sends history, then held publications. Resolves when the session is live or has ended; rejects
    * if history cannot be read.
    */
   async run({ subscriptions, since, isDue, onBegin, onLive }: ReplayQuery): Promise<void> {
@@ -147,7 +147,7 @@ export class Replay {
     } while (page.more && !follower.ended);
   }
 
-  /** Sends what was held back, and goes live in the turn in which nothing is left. */
+  /** Sends held publications, and goes live in the turn in which none is left. */
   async #release(onLive: ReplayQuery["onLive"]): Promise<void> {
     if (this.#overflowed) return await this.#readAgain();
     const held = this.#held;

@@ -30,7 +30,7 @@ export interface SessionContext extends ReplayOptions {
 export interface SubscribeOptions {
   /** Replay the publications after this position, or those kept since this moment. */
   readonly since?: Since | undefined;
-  /** The channels among them of which this session gets joins and leaves. */
+  /** Gets the joins and leaves of these of the channels. */
   readonly presence?: readonly string[] | undefined;
   /**
    * Called once `subscribe()` has subscribed, before anything of the channels is written; with the result

@@ -8,8 +8,8 @@ const SECONDS_BOUNDS = [
 ];
 
 /**
- * Metrics that are no sum over processes: the whole log, which each process has, the worst of them, or what
- * the first, which keeps the log, sees for all.
+ * Metrics that are no sum over processes: facts about the log, which each process has as a whole; the worst
+ * number; and facts that the first process sees for all, because it keeps the log.
  */
 const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   hark_build_info: "max",
@@ -30,7 +30,7 @@ const MERGE_RULES: Readonly<Record<string, MergeRule>> = {
   hark_watched_channels: "max",
 };
 
-/** What a part of the server holds of what is bounded, besides connections and sessions. */
+/** The bounded things that a part of the server holds, besides connections and sessions. */
 export interface Use {
   /** Bytes of the bodies that are being read. */
   readonly bodyBytes: number;

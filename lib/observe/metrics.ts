@@ -11,7 +11,7 @@ export interface MetricDescription {
   readonly help: string;
 }
 
-/** A metric, whose name is that of the registry's field that has it. */
+/** A metric; its name follows from its field in the registry. */
 abstract class Metric {
   abstract readonly type: MetricDescription["type"];
   readonly help: string;
@@ -71,7 +71,7 @@ export class Gauge extends Value {
 export class Histogram extends Metric {
   override readonly type = "histogram";
   readonly #bounds: readonly number[];
-  /** One for each bound, and one for what is above them all. */
+  /** One for each bound, and one for the values above them all. */
   readonly #counts: number[];
   #sum = 0;
 
