@@ -1,9 +1,9 @@
 /** Frames between processes of one machine: 4 bytes of length, big-endian, and a JSON array of messages. */
 
-/** A message: its name, and what goes with it. */
+/** A message: its name and its fields. */
 export type Message = readonly [name: string, ...fields: unknown[]];
 
-/** Bytes of one frame, without its length: what V8 can hold as one text. */
+/** Bytes of one frame, without its length. V8 can hold that much as one text. */
 export const FRAME_BYTES_MAX = 256 * 2 ** 20;
 
 const LENGTH_BYTES = 4;
@@ -16,9 +16,9 @@ export function encodeMessage(message: Message): string {
   return JSON.stringify(message);
 }
 
-/** A frame of the texts of some messages. Throws a `RangeError` if it is too large. */
+/** A frame of some messages, given as texts. Throws a `RangeError` if it is too large. */
 export function encodeFrame(texts: readonly string[]): Uint8Array<ArrayBuffer> {
-  // With room for the length, so that nothing is copied.
+  // With room for the length, so nothing is copied.
   const frame = encoder.encode(`\0\0\0\0[${texts.join(",")}]`);
   const length = frame.length - LENGTH_BYTES;
   if (length > FRAME_BYTES_MAX) {
@@ -28,13 +28,13 @@ export function encodeFrame(texts: readonly string[]): Uint8Array<ArrayBuffer> {
   return frame;
 }
 
-/** Decodes frames from chunks, wherever those are cut. */
+/** Decodes frames from chunks, wherever they are cut. */
 export class FrameDecoder {
   readonly #bytesMax: number;
   /** Whether the next part is the body of a frame; otherwise it is its length. */
   #isBody = false;
   #partBytes = LENGTH_BYTES;
-  /** What earlier chunks had of the part. */
+  /** The beginning of the part, from earlier chunks. */
   #begun: Uint8Array | undefined;
   #begunBytes = 0;
 
@@ -43,8 +43,8 @@ export class FrameDecoder {
   }
 
   /**
-   * Takes a chunk, which is not used after that, and returns the messages of all frames that are whole
-   * now. Throws a `RangeError` if a frame is too long, and a `SyntaxError` if it is no array of messages.
+   * Returns the messages of all frames that are complete with this chunk, which may be reused afterwards. Throws
+   * a `RangeError` if a frame is too long, and a `SyntaxError` if it is no array of messages.
    */
   push(chunk: Uint8Array): Message[] {
     const messages: Message[] = [];
@@ -59,9 +59,9 @@ export class FrameDecoder {
     }
   }
 
-  /** Adds the next bytes of the part. Returns the part once it is whole. */
+  /** Adds the next bytes of the part. Returns the part once it is complete. */
   #add(bytes: Uint8Array): Uint8Array | undefined {
-    // Most come whole, and are not copied.
+    // Most parts are in one chunk, and are not copied.
     if (bytes.length === this.#partBytes) return bytes;
     if (bytes.length === 0) return undefined;
     const begun = this.#begun ??= new Uint8Array(this.#partBytes);

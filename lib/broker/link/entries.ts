@@ -8,7 +8,7 @@ import {
   readDraftFields,
 } from "../journal.ts";
 
-/** A text as it is; bytes as the one item of an array, in base64. */
+/** A text as it is, or bytes in base64 as the only item of an array. */
 export type WireData = string | readonly [base64: string];
 
 /** A publication, or a gap. */
@@ -33,7 +33,7 @@ export type WireDraft = readonly [
   fields?: DraftFields,
 ];
 
-/** An entry of the log as a message has it. */
+/** Encodes an entry of the log. */
 export function encodeEntry(entry: Entry): WireEntry {
   if (isGap(entry)) return entry;
   const { publication, caller, beganBy } = entry;
@@ -45,7 +45,7 @@ export function encodeEntry(entry: Entry): WireEntry {
   return caller === undefined ? wire : [...wire, caller];
 }
 
-/** The entry of a log that a message has. Throws a `TypeError` if it is none. */
+/** Decodes an entry of the log with this epoch. Throws a `TypeError` if it is none. */
 export function decodeEntry(wire: WireEntry, epoch: string): Entry {
   if (!Array.isArray(wire)) return readGap(wire as Gap);
   const [offset, time, channel, event, data, caller, beganBy, fields = {}] = wire;
@@ -61,7 +61,7 @@ export function decodeEntry(wire: WireEntry, epoch: string): Entry {
   return { publication, caller: caller ?? undefined, beganBy: beganBy ?? undefined };
 }
 
-/** A draft as a message has it. */
+/** Encodes a draft. */
 export function encodeDraft(draft: Draft): WireDraft {
   const { channel, event, data } = draft;
   const fields = fieldsOf(draft);
@@ -69,7 +69,7 @@ export function encodeDraft(draft: Draft): WireDraft {
   return fields === undefined ? wire : [...wire, fields];
 }
 
-/** The draft that a message has. Throws a `TypeError` if it is none. */
+/** Decodes a draft. Throws a `TypeError` if it is none. */
 export function decodeDraft([channel, event, data, fields = {}]: WireDraft): Draft {
   if (!isText(channel) || !isText(event)) {
     throw new TypeError("Cannot read a draft: expected channel, event and data");

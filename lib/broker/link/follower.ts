@@ -1,10 +1,9 @@
 import type { Kept, Logged } from "../journal.ts";
 import { encodeMessage, type Message } from "./codec.ts";
-import { Calls } from "./calls.ts";
-import { LinkConnection } from "./connection.ts";
+import type { LinkConnection } from "./connection.ts";
 import { encodeEntry } from "./entries.ts";
 
-/** Publications or records that travel in one message when a log is opened. */
+/** How many publications or records are in one message when a log is opened. */
 const PAGE = 500;
 
 function* pagesOf(
@@ -19,31 +18,19 @@ function* pagesOf(
   }
 }
 
-/** A process that follows a log, as the keeper of the log has it. */
+/** A process that follows the log of a keeper. */
 export class Follower {
   readonly connection: LinkConnection;
-  readonly #calls = new Calls();
-  /** Its id; empty until it has said it. */
+  /** Its id; empty until it has sent it. */
   node = "";
-  /** Undefined while it is not fed; a list of what waits while it gets what is kept. */
+  /** Undefined while it is not fed; the messages that wait while it gets what is kept. */
   #feed: "live" | string[] | undefined;
 
-  constructor(conn: Deno.Conn, onMessage: (message: Message) => void) {
-    this.connection = new LinkConnection(conn, onMessage);
-    this.connection.ended.then((why) => this.#calls.fail(why));
+  constructor(connection: LinkConnection) {
+    this.connection = connection;
   }
 
-  /** Calls it. Rejects with the `Refusal` that it answers, or if it is gone. */
-  call(name: string): Promise<unknown> {
-    return this.#calls.call(this.connection, name, []);
-  }
-
-  /** Takes the answer to a call. */
-  answered(message: Message): void {
-    this.#calls.receive(message);
-  }
-
-  /** Sends what is kept, with stored records, and from now on what comes. */
+  /** Sends what is kept and the stored records, and from then on the feed. */
   async open({ publications, ...rest }: Kept, records: readonly string[]): Promise<void> {
     const { connection } = this;
     const waiting: string[] = this.#feed = [];
@@ -58,13 +45,13 @@ export class Follower {
     this.#feed = "live";
   }
 
-  /** Sends the text of a message that is part of the feed, if this one is fed. */
+  /** Sends the text of a message of the feed, if this one is fed. */
   feed(text: string): void {
     if (this.#feed === "live") this.connection.sendText(text);
     else this.#feed?.push(text);
   }
 
-  /** Feeds it no more: it has to open the log again. */
+  /** Stops the feed: the follower has to open the log again. */
   lose(why: string): void {
     this.#feed = undefined;
     this.connection.sendText(encodeMessage(["lost", why]));

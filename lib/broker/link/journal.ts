@@ -2,18 +2,24 @@ import { Refusal } from "../../core/errors.ts";
 import type { Position } from "../../core/publication.ts";
 import { randomId } from "../../core/random.ts";
 import type { Receipt } from "../broker.ts";
-import { type Entry, type Feed, isGap, type Journal, type JournalBatch } from "../journal.ts";
-import type { Kept, Logged } from "../journal.ts";
+import {
+  type Entry,
+  type Feed,
+  isGap,
+  type Journal,
+  type JournalBatch,
+  type Kept,
+  type Logged,
+} from "../journal.ts";
 import type { PeerListener, PeerMessage, Peers } from "../peers.ts";
-import { Calls } from "./calls.ts";
 import type { Message } from "./codec.ts";
-import { LinkConnection, type LinkEnded } from "./connection.ts";
+import { LinkConnection, LinkEnded } from "./connection.ts";
 import { LinkRecords } from "./records.ts";
 import { decodeEntry, encodeDraft, type WireEntry } from "./entries.ts";
 
 const RETRY_AFTER_S = 1;
 
-/** The log as it comes, page by page, when it is opened. */
+/** A log that is being opened: its publications come page by page. */
 interface Opening {
   readonly publications: Logged[];
   readonly resolve: (kept: Kept) => void;
@@ -21,20 +27,19 @@ interface Opening {
 }
 
 /**
- * A log that another process of this machine keeps, a `LogKeeper`, which is reached by a Unix socket. It
- * checks quotas and keys for all that follow it, and hands on what one says to the others.
+ * A log that another process of this machine keeps: a `LogKeeper`, behind a Unix socket. It checks quotas and keys
+ * for all its followers, and passes the messages of each on to the others.
  */
 export class LinkJournal implements Journal, Peers {
   /** This follower's id: random, and new with each start. */
   readonly node: string = randomId();
   readonly records: LinkRecords = new LinkRecords((changes) => this.call("records", changes));
   readonly #path: string;
-  readonly #calls = new Calls();
   #connection: LinkConnection | undefined;
   #epoch = "";
   #opening: Opening | undefined;
   #feed: Feed | undefined;
-  /** What comes after what the log kept when it was opened, until it is followed. */
+  /** Entries that come after the log was opened and before it is followed. */
   #early: Entry[] = [];
   #listener: PeerListener | undefined;
   #unsent: PeerMessage[] = [];
@@ -45,7 +50,7 @@ export class LinkJournal implements Journal, Peers {
     this.#path = path;
   }
 
-  /** The way to the others that follow. */
+  /** The other followers, and the nodes of other machines. */
   get peers(): Peers {
     return this;
   }
@@ -71,23 +76,28 @@ export class LinkJournal implements Journal, Peers {
   }
 
   /**
-   * Has the process that keeps the log answer a call. Rejects with the `Refusal` that it answers, or
-   * with `unavailable` if it does not.
+   * Has the process that keeps the log answer a call. Rejects with its `Refusal`, or with `unavailable` if it does
+   * not answer.
    */
   async call(name: string, ...args: readonly unknown[]): Promise<unknown> {
     const connection = this.#connection;
     if (!connection?.isOpen) throw away("is away");
-    return await this.#calls.call(connection, name, args);
+    try {
+      return await connection.call(name, args);
+    } catch (error) {
+      if (!(error instanceof LinkEnded)) throw error;
+      throw away("has not answered, and may have kept it");
+    }
   }
 
-  /** Answers what the process that keeps the log calls under this name, with a value of JSON. */
+  /** Sets what answers calls of this name by the process that keeps the log, with a value of JSON. */
   answer(name: string, answerer: () => unknown): void {
     this.#answerers.set(name, answerer);
   }
 
   async close(): Promise<void> {
-    // What is fed comes before the answer to whoever appended it.
-    await this.#calls.settled();
+    // The feed brings each batch before the answer that it is appended.
+    await this.#connection?.answered();
     this.#feed = undefined;
     await this.#connection?.flushed();
     this.#connection?.close();
@@ -106,9 +116,12 @@ export class LinkJournal implements Journal, Peers {
 
   async #connect(): Promise<LinkConnection> {
     const conn = await Deno.connect({ transport: "unix", path: this.#path });
-    const connection = new LinkConnection(conn, (message) => this.#receive(message));
+    const connection = new LinkConnection(conn, {
+      onMessage: (message) => this.#receive(message),
+      onCall: (name) => this.#answer(name),
+    });
     this.#connection = connection;
-    connection.ended.then((why) => this.#lose(why));
+    connection.ended.then((why) => this.#loseFeed(why));
     connection.send(["hello", this.node]);
     return connection;
   }
@@ -118,11 +131,6 @@ export class LinkJournal implements Journal, Peers {
     switch (name) {
       case "entries":
         return this.#take(this.#decode(fields[0]));
-      case "done":
-      case "refused":
-        return this.#calls.receive(message);
-      case "call":
-        return this.#answer(fields);
       case "messages":
         return this.#hear(String(fields[0]), fields[1] as readonly PeerMessage[]);
       case "health":
@@ -141,12 +149,10 @@ export class LinkJournal implements Journal, Peers {
     }
   }
 
-  #answer([id, name]: readonly unknown[]): void {
-    const answerer = this.#answerers.get(String(name));
-    const answer = answerer === undefined
-      ? ["refused", id, "unavailable", "This process cannot answer yet"] as const
-      : ["done", id, answerer()] as const;
-    this.#connection?.send(answer);
+  #answer(name: string): unknown {
+    const answerer = this.#answerers.get(name);
+    if (answerer === undefined) throw new Refusal("unavailable", "This process cannot answer yet");
+    return answerer();
   }
 
   #decode(entries: unknown): Entry[] {
@@ -170,12 +176,6 @@ export class LinkJournal implements Journal, Peers {
 
   #hear(node: string, messages: readonly PeerMessage[]): void {
     for (const message of messages) this.#listener?.onMessage(node, message);
-  }
-
-  /** The connection is over. Whether what was appended is kept is not known. */
-  #lose(why: LinkEnded): void {
-    this.#calls.fail(away("has not answered, and may have kept it"));
-    this.#loseFeed(why);
   }
 
   #loseFeed(why: Error): void {

@@ -1,38 +1,41 @@
-import type { Batch, BrokerStats, Sink } from "../broker.ts";
+import { Refusal } from "../../core/errors.ts";
 import type { Position } from "../../core/publication.ts";
+import type { Batch, BrokerStats, Sink } from "../broker.ts";
 import type { Feed, StoredRecords } from "../journal.ts";
 import type { PeerMessage } from "../peers.ts";
 import { type BrokerOptions, LogBroker } from "../log_broker.ts";
-import { answerCall } from "./calls.ts";
 import { encodeMessage, type Message } from "./codec.ts";
+import { LinkConnection } from "./connection.ts";
 import { decodeDraft, encodeEntry, type WireDraft } from "./entries.ts";
 import { Follower } from "./follower.ts";
 import { changeRecords, MemoryRecords, type WireChanges } from "./records.ts";
 
-/** What keeping a log for other processes needs. */
+/** What a keeper needs. */
 export interface KeeperOptions extends BrokerOptions {
-  /** The Unix socket to listen on; whoever can reach it is trusted. */
+  /** The Unix socket to listen on; every process that can reach it is trusted. */
   readonly path: string;
-  /** Counts what `caller` publishes by whatever follower. Throws a `Refusal` if it is too much. */
+  /** Counts publications of a caller, of all followers. Throws a `Refusal` if they are too many. */
   readonly admit?: (caller: string, count: number) => void;
-  /** Something failed that is no follower's fault. */
+  /** Called with an error that no follower caused. */
   readonly onError: (error: unknown) => void;
 }
 
-/** Answers what followers call: with a value of JSON, or by throwing a `Refusal`. */
+const RETRY_AFTER_S = 1;
+
+/** Answers a call of a follower with a value of JSON. Throws the `Refusal` that the follower gets. */
 export type FollowerAnswerer = (node: string, args: readonly unknown[]) => unknown;
 
 /**
- * Keeps a log for other processes of this machine, by any journal. It follows that as a broker does, so
- * that a process that starts, or has missed something, finds all that is kept in memory. Where nodes of
- * other machines share the log, followers and those hear each other too.
+ * Keeps a log for other processes of this machine, its followers, in any journal. It follows the journal as a
+ * broker does: a process that starts, or has missed something, gets all that is kept from memory. Messages go
+ * between all followers, and the nodes of other machines that share the log.
  */
 export class LogKeeper {
   /** Called with the id of a follower that is gone. */
   onLeave: (node: string) => void = () => {};
   readonly #options: KeeperOptions;
   readonly #broker: LogBroker;
-  /** They outlive a follower; and this process, where the journal has a place for them. */
+  /** They outlive a follower, and this process too if the journal stores them. */
   readonly #records: StoredRecords;
   readonly #followers = new Set<Follower>();
   readonly #answerers = new Map<string, FollowerAnswerer>();
@@ -51,11 +54,11 @@ export class LogKeeper {
     this.answer("records", (_, [changes]) => changeRecords(this.#records, changes as WireChanges));
   }
 
-  /** Opens the log, and listens. Throws what `Journal.open()` and `Deno.listen()` throw. */
+  /** Opens the log and listens. Throws what `Journal.open()` and `Deno.listen()` throw. */
   async start(sink: Sink): Promise<Position> {
     const position = await this.#broker.start(sink);
     this.#options.journal.peers?.listen({
-      onMessage: (node, message) => this.#say(node, [message]),
+      onMessage: (node, message) => this.#tell(node, [message]),
     });
     const listener = Deno.listen({ transport: "unix", path: this.#options.path });
     this.#listener = listener;
@@ -63,33 +66,34 @@ export class LogKeeper {
     return position;
   }
 
-  /** Answers what followers call under this name. */
+  /** Sets what answers calls of this name. */
   answer(name: string, answerer: FollowerAnswerer): void {
     this.#answerers.set(name, answerer);
   }
 
-  /** How long what this machine says takes to come back to it by the others; 0 if it is alone. */
+  /** `Peers.lagMs` of the journal; 0 if no other machine shares the log. */
   get lagMs(): number {
     return this.#options.journal.peers?.lagMs ?? 0;
   }
 
-  /** What it holds, for all that follow it. */
+  /** How much is kept, for all followers. */
   stats(): BrokerStats {
     return this.#broker.stats();
   }
 
-  /** Calls all followers; `onAnswer` gets what each answers. Resolves when all have, or are gone. */
+  /** Calls all followers. `onAnswer` gets each answer. Resolves when all have answered, or are gone. */
   async ask(name: string, onAnswer: (node: string, answer: unknown) => void): Promise<void> {
     const followers = [...this.#followers].filter(({ node }) => node !== "");
-    // What cannot be answered is reported where it failed.
-    await Promise.all(followers.map((follower) =>
-      follower.call(name).then((answer) => {
-        if (follower.connection.isOpen) onAnswer(follower.node, answer);
-      }, () => {})
-    ));
+    await Promise.all(
+      followers.map(({ connection, node }) =>
+        connection.call(name).then((answer) => {
+          if (connection.isOpen) onAnswer(node, answer);
+        }, () => {}) // A follower reports by itself why it has not answered.
+      ),
+    );
   }
 
-  /** Listens no more, and closes the log; followers that are left lose it. Idempotent. */
+  /** Stops listening, closes the log, and disconnects all followers. Idempotent. */
   async close(): Promise<void> {
     this.#listener?.close();
     this.#listener = undefined;
@@ -109,31 +113,30 @@ export class LogKeeper {
   }
 
   #accept(conn: Deno.Conn): void {
-    const follower = new Follower(conn, (message) => this.#receive(follower, message));
+    const connection = new LinkConnection(conn, {
+      onMessage: (message) => this.#receive(follower, message),
+      onCall: (name, args) => this.#answer(follower, name, args),
+    });
+    const follower: Follower = new Follower(connection);
     this.#followers.add(follower);
-    follower.connection.ended.then(() => {
+    connection.ended.then(() => {
       this.#followers.delete(follower);
       this.onLeave(follower.node);
-      // It need not have had the time to say so.
-      this.#hand(follower, [{ type: "bye" }]);
+      // If it died, it has not said so.
+      this.#pass(follower, [{ type: "bye" }]);
     });
   }
 
   #receive(follower: Follower, message: Message): void {
     const [name, ...fields] = message;
     switch (name) {
-      case "done":
-      case "refused":
-        return follower.answered(message);
       case "hello":
         follower.node = String(fields[0]);
         return;
       case "open":
         return this.#open(follower);
       case "tell":
-        return this.#hand(follower, fields[0] as readonly PeerMessage[]);
-      case "call":
-        return this.#call(follower, fields);
+        return this.#pass(follower, fields[0] as readonly PeerMessage[]);
     }
   }
 
@@ -143,10 +146,21 @@ export class LogKeeper {
     else follower.open(kept, this.#records.read());
   }
 
-  #call({ connection, node }: Follower, [id, name, ...args]: readonly unknown[]): void {
-    const answerer = this.#answerers.get(String(name));
+  async #answer(
+    { node }: Follower,
+    name: string,
+    args: readonly unknown[],
+  ): Promise<unknown> {
+    const answerer = this.#answerers.get(name);
     if (answerer === undefined) throw new TypeError(`Cannot call ${name}: there is no such name`);
-    answerCall(connection, id, () => answerer(node, args), this.#options.onError);
+    try {
+      return await answerer(node, args);
+    } catch (error) {
+      if (error instanceof Refusal) throw error;
+      this.#options.onError(error);
+      const why = "The process that keeps the log has failed: try again later";
+      throw new Refusal("unavailable", why, RETRY_AFTER_S);
+    }
   }
 
   async #append([wire, batch]: readonly unknown[]): Promise<unknown> {
@@ -157,22 +171,22 @@ export class LogKeeper {
     });
   }
 
-  /** Hands on what a follower says: to all others, and to the nodes of other machines. */
-  #hand(from: Follower, messages: readonly PeerMessage[]): void {
+  /** Passes messages of a follower on to all others, and to the nodes of other machines. */
+  #pass(from: Follower, messages: readonly PeerMessage[]): void {
     if (from.node === "") return;
-    this.#say(from.node, messages, from);
+    this.#tell(from.node, messages, from);
     this.#options.journal.peers?.relay?.(from.node, messages);
   }
 
-  /** Says to all followers, but to `from`, what a node says. */
-  #say(node: string, messages: readonly PeerMessage[], from?: Follower): void {
+  /** Sends messages of a node to all followers except `from`. */
+  #tell(node: string, messages: readonly PeerMessage[], from?: Follower): void {
     const text = encodeMessage(["messages", node, messages]);
     for (const follower of this.#followers) {
       if (follower !== from) follower.connection.sendText(text);
     }
   }
 
-  /** A message is encoded once for all that are fed. */
+  /** Encodes a message once for all followers. */
   #feed(message: Message): void {
     if (this.#followers.size === 0) return;
     const text = encodeMessage(message);

@@ -1,10 +1,10 @@
 import { Refusal } from "../../core/errors.ts";
 import type { StoredRecords } from "../journal.ts";
 
-/** What a message has of changed records; null for one that is deleted. */
+/** Changes of records in a message; null deletes one. */
 export type WireChanges = readonly (readonly [key: string, text: string | null])[];
 
-/** Records in memory, for processes that come and go while this one stays. */
+/** Records in memory, for followers that come and go while this process stays. */
 export class MemoryRecords implements StoredRecords {
   readonly #texts = new Map<string, string>();
 
@@ -20,17 +20,17 @@ export class MemoryRecords implements StoredRecords {
   }
 }
 
-/** Records that the process which keeps the log stores, for all that follow it. */
+/** Records that the process which keeps the log stores for all its followers. */
 export class LinkRecords implements StoredRecords {
   readonly #store: (changes: WireChanges) => Promise<unknown>;
   #stored: string[] = [];
 
-  /** `store` has the process that keeps the log change records, and resolves once it has. */
+  /** `store` sends changes to the process that keeps the log, and resolves once they are stored. */
   constructor(store: (changes: WireChanges) => Promise<unknown>) {
     this.#store = store;
   }
 
-  /** Those that were stored when the log was opened, or opened again; each is read once. */
+  /** The records that were stored when the log was opened last. Returns each once. */
   read(): readonly string[] {
     return this.#stored.splice(0);
   }
@@ -39,18 +39,18 @@ export class LinkRecords implements StoredRecords {
     try {
       await this.#store(Array.from(changes, ([key, text]) => [key, text ?? null]));
     } catch (error) {
-      // That process is away, and a publish reports it.
+      // That process is away. A publish reports it.
       if (!(error instanceof Refusal)) throw error;
     }
   }
 
-  /** Some of those that are stored. */
+  /** Adds stored records. */
   load(texts: readonly string[]): void {
     for (const text of texts) this.#stored.push(text);
   }
 }
 
-/** Puts into `records` what a follower has changed. */
+/** Makes the changes of a follower. */
 export async function changeRecords(
   records: StoredRecords,
   changes: WireChanges,
