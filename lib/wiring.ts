@@ -77,10 +77,28 @@ export async function wire(options: WiringOptions): Promise<Parts> {
   return { ...services, ...await wireEndpoints(options, services) };
 }
 
-async function wireServices({ config, clock, log, version, shared, handle }: WiringOptions) {
+/** Makes the log, and the one way into it. */
+async function wireLog({ config, clock, log, version, shared }: WiringOptions) {
   const metrics = new HarkMetrics({ version, memory: readMemory });
   const journal = shared?.journal ?? await journalOf(config, clock, log, metrics);
   const broker = new LogBroker({ ...config, clock, journal, metrics });
+  const publisher = new Publisher({
+    ...config,
+    broker,
+    clock,
+    log,
+    onPublished(seconds, count) {
+      metrics.publishSeconds.observe(seconds);
+      metrics.publications.add(count);
+    },
+  });
+  return { metrics, journal, broker, publisher };
+}
+
+/** Makes what protocols and endpoints need. */
+async function wireServices(options: WiringOptions) {
+  const { config, clock, log, version, shared, handle } = options;
+  const { metrics, journal, broker, publisher } = await wireLog(options);
   const apps = pusherAppsOf(config.pusherApp);
   const isGuarded = guardOf(apps.map(({ prefix }) => prefix));
   const admit = shared?.admit ?? new Admission(clock, config).admit;
@@ -99,8 +117,7 @@ async function wireServices({ config, clock, log, version, shared, handle }: Wir
     onLeave: (session, why) => connections.left(session, why),
     onError: (error) => log.error("history failed", { error: String(error) }),
   });
-  const { fanoutSeconds } = metrics;
-  const sink = new HubSink({ hub, clock, log, fanoutSeconds });
+  const sink = new HubSink({ hub, clock, log, fanoutSeconds: metrics.fanoutSeconds });
   const name = config.node || randomId().slice(0, 8);
   const cluster: Cluster = new Cluster({
     clock,
@@ -118,16 +135,6 @@ async function wireServices({ config, clock, log, version, shared, handle }: Wir
   const forwarding = config.advertise === ""
     ? undefined
     : new Forwarding({ config, clock, cluster, log, metrics, shared, handle });
-  const publisher = new Publisher({
-    ...config,
-    broker,
-    clock,
-    log,
-    onPublished(seconds, count) {
-      metrics.publishSeconds.observe(seconds);
-      metrics.publications.add(count);
-    },
-  });
   return {
     ...config,
     ...wireAccess(config, clock, log, isGuarded),
@@ -163,6 +170,7 @@ function wireAccess(config: Config, clock: Clock, log: Log, isGuarded: Guard) {
   return { tokens, origins, access: new Access({ ...config, tokens, origins, isOpen, isGuarded }) };
 }
 
+/** Makes protocols and endpoints, and what leads requests to them. */
 async function wireEndpoints(
   options: WiringOptions,
   services: Awaited<ReturnType<typeof wireServices>>,
