@@ -6,7 +6,7 @@ import { UsageError } from "./arguments.ts";
 import { Backoff } from "./backoff.ts";
 import { type Command, Failure, type Shell } from "./command.ts";
 import type { ServerMessage } from "../../static/hark.d.ts";
-import { Link, type LinkEnd } from "./link.ts";
+import { Link } from "./link.ts";
 import { readTarget, type Target, TARGET_FLAGS, TARGET_HELP } from "./target.ts";
 
 /** `hark tail`: prints the messages of channels as they come, and reconnects. */
@@ -38,7 +38,7 @@ ${TARGET_HELP}`,
     }
     using target = readTarget(args, shell.env);
     const format = switches.has("json") ? formatJson : formatText;
-    await new Tail({ target, shell, channels: operands, format }).follow(since);
+    await follow(since, { target, shell, channels: operands, format });
     return 0;
   },
 };
@@ -50,64 +50,43 @@ interface TailOptions {
   readonly format: (message: ServerMessage) => string;
 }
 
-class Tail {
-  readonly #options: TailOptions;
-  readonly #backoff = new Backoff();
-  #position: string | undefined;
-  #wasLost = false;
-  #isRead = true;
-
-  constructor(options: TailOptions) {
-    this.#options = options;
-  }
-
-  /** Resolves once nobody reads the output; throws a `Failure` if the server sends it away. */
-  async follow(since: string | undefined): Promise<void> {
-    const { clock, say } = this.#options.shell;
-    this.#position = since;
-    for (;;) {
-      const end = await this.#connect();
-      if (!this.#isRead) return;
-      if (end.isFinal) throw new Failure(`Cannot go on: ${printable(end.reason)}`);
-      this.#wasLost = true;
-      const ms = this.#backoff.nextMs(end.isGoingAway ?? false);
-      say(`Not connected: ${printable(end.reason)} (trying again in ${(ms / 1000).toFixed(1)} s)`);
-      await wait(clock, ms);
-    }
-  }
-
-  /** One connection, to its end. */
-  #connect(): Promise<LinkEnd> {
-    const { target, shell, channels } = this.#options;
-    const since = this.#position;
+/** Resolves once nobody reads the output; rejects with a `Failure` if the server sends it away. */
+async function follow(
+  since: string | undefined,
+  { target, shell, channels, format }: TailOptions,
+): Promise<void> {
+  const { clock, say, write } = shell;
+  const backoff = new Backoff();
+  let position = since;
+  let isReconnect = false;
+  let isRead = true;
+  for (;;) {
+    const begin = position;
     const link = new Link({
       target,
-      clock: shell.clock,
+      clock,
       channels,
-      since,
-      onWelcome: (recovered) => this.#welcome(since, recovered),
-      onResumed: () => this.#backoff.reset(),
-      onMessage: (message) => {
-        if (!this.#print(message)) link.close();
+      since: begin,
+      onWelcome(recovered) {
+        if (isReconnect) say("Connected again");
+        if (recovered === false) say(`Some messages after ${begin} are gone: here is what is kept`);
       },
-      onPosition: (id) => this.#position = id,
+      onResumed: () => backoff.reset(),
+      onMessage(message) {
+        // Every session is on `broadcast` too, even if nobody asked for it.
+        const isWanted = channels.some((channel) => covers(channel, message.channel));
+        if (isWanted && isRead) isRead = write(format(message));
+        if (!isRead) link.close();
+      },
+      onPosition: (id) => position = id,
     });
-    return link.ended;
-  }
-
-  #welcome(since: string | undefined, recovered: boolean | undefined): void {
-    const { say } = this.#options.shell;
-    if (this.#wasLost) say("Connected again");
-    if (recovered === false) say(`Some messages after ${since} are gone: here is what is kept`);
-  }
-
-  /** Reports whether somebody still reads the output. */
-  #print(message: ServerMessage): boolean {
-    const { channels, format, shell } = this.#options;
-    // Every session is on `broadcast` too, even if nobody asked for it.
-    const isWanted = channels.some((channel) => covers(channel, message.channel));
-    if (isWanted && this.#isRead) this.#isRead = shell.write(format(message));
-    return this.#isRead;
+    const end = await link.ended;
+    if (!isRead) return;
+    if (end.isFinal) throw new Failure(`Cannot go on: ${printable(end.reason)}`);
+    isReconnect = true;
+    const ms = backoff.nextMs(end.isGoingAway ?? false);
+    say(`Not connected: ${printable(end.reason)} (trying again in ${(ms / 1000).toFixed(1)} s)`);
+    await wait(clock, ms);
   }
 }
 
