@@ -17,10 +17,10 @@ import {
   type Member,
   pusherEncoder,
 } from "./codec.ts";
-import { Counts } from "./counts.ts";
+import { SubscriptionCounts } from "./subscription_counts.ts";
 import { HERE, Members, type Presence } from "./members.ts";
 import { kindOf, Names } from "./names.ts";
-import { type Handover, Senders } from "./senders.ts";
+import { type Handover, WebhookSenders } from "./webhook_senders.ts";
 import { isSame, signatureOf } from "./signatures.ts";
 import type { WebhookEvent } from "./webhook_queue.ts";
 import { Webhooks } from "./webhooks.ts";
@@ -64,7 +64,7 @@ export class App {
     onCome: ({ channel }) => this.webhooks?.came(this.#event("channel_occupied", channel)),
     onGo: ({ channel }) => this.webhooks?.went(this.#event("channel_vacated", channel)),
   });
-  readonly #counts: Counts;
+  readonly #counts: SubscriptionCounts;
   /** The sessions of each user that has signed in. */
   readonly #users = new Map<string, Set<Session>>();
   readonly #options: AppOptions;
@@ -75,7 +75,7 @@ export class App {
     this.settings = settings;
     this.encoder = pusherEncoder((channel) => names.toWire(channel));
     this.webhooks = this.#makeWebhooks();
-    this.#counts = new Counts({
+    this.#counts = new SubscriptionCounts({
       clock,
       countHere: (channel) => hub.subscribers.count(channel),
       tell: (channel, count) => this.#tell("count", { channel, count }),
@@ -157,7 +157,7 @@ export class App {
       this.webhooks?.takeOver(handover, (event) => this.#isThere(event)) ?? false;
     return new Webhooks({
       ...{ url, key, secret, clock, log },
-      senders: new Senders(cluster, `pusher ${id} webhooks`, takeOver),
+      senders: new WebhookSenders(cluster, `pusher ${id} webhooks`, takeOver),
       count: (outcome, events) => metrics.webhookEvents.with(outcome).add(events),
     });
   }

@@ -1,10 +1,10 @@
 import { Deadlines } from "../../core/deadlines.ts";
-import type { Handover, Senders } from "./senders.ts";
+import type { Handover, WebhookSenders } from "./webhook_senders.ts";
 import { type WebhookEvent, WebhookQueue, type WebhookQueueOptions } from "./webhook_queue.ts";
 
 /** What webhooks need. */
 export interface WebhookOptions extends WebhookQueueOptions {
-  readonly senders: Pick<Senders, "isHere" | "handOn">;
+  readonly senders: Pick<WebhookSenders, "isHere" | "handOn">;
 }
 
 /** How long a channel or member may be gone before that is reported. */

@@ -5,7 +5,7 @@ import {
   WAITING_MAX,
   type WebhookEvent,
 } from "../../../lib/protocols/pusher/webhook_queue.ts";
-import type { Handover } from "../../../lib/protocols/pusher/senders.ts";
+import type { Handover } from "../../../lib/protocols/pusher/webhook_senders.ts";
 import { DRAIN_MS, type WebhookOptions, Webhooks } from "../../../lib/protocols/pusher/webhooks.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 import { Inbox } from "../../support/inbox.ts";

@@ -13,7 +13,7 @@ export interface Handover {
  * Decides which node sends an app's webhooks: the first by its id of those that have not handed on to
  * another. All nodes agree on it, and another node follows one that is gone.
  */
-export class Senders {
+export class WebhookSenders {
   readonly #cluster: Cluster;
   readonly #question: string;
   readonly #retired = new Set<string>();

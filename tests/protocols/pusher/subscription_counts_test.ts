@@ -1,14 +1,18 @@
 import { assertEquals } from "@std/assert";
-import { Counts, INTERVAL_MS, LARGE_CHANNEL } from "../../../lib/protocols/pusher/counts.ts";
+import {
+  INTERVAL_MS,
+  LARGE_CHANNEL,
+  SubscriptionCounts,
+} from "../../../lib/protocols/pusher/subscription_counts.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
 
-/** Counts of one node, what it sends to the others, and the totals that change. */
+/** SubscriptionCounts of one node, what it sends to the others, and the totals that change. */
 function makeCounts() {
   const clock = new FakeClock();
   const here = new Map<string, number>();
   const sent: [string, number][] = [];
   const changes: [string, number][] = [];
-  const counts = new Counts({
+  const counts = new SubscriptionCounts({
     clock,
     countHere: (channel) => here.get(channel) ?? 0,
     tell: (...count) => sent.push(count),

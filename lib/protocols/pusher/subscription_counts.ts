@@ -2,7 +2,7 @@ import type { Clock } from "../../core/clock.ts";
 import { Deadlines } from "../../core/deadlines.ts";
 
 /** What counting over all nodes needs. Channels are named as in Hark. */
-export interface CountsOptions {
+export interface SubscriptionCountsOptions {
   readonly clock: Clock;
   /** The number of subscribers of a channel at this node. */
   readonly countHere: (channel: string) => number;
@@ -21,8 +21,8 @@ export const INTERVAL_MS = 5000;
  * The numbers of subscribers of channels, over all nodes. Each change is sent at once, except of large
  * channels: a crowd of n that comes would cost n² frames.
  */
-export class Counts {
-  readonly #options: CountsOptions;
+export class SubscriptionCounts {
+  readonly #options: SubscriptionCountsOptions;
   /** What the other nodes know of this one; without channels that have no subscriber. */
   readonly #here = new Map<string, number>();
   readonly #nodes = new Map<string, Map<string, number>>();
@@ -31,7 +31,7 @@ export class Counts {
   /** Large channels whose counts wait for the next moment to be sent. */
   readonly #pauses: Deadlines<string>;
 
-  constructor(options: CountsOptions) {
+  constructor(options: SubscriptionCountsOptions) {
     this.#options = options;
     this.#pauses = new Deadlines(options.clock, INTERVAL_MS, (channel) => this.update(channel));
   }
