@@ -1,5 +1,5 @@
 import type { PeerMessage, Peers } from "../broker/peers.ts";
-import type { Clock } from "../core/clock.ts";
+import { type Clock, within } from "../core/clock.ts";
 
 /** Answers a question of another node: with any value of JSON. */
 export type Answerer = (question: Readonly<Record<string, unknown>>) => unknown;
@@ -51,24 +51,20 @@ export class Questions {
   }
 
   /** Asks all other nodes. Resolves when all have answered or left, or after `ANSWER_TIMEOUT_MS`. */
-  ask(name: string, question: Readonly<Record<string, unknown>>): Promise<Answers> {
+  async ask(name: string, question: Readonly<Record<string, unknown>>): Promise<Answers> {
     const { clock, peers, nodes } = this.#options;
+    const answers = new Map<string, unknown>();
     const waiting = new Set(nodes());
     const gone = new Set<string>();
-    const answers = new Map<string, unknown>();
-    if (waiting.size === 0) return Promise.resolve({ answers, silent: [] });
-    if (this.#open.size >= OPEN_MAX) return Promise.resolve({ answers, silent: [...waiting] });
-    return new Promise((resolve) => {
+    if (waiting.size > 0 && this.#open.size < OPEN_MAX) {
       const id = ++this.#asked;
-      const finish = () => {
-        timer.cancel();
-        this.#open.delete(id);
-        resolve({ answers, silent: [...gone, ...waiting] });
-      };
-      const timer = clock.after(ANSWER_TIMEOUT_MS, finish);
+      const { promise, resolve: finish } = Promise.withResolvers<void>();
       this.#open.set(id, { answers, waiting, gone, finish });
       peers.tell({ type: "ask", id, name, question });
-    });
+      await within(clock, ANSWER_TIMEOUT_MS, promise);
+      this.#open.delete(id);
+    }
+    return { answers, silent: [...gone, ...waiting] };
   }
 
   /** Takes a message of another node to this one. */
@@ -79,7 +75,7 @@ export class Questions {
 
   /** A node is gone: no question waits for its answer any more. */
   left(node: string): void {
-    for (const { waiting, gone, finish } of [...this.#open.values()]) {
+    for (const { waiting, gone, finish } of this.#open.values()) {
       if (!waiting.delete(node)) continue;
       gone.add(node);
       if (waiting.size === 0) finish();
