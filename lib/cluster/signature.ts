@@ -14,17 +14,16 @@ export interface SignedRequest {
 
 /** Signs requests of a node, and verifies those of nodes with the same secret (HMAC-SHA256, RFC 2104). */
 export class RequestSigner {
-  readonly #key: Promise<CryptoKey>;
+  readonly #secret: string;
+  #imported: Promise<CryptoKey> | undefined;
 
   constructor(secret: string) {
-    const bytes = new TextEncoder().encode(secret);
-    const algorithm = { name: "HMAC", hash: "SHA-256" };
-    this.#key = crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]);
+    this.#secret = secret;
   }
 
   /** Returns the signature as base64url. */
   async sign(request: SignedRequest): Promise<string> {
-    const signature = await crypto.subtle.sign("HMAC", await this.#key, bytesOf(request));
+    const signature = await crypto.subtle.sign("HMAC", await this.#key(), bytesOf(request));
     return new Uint8Array(signature).toBase64({ alphabet: "base64url", omitPadding: true });
   }
 
@@ -37,7 +36,17 @@ export class RequestSigner {
       if (error instanceof SyntaxError) return false;
       throw error;
     }
-    return await crypto.subtle.verify("HMAC", await this.#key, given, bytesOf(request));
+    return await crypto.subtle.verify("HMAC", await this.#key(), given, bytesOf(request));
+  }
+
+  /** Imported for the first request: nobody waits for what a constructor begins. */
+  #key(): Promise<CryptoKey> {
+    if (this.#imported === undefined) {
+      const bytes = new TextEncoder().encode(this.#secret);
+      const algorithm = { name: "HMAC", hash: "SHA-256" };
+      this.#imported = crypto.subtle.importKey("raw", bytes, algorithm, false, ["sign", "verify"]);
+    }
+    return this.#imported;
   }
 }
 

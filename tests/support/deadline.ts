@@ -3,13 +3,8 @@ const { setTimeout, clearTimeout } = globalThis;
 
 /** Far more than anything takes, on a busy machine too: it only ends a test that has failed. */
 const DEADLINE_MS = 120_000;
-const SETTLE_MS = 20;
 /** Between two questions, so that whoever is asked, and other tests, get the processor. */
 const PAUSE_MS = 3;
-
-// On a busy machine, what Deno itself begins as it loads a module may else end in the first test, whose
-// sanitizer takes that for a leak.
-Deno.test.beforeAll(() => new Promise<void>((resolve) => void setTimeout(resolve, SETTLE_MS)));
 
 /** Settles as `promise` does, or rejects once `ms` milliseconds of real time are over. */
 export async function deadline<T>(promise: PromiseLike<T>, ms = DEADLINE_MS): Promise<T> {

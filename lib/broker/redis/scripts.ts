@@ -174,8 +174,10 @@ export const SCRIPTS: Readonly<Record<"open" | "append" | "sweep", Script>> = {
 
 /** Runs by its hash what Redis has already. */
 function scriptOf(source: string): Script {
-  const hash = sha1(source);
+  // Made for the first call: most servers have no Redis.
+  let hash: Promise<string> | undefined;
   return async (connection, keys, args) => {
+    hash ??= sha1(source);
     try {
       return await connection.send("EVALSHA", await hash, keys.length, ...keys, ...args);
     } catch (error) {
