@@ -28,7 +28,11 @@ import {
   USER_INFO_BYTES_MAX,
 } from "../../lib/protocols/pusher/authorization.ts";
 import { CLIENT_EVENTS_PER_SECOND_MAX } from "../../lib/protocols/pusher/client.ts";
-import { DATA_BYTES_MAX } from "../../lib/protocols/pusher/codec.ts";
+import {
+  DATA_BYTES_MAX,
+  EVENT_CHARS_MAX,
+  SOCKET_IDS_MAX,
+} from "../../lib/protocols/pusher/codec.ts";
 import { REFUSED_MAX } from "../../lib/protocols/pusher/endpoint.ts";
 import { MEMBERS_MAX } from "../../lib/protocols/pusher/members.ts";
 import {
@@ -177,6 +181,8 @@ function boundsTable(): string {
       CLIENT_EVENTS_PER_SECOND_MAX,
       "`pusher:error` 4301",
     ],
+    ["characters of the name of such an event", EVENT_CHARS_MAX, "`pusher:error`"],
+    ["former socket ids that a Pusher client names", SOCKET_IDS_MAX, "`pusher:error`"],
     [
       "time for a Pusher client to be silent, and to answer a ping",
       `${ACTIVITY_TIMEOUT_S} s + ${seconds(PONG_TIMEOUT_MS)}`,

@@ -22,14 +22,11 @@ const ATTRIBUTES = {
 const INFOS = object("PusherInfo", ATTRIBUTES);
 const INFO_BY_CHANNEL = { type: "object", additionalProperties: INFOS };
 const CACHED = object("PusherCached", { data: TEXT, ttl: COUNT });
-const TRIGGER = {
+const TRIGGER = object("PusherTrigger", {
   name: TEXT,
   data: TEXT,
   "socket_id?": { type: ["string", "null"] },
   "info?": TEXT,
-};
-const TRIGGERS = object("PusherTrigger", {
-  ...TRIGGER,
   "channel?": TEXT,
   "channels?": listOf(TEXT),
 });
@@ -59,7 +56,7 @@ export const CONNECT_DOC: OperationDoc = {
 export const EVENTS_DOC: OperationDoc = signed({
   id: "pusherTrigger",
   summary: "Publishes an event to one or more channels, all or none",
-  body: { "application/json": TRIGGERS },
+  body: { "application/json": TRIGGER },
   answers: jsonAnswer(
     "Published",
     object("PusherTriggered", { "channels?": INFO_BY_CHANNEL }),
@@ -70,7 +67,7 @@ export const EVENTS_DOC: OperationDoc = signed({
 export const BATCH_DOC: OperationDoc = signed({
   id: "pusherTriggerBatch",
   summary: "Publishes several events, all or none",
-  body: { "application/json": object("PusherBatch", { batch: listOf(TRIGGERS) }) },
+  body: { "application/json": object("PusherBatch", { batch: listOf(TRIGGER) }) },
   answers: jsonAnswer(
     "Published",
     object("PusherBatchTriggered", { "batch?": listOf(INFOS) }),
