@@ -1,4 +1,4 @@
-import { HEARTBEAT, idBlock, joinChunks, retryLater, retryLine } from "./codec.ts";
+import { HEARTBEAT, idBlock, joinChunks, retryLater, retryLine, sse } from "./codec.ts";
 import { type Clock, every, type Timer } from "../../core/clock.ts";
 import { Refusal } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
@@ -62,7 +62,6 @@ const EVENTS_DOC: OperationDoc = {
 export class EventsEndpoint implements Protocol {
   readonly routes: readonly Route[];
   readonly #options: EventsOptions;
-  readonly #sessions = new Set<Session>();
   readonly #heartbeat: Timer;
 
   constructor(options: EventsOptions) {
@@ -95,16 +94,12 @@ export class EventsEndpoint implements Protocol {
     const { grant, subscription } = await this.#admit(exchange);
     const { channels, since } = subscription;
     hub.subscribers.check(channels, address);
-    let session: Session | undefined = undefined;
-    const transport = new SseTransport(await connections.admit(address), () => {
-      if (session === undefined) return;
-      session.lost("client closed");
-      this.#sessions.delete(session);
-    });
+    let session: Session | undefined;
+    const connection = await connections.admit(address);
+    const transport = new SseTransport(connection, () => session?.lost("client closed"));
     transport.write(retryLine(spread(RETRY_MIN_MS)));
     const batched = new BatchingTransport(transport, joinChunks, batching);
     const opened = session = hub.open(batched, peerOf(address, grant), channels, { since });
-    this.#sessions.add(opened);
     if (since !== undefined) {
       // Resolves after the replay, before the first live publication.
       opened.subscribe([]).then(() => opened.write(idBlock(hub.positionId)));
@@ -135,8 +130,8 @@ export class EventsEndpoint implements Protocol {
   }
 
   #beat(): void {
-    for (const session of this.#sessions) {
-      if (!session.write(HEARTBEAT)) this.#sessions.delete(session);
+    for (const session of this.#options.hub.sessions()) {
+      if (session.transport.encoder === sse) session.write(HEARTBEAT);
     }
   }
 }
