@@ -8,7 +8,7 @@ import { SocketClock } from "./support/engineio.ts";
 import { freePort } from "./support/free_port.ts";
 import { type ServerOptions, startServer, type TestServer } from "./support/server.ts";
 
-/** A server whose clock stands still, as the timers of clients do. */
+/** A server with a fake clock, as the clients have fake timers. */
 async function withServer(
   run: (server: TestServer, timers: ClientTimers, clock: SocketClock) => Promise<void>,
   options: ServerOptions = {},
@@ -19,7 +19,7 @@ async function withServer(
 
 type Script = (peer: Peer) => void;
 
-/** A scripted server: `scripts[n]` is what the n-th connection meets, the last one from then on. */
+/** A scripted server: the n-th connection meets `scripts[n]`, later ones the last of them. */
 async function withScript(
   scripts: Script[],
   options: Omit<Options, "url">,

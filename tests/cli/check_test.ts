@@ -11,7 +11,7 @@ const KEY = "k".repeat(16);
 const SECRET = "s".repeat(32);
 const KEYED = { HARK_PUBLISH_KEYS: KEY };
 
-/** What `hark check` prints, by the titles of its parts. */
+/** Runs `hark check`; resolves to its output by the titles of its parts. */
 async function check(args: readonly string[], env: Env = {}, clock = new FakeClock()) {
   const { code, out, said } = await run("check", args, { env, clock });
   const parts = new Map<string, string[]>();
@@ -102,7 +102,7 @@ Deno.test("hark check shows the parts of a URL that are no secret", async () => 
   assert(!/hunter2|SECRET42/.test(text + said), text + said);
 });
 
-/** What is set, in a FOLDER, and what of it is unwise: the beginning of each sentence. */
+/** Options and variables, in a FOLDER, and the beginning of each sentence about them. */
 const UNWISE: readonly [string[], Env, string[]][] = [
   [["--public-host", "push.example.com"], KEYED, []],
   [["--trust-proxy", "1"], { HARK_TOKEN_SECRET: SECRET }, []],

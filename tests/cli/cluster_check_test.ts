@@ -9,7 +9,7 @@ import { run } from "../support/shell.ts";
 const keys = new RedisKeys("hark");
 const SECRET = "a secret that all nodes have, of 32 characters or more";
 
-/** What `hark check` finds unwise, or why a node would not start. */
+/** Resolves to the unwise things that `hark check` finds, or why a node would not start. */
 async function check({ url }: RedisServer, args = ""): Promise<string[]> {
   const all = ["--redis", url, ...args.split(" ").filter((arg) => arg !== "")];
   const { code, out, said } = await run("check", all, { env: { HARK_CLUSTER_SECRET: SECRET } });

@@ -27,7 +27,7 @@ async function snapshot(folder: string): Promise<unknown[]> {
   return [(await Deno.stat(folder)).mtime, ...await Promise.all(found)];
 }
 
-/** Options, in a FOLDER that `prepare()` fills, and what is wrong with them if anything. */
+/** Options, in a FOLDER that `prepare()` fills, and the problem with them if there is one. */
 const TRIED: readonly [args: string, problem: RegExp | undefined][] = [
   ["--tls-cert FOLDER/a.crt --tls-key FOLDER/a.key", undefined],
   [
@@ -63,7 +63,7 @@ const TRIED: readonly [args: string, problem: RegExp | undefined][] = [
   ["--listen unix:FOLDER/none/x.sock", /^Cannot listen on unix:FOLDER\/none\/x.sock: /],
 ];
 
-/** Fills a folder with what is right and what is wrong. */
+/** Fills a folder with right and wrong files. */
 async function prepare(folder: string): Promise<void> {
   await makeCertificate(folder, "a");
   await makeCertificate(folder, "b");
@@ -109,7 +109,7 @@ Deno.test("hark check has a store that is in use for a right one", async () => {
   store.close();
 });
 
-/** What a server of this process logs as it starts and stops, or why it cannot start. */
+/** Resolves to the log of a server that starts and stops in this process, or why it cannot start. */
 async function tryStart(args: readonly string[]): Promise<readonly LogEntry[] | Error> {
   const parsed = parseConfig(args, {});
   if (parsed.kind !== "run") throw new TypeError("expected options");

@@ -14,7 +14,7 @@ interface Sent {
   readonly body: string;
 }
 
-/** A server that answers as a test says, and keeps what it is sent. */
+/** A server with scripted answers, which keeps its requests. */
 class ScriptedServer implements AsyncDisposable {
   readonly sent: Inbox<Sent> = new Inbox();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;
@@ -54,7 +54,7 @@ function refuse(status: number, detail: string, headers: Record<string, string> 
   return Response.json({ detail }, { status, headers });
 }
 
-/** What is kept of a channel: each message's event and data. */
+/** Resolves to the history of a channel: event and data of each message. */
 async function kept(server: TestServer, channel: string): Promise<[string, unknown][]> {
   const { body } = await server.fetch(`/channels/${channel}?limit=1000`);
   const { publications } = JSON.parse(body);

@@ -26,7 +26,7 @@ async function connected(server: TestServer, count = 1): Promise<void> {
   }
 }
 
-/** Ends a tail whose server is there: the next message is written in vain. */
+/** Ends a tail while its server runs: nobody reads the next message. */
 async function end(tail: CommandRun, server: TestServer, channel: string): Promise<number> {
   tail.stopReading();
   await publish(server, channel, '"the end"');
@@ -40,7 +40,7 @@ interface ScriptedSocket {
   readonly received: Inbox<string>;
 }
 
-/** A WebSocket server that says what a test lets it say. */
+/** A WebSocket server with scripted messages. */
 class ScriptedServer implements AsyncDisposable {
   readonly sockets: Inbox<ScriptedSocket> = new Inbox();
   readonly #server: Deno.HttpServer<Deno.NetAddr>;

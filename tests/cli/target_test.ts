@@ -4,7 +4,7 @@ import { FakeClock } from "../support/fake_clock.ts";
 import { type ServerOptions, startServer } from "../support/server.ts";
 import { CommandRun, run } from "../support/shell.ts";
 
-/** Publishes while `tail` follows, both with these flags; returns what came of each. */
+/** Publishes while `tail` follows, both with these flags, and checks both. */
 async function publishAndTail(
   options: ServerOptions,
   flags: readonly string[],
@@ -22,7 +22,7 @@ async function publishAndTail(
   assertEquals([await tail.code(), tail.said.takeAll()], [0, []]);
 }
 
-/** What `publish` says in the end if it reaches nobody. */
+/** Resolves to the last message of a `publish` that reaches nobody. */
 async function failure(flags: readonly string[]): Promise<string> {
   const { code, said } = await run("publish", [...flags, "x"], { clock: new FakeClock() });
   assertEquals(code, 1);

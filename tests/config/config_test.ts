@@ -349,7 +349,7 @@ Deno.test("parseConfig() gives help and version whatever else is wrong", () => {
   assertEquals(parseConfig(["--version", "--port=x"], env), { kind: "version" });
 });
 
-/** What is known of the options when help is asked for. */
+/** Reads the options for the help. */
 function help(args: string[], env: Record<string, string> = {}) {
   const parsed = parseConfig(["--help", ...args], env);
   assert(parsed.kind === "help");

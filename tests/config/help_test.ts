@@ -7,7 +7,7 @@ import { optionsTable } from "../support/readme.ts";
 
 const KEYS = Object.keys(OPTIONS) as OptionKey[];
 
-/** What is known of the options when help is asked for. */
+/** Reads the options for the help. */
 function attempt(args: string[] = [], env: Record<string, string> = {}) {
   const parsed = parseConfig(["--help", ...args], env);
   assert(parsed.kind === "help");

@@ -2,7 +2,7 @@ import { type OptionKey, OPTIONS } from "../../lib/config/config.ts";
 
 /** Values of an option. */
 export interface Values {
-  /** What a text means, by the text. */
+  /** Values by their texts. */
   readonly right: Readonly<Record<string, unknown>>;
   readonly wrong: readonly string[];
 }

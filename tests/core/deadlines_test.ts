@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Deadlines } from "../../lib/core/deadlines.ts";
 import { FakeClock } from "../support/fake_clock.ts";
 
-/** Deadlines of 100 ms, and what is due, as it becomes so. */
+/** Deadlines of 100 ms, and the items that came due, in order. */
 function setUp(onDue: (item: string, deadlines: Deadlines<string>) => void = () => {}) {
   const clock = new FakeClock();
   const due: string[] = [];

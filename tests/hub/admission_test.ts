@@ -9,7 +9,7 @@ const DEFAULTS = { connectionsMax: 20_000, connectionsPerAddressMax: 200, trustP
 function setUp(limits: Partial<ConnectionLimits> = {}) {
   const clock = new FakeClock();
   const { admit } = new Admission(clock, { ...DEFAULTS, ...limits });
-  /** How many connects of an address are admitted before one is not, and whose rate is too high. */
+  /** Connects until an address is refused. Returns the number admitted, and which rate is too high. */
   const takeAll = (address: string): [number, string] => {
     for (let count = 0;; count++) {
       try {

@@ -20,7 +20,7 @@ import { HANDSHAKE, OPCODES, RawConnection, request } from "../support/raw.ts";
 import { startServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 
-/** Connections to a hub that is turned by hand, with what they log and count. */
+/** Connections to a hub with a fake clock, with their log and metrics. */
 function setUp(limits: Partial<ConnectionLimits> = {}) {
   const lines: string[] = [];
   const log = createLog({

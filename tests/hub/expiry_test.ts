@@ -5,7 +5,7 @@ import type { Welcome } from "../../lib/core/encoder.ts";
 import { FakeTransport } from "../support/fake_transport.ts";
 import { TestNode } from "../support/node.ts";
 
-/** Opens a session whose token expires in so many milliseconds. */
+/** Opens a session with a token that expires in so many milliseconds. */
 function open(node: TestNode, expiresInMs?: number, options: SubscribeOptions = {}) {
   const transport = new FakeTransport();
   const expiresAt = expiresInMs === undefined ? undefined : node.clock.now() + expiresInMs;

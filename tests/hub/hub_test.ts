@@ -209,7 +209,7 @@ Deno.test("Hub.open() refuses too many channels, with nothing changed", async ()
   const open = (channels: string[]) => () => void node.open(channels, {}, transport);
   assertThrows(open(["a", "b", "c"]), Refusal, "a session has at most 2 channels");
   assertEquals([hub.size, hub.subscribers.channels, transport.frames, node.left], [0, 0, [], []]);
-  // What is named twice, and the channel that everybody is on, do not count.
+  // A name given twice, and the channel of all clients, do not count.
   node.open(["a", "b", "a", "broadcast", "b"]);
   node.open(["a", "c"]);
   assertEquals(hub.subscribers.channels, 4);

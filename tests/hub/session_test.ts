@@ -19,7 +19,7 @@ function resumed(node: TestNode, since: number, recovered = true): string {
   return `welcome ${id} since ${id} recovered ${recovered}`;
 }
 
-/** A client of `channels` that has taken what came so far. */
+/** A client of `channels` that has read everything so far. */
 async function connected(node: TestNode, channels: string[]): Promise<TestClient> {
   const client = await node.connect(channels);
   client.transport.take();

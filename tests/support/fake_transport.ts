@@ -20,7 +20,7 @@ export const positionEncoder: Encoder = {
   presence: () => undefined,
 };
 
-/** A transport that keeps what it is given. */
+/** A transport that keeps its frames. */
 export class FakeTransport implements Transport {
   readonly name = "fake";
   readonly encoder: Encoder;

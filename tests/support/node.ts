@@ -17,7 +17,7 @@ export const HISTORY_LIMITS: HistoryLimits = {
   channelsMax: 1000,
 };
 
-/** Adds up what it is told. */
+/** Adds up amounts. */
 export class Sum {
   total = 0;
 
@@ -99,7 +99,7 @@ export class TestNode {
     });
   }
 
-  /** Opens a session and lets it get what it begins with. */
+  /** Opens a session, and resolves once it has its first messages. */
   async connect(subscriptions: readonly string[], options?: SubscribeOptions): Promise<TestClient> {
     const client = this.open(subscriptions, options);
     await this.clock.settle();

@@ -5,10 +5,10 @@ import { deadline } from "./deadline.ts";
 import type { FakeClock } from "./fake_clock.ts";
 import { Inbox } from "./inbox.ts";
 
-/** What a test runs a command with. */
+/** The surroundings of a command in a test. */
 export interface RunOptions {
   readonly env?: Record<string, string>;
-  /** Chunks of stdin, or what a test writes as it goes. */
+  /** Chunks of stdin, or a stream that the test writes to. */
   readonly stdin?: readonly (string | Uint8Array<ArrayBuffer>)[] | ReadableStream<Uint8Array>;
   /** Turned by the test, but for the waits that the command announces: those are over at once. */
   readonly clock?: FakeClock;
@@ -50,7 +50,7 @@ export class CommandRun {
   }
 }
 
-/** Runs a command to its end: its exit code, its output and what it said beside it. */
+/** Runs a command to its end; resolves to its exit code, output and messages. */
 export async function run(
   name: string,
   args: readonly string[],
