@@ -14,7 +14,7 @@ function start(clock: FakeClock): { arrivals: Arrivals; wait: Wait; over: string
 
 type Wait = (offset: number, timeoutMs: number) => void;
 
-Deno.test("Arrivals ends each wait when the log has come to it, or its time is over", async () => {
+Deno.test("Arrivals ends each wait when the log has reached its offset, or after its time", async () => {
   const clock = new FakeClock();
   const { arrivals, wait, over } = start(clock);
   wait(3, 100);
@@ -33,7 +33,7 @@ Deno.test("Arrivals ends each wait when the log has come to it, or its time is o
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("Arrivals has one timer for any number of waits, and none for nothing", async () => {
+Deno.test("Arrivals has one timer for any number of waits, and none without a wait", async () => {
   const clock = new FakeClock();
   const { arrivals, wait, over } = start(clock);
   for (let offset = 1; offset <= 10; offset++) wait(offset, 1000 - offset);

@@ -33,7 +33,7 @@ export function awayContract(
     assertEquals(await refusalOf(), refusal("the server is stopping"));
   });
 
-  test("refuses what is kept and does not come back in time", async (context) => {
+  test("refuses a batch that is kept, but does not come back in time", async (context) => {
     const { broker, journal, clock } = context;
     journal.isSilent = true;
     let refused: Refusal | undefined;
@@ -43,7 +43,7 @@ export function awayContract(
     assertEquals(refused?.type, "unavailable");
   });
 
-  test("publishes once under the key of what did not come back in time", async (context) => {
+  test("publishes once under the key of a batch that did not come back in time", async (context) => {
     const { broker, journal, clock, deliveries } = context;
     journal.isSilent = true;
     let isRefused = false;
@@ -58,7 +58,7 @@ export function awayContract(
     assertEquals(deliveries.publications.length, canReopen ? 1 : 0);
   });
 
-  test("refuses to publish while its journal is away, and goes on reading", async (context) => {
+  test("refuses to publish while its journal is away, and still reads", async (context) => {
     const { broker, journal, clock, deliveries } = context;
     await publishOn(broker, "a");
     journal.isAway = true;
@@ -89,7 +89,7 @@ export function awayContract(
     assertEquals(deliveries.events.slice(1), [down, "up"]);
   });
 
-  test("does not take publishing for broken for good where nobody tries", async (context) => {
+  test("is up again some time after a refusal, if nothing is published", async (context) => {
     const { broker, journal, clock, deliveries } = context;
     journal.isAway = true;
     const refuse = () => assertRejects(() => publishOn(broker, "a"), Refusal);
@@ -107,7 +107,7 @@ export function awayContract(
     assertEquals(deliveries.events.slice(1), [down, "up", down]);
   });
 
-  test("is not up while its feed is away, whatever is appended", async (context) => {
+  test("is not up while its feed is away, even if batches are appended", async (context) => {
     const { broker, journal, deliveries } = context;
     const published = publishOn(broker, "a");
     journal.report(false);

@@ -27,7 +27,7 @@ export function brokerContract(
 
   const test = testsOn(name, create);
 
-  test("begins at offset 0 with nothing in it", async ({ broker }) => {
+  test("begins at offset 0, and empty", async ({ broker }) => {
     assert(/^[a-z0-9]{1,32}$/.test(broker.position.epoch));
     assertEquals(broker.position.offset, 0);
     assertEquals(broker.stats(), { channels: 0, publications: 0, bytes: 0, idempotencyKeys: 0 });
@@ -42,7 +42,7 @@ export function brokerContract(
     });
   });
 
-  test("orders by the calls of publish() and delivers each once", async (context) => {
+  test("orders batches as publish() was called, and delivers each once", async (context) => {
     const { broker, deliveries } = context;
     const published = await Promise.all([
       publish(broker, [draft("a")]),
@@ -59,7 +59,7 @@ export function brokerContract(
     assertEquals(summary(await readAfter(broker, undefined)).offsets, offsets);
   });
 
-  test("keeps every field, text and bytes alike", async ({ broker, clock, deliveries }) => {
+  test("keeps every field of texts and bytes", async ({ broker, clock, deliveries }) => {
     const datas: Data[] = [
       '"é𝄞\\u0000 "',
       " {}\n",
@@ -104,7 +104,7 @@ export function brokerContract(
     assertEquals(seen, [[1], [1, 2], [1, 2, 3]]);
   });
 
-  test("resolves publish() once history() has it", async ({ broker }) => {
+  test("resolves publish() once history() has the batch", async ({ broker }) => {
     for (let offset = 1; offset <= 5; offset++) {
       await publish(broker, [draft("a")]);
       assertEquals(summary(await readAfter(broker, offset - 1)).offsets, [offset]);
@@ -162,7 +162,7 @@ export function brokerContract(
     assertEquals(await begin("flood", 100), 10);
   }, { channelsMax: 20, historyAgeS: 60 });
 
-  test("counts a channel for who began it, whoever publishes to it", async ({ broker, clock }) => {
+  test("counts a channel for the caller that began it", async ({ broker, clock }) => {
     await publish(broker, [draft("a"), draft("b")], "first");
     await publish(broker, [draft("a"), draft("b")], "second");
     await assertRejects(() => publish(broker, [draft("c")], "first"), Refusal);
@@ -171,7 +171,7 @@ export function brokerContract(
     await publish(broker, [draft("d"), draft("e")], "first");
   }, { channelsMax: 4, historyAgeS: 60 });
 
-  test("counts what is published in one turn, too", async ({ broker }) => {
+  test("counts channels of batches under way, too", async ({ broker }) => {
     const begin = (caller: string, channel: string) => publish(broker, [draft(channel)], caller);
     const results = await Promise.allSettled([
       ...[begin("first", "a"), begin("first", "b"), begin("first", "c")],

@@ -67,7 +67,7 @@ export function feedContract(
     assertEquals(broker.stats().publications, 4);
   });
 
-  test("goes on behind a gap, and knows which positions it makes incomplete", async (context) => {
+  test("goes on after a gap, and knows which positions it makes incomplete", async (context) => {
     const { broker, journal, clock, deliveries } = context;
     await publishOn(broker, "a", "a");
     journal.skip(100);
@@ -84,7 +84,7 @@ export function feedContract(
     assertEquals(summary(await readAfter(broker, 50)).offsets, [103]);
   });
 
-  test("takes nothing before a gap for complete if a client has seen what is in it", async (context) => {
+  test("calls no position before a gap complete if a client has seen what is lost", async (context) => {
     const { broker, journal, deliveries } = context;
     await publishOn(broker, "a", "a");
     journal.skip(100, { seen: 5 });
@@ -93,7 +93,7 @@ export function feedContract(
     assertEquals(await Promise.all(complete), [false, false, false, false, true]);
   });
 
-  test("drops what it has of a tail that the log has lost", async (context) => {
+  test("drops what the log has lost at its end", async (context) => {
     const { broker, journal, deliveries } = context;
     await publishOn(broker, "a", "b", "b");
     journal.skip(100, { lost: 2 });
@@ -120,7 +120,7 @@ export function feedContract(
     assertEquals(await deliveries.offsets(all.length), all);
   });
 
-  test("loses nothing with a feed that is lost while nothing comes", async (context) => {
+  test("loses nothing if the feed is lost while nothing is published", async (context) => {
     const { broker, journal, deliveries } = context;
     await publishOn(broker, "a");
     journal.lose("cut off");
@@ -130,7 +130,7 @@ export function feedContract(
     assertEquals(await completeAfter(broker, 0), true);
   });
 
-  test("begins anew with another log", async ({ broker, journal, clock, deliveries }) => {
+  test("begins again with another log", async ({ broker, journal, clock, deliveries }) => {
     await publishOn(broker, "a", "a");
     const before = broker.position;
     const waiting = broker.reached({ ...before, offset: 3 }, LONG_MS);
@@ -150,7 +150,7 @@ export function feedContract(
     assertEquals(await publishOn(broker, "a"), [1]);
   });
 
-  test("counts what becomes of its log", async ({ clock }) => {
+  test("counts appends, reconnects, reloads and gaps", async ({ clock }) => {
     const journal = new FaultyJournal(create(clock));
     const counts = { appends: 0, reconnects: 0, reloads: 0, gaps: 0 };
     const counter = (what: keyof typeof counts) => ({ inc: () => void counts[what]++ });

@@ -8,7 +8,7 @@ import { draft, publish, publishOn, readAfter, summary } from "./helpers.ts";
 export function historyContract(name: string, create: (clock: Clock) => Journal): void {
   const test = testsOn(name, create);
 
-  test("takes bytes back from who holds most", async ({ broker }) => {
+  test("evicts bytes of the caller that holds most", async ({ broker }) => {
     const publishBy = (caller: string, channel: string) =>
       publish(broker, [draft(channel, new Uint8Array(800))], caller);
     await publishBy("key", "quiet");
@@ -108,7 +108,7 @@ export function historyContract(name: string, create: (clock: Clock) => Journal)
     assertEquals(await publishOn(broker, "a"), [4]);
   }, { historyAgeS: 60 });
 
-  test("says that a position of another log is not complete", async ({ broker }) => {
+  test("calls a position of another log incomplete", async ({ broker }) => {
     await publishOn(broker, "a", "a");
     const other = { since: { epoch: "other", offset: 1 } };
     assertEquals(summary(await readAfter(broker, undefined, ["a"], other)), {
@@ -139,7 +139,7 @@ export function historyContract(name: string, create: (clock: Clock) => Journal)
     ]);
   });
 
-  test("reads what a pattern takes in", async ({ broker }) => {
+  test("reads the channels that match a pattern", async ({ broker }) => {
     await publishOn(broker, "news", "news.uk", "news.uk.north", "newsletter", "user:1", "news.");
     const offsetsOf = async (...channels: string[]) =>
       summary(await readAfter(broker, 0, channels)).offsets;

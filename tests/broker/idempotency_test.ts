@@ -25,7 +25,7 @@ async function refusalOf(promise: Promise<unknown>): Promise<[string, number | u
   return [type, retryAfterS];
 }
 
-Deno.test("once() carries a request out once and then returns the same result", async () => {
+Deno.test("once() carries out a request once and then returns the same result", async () => {
   const { idempotency, calls } = setUp();
   assertEquals(await idempotency.once(request("k"), calls.act), 1);
   assertEquals(await idempotency.once(request("k"), calls.act), 1);
@@ -33,7 +33,7 @@ Deno.test("once() carries a request out once and then returns the same result", 
   assertEquals([calls.count, idempotency.size], [2, 2]);
 });
 
-Deno.test("once() takes the same key of two callers for two keys", async () => {
+Deno.test("once() treats the same key of two callers as two keys", async () => {
   const { idempotency, calls } = setUp();
   assertEquals(await idempotency.once(request("k", "a"), calls.act), 1);
   assertEquals(await idempotency.once(request("k", "b", "other"), calls.act), 2);
@@ -51,7 +51,7 @@ Deno.test("once() refuses a key that stands for another request, done or under w
   assertEquals(calls.count, 0);
 });
 
-Deno.test("once() lets those who come meanwhile wait for the first's result", async () => {
+Deno.test("once() has requests wait for the result of one that is under way", async () => {
   const { idempotency, calls } = setUp();
   const first = Promise.withResolvers<number>();
   const all = [
@@ -64,7 +64,7 @@ Deno.test("once() lets those who come meanwhile wait for the first's result", as
   assertEquals(calls.count, 0);
 });
 
-Deno.test("once() lets one of those who wait try when the first has failed", async () => {
+Deno.test("once() carries out one of those that wait when the first has failed", async () => {
   const { idempotency, calls } = setUp();
   const first = Promise.withResolvers<number>();
   const failed = idempotency.once(request("k"), () => first.promise);
@@ -75,7 +75,7 @@ Deno.test("once() lets one of those who wait try when the first has failed", asy
   assertEquals([calls.count, idempotency.size], [1, 1]);
 });
 
-Deno.test("once() frees the key of what failed, and its room", async () => {
+Deno.test("once() frees the key of a request that failed, and its place", async () => {
   const { idempotency, calls } = setUp({ idempotencyKeysMax: 1 });
   const fail = () => Promise.reject(new Refusal("too-many-requests", "no"));
   await refusalOf(idempotency.once(request("k"), fail));
@@ -87,7 +87,7 @@ Deno.test("once() frees the key of what failed, and its room", async () => {
   assertEquals(await idempotency.once(request("k", "a", "other"), calls.act), 1);
 });
 
-Deno.test("once() remembers a key for its time, counted from when it was carried out", async () => {
+Deno.test("once() remembers a key for its time, counted from the end of the request", async () => {
   const { clock, idempotency, calls } = setUp();
   const first = Promise.withResolvers<number>();
   const slow = idempotency.once(request("slow"), () => first.promise);
@@ -101,7 +101,7 @@ Deno.test("once() remembers a key for its time, counted from when it was carried
   assertEquals(idempotency.size, 1);
 });
 
-Deno.test("once() refuses a new key where there is no room, and forgets none for it", async () => {
+Deno.test("once() refuses a new key when there is no room, and forgets no other for it", async () => {
   const { clock, idempotency, calls } = setUp({ idempotencyKeysMax: 4 });
   for (const [key, caller] of [["1", "a"], ["2", "a"], ["3", "b"], ["4", "c"]] as const) {
     await idempotency.once(request(key, caller), calls.act);
@@ -115,7 +115,7 @@ Deno.test("once() refuses a new key where there is no room, and forgets none for
   assertEquals(idempotency.size, 4);
 });
 
-Deno.test("once() gives a caller half of the room that the others leave, done and under way", async () => {
+Deno.test("once() gives a caller half of the keys that the others leave, done and under way", async () => {
   const { idempotency, calls } = setUp({ idempotencyKeysMax: 5 });
   const first = Promise.withResolvers<number>();
   const running = idempotency.once(request("1"), () => first.promise);
@@ -132,7 +132,7 @@ Deno.test("once() gives a caller half of the room that the others leave, done an
   await running;
 });
 
-Deno.test("once() says to try again in a second if all that has no room is under way", async () => {
+Deno.test("once() has a caller retry in a second if all keys are of requests under way", async () => {
   const { idempotency, calls } = setUp({ idempotencyKeysMax: 1 });
   const first = Promise.withResolvers<number>();
   const running = idempotency.once(request("1"), () => first.promise);

@@ -50,14 +50,18 @@ export function keysContract(
     assertEquals([admitted, broker.stats().idempotencyKeys], [1, 1]);
   });
 
-  test("returns the receipt of what is evicted", async ({ broker, deliveries }) => {
-    const first = await publishOnce(broker, "x");
-    await publishOn(broker, "k", "k");
-    assertEquals(await publishOnce(broker, "x"), first);
-    assertEquals(await deliveries.offsets(3), [1, 2, 3]);
-  }, { historyCount: 1 });
+  test(
+    "returns the receipt of a batch whose publications are evicted",
+    async ({ broker, deliveries }) => {
+      const first = await publishOnce(broker, "x");
+      await publishOn(broker, "k", "k");
+      assertEquals(await publishOnce(broker, "x"), first);
+      assertEquals(await deliveries.offsets(3), [1, 2, 3]);
+    },
+    { historyCount: 1 },
+  );
 
-  test("takes another request under the same key for a conflict", async ({ broker }) => {
+  test("refuses another request under the same key", async ({ broker }) => {
     const first = publishOnce(broker, "x");
     assertEquals(await refusalOf(publishOnce(broker, "x", { fingerprint: "g" })), "conflict");
     await first;
@@ -65,7 +69,7 @@ export function keysContract(
     assertEquals((await publishOnce(broker, "x", { caller: "b", fingerprint: "g" })).offset, 2);
   });
 
-  test("frees the key of what was refused", async ({ broker }) => {
+  test("frees the key of a batch that was refused", async ({ broker }) => {
     const admit = () => {
       throw new Refusal("too-many-requests", "no");
     };

@@ -45,7 +45,7 @@ Deno.test("SqliteJournal opens a store of an older Hark", async () => {
   await again.close();
 });
 
-Deno.test("SqliteJournal leaves a store as an older Hark can use it", async () => {
+Deno.test("SqliteJournal leaves a store that an older Hark can open", async () => {
   const file = newFile();
   const broker = await open(file);
   await publish(broker, [draft("a"), draft("b")], "a");
@@ -152,7 +152,7 @@ Deno.test("quotas are the same after a restart", async () => {
   await second.close();
 });
 
-Deno.test("bytes are taken back from whoever holds most after a restart, too", async () => {
+Deno.test("bytes of the caller that holds most are evicted after a restart, too", async () => {
   const file = newFile();
   const limits = { historyTotalBytesMax: 10_000 };
   const first = await open(file, limits);

@@ -103,7 +103,7 @@ Deno.test("SqliteJournal restarted or crashed at any time reads as MemoryJournal
   assertEquals(countRows(file, "publication"), publications);
 });
 
-Deno.test("SqliteJournal applies smaller bounds to what it finds", async () => {
+Deno.test("SqliteJournal applies smaller bounds to what is kept", async () => {
   const file = newFile();
   const first = await open(file);
   await publishOn(first, "old", "a", "a", "b", "a");
@@ -194,7 +194,7 @@ Deno.test("SqliteJournal keeps its file bounded", async () => {
   assert(size <= 100 * PAGE_BYTES, `${size} bytes`);
 });
 
-Deno.test("SqliteJournal commits once for all that one turn publishes", async () => {
+Deno.test("SqliteJournal makes one commit of all batches of a turn", async () => {
   const file = newFile();
   const broker = await open(file);
   const before = walBytes(file);
@@ -204,7 +204,7 @@ Deno.test("SqliteJournal commits once for all that one turn publishes", async ()
   await broker.close();
 });
 
-Deno.test("SqliteJournal has all of it after a crash of the process", async () => {
+Deno.test("SqliteJournal loses nothing in a crash of the process", async () => {
   const file = newFile();
   const first = await open(file, { historyCount: 2 });
   await publishOn(first, "chatty", "quiet", "chatty", "chatty");

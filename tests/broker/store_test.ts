@@ -125,14 +125,14 @@ Deno.test("Store.open() makes files that no other user can read", async () => {
   assertEquals(modes(file), { "": "600" });
 });
 
-Deno.test("Store.open() makes no file behind a link, as others might read that one", async () => {
+Deno.test("Store.open() makes no file where a link points, as others might read it", async () => {
   const [file, link] = [newFile(), newFile()];
   await Deno.symlink(file, link);
   await assertCannotOpen(link, UNREACHABLE);
   assertEquals(modes(file), {});
 });
 
-Deno.test("Store.open() leaves a file that is there to those who may read it", async () => {
+Deno.test("Store.open() leaves the mode of an existing file", async () => {
   const file = newFile();
   await Deno.writeFile(file, new Uint8Array(0), { mode: 0o640 });
   const broker = await open(file);

@@ -43,7 +43,7 @@ class Model {
   }
 }
 
-Deno.test("Holders tells the longest silent channel of who holds most", () => {
+Deno.test("Holders finds the longest silent channel of the caller that holds most", () => {
   const callers = ["", "a", "b", "c"];
   for (let seed = 1; seed <= 20; seed++) {
     const next = random(seed);

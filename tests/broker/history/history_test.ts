@@ -54,13 +54,13 @@ function read(
   return summary(history.read({ channels, since: from, limit: 100, ...query }, nowMs));
 }
 
-Deno.test("History.read() of an empty log finds nothing, and nothing is missing", () => {
+Deno.test("History.read() finds nothing in an empty log, and reports nothing as lost", () => {
   const nothing = { offsets: [], complete: true, lost: 0, next: 0, more: false };
   assertEquals(read(historyOf(""), ["a"]), nothing);
   assertEquals(read(historyOf(""), ["a", "*"], 0), nothing);
 });
 
-Deno.test("History.read() finds what comes after since on the channels, oldest first", () => {
+Deno.test("History.read() finds what comes after since on these channels, oldest first", () => {
   const history = historyOf("abcab");
   const table: [string[], number | undefined, number[]][] = [
     [["a"], undefined, [1, 4]],
@@ -86,7 +86,7 @@ Deno.test("History.read() finds what comes after since on the channels, oldest f
   }
 });
 
-Deno.test("History.read() takes a pattern for the channels that it covers", () => {
+Deno.test("History.read() reads the channels that match a pattern", () => {
   const history = historyOf("");
   const channels = ["a", "a.b", "a.", "a:b", "ab.c", "a.b.c"];
   channels.forEach((channel, at) => history.append(publication(at + 1, channel), 0));
@@ -95,7 +95,7 @@ Deno.test("History.read() takes a pattern for the channels that it covers", () =
   assertEquals(read(history, ["a.*", "a.b"], 1).offsets, [2, 6]);
 });
 
-Deno.test("History.read() from a time on finds what has it or a later one, and misses nothing", () => {
+Deno.test("History.read() since a moment misses nothing of that time or later", () => {
   const history = new History({ epoch: EPOCH, offset: 4 }, { ...HISTORY_LIMITS, historyCount: 2 });
   // The wall clock is set back after the second.
   [10, 30, 20, 40].forEach((time, at) => {
@@ -120,7 +120,7 @@ Deno.test("History.read() from a time on finds what has it or a later one, and m
   }
 });
 
-Deno.test("History.read() of what is kept is complete, whatever is gone", () => {
+Deno.test("History.read() without since, or since a moment, is always complete", () => {
   const history = historyOf("aaabbb", { historyCount: 1 });
   for (const since of [undefined, { sinceMs: 0 }]) {
     const { publications, complete } = history.read({ channels: ["*"], since, limit: 10 }, 0);
@@ -128,7 +128,7 @@ Deno.test("History.read() of what is kept is complete, whatever is gone", () => 
   }
 });
 
-Deno.test("History.read() newest first gives the latest, and goes on behind the end", () => {
+Deno.test("History.read() newest first finds the latest, and its position is the end", () => {
   const history = historyOf("abcab");
   const table: [string[], number | undefined, number, number[], boolean][] = [
     [["a"], undefined, 1, [4], true],
@@ -147,7 +147,7 @@ Deno.test("History.read() newest first gives the latest, and goes on behind the 
   }
 });
 
-Deno.test("History.read() ends at until, and never beyond the log", () => {
+Deno.test("History.read() ends at until, or at the end of the log", () => {
   const history = historyOf("aaaaa");
   const table: [number, number | undefined, number[], number][] = [
     [1, 3, [2, 3], 3],
@@ -168,7 +168,7 @@ Deno.test("History.read() ends at until, and never beyond the log", () => {
   }
 });
 
-Deno.test("History.read() gives pages that follow one on the other", () => {
+Deno.test("History.read() finds pages that follow each other", () => {
   const history = historyOf("abcabcab");
   assertEquals(read(history, ["a", "b"], 0, { limit: 2 }), {
     offsets: [1, 2],
@@ -209,7 +209,7 @@ Deno.test("History.read() merges many channels page by page without losing one",
   assertEquals(found, Array.from({ length: 3000 }, (_, at) => at + 1));
 });
 
-Deno.test("History.read() of a pattern costs what it finds, not what there is", () => {
+Deno.test("History.read() of a pattern costs what it finds, not what is kept", () => {
   const count = 1000;
   let looks = 0;
   const historyOfCounted = (channelOf: (offset: number) => string) => {
@@ -238,7 +238,7 @@ Deno.test("History.read() of a pattern costs what it finds, not what there is", 
   assert(found < count / 10, `${found} looks for one publication behind a chatty channel`);
 });
 
-Deno.test("History.read() since a place of another log reads all there is, and says so", () => {
+Deno.test("History.read() since a position of another log reads all that is kept, and is incomplete", () => {
   const history = historyOf("aaa");
   const found = { offsets: [1, 2, 3], complete: false, lost: 0, next: 3, more: false };
   const other = { epoch: "other", offset: 2 };
@@ -247,14 +247,14 @@ Deno.test("History.read() since a place of another log reads all there is, and s
   assertEquals(read(history, ["a"], undefined, { since }).complete, true);
 });
 
-Deno.test("History.read() since a place beyond the end repeats nothing, and says so", () => {
+Deno.test("History.read() since a position beyond the end repeats nothing, and is incomplete", () => {
   const history = historyOf("aaa");
   const since = { epoch: EPOCH, offset: 4 };
   const found = { offsets: [], complete: false, lost: 0, next: 3, more: false };
   assertEquals(read(history, ["a"], undefined, { since }), found);
 });
 
-Deno.test("History of a log that goes on knows nothing of what was before", () => {
+Deno.test("History that begins at an offset calls earlier positions incomplete", () => {
   const history = new History({ epoch: EPOCH, offset: 10 }, HISTORY_LIMITS);
   history.append(publication(11, "a"), 0);
   assertEquals(read(history, ["a"], 9).complete, false);
@@ -267,7 +267,7 @@ Deno.test("History of a log that goes on knows nothing of what was before", () =
   });
 });
 
-Deno.test("History keeps so many publications of each channel", () => {
+Deno.test("History keeps historyCount publications of each channel", () => {
   const history = historyOf("baaaa", { historyCount: 2 });
   assertEquals(read(history, ["a"]), {
     offsets: [4, 5],
@@ -281,7 +281,7 @@ Deno.test("History keeps so many publications of each channel", () => {
   assertEquals(history.stats, { channels: 2, publications: 3, bytes: 3 * EMPTY_BYTES });
 });
 
-Deno.test("History keeps so many bytes of each channel", () => {
+Deno.test("History keeps historyBytesMax of each channel", () => {
   const history = historyOf("aab", { historyBytesMax: 2 * EMPTY_BYTES });
   assertEquals(read(history, ["a"], 0).complete, true);
   history.append(publication(4, "a", "x"), 0);
@@ -295,7 +295,7 @@ Deno.test("History keeps so many bytes of each channel", () => {
   assertEquals(history.stats, { channels: 2, publications: 2, bytes: 2 * EMPTY_BYTES + 1 });
 });
 
-Deno.test("History that may keep nothing keeps nothing, and says that it is missing", () => {
+Deno.test("History with a historyCount of 0 keeps nothing, and remembers what is lost", () => {
   const none = [
     { historyCount: 0 },
     { historyBytesMax: EMPTY_BYTES - 1 },
@@ -316,7 +316,7 @@ Deno.test("History that may keep nothing keeps nothing, and says that it is miss
   }
 });
 
-Deno.test("History forgets the channel that is silent for longest when all bytes are taken", () => {
+Deno.test("History forgets the longest silent channel when all bytes are taken", () => {
   const history = historyOf("abcab", { historyTotalBytesMax: 5 * EMPTY_BYTES });
   assertEquals(history.stats.channels, 3);
   append(history, "a", 6);
@@ -327,7 +327,7 @@ Deno.test("History forgets the channel that is silent for longest when all bytes
   assertEquals([read(history, ["a"], 2).complete, read(history, ["a"], 3).complete], [false, true]);
 });
 
-Deno.test("History lets go what is too old: some of a channel, or all of it", () => {
+Deno.test("History evicts what is too old: some of a channel, or all of it", () => {
   const history = historyOf("", { historyAgeS: 10 });
   history.append(publication(1, "a"), 0);
   history.append(publication(2, "b"), 1000);
@@ -367,7 +367,7 @@ Deno.test("History remembers what a channel lost when it was forgotten and began
   });
 });
 
-Deno.test("History tells onEvict of everything that goes, once", () => {
+Deno.test("History calls onEvict once with each publication that it evicts", () => {
   const gone: number[] = [];
   const limits = { ...HISTORY_LIMITS, historyCount: 2, historyAgeS: 10 };
   const history = new History({ epoch: EPOCH, offset: 0 }, limits, ({ offset }) => {
@@ -379,7 +379,7 @@ Deno.test("History tells onEvict of everything that goes, once", () => {
   assertEquals(gone, [1, 2, 3, 4, 5]);
 });
 
-Deno.test("History.channels() lists names in order, from after a name, so many", () => {
+Deno.test("History.channels() lists the first names after a name, in order", () => {
   const history = historyOf("cabcB");
   assertEquals(history.channels("", 10, 0), [
     { channel: "B", publications: 1, last: "e-5" },
@@ -396,7 +396,7 @@ Deno.test("History.channels() lists names in order, from after a name, so many",
   assertEquals(history.channels("", 10, 3_600_000), []);
 });
 
-Deno.test("History.beganBy() names whoever began a channel of which something is kept", () => {
+Deno.test("History.beganBy() returns the caller that began a channel", () => {
   const history = historyOf("ab");
   history.append(publication(3, "c"), 0, "later", "first");
   history.append(publication(4, "c"), 0, "second");
@@ -418,14 +418,14 @@ Deno.test("History.restore() takes over what an earlier run knew", () => {
   });
 });
 
-Deno.test("History.restore() forgets the longest silent channels beyond a bound that is lower now", () => {
+Deno.test("History.restore() forgets the longest silent channels if channelsMax is lower now", () => {
   const history = historyOf("abca", { channelsMax: 2 });
   history.restore([], 4);
   assertEquals([history.has("a"), history.has("b"), history.has("c")], [true, false, true]);
   assertEquals(read(history, ["b"], 0).lost, 2);
 });
 
-Deno.test("History keeps and tells what a plain list would, whatever happens", () => {
+Deno.test("History keeps and reads the same as a plain list, whatever happens", () => {
   for (let seed = 1; seed <= 60; seed++) {
     compareWithModel(seed, ["a"]);
     compareWithModel(seed, ["a", "b", "c"]);

@@ -18,7 +18,7 @@ function names(logs: readonly ChannelLog[]): string[] {
   return logs.map(({ channel }) => channel);
 }
 
-Deno.test("SortedLogs.of() finds the channels that a pattern takes in, in order", () => {
+Deno.test("SortedLogs.of() finds the channels that match a pattern, in order", () => {
   const channels = ["b", "a.b.c", "a.b", "a.", "a", "a/b", "a:b", "ab.c", "a.b:c", "a-b", "A.b"];
   const sorted = sortedOf(channels);
   const table: [pattern: string, found: string[]][] = [
@@ -38,7 +38,7 @@ Deno.test("SortedLogs.of() finds the channels that a pattern takes in, in order"
   assertEquals(new SortedLogs().count("a.*"), 0);
 });
 
-Deno.test("SortedLogs.after() finds the first names after one", () => {
+Deno.test("SortedLogs.after() finds the first names after a name", () => {
   const sorted = sortedOf(["c", "a", "d", "b"]);
   assertEquals(names(sorted.after("", 2)), ["a", "b"]);
   assertEquals(names(sorted.after("a", 2)), ["b", "c"]);
@@ -47,7 +47,7 @@ Deno.test("SortedLogs.after() finds the first names after one", () => {
   assertEquals(names(new SortedLogs().after("", 9)), []);
 });
 
-Deno.test("SortedLogs finds what a plain list would, however many come and go", () => {
+Deno.test("SortedLogs finds the same as a plain list, however many logs come and go", () => {
   for (let seed = 1; seed <= 5; seed++) {
     const next = random(seed);
     const sorted = new SortedLogs();
@@ -84,7 +84,7 @@ Deno.test("SortedLogs finds what a plain list would, however many come and go", 
   }
 });
 
-Deno.test("SortedLogs looks at few names to find a pattern's, however many there are", () => {
+Deno.test("SortedLogs looks at few names to find those of a pattern, however many there are", () => {
   const sorted = new SortedLogs();
   let looks = 0;
   for (let at = 0; at < 10_000; at++) {

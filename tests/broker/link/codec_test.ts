@@ -64,7 +64,7 @@ Deno.test("a decoder keeps nothing of the buffer that it gets", () => {
   assertEquals(decoder.push(rest), [["open"]]);
 });
 
-Deno.test("a frame may be as long as its bound and no longer, whatever has come of it", () => {
+Deno.test("a frame that is longer than its bound is refused as soon as its length is known", () => {
   const body = '[["open"]]';
   assertEquals(new FrameDecoder(body.length).push(frameOf(body)), [["open"]]);
   const decoder = new FrameDecoder(body.length - 1);
@@ -76,7 +76,7 @@ Deno.test("a frame may be as long as its bound and no longer, whatever has come 
   assertThrows(() => new FrameDecoder().push(new Uint8Array(4).fill(255)), RangeError);
 });
 
-Deno.test("what is no array of messages is refused", () => {
+Deno.test("a frame that is no array of messages is refused", () => {
   const bodies = [
     "",
     "x",
@@ -120,7 +120,7 @@ Deno.test("an entry is an array of its fields, or a gap", () => {
   }
 });
 
-Deno.test("what is no entry and no draft is refused", () => {
+Deno.test("a value that is no entry or no draft is refused", () => {
   const wrong = [{}, { after: 1 }, [], ["7", 5, "c", "m", ""], [7, 5, "c", "m", 1], [
     7,
     5,
@@ -148,7 +148,7 @@ Deno.test("random drafts come back as they were", () => {
   }
 });
 
-Deno.test("whatever comes is decoded or refused", () => {
+Deno.test("any bytes are decoded or refused", () => {
   const next = random(14);
   const whole = new Uint8Array(frames.flatMap(([body]) => [...frameOf(body)]));
   for (let round = 0; round < 2000; round++) {

@@ -51,7 +51,7 @@ async function follow(
   return { broker, link, deliveries };
 }
 
-Deno.test("all that follow get the same in one order, whoever publishes", async () => {
+Deno.test("all followers get the same in one order, whichever publishes", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   await using closing = new AsyncDisposableStack();
@@ -67,7 +67,7 @@ Deno.test("all that follow get the same in one order, whoever publishes", async 
   assertEquals(keeper.errors, []);
 });
 
-Deno.test("whoever comes later has what is kept, whose it is, and what is gone", async () => {
+Deno.test("a later follower gets what is kept, its callers, and what is gone", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   await using closing = new AsyncDisposableStack();
@@ -93,7 +93,7 @@ Deno.test("whoever comes later has what is kept, whose it is, and what is gone",
   assertEquals(await late.deliveries.offsets(1), [1503]);
 });
 
-Deno.test("what is published while a follower gets what is kept comes after that", async () => {
+Deno.test("what is published while a follower loads the log comes after it", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   await using closing = new AsyncDisposableStack();
@@ -113,7 +113,7 @@ Deno.test("what is published while a follower gets what is kept comes after that
   }
 });
 
-Deno.test("a key counts once, whichever of those that follow gets it", async () => {
+Deno.test("a key counts once, whichever follower gets it", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   await using closing = new AsyncDisposableStack();
@@ -129,7 +129,7 @@ Deno.test("a key counts once, whichever of those that follow gets it", async () 
   assertEquals((await assertRejects(() => other, Refusal)).type, "conflict");
 });
 
-Deno.test("all that follow go on behind a gap, and begin anew with another log", async () => {
+Deno.test("all followers go on after a gap, and begin again with another log", async () => {
   const clock = new TurningClock();
   const journal = new FaultyJournal(new MemoryJournal(clock));
   await using keeper = await new TestKeeper(clock, journal).ready();
@@ -152,7 +152,7 @@ Deno.test("all that follow go on behind a gap, and begin anew with another log",
   assertEquals(broker.position, late.broker.position);
 });
 
-Deno.test("a keeper that is gone is looked for, and nothing is published meanwhile", async () => {
+Deno.test("a follower cannot publish while its keeper is gone, and still reads", async () => {
   const clock = new TurningClock();
   await using closing = new AsyncDisposableStack();
   const keeper = await new TestKeeper(clock).ready();
@@ -167,7 +167,7 @@ Deno.test("a keeper that is gone is looked for, and nothing is published meanwhi
   assertEquals(summary(await readAfter(broker, undefined)).offsets, [1]);
 });
 
-Deno.test("peers hear each other, in order, and of one that is gone", async () => {
+Deno.test("followers get the messages of each other in order, and learn that one is gone", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   await using closing = new AsyncDisposableStack();
@@ -191,7 +191,7 @@ Deno.test("peers hear each other, in order, and of one that is gone", async () =
   assertEquals(await heard[2]!.next(), [a.node, { type: "bye" }]);
 });
 
-Deno.test("followers and the nodes of other machines hear each other", async () => {
+Deno.test("followers and the nodes of other machines get the messages of each other", async () => {
   const clock = new TurningClock();
   const relayed = new Inbox<readonly [string, readonly PeerMessage[]]>();
   const { promise: listening, resolve } = Promise.withResolvers<PeerListener>();
@@ -221,7 +221,7 @@ Deno.test("followers and the nodes of other machines hear each other", async () 
   assertEquals(await relayed.next(), [a!.node, [{ type: "bye" }]]);
 });
 
-Deno.test("followers answer what they are asked, until they are gone", async () => {
+Deno.test("followers answer calls, until they are gone", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   await using closing = new AsyncDisposableStack();
@@ -244,7 +244,7 @@ Deno.test("followers answer what they are asked, until they are gone", async () 
   assertEquals(keeper.errors, []);
 });
 
-Deno.test("records of followers are stored where the log is kept, and all of them get these", async () => {
+Deno.test("records of followers are stored where the log is kept, for all followers", async () => {
   const clock = new TurningClock();
   const stored = new Map<string, string>([["a", "1"], ["b", "2"]]);
   const records: StoredRecords = {
@@ -275,7 +275,7 @@ Deno.test("records of followers are stored where the log is kept, and all of the
   assertEquals(stored.has("d"), false);
 });
 
-Deno.test("what is appended and the answer to it come in one frame", async () => {
+Deno.test("the entries of a batch and the answer to it come in one frame", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   using conn = await Deno.connect({ transport: "unix", path: keeper.path });
@@ -295,7 +295,7 @@ Deno.test("what is appended and the answer to it come in one frame", async () =>
   assertEquals(await frame(["call", 3, "append", [draft], { once }]), ["done"]);
 });
 
-Deno.test("a follower that sends what is no frame is cut off, and the others stay", async () => {
+Deno.test("a follower that sends no valid frame is disconnected, and the others stay", async () => {
   const clock = new TurningClock();
   await using keeper = await new TestKeeper(clock).ready();
   await using closing = new AsyncDisposableStack();
