@@ -3,6 +3,7 @@ import { every, type Timer } from "../../lib/core/clock.ts";
 import type { Broker, HistoryPage, HistoryQuery, Receipt } from "../../lib/broker/broker.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
 import type { Draft, Position, Publication } from "../../lib/core/publication.ts";
+import type { Dice } from "./dice.ts";
 import type { FakeClock } from "./fake_clock.ts";
 import { HistoryModel } from "./history_model.ts";
 
@@ -32,6 +33,15 @@ export class SimulatedLog {
   /** Where it ends now. */
   get position(): Position {
     return this.#broker!.position;
+  }
+
+  /** A place in this log, mostly; not always one that there is. */
+  somePosition(dice: Dice): Position {
+    const { epoch, offset } = this.position;
+    if (dice.chance(0.05)) return { epoch: "another", offset: dice.upTo(offset) };
+    if (dice.chance(0.05)) return { epoch, offset: offset + 1000 };
+    const back = dice.upTo(dice.chance(0.3) ? offset : 30);
+    return { epoch, offset: Math.max(0, offset - back) };
   }
 
   async start(deliver: (publication: Publication) => void): Promise<void> {
@@ -81,4 +91,24 @@ export class SimulatedLog {
 
 function summary({ publications, ...page }: HistoryPage): unknown {
   return { ...page, publications: publications.map(({ id }) => id).join(" ") };
+}
+
+/** Bounds that are hardly ever met. */
+export const ROOMY_HISTORY: HistoryLimits = {
+  historyCount: 400,
+  historyAgeS: 600,
+  historyBytesMax: 1_000_000,
+  historyTotalBytesMax: 1_000_000,
+  channelsMax: 100,
+};
+
+/** Bounds that are met all the time. */
+export function someLimits(dice: Dice): HistoryLimits {
+  return {
+    historyCount: 3 + dice.upTo(40),
+    historyAgeS: 5 + dice.upTo(60),
+    historyBytesMax: 1000 + dice.upTo(10_000),
+    historyTotalBytesMax: 3000 + dice.upTo(50_000),
+    channelsMax: 100,
+  };
 }

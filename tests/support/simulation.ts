@@ -1,7 +1,6 @@
 import { assertEquals } from "@std/assert";
-import type { HistoryLimits } from "../../lib/broker/history/history.ts";
-import { Hub } from "../../lib/hub/hub.ts";
-import { parsePosition, type Position, type Publication } from "../../lib/core/publication.ts";
+import type { Hub } from "../../lib/hub/hub.ts";
+import { parsePosition, type Position } from "../../lib/core/publication.ts";
 import { Batching, BatchingTransport } from "../../lib/hub/batching.ts";
 import { Dice } from "./dice.ts";
 import { FakeClock } from "./fake_clock.ts";
@@ -15,17 +14,12 @@ import {
   Link,
   simulatedEncoder,
 } from "./simulated_client.ts";
-import { type OpenBroker, SimulatedLog } from "./simulated_log.ts";
+import { type OpenBroker, ROOMY_HISTORY, SimulatedLog, someLimits } from "./simulated_log.ts";
+import { SimulatedNode } from "./simulated_node.ts";
 import { type Asked, INJECTED, SimulatedReplays } from "./simulated_replays.ts";
 
 const CHANNELS = ["quiet", "a", "b", "a.x", "a.y", "a.y.z", "b:x", "broadcast"];
 const SUBSCRIPTIONS = [...CHANNELS, "a.*", "a.y.*", "b:*", "*"];
-
-/** One process: its hub, and what the broker delivered to it that it has not broadcast yet. */
-interface Node {
-  readonly hub: Hub;
-  readonly delivered: Publication[];
-}
 
 /**
  * Clients that come, go and read slowly, on two nodes of which one lags behind, while publications
@@ -47,7 +41,7 @@ export class Simulation {
   readonly #clients = Array.from({ length: 10 }, () => new Client());
   /** Every connection since the last check. */
   #links: Link[] = [];
-  #nodes: Node[] = [];
+  #nodes: SimulatedNode[] = [];
   /** Reads, commands and publications under way. */
   #busy = 0;
   readonly #failures: unknown[] = [];
@@ -57,7 +51,7 @@ export class Simulation {
   constructor(seed: number, open: OpenBroker) {
     this.#dice = new Dice(seed);
     // Every other seed has bounds that are hardly ever met.
-    const limits = seed % 2 === 0 ? ROOMY : someLimits(this.#dice);
+    const limits = seed % 2 === 0 ? ROOMY_HISTORY : someLimits(this.#dice);
     this.#log = new SimulatedLog(this.#clock, limits, open);
     const count = (event: string) => this.#count(event);
     this.#replays = new SimulatedReplays(this.#dice, this.#clock, this.#log, count);
@@ -86,7 +80,7 @@ export class Simulation {
     if (choice < 35) this.#publish();
     else if (choice < 45) this.#clock.turn();
     else if (choice < 55) this.#clock.advance(this.#dice.upTo(50));
-    else if (choice < 62) this.#catchUp(this.#dice.pick(this.#nodes), this.#dice.upTo(40));
+    else if (choice < 62) this.#dice.pick(this.#nodes).catchUp(this.#dice.upTo(40), this.#links);
     else if (link === undefined) this.#connect(client);
     else if (choice < 65) link.session!.lost("closed");
     else if (choice < 72) this.#subscribe(link);
@@ -100,29 +94,19 @@ export class Simulation {
 
   async #start(): Promise<void> {
     await this.#log.start((publication) => {
-      for (const { delivered } of this.#nodes) delivered.push(publication);
-      this.#catchUp(this.#nodes[0]!, 1);
+      for (const node of this.#nodes) node.deliver(publication);
+      this.#nodes[0]!.catchUp(1, this.#links);
     });
     this.#nodes = [this.#startNode(), this.#startNode()];
   }
 
-  #startNode(): Node {
-    const hub = new Hub({
-      broker: {
-        history: (query) => this.#wait(this.#replays.read(query)),
-        // What the log does not have now, it never will.
-        reached: () => Promise.resolve(false),
-        isUp: true,
-      },
+  #startNode(): SimulatedNode {
+    return new SimulatedNode({
       clock: this.#clock,
-      greeting: "",
+      position: this.#log.position,
+      history: (query) => this.#wait(this.#replays.read(query)),
       outboundBytesMax: this.#outboundBytesMax,
-      channelsPerSessionMax: 10_000,
-      channelsMax: 10_000,
-      isShared: () => true,
       deliveries: this.#deliveries,
-      deliveredBytes: new Sum(),
-      onOpen: () => {},
       onLeave: ({ transport }, why) => {
         const link = this.#links.findLast(({ session }) => session?.transport === transport)!;
         link.ended = { why, bufferedBytes: transport.bufferedBytes };
@@ -131,8 +115,6 @@ export class Simulation {
       },
       onError: (error) => void (error === INJECTED || this.#failures.push(error)),
     });
-    hub.begin(this.#log.position);
-    return { hub, delivered: [] };
   }
 
   async #stop(): Promise<void> {
@@ -160,18 +142,6 @@ export class Simulation {
     this.#wait(this.#log.publish(drafts));
   }
 
-  /** Broadcasts the next `count` of what was delivered to a node. */
-  #catchUp({ hub, delivered }: Node, count: number): void {
-    for (const publication of delivered.splice(0, count)) {
-      for (const link of this.#links) {
-        if (link.hub !== hub || link.ended !== undefined) continue;
-        link.observe();
-        link.oracle.broadcast(link.names, publication);
-      }
-      hub.broadcast(publication);
-    }
-  }
-
   // What clients do
 
   #connect(client: Client): void {
@@ -183,7 +153,12 @@ export class Simulation {
     if (since !== undefined) return this.#open(client, hub, [...client.debts.keys()], since);
     client.debts.clear();
     const names = this.#dice.some(SUBSCRIPTIONS, 0.15);
-    this.#open(client, hub, names, this.#dice.chance(0.3) ? this.#somePosition() : undefined);
+    this.#open(
+      client,
+      hub,
+      names,
+      this.#dice.chance(0.3) ? this.#log.somePosition(this.#dice) : undefined,
+    );
   }
 
   #open(client: Client, hub: Hub, names: readonly string[], since: Position | undefined): void {
@@ -221,7 +196,7 @@ export class Simulation {
 
   #subscribeSince(link: Link): void {
     const names = this.#dice.some(SUBSCRIPTIONS, 0.15).filter((name) => !link.pending.has(name));
-    const since = this.#somePosition();
+    const since = this.#log.somePosition(this.#dice);
     const asked = this.#replays.ask(link, names, since);
     link.hasReplayedLate = true;
     this.#count("late");
@@ -281,24 +256,15 @@ export class Simulation {
     for (const name of names) client.owe(name, recovered ? from : Math.max(from, until));
   }
 
-  /** A place in this log, mostly; not always one that there is. */
-  #somePosition(): Position {
-    const { epoch, offset } = this.#log.position;
-    if (this.#dice.chance(0.05)) return { epoch: "another", offset: this.#dice.upTo(offset) };
-    if (this.#dice.chance(0.05)) return { epoch, offset: offset + 1000 };
-    const back = this.#dice.upTo(this.#dice.chance(0.3) ? offset : 30);
-    return { epoch, offset: Math.max(0, offset - back) };
-  }
-
   // What must be true when everything has come to rest
 
   async #quiet(): Promise<void> {
     for (let rounds = 0; rounds < 1000; rounds++) {
       for (const { link } of this.#clients) link?.drain(Infinity);
-      for (const node of this.#nodes) this.#catchUp(node, Infinity);
+      for (const node of this.#nodes) node.catchUp(Infinity, this.#links);
       const written = this.#written;
       await this.#clock.pass(100);
-      const isCaughtUp = this.#nodes.every(({ delivered }) => delivered.length === 0);
+      const isCaughtUp = this.#nodes.every(({ isCaughtUp }) => isCaughtUp);
       if (this.#busy === 0 && isCaughtUp && this.#written === written) return;
     }
     throw new Error("It never comes to rest");
@@ -333,22 +299,4 @@ export class Simulation {
   #count(event: string): void {
     this.events[event] = (this.events[event] ?? 0) + 1;
   }
-}
-
-const ROOMY: HistoryLimits = {
-  historyCount: 400,
-  historyAgeS: 600,
-  historyBytesMax: 1_000_000,
-  historyTotalBytesMax: 1_000_000,
-  channelsMax: 100,
-};
-
-function someLimits(dice: Dice): HistoryLimits {
-  return {
-    historyCount: 3 + dice.upTo(40),
-    historyAgeS: 5 + dice.upTo(60),
-    historyBytesMax: 1000 + dice.upTo(10_000),
-    historyTotalBytesMax: 3000 + dice.upTo(50_000),
-    channelsMax: 100,
-  };
 }
