@@ -1,7 +1,7 @@
 import type { Clock } from "../core/clock.ts";
 import { type Claims, type Expectations, readClaims } from "./claims.ts";
 import { isRemote, Jwks } from "./jwks.ts";
-import { type FindKey, secretKey, verifyToken } from "./jwt.ts";
+import { type FindKey, secretKey, type TokenKey, verifyToken } from "./jwt.ts";
 
 /** Where the keys of tokens are, and what tokens must name. */
 export interface TokensOptions extends Expectations {
@@ -25,8 +25,8 @@ export class Tokens {
     const { tokenSecret, tokenJwks: source } = options;
     this.#options = options;
     if (tokenSecret !== "") {
-      const secret = secretKey(tokenSecret);
-      this.#findKey = () => secret;
+      let secret: Promise<TokenKey> | undefined;
+      this.#findKey = () => secret ??= secretKey(tokenSecret);
     } else {
       const jwks = this.#jwks = new Jwks({ fetch, ...options, source });
       this.#findKey = (id) => jwks.find(id);
