@@ -23,7 +23,7 @@ export interface ForwardingOptions {
   readonly cluster: Pick<Cluster, "node" | "find">;
   readonly log: Log;
   readonly metrics: HarkMetrics;
-  /** Answers a request of another node's client. */
+  /** Answers a forwarded request in this process. */
   readonly handle: (request: Request, address: string) => Promise<Response>;
   /** Other processes that listen for nodes at the same address, and have some of the sessions. */
   readonly shared: SharedPort | undefined;
@@ -33,7 +33,7 @@ export interface ForwardingOptions {
 export const SIGNATURE_AGE_MS = 30_000;
 /** Requests that are forwarded at the same time. */
 export const FORWARDED_MAX = 10_000;
-/** An answer takes no longer than a poll, and this. */
+/** An answer may take as long as a poll, and this. */
 const ANSWER_EXTRA_MS = 10_000;
 
 const ADDRESS = "hark-client-address";

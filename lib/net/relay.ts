@@ -3,7 +3,7 @@ import { handshakeFault, isUpgrade } from "../http/upgrade.ts";
 
 /** How a request is relayed to another process. */
 export interface RelayOptions {
-  /** Of HTTP, also for a WebSocket. */
+  /** An http URL, also for a WebSocket. */
   readonly url: URL;
   readonly client: Deno.HttpClient;
   /** Headers for the other process, beside those of the client. */
@@ -19,7 +19,7 @@ export interface RelayOptions {
 /** Headers of one connection (RFC 9110 section 7.6.1), and those that the next request makes anew. */
 const OWN_HEADERS =
   /^(connection|keep-alive|te|transfer-encoding|upgrade|host|content-length|sec-websocket-.*)$/;
-/** What may be sent as a close code (RFC 6455 section 7.4): others only report what became of TCP. */
+/** Reports whether a close code may be sent (RFC 6455 section 7.4): some only report how a socket ended. */
 const isSendable = (code: number) => code >= 1000 && ![1004, 1005, 1006, 1015].includes(code);
 
 /**
@@ -32,7 +32,7 @@ export async function relay(request: Request, options: RelayOptions): Promise<Re
   if (isUpgrade(request) && handshakeFault(request) === undefined) {
     return await relaySocket(request, headers, options);
   }
-  // It is encoded for the client only once.
+  // Only this process encodes the answer for the client.
   headers.set("accept-encoding", "identity");
   const { url, client, body = request.body, signal = request.signal } = options;
   const { method } = request;
@@ -41,7 +41,7 @@ export async function relay(request: Request, options: RelayOptions): Promise<Re
   return new Response(answer.body, { status: answer.status, headers: answer.headers });
 }
 
-/** As Engine.IO says it: that process is gone with its sessions, and the client begins anew. */
+/** Engine.IO's answer for a session that is gone with its process: the client begins anew. */
 export function unknownSid(): Response {
   return Response.json({ code: 1, message: "Session ID unknown" }, { status: 400 });
 }
