@@ -30,7 +30,7 @@ export interface AccessOptions {
   readonly origins: Origins;
   /** True if nobody needs a credential for anything. */
   readonly isOpen: boolean;
-  /** Reports which names only a key, or a token that names them, gives; undefined for none. */
+  /** Reports whether a name is allowed only by a key, or by a token that names it; undefined for none. */
   readonly isGuarded: Guard | undefined;
   /** Channels and patterns that everybody may receive; empty for all of them on a server without tokens. */
   readonly public: readonly string[];

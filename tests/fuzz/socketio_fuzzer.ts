@@ -1,10 +1,7 @@
+import type { JsonObject } from "../../lib/core/json.ts";
 import { assert, assertEquals } from "@std/assert";
 import type { Bytes } from "../../lib/protocols/engineio/codec.ts";
-import {
-  type JsonObject,
-  type SocketPacket,
-  toEngineText,
-} from "../../lib/protocols/socketio/codec.ts";
+import { type SocketPacket, toEngineText } from "../../lib/protocols/socketio/codec.ts";
 import type { Dice } from "../support/dice.ts";
 import { decoderOf, messagesOf } from "../support/socketio_packets.ts";
 import type { Fuzzer } from "./fuzzer.ts";

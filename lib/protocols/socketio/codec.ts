@@ -1,3 +1,5 @@
+import type { JsonObject } from "../../core/json.ts";
+
 /** Asks to join a namespace. */
 export interface ConnectPacket {
   readonly type: "connect";
@@ -54,9 +56,6 @@ export interface ServerPacket {
   readonly id?: number;
   readonly data?: unknown;
 }
-
-/** A JSON object. */
-export type JsonObject = { readonly [key: string]: unknown };
 
 /** The packet types, each at its digit on the wire; the last two are the binary variants. */
 export const SOCKET_TYPES = [

@@ -1,8 +1,8 @@
 import { ATTACHMENTS_MAX, findPlaceholders, type Places, putAttachments } from "./attachments.ts";
 import { type Bytes, type Decoded, failure, success } from "../engineio/codec.ts";
-import { DEPTH_MAX, parseJson } from "../../core/json.ts";
+import { DEPTH_MAX, isJsonObject, parseJson } from "../../core/json.ts";
 import { ownText } from "../../core/text.ts";
-import { HEADER, type JsonObject, SOCKET_TYPES, type SocketPacket } from "./codec.ts";
+import { HEADER, SOCKET_TYPES, type SocketPacket } from "./codec.ts";
 
 /** Stands for the arguments of an event or an ack that is too large to be read. */
 export const UNREAD: unique symbol = Symbol("unread");
@@ -197,10 +197,6 @@ function makePacket({ type, namespace, query, id }: Parts, data: unknown): Decod
       }
       return success({ type, namespace, data });
   }
-}
-
-function isJsonObject(value: unknown): value is JsonObject {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }
 
 function isEventData(value: unknown): value is [string, ...unknown[]] {

@@ -1,7 +1,7 @@
 import type { Clock } from "../../core/clock.ts";
 import { parsePosition, type Position } from "../../core/publication.ts";
 import { randomId } from "../../core/random.ts";
-import type { JsonObject } from "./codec.ts";
+import type { JsonObject } from "../../core/json.ts";
 import { type RecordCopies, RecordTable, type RecoveryRecord } from "./records.ts";
 
 /** The state of a client that comes back. */

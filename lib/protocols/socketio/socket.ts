@@ -1,11 +1,6 @@
-import {
-  encodePacket,
-  type EventPacket,
-  type JsonObject,
-  type ServerPacket,
-  type SocketPacket,
-} from "./codec.ts";
+import { encodePacket, type EventPacket, type ServerPacket, type SocketPacket } from "./codec.ts";
 import { type Disconnect, invitesBack } from "../../core/errors.ts";
+import type { JsonObject } from "../../core/json.ts";
 import type { Part } from "../engineio/codec.ts";
 import type { EngineSession } from "../engineio/session.ts";
 
