@@ -29,6 +29,11 @@ export class Deadlines<T> {
     return this.#dueAt.has(item);
   }
 
+  /** The items that wait, the first due first. */
+  items(): Iterable<T> {
+    return this.#dueAt.keys();
+  }
+
   /** Starts or restarts the whole wait of `item`. */
   start(item: T): void {
     this.#dueAt.delete(item);
@@ -41,6 +46,11 @@ export class Deadlines<T> {
     if (!this.#dueAt.delete(item) || this.#dueAt.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
+  }
+
+  /** Takes `item` out as `cancel()`, but leaves the timer: for items that come and go all the time. */
+  drop(item: T): void {
+    this.#dueAt.delete(item);
   }
 
   /** Takes all items out. */

@@ -1,4 +1,5 @@
-import type { Clock, Timer } from "../core/clock.ts";
+import type { Clock } from "../core/clock.ts";
+import { Deadlines } from "../core/deadlines.ts";
 import { Refusal } from "../core/errors.ts";
 
 /** How long the body of a request may take. */
@@ -22,15 +23,14 @@ const NO_BYTES = new Uint8Array();
  */
 export class BodyReader {
   readonly #options: BodyReaderOptions;
-  /** In the order in which they began. */
-  readonly #open = new Set<OpenBody>();
-  /** One for all bodies. It stays when a body ends: most take no time. */
-  #timer: Timer | undefined;
+  readonly #open: Deadlines<OpenBody>;
   #heldBytes = 0;
   #closed = false;
 
   constructor(options: BodyReaderOptions) {
     this.#options = options;
+    const { clock, timeoutMs } = options;
+    this.#open = new Deadlines(clock, timeoutMs, (body) => this.#reject(body, tooSlow(timeoutMs)));
   }
 
   /** Bytes of all bodies that are being read. */
@@ -47,7 +47,8 @@ export class BodyReader {
     if (Number(request.headers.get("content-length")) > bytesMax) throw tooLarge(bytesMax);
     const { body: stream } = request;
     if (stream === null) return NO_BYTES;
-    const body = this.#begin(stream, bytesMax);
+    const body = new OpenBody(stream.getReader(), bytesMax);
+    this.#open.start(body);
     try {
       for (;;) {
         const { done, value } = await readChunk(body.reader);
@@ -66,30 +67,8 @@ export class BodyReader {
   /** Rejects every body that is not complete, and all that come later: stopping waits for no peer. */
   close(): void {
     this.#closed = true;
-    this.#timer?.cancel();
-    for (const body of this.#open) this.#reject(body, stopping());
-  }
-
-  #begin(stream: ReadableStream<Uint8Array<ArrayBuffer>>, bytesMax: number): OpenBody {
-    const { clock, timeoutMs } = this.#options;
-    const body = new OpenBody(stream.getReader(), bytesMax, clock.monotonic() + timeoutMs);
-    this.#open.add(body);
-    this.#timer ??= clock.after(timeoutMs, () => this.#endLate());
-    return body;
-  }
-
-  /** Rejects the bodies whose time is over, and waits for the next. */
-  #endLate(): void {
-    this.#timer = undefined;
-    const { clock, timeoutMs } = this.#options;
-    const now = clock.monotonic();
-    for (const body of this.#open) {
-      if (body.dueAt > now) {
-        this.#timer = clock.after(body.dueAt - now, () => this.#endLate());
-        return;
-      }
-      this.#reject(body, tooSlow(timeoutMs));
-    }
+    for (const body of this.#open.items()) this.#reject(body, stopping());
+    this.#open.clear();
   }
 
   #hold(body: OpenBody, chunk: Uint8Array<ArrayBuffer>): void {
@@ -106,7 +85,7 @@ export class BodyReader {
 
   #largest(): OpenBody | undefined {
     let largest: OpenBody | undefined;
-    for (const body of this.#open) {
+    for (const body of this.#open.items()) {
       if (largest === undefined || body.length > largest.length) largest = body;
     }
     return largest;
@@ -119,25 +98,26 @@ export class BodyReader {
   }
 
   #release(body: OpenBody): void {
-    if (this.#open.delete(body)) this.#heldBytes -= body.length;
+    if (!body.isOpen) return;
+    body.isOpen = false;
+    this.#open.drop(body);
+    this.#heldBytes -= body.length;
   }
 }
 
 /** A body that is being read, in one buffer that grows: many tiny chunks cost no more than one large one. */
 class OpenBody {
   readonly reader: Reader;
-  /** When its time is over, by the monotonic clock. */
-  readonly dueAt: number;
+  isOpen = true;
   /** Why it was rejected. */
   refusal: Refusal | undefined;
   readonly #bytesMax: number;
   #buffer = NO_BYTES;
   #length = 0;
 
-  constructor(reader: Reader, bytesMax: number, dueAt: number) {
+  constructor(reader: Reader, bytesMax: number) {
     this.reader = reader;
     this.#bytesMax = bytesMax;
-    this.dueAt = dueAt;
   }
 
   /** Bytes that have come. */

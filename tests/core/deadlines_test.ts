@@ -61,6 +61,21 @@ Deno.test("Deadlines can be started and cancelled by an item that is due, and th
   assertEquals(clock.timers, 0);
 });
 
+Deno.test("Deadlines.drop() takes out and leaves the timer, which ends by itself", () => {
+  const { clock, due, deadlines } = setUp();
+  deadlines.start("a");
+  deadlines.start("b");
+  assertEquals([...deadlines.items()], ["a", "b"]);
+  for (const item of ["a", "b", "unknown"]) deadlines.drop(item);
+  assertEquals([deadlines.size, clock.timers], [0, 1]);
+  clock.advance(40);
+  deadlines.start("c");
+  clock.advance(60);
+  assertEquals([due, clock.timers], [[], 1]);
+  clock.advance(40);
+  assertEquals([due, clock.timers], [["c@140"], 0]);
+});
+
 Deno.test("Deadlines.has() reports what waits, and clear() takes it all out, with the timer", () => {
   const { clock, due, deadlines } = setUp();
   deadlines.start("a");
