@@ -278,6 +278,9 @@ Deno.test("a client subscribes and unsubscribes by events, with an ack", async (
     const { ok, error } = await ask(5, "subscribe", bad);
     assertEquals([ok, error.code], [false, "bad-request"]);
   }
+  const { error } = await ask(5, "subscribe");
+  assertEquals(error, { code: "bad-request", message: "Expected a channel or a list of channels" });
+  assertEquals(await ask(5, "subscribe", "third", "more"), { ok: true });
   await publish(server, "news", "not any more");
   client.send('42["subscribe","no ack, bad name"]');
   client.send('42["unsubscribe","a.*"]');
