@@ -107,7 +107,7 @@ export class LogBroker implements Broker {
     const receipt = once === undefined
       ? await this.#append(batch, admit)
       : await this.#keys.once(once, () => this.#append(batch, admit));
-    await this.#applied(receipt);
+    if (!this.#hasApplied(receipt)) await this.#applied(receipt);
     return receipt;
   }
 
@@ -170,11 +170,15 @@ export class LogBroker implements Broker {
     }
   }
 
+  /** Reports whether a batch is delivered here. */
+  #hasApplied({ epoch, offset, count }: Receipt): boolean {
+    return epoch === this.#replica.epoch && offset + count - 1 <= this.#replica.offset;
+  }
+
   /** Waits until a batch is delivered here. */
   async #applied({ epoch, offset, count }: Receipt): Promise<void> {
     const last = offset + count - 1;
     const isOurs = epoch === this.#replica.epoch;
-    if (isOurs && last <= this.#replica.offset) return;
     // Not by reached(): while the broker closes, the feed still brings what was accepted before.
     if (isOurs && await this.#arrivals.wait(last, APPLY_TIMEOUT_MS)) return;
     throw unavailable("it is kept, but did not come back in time");

@@ -51,7 +51,7 @@ export class BodyReader {
     this.#open.start(body);
     try {
       for (;;) {
-        const { done, value } = await readChunk(body.reader);
+        const { done, value } = await body.reader.read().catch(cut);
         if (body.refusal !== undefined) throw body.refusal;
         if (done) return body.bytes();
         this.#hold(body, value);
@@ -152,13 +152,9 @@ class OpenBody {
 
 type Reader = ReadableStreamDefaultReader<Uint8Array<ArrayBuffer>>;
 
-async function readChunk(reader: Reader): ReturnType<Reader["read"]> {
-  try {
-    return await reader.read();
-  } catch {
-    // Whatever the runtime calls it, the connection has ended or the framing is broken.
-    throw new Refusal("bad-request", "Cannot read the body: it ended before it was complete");
-  }
+/** Whatever the runtime calls it, the connection has ended or the framing is broken. */
+function cut(): never {
+  throw new Refusal("bad-request", "Cannot read the body: it ended before it was complete");
 }
 
 /** Takes no more of a body. */

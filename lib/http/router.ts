@@ -81,16 +81,16 @@ export class Router {
 }
 
 /** Answers with the operation of the request's method. Throws what the handler throws. */
-export async function answer(route: Route, exchange: Exchange): Promise<Response> {
+export function answer(route: Route, exchange: Exchange): Response | Promise<Response> {
   const { method } = exchange.request;
   const { methods } = route;
   // The client names the method: it may be the name of a member that every object has.
   const operation = Object.hasOwn(methods, method) ? methods[method] : undefined;
   const handle = route.protocol ?? operation?.handle;
-  if (handle !== undefined) return await handle(exchange);
+  if (handle !== undefined) return handle(exchange);
   if (method === "HEAD" && methods.GET !== undefined) {
     const { head, handle } = methods.GET;
-    return head === undefined ? withoutBody(await handle(exchange)) : await head(exchange);
+    return head === undefined ? withoutBody(handle(exchange)) : head(exchange);
   }
   if (method === "OPTIONS") return new Response(null, { status: 204, headers: allow(route) });
   return problem(
@@ -109,7 +109,8 @@ function allow({ methods }: Route): { allow: string } {
 }
 
 /** The answer to HEAD, made from that to GET (RFC 9110 section 9.3.2). */
-async function withoutBody(response: Response): Promise<Response> {
+async function withoutBody(answered: Response | Promise<Response>): Promise<Response> {
+  const response = await answered;
   const { status, headers } = response;
   const bytes = (await response.arrayBuffer()).byteLength;
   headers.set("content-length", String(bytes));

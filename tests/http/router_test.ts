@@ -103,7 +103,7 @@ Deno.test("answer() throws what a handler throws, at once or later", async () =>
   for (const handle of [fail, () => Promise.reject(refusal)]) {
     for (const method of ["GET", "HEAD"]) {
       const route = { path: "/x", methods: { GET: { handle, doc } }, cors };
-      await assertRejects(() => answer(route, exchange(method)), Refusal, "no");
+      await assertRejects(async () => await answer(route, exchange(method)), Refusal, "no");
     }
   }
 });
