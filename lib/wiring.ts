@@ -14,13 +14,12 @@ import { ClusterView } from "./cluster/view.ts";
 import type { Config } from "./config/config.ts";
 import { isOpenServer, takesTokens } from "./config/values.ts";
 import { pusherAppsOf } from "./config/pusher_app.ts";
-import { isLoopback, isShared } from "./core/address.ts";
+import { isShared } from "./core/address.ts";
 import { type Guard, guardOf } from "./core/channel.ts";
 import type { Clock } from "./core/clock.ts";
 import { randomId } from "./core/random.ts";
 import { Forwarding } from "./forwarding.ts";
 import { Access } from "./http/access.ts";
-import { readForwarded } from "./http/forwarded.ts";
 import { Origins } from "./http/origin.ts";
 import { Pipeline } from "./http/pipeline.ts";
 import { Admission } from "./hub/admission.ts";
@@ -159,14 +158,7 @@ function wireAccess(config: Config, clock: Clock, log: Log, isGuarded: Guard) {
   const isOpen = isOpenServer(config);
   const onFailure = (why: string) => log.warn("keys failed", { why });
   const tokens = takesTokens(config) ? new Tokens({ ...config, clock, onFailure }) : undefined;
-  const ownProtocol = config.tlsCert === "" ? undefined : "https";
-  const origins = new Origins({
-    isOpen,
-    isLocal: config.listen !== "" || isLoopback(config.host),
-    origins: config.origins,
-    publicHosts: config.publicHost,
-    protocolOf: (headers) => readForwarded(headers, config).protocol ?? ownProtocol,
-  });
+  const origins = new Origins({ ...config, isOpen });
   return { tokens, origins, access: new Access({ ...config, tokens, origins, isOpen, isGuarded }) };
 }
 

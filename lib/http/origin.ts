@@ -1,19 +1,21 @@
+import { isLoopback } from "../core/address.ts";
 import { matchesOrigin, OPAQUE_ORIGIN } from "../core/origin.ts";
-import type { Protocol } from "./forwarded.ts";
+import { type ForwardedRules, readForwarded } from "./forwarded.ts";
 import { isLocalHost } from "./target.ts";
 
 /** Which hosts and origins a server answers to. */
-export interface OriginRules {
+export interface OriginRules extends ForwardedRules {
   /** True if nobody needs a key: then only the browser's rules keep other sites out. */
   readonly isOpen: boolean;
-  /** True if it listens on a loopback address or a Unix socket: only this machine reaches it. */
-  readonly isLocal: boolean;
+  /** The address that it listens on, and a Unix socket that it listens on instead. */
+  readonly host: string;
+  readonly listen: string;
+  /** Its certificate; empty for none. */
+  readonly tlsCert: string;
   /** Patterns of the origins whose pages may publish, besides the server's own. */
   readonly origins: readonly string[];
   /** Names of the server, besides localhost. */
-  readonly publicHosts: readonly string[];
-  /** The scheme by which the client of a request reached the server; undefined if it is not known. */
-  readonly protocolOf?: (headers: Headers) => Protocol | undefined;
+  readonly publicHost: readonly string[];
 }
 
 type HasHeaders = Pick<Request, "headers">;
@@ -23,9 +25,12 @@ const IP_LITERAL = /^(\[[0-9a-f:.]+\]|\d{1,3}(\.\d{1,3}){3})$/;
 /** Checks hosts and origins of requests. */
 export class Origins {
   readonly #rules: OriginRules;
+  /** True if only this machine reaches the server. */
+  readonly #isLocal: boolean;
 
   constructor(rules: OriginRules) {
     this.#rules = rules;
+    this.#isLocal = rules.listen !== "" || isLoopback(rules.host);
   }
 
   /**
@@ -35,9 +40,9 @@ export class Origins {
    * [::ffff:127.0.0.1] too, and then browsers send nothing about the page.
    */
   isOwnHost(host: string): boolean {
-    const { isOpen, isLocal, publicHosts } = this.#rules;
-    if (!isOpen || isLocalHost(host) || publicHosts.includes(host)) return true;
-    return !isLocal && IP_LITERAL.test(host);
+    const { isOpen, publicHost } = this.#rules;
+    if (!isOpen || isLocalHost(host) || publicHost.includes(host)) return true;
+    return !this.#isLocal && IP_LITERAL.test(host);
   }
 
   /** Reports whether the page that made a request is the server's own or of an allowed origin. */
@@ -75,11 +80,12 @@ export class Origins {
     return this.isAllowed(request) ? undefined : "the page's origin is not among --origins";
   }
 
-  // If the scheme is not known, a proxy in front may do the TLS.
   #isOwn(origin: string, headers: Headers): boolean {
     const host = headers.get("host");
     if (host === null) return false;
-    const protocol = this.#rules.protocolOf?.(headers);
+    const ownProtocol = this.#rules.tlsCert === "" ? undefined : "https";
+    const protocol = readForwarded(headers, this.#rules).protocol ?? ownProtocol;
+    // If it is not known, a proxy in front may do the TLS.
     const protocols = protocol === undefined ? ["http", "https"] : [protocol];
     return protocols.some((each) => origin === `${each}://${host}`);
   }

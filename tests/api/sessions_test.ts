@@ -1,4 +1,5 @@
 import { assert, assertEquals, assertMatch, assertRejects } from "@std/assert";
+import { configure } from "../../lib/config/configure.ts";
 import { Refusal } from "../../lib/core/errors.ts";
 import { Access } from "../../lib/http/access.ts";
 import { Origins } from "../../lib/http/origin.ts";
@@ -299,15 +300,9 @@ Deno.test("on an open server only its own machine manages sessions, not by a pro
 });
 
 Deno.test("on an open server other machines may neither list nor end sessions", async () => {
-  const origins = new Origins({ isOpen: true, isLocal: true, origins: [], publicHosts: [] });
-  const rules = { isOpen: true, isGuarded: undefined, public: [], trustProxy: 0 };
-  const access = new Access({
-    publishKey: [],
-    metricsKey: "",
-    tokens: undefined,
-    origins,
-    ...rules,
-  });
+  const config = { ...configure(), isOpen: true };
+  const origins = new Origins(config);
+  const access = new Access({ ...config, tokens: undefined, origins, isGuarded: undefined });
   const check = (address: string) => {
     const asked = new Request("http://localhost/sessions", { headers: { host: "localhost" } });
     const query = new URLSearchParams();
