@@ -55,11 +55,14 @@ export class SortedLogs {
 
   /** The parts of blocks with names from `begin` up to `end`, exclusive. */
   *#ranges(begin: string, end?: string): Iterable<Range> {
-    for (let at = this.#blockOf(begin); at < this.#blocks.length; at++) {
+    const first = this.#blockOf(begin);
+    for (let at = first; at < this.#blocks.length; at++) {
       const block = this.#blocks[at]!;
-      const to = end === undefined ? block.length : indexFrom(block, end);
-      yield { block, from: indexFrom(block, begin), to };
-      if (to < block.length) return;
+      const from = at === first ? indexFrom(block, begin) : 0;
+      const isAll = end === undefined || block.at(-1)!.channel < end;
+      const to = isAll ? block.length : indexFrom(block, end);
+      yield { block, from, to };
+      if (!isAll) return;
     }
   }
 
