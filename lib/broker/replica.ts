@@ -20,7 +20,6 @@ export class Replica {
   readonly epoch: string;
   readonly history: History;
   readonly quota: ChannelQuota;
-  #offset: number;
   #gaps: readonly Gap[];
   /** Where the last gap in the feed ends, and when it came. */
   #doubtedOffset = 0;
@@ -33,7 +32,6 @@ export class Replica {
   ) {
     const { position: { epoch, offset }, publications, forgottenOffset, lostOffsets } = kept;
     this.epoch = epoch;
-    this.#offset = offset;
     this.#gaps = kept.gaps;
     const history = this.history = new History({ epoch, offset: forgottenOffset }, limits, onEvict);
     const nowMs = clock.monotonic();
@@ -48,11 +46,11 @@ export class Replica {
   }
 
   get offset(): number {
-    return this.#offset;
+    return this.history.offset;
   }
 
   get position(): Position {
-    return { epoch: this.epoch, offset: this.#offset };
+    return { epoch: this.epoch, offset: this.offset };
   }
 
   /** All that this replica has, as a journal would keep it, without keys. */
@@ -65,13 +63,12 @@ export class Replica {
     const [last, after] = isGap(entry)
       ? [entry.until, entry.after]
       : [entry.publication.offset, entry.publication.offset - 1];
-    if (last <= this.#offset) return "known";
-    return after === this.#offset ? "next" : "missing";
+    if (last <= this.offset) return "known";
+    return after === this.offset ? "next" : "missing";
   }
 
   /** Keeps the next publication. */
   append({ publication, caller, beganBy }: Logged, nowMs: number): void {
-    this.#offset = publication.offset;
     this.history.append(publication, nowMs, caller, beganBy);
     this.quota.applied(publication.channel);
   }
@@ -81,7 +78,6 @@ export class Replica {
     const { until } = gap;
     this.#doubtedOffset = until;
     this.#doubtedAt = nowMs;
-    this.#offset = until;
     const gaps = [...this.#gaps, gap];
     const dropped = gaps.length > GAPS_MAX ? gaps.shift() : undefined;
     this.#gaps = gaps;
@@ -94,8 +90,8 @@ export class Replica {
    */
   missing({ position, publications }: Kept): readonly Logged[] | undefined {
     if (position.epoch !== this.epoch) return undefined;
-    const missing = publications.filter(({ publication }) => publication.offset > this.#offset);
-    return missing.length === position.offset - this.#offset ? missing : undefined;
+    const missing = publications.filter(({ publication }) => publication.offset > this.offset);
+    return missing.length === position.offset - this.offset ? missing : undefined;
   }
 
   /** Reads as `Broker.history()` does. */

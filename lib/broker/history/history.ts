@@ -66,6 +66,10 @@ export class History {
     this.#onEvict = onEvict;
   }
 
+  get offset(): number {
+    return this.#offset;
+  }
+
   get stats(): HistoryStats {
     return { channels: this.#logs.size, publications: this.#publications, bytes: this.#bytes };
   }
