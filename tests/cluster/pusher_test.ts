@@ -1,12 +1,12 @@
 import { assertEquals } from "@std/assert";
 import { GRACE_MS } from "../../lib/protocols/pusher/webhooks.ts";
 import { eventually } from "../support/deadline.ts";
-import { Inbox } from "../support/inbox.ts";
 import { APP, ask, PusherPeer, trigger } from "../support/pusher.ts";
 import { NO_REDIS, RedisServer } from "../support/redis.ts";
 import { RunningClock } from "../support/running_clock.ts";
 import type { Reachable } from "../support/reachable.ts";
 import { type ServerOptions, startServer } from "../support/server.ts";
+import { WebhookReceiver } from "../support/webhook_receiver.ts";
 import { startWorkers } from "../support/workers.ts";
 
 const ROOM = "presence-room";
@@ -99,46 +99,9 @@ test("the members of a node that stops leave the others", async () => {
   });
 });
 
-/** Takes webhooks. */
-class Receiver implements AsyncDisposable {
-  readonly posted: Inbox<Told> = new Inbox();
-  /** What it answers. */
-  status = 200;
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-
-  constructor() {
-    const listen = { hostname: "127.0.0.1", port: 0, onListen: () => {} };
-    this.#server = Deno.serve(listen, async (request) => {
-      const { events } = await request.json();
-      if (this.status === 200) { for (const event of events) this.posted.push(event); }
-      return new Response(null, { status: this.status });
-    });
-  }
-
-  /** The app with its webhooks. */
-  app(): string {
-    return `${APP}?webhook=http://127.0.0.1:${this.#server.addr.port}/`;
-  }
-
-  /** The next so many events, in the order of their names. */
-  async next(count: number): Promise<string[]> {
-    const events = await this.posted.take(count);
-    return events.map(({ name, channel }) => `${name} ${channel}`).sort();
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
-  }
-}
-
-interface Told {
-  readonly name: string;
-  readonly channel: string;
-}
-
 test("of two nodes one sends webhooks, and the other once that one is gone", async () => {
   await using redis = await RedisServer.start();
-  await using receiver = new Receiver();
+  await using receiver = new WebhookReceiver();
   const clock = new RunningClock();
   const options: ServerOptions = { redis: redis.url, pusherApp: [receiver.app()], clock };
   await using a = await startServer(options);
@@ -161,7 +124,7 @@ test("of two nodes one sends webhooks, and the other once that one is gone", asy
   await eventually(() => users(a), (found) => found.length === 0);
   clock.pass(GRACE_MS);
   assertEquals(await receiver.next(2), [`channel_vacated ${ROOM}`, `member_removed ${ROOM}`]);
-  assertEquals(receiver.posted.takeAll(), []);
+  assertEquals(receiver.events.takeAll(), []);
 });
 
 /** The ids of all nodes, the asked one's first. */
@@ -173,7 +136,7 @@ async function nodesOf(server: Reachable): Promise<string[]> {
 
 test("a node that stops hands on to another the events that it has not sent", async () => {
   await using redis = await RedisServer.start();
-  await using receiver = new Receiver();
+  await using receiver = new WebhookReceiver();
   const clock = new RunningClock();
   const pusherApp = [receiver.app()];
   const options = { redis: redis.url, pusherApp, publishKey: [PUBLISH_KEY], clock };
@@ -189,7 +152,7 @@ test("a node that stops hands on to another the events that it has not sent", as
   await goes.join(ROOM, "1");
   await eventually(() => users(heir), (found) => found.length === 1);
   await sender.stop();
-  receiver.status = 200;
+  receiver.status = 204;
   await eventually(() => users(heir), (found) => found.length === 0);
   // The heir retries after a second at most.
   clock.pass(GRACE_MS);
@@ -200,7 +163,7 @@ test("a node that stops hands on to another the events that it has not sent", as
     `member_added ${ROOM}`,
     `member_removed ${ROOM}`,
   ]);
-  assertEquals(receiver.posted.takeAll(), []);
+  assertEquals(receiver.events.takeAll(), []);
 });
 
 test("the counts of subscriptions are those of all nodes", async () => {
@@ -246,7 +209,7 @@ Deno.test("two workers have the same members, and each ends the users of both", 
 });
 
 Deno.test("of two workers one sends webhooks, and an excluded socket is excluded on both", async () => {
-  await using receiver = new Receiver();
+  await using receiver = new WebhookReceiver();
   await using server = await startWorkers(2, ["--pusher-app", receiver.app()]);
   const peers = await Promise.all(Array.from({ length: 8 }, () => PusherPeer.open(server)));
   for (const [index, peer] of peers.entries()) await peer.join(ROOM, index % 2);
@@ -268,11 +231,11 @@ Deno.test("of two workers one sends webhooks, and an excluded socket is excluded
     `member_removed ${ROOM}`,
     `member_removed ${ROOM}`,
   ]);
-  assertEquals(receiver.posted.takeAll(), []);
+  assertEquals(receiver.events.takeAll(), []);
 });
 
 Deno.test("workers that stop at the same time report that all their members are gone", async () => {
-  await using receiver = new Receiver();
+  await using receiver = new WebhookReceiver();
   const args = ["--pusher-app", receiver.app(), "--drain-s", "0"];
   await using server = await startWorkers(2, args);
   const peers = await Promise.all(Array.from({ length: 8 }, () => PusherPeer.open(server)));

@@ -139,10 +139,10 @@ export class PusherClient implements SocketHandler {
       return this.#sendError(null, `Cannot subscribe to ${channel}: it is subscribed to already`);
     }
     const { app } = this.#context;
-    const [grant, socketId, user] = [this.#grant, this.#socketId, this.#user];
+    const subscriber = { app, grant: this.#grant, socketId: this.#socketId, user: this.#user };
     try {
       const name = readName(app, channel);
-      const member = authorize(command, name, { app, grant, socketId, user });
+      const member = authorize(command, name, subscriber);
       const since = command.since ?? await this.#beforeNewest(channel, name);
       for (const id of command.socketIds) {
         if (this.#socketIds.size <= codec.SOCKET_IDS_MAX) this.#socketIds.add(id);

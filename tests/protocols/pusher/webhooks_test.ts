@@ -8,45 +8,9 @@ import {
 import type { Handover } from "../../../lib/protocols/pusher/webhook_senders.ts";
 import { DRAIN_MS, type WebhookOptions, Webhooks } from "../../../lib/protocols/pusher/webhooks.ts";
 import { FakeClock } from "../../support/fake_clock.ts";
-import { Inbox } from "../../support/inbox.ts";
-import { APP, KEY, PusherPeer, SECRET } from "../../support/pusher.ts";
+import { KEY, PusherPeer, SECRET } from "../../support/pusher.ts";
 import { startServer } from "../../support/server.ts";
-
-/** What was posted: the headers, the body, and the events in it. */
-interface Posted {
-  readonly headers: Headers;
-  readonly body: string;
-  readonly events: readonly WebhookEvent[];
-}
-
-/** A server that keeps what it gets. */
-class Receiver implements AsyncDisposable {
-  readonly posted: Inbox<Posted> = new Inbox();
-  readonly url: string;
-  readonly #server: Deno.HttpServer<Deno.NetAddr>;
-
-  constructor() {
-    this.#server = Deno.serve(
-      { hostname: "127.0.0.1", port: 0, onListen: () => {} },
-      async (request) => {
-        const body = await request.text();
-        this.posted.push({ headers: request.headers, body, ...JSON.parse(body) });
-        return new Response(null, { status: 204 });
-      },
-    );
-    this.url = `http://127.0.0.1:${this.#server.addr.port}/hooks`;
-  }
-
-  async events(count: number): Promise<WebhookEvent[]> {
-    const found: WebhookEvent[] = [];
-    while (found.length < count) found.push(...(await this.posted.next()).events);
-    return found;
-  }
-
-  async [Symbol.asyncDispose](): Promise<void> {
-    await this.#server.shutdown();
-  }
-}
+import { WebhookReceiver } from "../../support/webhook_receiver.ts";
 
 const EVENT: WebhookEvent = { name: "channel_occupied", channel: "ci" };
 const GONE: WebhookEvent = { name: "channel_vacated", channel: "ci" };
@@ -85,14 +49,14 @@ const channelsOf = (bodies: readonly string[]) =>
   bodies.map((body) => JSON.parse(body).events.map(({ channel }: WebhookEvent) => channel).join());
 
 Deno.test("webhooks are signed, and those of one turn travel together, in order", async () => {
-  await using receiver = new Receiver();
+  await using receiver = new WebhookReceiver();
   const clock = new FakeClock();
   const webhooks = webhooksTo(receiver.url, clock);
   webhooks.send(EVENT);
   webhooks.send({ ...EVENT, channel: "other" });
   clock.advance(0);
-  const { headers, body, events } = await receiver.posted.next();
-  assertEquals(events, [EVENT, { ...EVENT, channel: "other" }]);
+  const { headers, body } = await receiver.requests.next();
+  assertEquals(JSON.parse(body).events, [EVENT, { ...EVENT, channel: "other" }]);
   assertMatch(body, /^\{"time_ms":\d+,"events":\[/);
   assertEquals(headers.get("content-type"), "application/json");
   assertEquals(headers.get("x-pusher-key"), KEY);
@@ -257,15 +221,15 @@ Deno.test("whoever is back within three seconds is not reported", async () => {
 });
 
 Deno.test("a server reports what its clients do", async () => {
-  await using receiver = new Receiver();
-  const pusherApp = [`${APP}?client-events&webhook=${receiver.url}`];
+  await using receiver = new WebhookReceiver();
+  const pusherApp = [receiver.app("client-events&")];
   const clock = new FakeClock();
   await using server = await startServer({ pusherApp, clock });
   await using peer = await PusherPeer.open(server);
   await using other = await PusherPeer.open(server);
   const next = async (count: number) => {
     clock.advance(0);
-    return await receiver.events(count);
+    return await receiver.events.take(count);
   };
   await peer.subscribe("cache-a");
   await peer.settle();
@@ -301,27 +265,27 @@ Deno.test("a server reports what its clients do", async () => {
 });
 
 Deno.test("a server sends the counts of channels, and before it ends all that waits", async () => {
-  await using receiver = new Receiver();
-  const pusherApp = [`${APP}?subscription-counts&webhook=${receiver.url}`];
+  await using receiver = new WebhookReceiver();
+  const pusherApp = [receiver.app("subscription-counts&")];
   const server = await startServer({ pusherApp });
   await using one = await PusherPeer.open(server);
   await one.subscribe("ci");
   const count = (subscription_count: number) => {
     return { name: "subscription_count", channel: "ci", subscription_count };
   };
-  assertEquals(await receiver.events(2), [count(1), EVENT]);
+  assertEquals(await receiver.events.take(2), [count(1), EVENT]);
   await using two = await PusherPeer.open(server);
   await two.subscribe("ci");
-  assertEquals(await receiver.events(1), [count(2)]);
+  assertEquals(await receiver.events.take(1), [count(2)]);
   await two.join("presence-a", "1");
-  assertEquals(await receiver.events(2), [
+  assertEquals(await receiver.events.take(2), [
     { name: "member_added", channel: "presence-a", user_id: "1" },
     { name: "channel_occupied", channel: "presence-a" },
   ]);
   await one.client.close();
-  assertEquals(await receiver.events(1), [count(1)]);
+  assertEquals(await receiver.events.take(1), [count(1)]);
   await server.stop();
-  const last = await receiver.events(4);
+  const last = await receiver.events.take(4);
   assertEquals(last.filter(({ name }) => name === "subscription_count"), [count(0)]);
   assertEquals(last.map(({ name, channel }) => `${name} ${channel}`).sort(), [
     "channel_vacated ci",
@@ -329,5 +293,5 @@ Deno.test("a server sends the counts of channels, and before it ends all that wa
     "member_removed presence-a",
     "subscription_count ci",
   ]);
-  assertEquals(receiver.posted.takeAll(), []);
+  assertEquals(receiver.events.takeAll(), []);
 });
