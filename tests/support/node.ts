@@ -143,3 +143,26 @@ export class TestNode {
     await this.broker.close();
   }
 }
+
+/** Makes the node's `history()` wait until it is called. */
+export function holdUp(node: TestNode): () => void {
+  const { promise, resolve } = Promise.withResolvers<void>();
+  node.beforeHistory = () => promise;
+  return () => {
+    node.beforeHistory = () => Promise.resolve();
+    resolve();
+  };
+}
+
+/** A welcome of a resume from `since`. */
+export function resumed(node: TestNode, since: number, recovered = true): string {
+  const id = `${node.epoch}-${since}`;
+  return `welcome ${id} since ${id} recovered ${recovered}`;
+}
+
+/** A client of `channels` that has read everything so far. */
+export async function connected(node: TestNode, channels: string[]): Promise<TestClient> {
+  const client = await node.connect(channels);
+  client.transport.take();
+  return client;
+}
