@@ -8,46 +8,46 @@ import { formatPosition } from "../../core/publication.ts";
 import type { ClusterView } from "../../cluster/view.ts";
 import type { Hub } from "../../hub/hub.ts";
 import type { Publisher } from "../../broker/publisher.ts";
+import type { Access } from "../../http/access.ts";
+import type { Connections } from "../../hub/connections.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import { WaitingCommands } from "../../hub/waiting.ts";
 
-/** What carrying out commands needs. */
+/** What carrying out commands needs, the same for all clients. */
 export interface CommandsOptions {
   readonly clock: Clock;
   readonly hub: Hub;
-  readonly session: Session;
   readonly publisher: Publisher;
   readonly view: Pick<ClusterView, "present">;
+  readonly access: Pick<Access, "readToken">;
+  readonly connections: Pick<Connections, "refused">;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
-  /** Commands that may wait. */
-  readonly waitingMax: number;
-  /** What the client may do at first. */
-  readonly grant: Grant;
-  /** What the bearer of a token may do; throws a `Refusal` if it does not count. */
-  readonly readToken: (token: string) => Promise<Grant>;
-  /** Called for each command that is refused. */
-  readonly onRefused: (type: RefusalType, why: string) => void;
+  /** Also how many commands of a client may wait. */
+  readonly inboundPerSecondMax: number;
 }
 
 /** Carries out the commands of one `hark.v1` client and replies to each. */
 export class Commands {
   readonly #options: CommandsOptions;
+  readonly #session: Session;
   readonly #waiting: WaitingCommands;
   #grant: Grant;
   /** Resolves when the last token has been read: tokens count in the order in which they come. */
   #renewed: Promise<unknown> = Promise.resolve();
 
-  constructor(options: CommandsOptions) {
+  /** `grant` is what the client may do at first. */
+  constructor(options: CommandsOptions, session: Session, grant: Grant) {
     this.#options = options;
-    this.#waiting = new WaitingCommands(options.waitingMax);
-    this.#grant = options.grant;
+    this.#session = session;
+    this.#waiting = new WaitingCommands(options.inboundPerSecondMax);
+    this.#grant = grant;
   }
 
   /** Carries out one frame. A client gets an error for a wrong one, and stays connected. */
   receive(message: string | Uint8Array): void {
-    const { session } = this.#options;
+    const session = this.#session;
     if (typeof message !== "string") {
       session.end({ ...DISCONNECTS.protocol, reason: "protocol error: expected a text frame" });
       return;
@@ -70,9 +70,8 @@ export class Commands {
   }
 
   #refuse(ref: Command["ref"], type: RefusalType, why: string): void {
-    const { session, onRefused } = this.#options;
-    onRefused(type, why);
-    session.write(encodeError(ref, type, why));
+    this.#options.connections.refused(type, why, this.#session.peer.address);
+    this.#session.write(encodeError(ref, type, why));
   }
 
   #carryOut(command: Command): Promise<JsonObject> {
@@ -91,21 +90,19 @@ export class Commands {
   }
 
   async #subscribe(command: Command & { type: "subscribe" }): Promise<JsonObject> {
-    const { session, hub } = this.#options;
     const { channels, since } = command;
     readInput(() => channels.forEach(checkSubscription));
     const grant = this.#liveGrant();
     grant.checkReceive(channels);
     const presence = command.presence ? channels.filter((name) => grant.mayWatch(name)) : [];
-    const replayed = await session.subscribe(channels, { since, presence });
-    return { position: hub.positionId, ...replayed };
+    const replayed = await this.#session.subscribe(channels, { since, presence });
+    return { position: this.#options.hub.positionId, ...replayed };
   }
 
   async #unsubscribe(channels: readonly string[]): Promise<JsonObject> {
-    const { session, hub } = this.#options;
     readInput(() => channels.forEach(checkSubscription));
-    hub.subscribers.checkCount(channels);
-    await session.unsubscribe(channels);
+    this.#options.hub.subscribers.checkCount(channels);
+    await this.#session.unsubscribe(channels);
     return {};
   }
 
@@ -132,7 +129,8 @@ export class Commands {
   }
 
   async #refresh(token: string): Promise<JsonObject> {
-    const { hub, session } = this.#options;
+    const { hub } = this.#options;
+    const session = this.#session;
     const renewed = this.#renewed.then(() => this.#renew(token));
     this.#renewed = renewed.catch(() => {}); // The error goes to whoever sent the token.
     await renewed;
@@ -150,8 +148,8 @@ export class Commands {
 
   /** Replaces the grant of the old token by that of a new one. */
   async #renew(token: string): Promise<void> {
-    const { session, readToken } = this.#options;
-    const grant = await readToken(token);
+    const session = this.#session;
+    const grant = await this.#options.access.readToken(token, session.peer.address);
     if (grant.user !== session.peer.user) {
       throw new Refusal(
         "forbidden",

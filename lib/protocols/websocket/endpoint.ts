@@ -2,14 +2,11 @@ import { hark, HARK_V1, joinEvents } from "../hark/codec.ts";
 import { plain } from "../plain/codec.ts";
 import type { Disconnect } from "../../core/errors.ts";
 import type { Grant } from "../../core/grant.ts";
-import type { Publisher } from "../../broker/publisher.ts";
-import type { ClusterView } from "../../cluster/view.ts";
-import type { Hub } from "../../hub/hub.ts";
 import { peerOf } from "../../hub/peer.ts";
 import type { Session } from "../../hub/session.ts";
 import type { Transport } from "../../hub/transport.ts";
 import { type Batching, BatchingTransport } from "../../hub/batching.ts";
-import { Commands } from "../hark/commands.ts";
+import { Commands, type CommandsOptions } from "../hark/commands.ts";
 import type { Connections } from "../../hub/connections.ts";
 import { offeredProtocols, refuseHandshake } from "../../http/upgrade.ts";
 import {
@@ -29,17 +26,13 @@ import type { Protocol } from "../protocol.ts";
 import { readSubscription, type Subscription } from "../../http/subscription.ts";
 
 /** What the WebSocket endpoint needs. */
-export interface SocketEndpointOptions extends Omit<SocketOptions, "idleTimeoutS"> {
-  readonly hub: Hub;
-  readonly view: ClusterView;
+export interface SocketEndpointOptions
+  extends Omit<SocketOptions, "idleTimeoutS">, CommandsOptions {
+  readonly access: Access;
   readonly connections: Connections;
-  readonly publisher: Publisher;
   readonly batching: Batching;
   /** Seconds of silence before a ping. */
   readonly heartbeatS: number;
-  /** Entries in one answer about presence. */
-  readonly presenceMax: number;
-  readonly access: Access;
 }
 
 /** Heartbeats that a client may be silent for: one until the ping, and one to answer it. */
@@ -105,29 +98,15 @@ export class SocketEndpoint implements Protocol {
     grant: Grant,
     protocol: string | undefined,
   ): SocketHandler {
-    const { hub, view, connections, batching, publisher, presenceMax, access, clock } =
-      this.#options;
-    const { address } = socket.connection;
+    const { hub, batching } = this.#options;
     const isHark = protocol === HARK_V1;
     let transport: Transport = new WebSocketTransport(socket, isHark ? hark : plain);
     if (isHark) transport = new BatchingTransport(transport, joinEvents, batching);
-    const session = hub.open(transport, peerOf(address, grant), channels, {
+    const session = hub.open(transport, peerOf(socket.connection.address, grant), channels, {
       since,
       presence: presence ? channels.filter((channel) => grant.mayWatch(channel)) : [],
     });
-    if (!isHark) return new SocketSession(session);
-    const commands = new Commands({
-      clock,
-      hub,
-      view,
-      session,
-      publisher,
-      presenceMax,
-      waitingMax: this.#options.inboundPerSecondMax,
-      grant,
-      readToken: (token) => access.readToken(token, address),
-      onRefused: (type, why) => connections.refused(type, why, address),
-    });
+    const commands = isHark ? new Commands(this.#options, session, grant) : undefined;
     return new SocketSession(session, commands);
   }
 }
@@ -137,7 +116,7 @@ class SocketSession implements SocketHandler {
   readonly #session: Session;
   readonly #commands: Commands | undefined;
 
-  constructor(session: Session, commands?: Commands) {
+  constructor(session: Session, commands: Commands | undefined) {
     this.#session = session;
     this.#commands = commands;
   }

@@ -2,7 +2,7 @@ import { assertEquals } from "@std/assert";
 import { Refusal } from "../../../lib/core/errors.ts";
 import { Grant, type GrantRules } from "../../../lib/core/grant.ts";
 import { Publisher } from "../../../lib/broker/publisher.ts";
-import { Commands } from "../../../lib/protocols/hark/commands.ts";
+import { Commands, type CommandsOptions } from "../../../lib/protocols/hark/commands.ts";
 import { deadline } from "../../support/deadline.ts";
 import { TestNode } from "../../support/node.ts";
 
@@ -17,11 +17,10 @@ async function setUp() {
   const node = new TestNode();
   const { session, transport } = await node.connect(["a", "b"]);
   const reading = new Map<string, PromiseWithResolvers<Grant>>();
-  const commands = new Commands({
+  const options: CommandsOptions = {
     clock: node.clock,
     hub: node.hub,
     view: { present: (channel, limit) => node.hub.present(channel, limit) },
-    session,
     publisher: new Publisher({
       broker: node.broker,
       clock: node.clock,
@@ -31,15 +30,17 @@ async function setUp() {
       onPublished: () => {},
     }),
     presenceMax: 10,
-    waitingMax: 10,
-    grant: grant({ receive: ["*"] }),
-    readToken(token) {
-      const read = Promise.withResolvers<Grant>();
-      reading.set(token, read);
-      return deadline(read.promise);
+    inboundPerSecondMax: 10,
+    access: {
+      readToken(token) {
+        const read = Promise.withResolvers<Grant>();
+        reading.set(token, read);
+        return deadline(read.promise);
+      },
     },
-    onRefused: () => {},
-  });
+    connections: { refused: () => {} },
+  };
+  const commands = new Commands(options, session, grant({ receive: ["*"] }));
   transport.take();
   const send = (fields: object) => commands.receive(JSON.stringify(fields));
   /** Decides what a token allows, and returns the replies that follow. */
