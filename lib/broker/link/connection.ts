@@ -74,6 +74,7 @@ export class LinkConnection {
 
   /** Has the other end answer a call. Rejects with its `Refusal`, or with `LinkEnded` without an answer. */
   async call(name: string, args: readonly unknown[] = []): Promise<unknown> {
+    if (!this.#isOpen) throw await this.ended;
     const id = ++this.#lastCall;
     const answer = Promise.withResolvers<unknown>();
     this.#calls.set(id, answer);

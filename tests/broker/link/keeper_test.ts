@@ -7,12 +7,13 @@ import {
   FrameDecoder,
   type Message,
 } from "../../../lib/broker/link/codec.ts";
+import { LinkConnection, LinkEnded } from "../../../lib/broker/link/connection.ts";
 import { LinkJournal } from "../../../lib/broker/link/journal.ts";
 import type { LogBroker } from "../../../lib/broker/log_broker.ts";
 import { MemoryJournal } from "../../../lib/broker/memory.ts";
 import type { PeerListener, PeerMessage, Peers } from "../../../lib/broker/peers.ts";
 import { Refusal } from "../../../lib/core/errors.ts";
-import { eventually } from "../../support/deadline.ts";
+import { deadline, eventually } from "../../support/deadline.ts";
 import { Inbox } from "../../support/inbox.ts";
 import { FaultyJournal } from "../faulty_journal.ts";
 import { publishOnce } from "../keys_contract.ts";
@@ -293,6 +294,17 @@ Deno.test("the entries of a batch and the answer to it come in one frame", async
   assertEquals(await frame(["call", 1, "append", [draft], {}]), ["entries", "done"]);
   assertEquals(await frame(["call", 2, "append", [draft], { once }]), ["entries", "done"]);
   assertEquals(await frame(["call", 3, "append", [draft], { once }]), ["done"]);
+});
+
+Deno.test("a call rejects if the link is over, or ends before the answer", async () => {
+  await using keeper = await new TestKeeper(new TurningClock()).ready();
+  const conn = await Deno.connect({ transport: "unix", path: keeper.path });
+  const connection = new LinkConnection(conn, { onMessage() {}, onCall() {} });
+  keeper.keeper.answer("never", () => new Promise(() => {}));
+  const calling = assertRejects(() => connection.call("never"), LinkEnded, "enough");
+  connection.close("enough");
+  await calling;
+  await deadline(assertRejects(() => connection.call("never"), LinkEnded, "enough"));
 });
 
 Deno.test("a follower that sends no valid frame is disconnected, and the others stay", async () => {
