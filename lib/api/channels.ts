@@ -77,7 +77,7 @@ export class ChannelsEndpoint {
       return { channel, sessions: sessions.get(channel) ?? 0, publications, last };
     });
     const next = channels.at(-1)?.channel ?? after;
-    return json(JSON.stringify({ channels, next, more: found.length > limit }));
+    return Response.json({ channels, next, more: found.length > limit });
   };
 
   /**
@@ -89,7 +89,7 @@ export class ChannelsEndpoint {
     const { channel, grant } = await this.#readChannel(exchange, checkChannel);
     grant.checkReceive([channel]);
     const present = await view.present(channel, grant.mayWatch(channel) ? presenceMax : 0);
-    return json(JSON.stringify({ channel, ...present }));
+    return Response.json({ channel, ...present });
   };
 
   /** The channel of a request, and what its caller may do. */

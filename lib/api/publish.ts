@@ -70,7 +70,7 @@ export class PublishEndpoint {
   readonly broadcastHead: Handler = async (exchange) => {
     const [channel = BROADCAST] = channelsOf(exchange.query);
     await this.#authorize(exchange, channel);
-    return json(JSON.stringify({ message: exchange.params.message }));
+    return Response.json({ message: exchange.params.message });
   };
 
   /**
@@ -96,7 +96,7 @@ export class PublishEndpoint {
       fingerprint: await fingerprintOf(reading, channel, event, body),
     };
     const receipt = await this.#options.publisher.publish(drafts, grant, once);
-    return json(JSON.stringify(answerOf(reading, channel, event, receipt)));
+    return Response.json(answerOf(reading, channel, event, receipt));
   };
 
   /** Rejects the requests whose bodies are not complete: stopping waits for none. */

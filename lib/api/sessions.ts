@@ -3,7 +3,6 @@ import { readInput, Refusal } from "../core/errors.ts";
 import type { ClusterView, SessionQuery } from "../cluster/view.ts";
 import type { Access } from "../http/access.ts";
 import { channelsOf } from "../http/subscription.ts";
-import { json } from "../http/problem.ts";
 import type { Handler } from "../http/router.ts";
 import { fitting, readLimit } from "./pages.ts";
 
@@ -41,7 +40,7 @@ export class SessionsEndpoint {
     const sessions = fitting(found.slice(0, limit), NAMES_MAX, ({ channels }) => channels.length);
     const next = sessions.at(-1)?.client ?? after;
     const more = found.length > sessions.length;
-    return json(JSON.stringify({ sessions, next, more, silent: unlessEmpty(silent) }));
+    return Response.json({ sessions, next, more, silent: unlessEmpty(silent) });
   };
 
   /**
@@ -59,7 +58,7 @@ export class SessionsEndpoint {
       );
     }
     const { found: ended, silent } = await view.end({ user, client, channel });
-    return json(JSON.stringify({ ended, silent: unlessEmpty(silent) }));
+    return Response.json({ ended, silent: unlessEmpty(silent) });
   };
 }
 

@@ -39,7 +39,7 @@ export class StatusEndpoint {
 
   /** `GET /count`: how many sessions there are. */
   readonly count: Handler = async () => {
-    return json(JSON.stringify({ count: await this.#options.view.count() }));
+    return Response.json({ count: await this.#options.view.count() });
   };
 
   /** `GET /healthz`: the process answers. */
@@ -75,7 +75,7 @@ export class StatusEndpoint {
       const lag = end - offset;
       return { id, name, version, address: address || undefined, sessions, position, lag };
     });
-    return json(JSON.stringify({ nodes }));
+    return Response.json({ nodes });
   };
 
   #render(): string {

@@ -80,7 +80,7 @@ export function refusalProblem(refusal: Refusal): Response {
   return problem(status, type, message, headers);
 }
 
-/** A JSON answer that nobody may keep. */
-export function json(body: string, status = 200): Response {
-  return new Response(body, { status, headers: { "content-type": "application/json" } });
+/** An answer of what is JSON already; `Response.json()` encodes everything else. */
+export function json(text: string): Response {
+  return new Response(text, { headers: { "content-type": "application/json" } });
 }

@@ -3,7 +3,6 @@ import type { Cluster } from "../../cluster/cluster.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readInput, Refusal } from "../../core/errors.ts";
 import { BodyReader } from "../../http/body.ts";
-import { json } from "../../http/problem.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
 import { parseTraceparent } from "../../core/traceparent.ts";
 import type { Hub } from "../../hub/hub.ts";
@@ -87,17 +86,19 @@ export class PusherApi {
     const { app, body } = call;
     const trigger = readInput(() => readTrigger(body, app.names));
     const [infos = []] = await this.#trigger(call, [trigger]);
-    if (trigger.info.size === 0) return answer({});
+    if (trigger.info.size === 0) return Response.json({});
     const names = trigger.drafts.map(({ channel }) => app.names.toWire(channel));
-    return answer({ channels: Object.fromEntries(names.map((name, at) => [name, infos[at]])) });
+    return Response.json({
+      channels: Object.fromEntries(names.map((name, at) => [name, infos[at]])),
+    });
   });
 
   /** `POST /apps/:app/batch_events`: publishes all or none, in their order. */
   readonly batch: Handler = this.#signed(async (call) => {
     const triggers = readInput(() => readBatch(call.body, call.app.names));
     const infos = await this.#trigger(call, triggers);
-    if (triggers.every(({ info }) => info.size === 0)) return answer({});
-    return answer({ batch: infos.map(([first = {}]) => first) });
+    if (triggers.every(({ info }) => info.size === 0)) return Response.json({});
+    return Response.json({ batch: infos.map(([first = {}]) => first) });
   });
 
   /** `GET /apps/:app/channels?filter_by_prefix=&info=`: the channels that have subscribers. */
@@ -112,7 +113,7 @@ export class PusherApi {
         found.push([app.names.toWire(name), infoOf(app, name, info, counts)]);
       }
     }
-    return answer({ channels: Object.fromEntries(found) });
+    return Response.json({ channels: Object.fromEntries(found) });
   });
 
   /** `GET /apps/:app/channels/:channel?info=`: one channel, with the attributes that `info` names. */
@@ -125,7 +126,7 @@ export class PusherApi {
     const counts = await this.#occupancy.named([name]);
     const info = infoOf(app, name, wanted, counts);
     if (wanted.has("cache") && isCache) info.cache = await this.#cache(app, name);
-    return answer({ occupied: counts.has(name), ...info });
+    return Response.json({ occupied: counts.has(name), ...info });
   });
 
   /** `GET /apps/:app/channels/:channel/users`: the users on a presence channel. */
@@ -133,13 +134,13 @@ export class PusherApi {
     const channel = params.channel!;
     const name = readInput(() => app.names.toHark(channel));
     if (!kindOf(channel).isPresence) throw NOT_PRESENCE;
-    return answer({ users: app.members.of(name).map(({ userId: id }) => ({ id })) });
+    return Response.json({ users: app.members.of(name).map(({ userId: id }) => ({ id })) });
   });
 
   /** `POST /apps/:app/users/:user/terminate_connections`: ends the connections of a user that has signed in. */
   readonly terminate: Handler = this.#signed(({ app, params }) => {
     app.terminate(params.user!);
-    return answer({});
+    return Response.json({});
   });
 
   /** Calls `handler` with requests that are signed by their app, and rejects all others. */
@@ -196,8 +197,4 @@ function infoOf(app: App, name: string, wanted: Attributes, counts: SubscriberCo
   }
   if (wanted.has("subscription_count")) info.subscription_count = counts.get(name) ?? 0;
   return info;
-}
-
-function answer(body: unknown): Response {
-  return json(JSON.stringify(body));
 }
