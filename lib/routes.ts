@@ -1,12 +1,12 @@
 import type { ChannelsEndpoint } from "./api/channels.ts";
-import type { StatusEndpoint } from "./api/status.ts";
-import type { PublishEndpoint } from "./api/publish.ts";
 import * as docs from "./api/docs.ts";
+import type { PublishEndpoint } from "./api/publish.ts";
+import type { SessionsEndpoint } from "./api/sessions.ts";
+import type { StatusEndpoint } from "./api/status.ts";
+import { CORS } from "./http/cors.ts";
 import { type OpenApiOptions, withOpenApi } from "./http/openapi.ts";
 import { get, type Operation, post, type Route, Router } from "./http/router.ts";
 import type { Protocol } from "./protocols/protocol.ts";
-import type { SessionsEndpoint } from "./api/sessions.ts";
-import { CORS } from "./http/cors.ts";
 
 /** What answers requests, besides the protocols. */
 export interface Endpoints {
@@ -26,7 +26,7 @@ export function routerOf(
   return new Router(withOpenApi([...routesOf(endpoints), ...ofProtocols], options));
 }
 
-/** Each endpoint that is no protocol: path, methods, and what pages of other sites may do there. */
+/** Each endpoint that is not a protocol: path, methods, and what pages of other sites may do there. */
 function routesOf(endpoints: Endpoints): Route[] {
   const { publish, channels, sessions, status } = endpoints;
   const { allowed, readable } = CORS;

@@ -88,8 +88,8 @@ Deno.test("the name of the parameter channel in other servers is refused, other 
     const ended = await server.fetch(`/sessions?user=a&${query}`, { method: "DELETE" });
     assertEquals(ended.status, 400);
     for (const door of MAIN_DOORS) {
-      const told = door.name === "Socket.IO 2" ? "" : "bad-request";
-      assertEquals(await door.knock(server, { query }), [told, why], door.name);
+      const kind = door.name === "Socket.IO 2" ? "" : "bad-request";
+      assertEquals(await door.knock(server, { query }), [kind, why], door.name);
     }
   }
   for (const door of MAIN_DOORS) {

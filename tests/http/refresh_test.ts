@@ -350,8 +350,8 @@ Deno.test("keys, and tokens that allow it, see who is on a public channel; other
       [holder, `?key=${KEY}`, everybody],
     ];
     for (const [client, query, expected] of cases) {
-      const told = await client.command({ type: "presence", channel });
-      assertEquals([told.type, told.count, users(told.entries)], ["ok", 5, expected], query);
+      const reply = await client.command({ type: "presence", channel });
+      assertEquals([reply.type, reply.count, users(reply.entries)], ["ok", 5, expected], query);
       const { status, body } = await server.fetch(`/channels/${channel}/presence${query}`);
       const { count, entries } = JSON.parse(body);
       assertEquals([status, count, users(entries)], [200, 5, expected], query);

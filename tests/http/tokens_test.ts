@@ -19,10 +19,10 @@ const NO_TOKEN =
   "Cannot receive without a token: send it as Authorization: Bearer TOKEN or as ?token=TOKEN";
 
 async function knock(server: TestServer, door: Door, shown: Shown, expected: Outcome) {
-  const told = door.name === "Socket.IO 2" && expected ? ["", expected[1]] : expected;
+  const seen = door.name === "Socket.IO 2" && expected ? ["", expected[1]] : expected;
   assertEquals<unknown>(
     await door.knock(server, shown),
-    told,
+    seen,
     `${door.name} ${Deno.inspect(shown)}`,
   );
 }
@@ -124,8 +124,8 @@ Deno.test("a cookie counts only if an allowed page made the request", async () =
   ];
   for (const door of DOORS) {
     for (const [headers, why] of cases) {
-      const told = `${NO_TOKEN}. The cookie hark_token did not count: ${why}`;
-      const expected = why === undefined ? undefined : refused(told);
+      const seen = `${NO_TOKEN}. The cookie hark_token did not count: ${why}`;
+      const expected = why === undefined ? undefined : refused(seen);
       await knock(server, door, { headers: { ...headers, cookie } }, expected);
     }
   }
@@ -173,8 +173,8 @@ Deno.test("a token that does not count is refused with the reason, and never ign
     const { status, body } = await server.fetch("/broadcast/x", { headers });
     assertEquals([status, JSON.parse(body).detail], [401, expected![1]]);
   }
-  const told = JSON.stringify(server.log.takeAll()) + JSON.stringify([...await server.metrics()]);
-  for (const [token] of await wrongTokens()) assertEquals(told.includes(token.slice(0, 30)), false);
+  const seen = JSON.stringify(server.log.takeAll()) + JSON.stringify([...await server.metrics()]);
+  for (const [token] of await wrongTokens()) assertEquals(seen.includes(token.slice(0, 30)), false);
 });
 
 Deno.test("a token allows the channels that it names, and broadcast", async () => {
@@ -388,12 +388,12 @@ Deno.test("no server starts with a file of keys that it cannot read, and the err
       const { code, stderr } = await command(["--port", "0", "--token-jwks", file]).output();
       return [code, new TextDecoder().decode(stderr)];
     };
-    const told = (why: string) =>
+    const seen = (why: string) =>
       `Cannot read the options:\n  Cannot read the keys of ${file}: ${why}\n`;
-    assertEquals(await start(), [2, told("expected JSON")]);
+    assertEquals(await start(), [2, seen("expected JSON")]);
     await Deno.writeTextFile(file, '{"keys":[]}');
     const none = "expected a key for HS256, ES256, RS256 or EdDSA, found none that is usable";
-    assertEquals(await start(), [2, told(none)]);
+    assertEquals(await start(), [2, seen(none)]);
   } finally {
     await Deno.remove(file);
   }
