@@ -202,7 +202,7 @@ async function wireEndpoints(
     connections,
     log,
     router: routerOf(endpoints, protocols, { version, access }),
-    forwarding: config,
+    proxies: config,
     socketPath: WS_PATH,
   });
   return { protocols, publish, pipeline };

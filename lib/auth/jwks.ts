@@ -57,7 +57,7 @@ export class Jwks {
   renew(): Promise<void> {
     // What is being read now may still be the old text.
     const reading = (this.#loading ?? Promise.resolve()).then(() => this.#read());
-    this.#await(reading.catch(() => {}));
+    this.#share(reading.catch(() => {}));
     return reading;
   }
 
@@ -95,7 +95,7 @@ export class Jwks {
     const { clock, onFailure } = this.#options;
     if (this.#loading !== undefined) return this.#loading;
     if (clock.monotonic() - this.#attemptedAt < pauseMs) return Promise.resolve();
-    return this.#await(
+    return this.#share(
       this.#read().catch((error: Error) => {
         if (!this.#closing.signal.aborted) onFailure(error.message);
       }),
@@ -103,7 +103,7 @@ export class Jwks {
   }
 
   /** Makes other callers wait for `reading` until it ends. */
-  #await(reading: Promise<void>): Promise<void> {
+  #share(reading: Promise<void>): Promise<void> {
     const loading = reading.finally(() => {
       if (this.#loading === loading) this.#loading = undefined;
     });

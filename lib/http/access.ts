@@ -13,7 +13,7 @@ import {
   type CredentialRules,
   findCredential,
 } from "./credential.ts";
-import { isForwarded } from "./forwarded.ts";
+import { cameByProxy } from "./forwarded.ts";
 import type { Askers, Need } from "./operation.ts";
 import type { Origins } from "./origin.ts";
 import type { Exchange } from "./router.ts";
@@ -119,7 +119,7 @@ export class Access {
 
   #isDirectAndLocal({ request, address }: Exchange): boolean {
     return this.#options.trustProxy === 0 && isLoopback(address) &&
-      isLocalHost(readTarget(request).host) && !isForwarded(request.headers);
+      isLocalHost(readTarget(request).host) && !cameByProxy(request.headers);
   }
 
   async #check({ kind, text }: Credential, caller: Caller): Promise<Grant> {

@@ -35,7 +35,7 @@ const PROTOCOLS: ReadonlyMap<string, Protocol> = new Map([
 const FORWARDING = /^(forwarded|x-forwarded.*|x-real-ip|via|(.+-)?(client|connecting)-ip)$/;
 
 /** Reports whether any header shows that a request came through a proxy. */
-export function isForwarded(headers: Headers): boolean {
+export function cameByProxy(headers: Headers): boolean {
   return Array.from(headers.keys()).some((name) => FORWARDING.test(name));
 }
 

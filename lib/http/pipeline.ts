@@ -16,7 +16,7 @@ export interface PipelineOptions {
   readonly origins: Origins;
   readonly connections: Connections;
   readonly log: Log;
-  readonly forwarding: ForwardedRules;
+  readonly proxies: ForwardedRules;
   /** The path at which a request for a WebSocket at `/` is answered. */
   readonly socketPath: string;
 }
@@ -34,8 +34,8 @@ export class Pipeline {
    * and its host is not checked: it is the address by which nodes reach each other.
    */
   async handle(request: Request, peer: string, isFromNode = false): Promise<Response> {
-    const { forwarding, origins, socketPath } = this.#options;
-    const address = readForwarded(request.headers, forwarding).address ?? peer;
+    const { proxies, origins, socketPath } = this.#options;
+    const address = readForwarded(request.headers, proxies).address ?? peer;
     try {
       const { host, path, search } = readTarget(request);
       if (!isFromNode && !origins.isOwnHost(host)) return this.#misdirected(address);
