@@ -24,7 +24,7 @@ export class Arrivals {
     return new Promise((resolve) => {
       const giveUpAt = this.#clock.monotonic() + timeoutMs;
       this.#waiting.add({ offset, giveUpAt, resolve });
-      if (giveUpAt < this.#timerAt) this.#startTimer(giveUpAt);
+      if (giveUpAt < this.#timerAt) this.#setTimer(giveUpAt);
     });
   }
 
@@ -45,26 +45,23 @@ export class Arrivals {
       this.#waiting.delete(waiting);
       waiting.resolve(arrived);
     }
-    if (this.#waiting.size === 0) this.#stopTimer();
+    if (this.#waiting.size === 0) this.#setTimer(Infinity);
   }
 
-  #startTimer(at: number): void {
-    this.#stopTimer();
-    this.#timerAt = at;
-    this.#timer = this.#clock.after(at - this.#clock.monotonic(), () => this.#onTimer());
-  }
-
-  #stopTimer(): void {
+  /** Has the timer run at this time in place of another; at Infinity, there is none. */
+  #setTimer(at: number): void {
     this.#timer?.cancel();
-    this.#timer = undefined;
-    this.#timerAt = Infinity;
+    this.#timerAt = at;
+    this.#timer = at === Infinity
+      ? undefined
+      : this.#clock.after(at - this.#clock.monotonic(), () => this.#onTimer());
   }
 
   #onTimer(): void {
-    this.#stopTimer();
     const now = this.#clock.monotonic();
     this.#end(({ giveUpAt }) => giveUpAt <= now, false);
-    const first = Math.min(...Array.from(this.#waiting, ({ giveUpAt }) => giveUpAt));
-    if (this.#waiting.size > 0) this.#startTimer(first);
+    let first = Infinity;
+    for (const { giveUpAt } of this.#waiting) first = Math.min(first, giveUpAt);
+    this.#setTimer(first);
   }
 }

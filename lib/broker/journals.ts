@@ -5,25 +5,12 @@ import type { Journal } from "./journal.ts";
 import { MemoryJournal } from "./memory.ts";
 import type { ForeignOptions } from "./redis/entries.ts";
 
-type JournalConfig = Pick<
-  Config,
-  | "store"
-  | "storeSync"
-  | "redis"
-  | "redisCa"
-  | "redisName"
-  | "historyCount"
-  | "historyAgeS"
-  | "idempotencyAgeS"
-  | "publishBytesMax"
->;
-
 /**
  * Loads and makes the journal that the options name; a new kind of journal is a line here. `log` gets a
  * warning for each unwise setting of the Redis server, and `metrics` counts entries there that are not of Hark.
  */
 export async function journalOf(
-  config: JournalConfig,
+  config: Config,
   clock: Clock,
   log: Pick<Log, "warn">,
   metrics: Pick<ForeignOptions, "foreignEntries">,

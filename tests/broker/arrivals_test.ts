@@ -46,3 +46,15 @@ Deno.test("Arrivals has one timer for any number of waits, and none without a wa
   await clock.pass(10);
   assertEquals(over.slice(8), ["9 true", "10 false", "11 false"]);
 });
+
+Deno.test("Arrivals goes on with more waits than a call may have arguments", async () => {
+  const clock = new FakeClock();
+  const { arrivals, wait, over } = start(clock);
+  wait(0, 1);
+  for (let offset = 1; offset <= 200_000; offset++) wait(offset, 10);
+  await clock.pass(1);
+  assertEquals([over, clock.timers], [["0 false"], 1]);
+  arrivals.giveUp();
+  await clock.settle();
+  assertEquals([over.length, clock.timers], [200_001, 0]);
+});
