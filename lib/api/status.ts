@@ -57,7 +57,7 @@ export class StatusEndpoint {
   /** `GET /metrics`: in the text format of Prometheus. */
   readonly metrics: Handler = async (exchange) => {
     const { metrics, shared, access } = this.#options;
-    access.checkMetrics(exchange);
+    await access.checkMetrics(exchange);
     const text = shared === undefined ? this.#render() : await shared.ofAll();
     return new Response(text, { headers: { "content-type": metrics.contentType } });
   };

@@ -1,29 +1,44 @@
-import { createHmac, randomBytes } from "node:crypto";
-
 /** A set of keys, in which a key is found in constant time. */
 export class Keys {
-  /** True if there is no key. */
-  readonly isEmpty: boolean;
-  readonly #secret = randomBytes(32);
-  readonly #indexes: ReadonlyMap<string, number>;
+  readonly #keys: readonly string[];
+  /** Made with the first look-up: then a start waits for nothing. */
+  #codes: Promise<Codes> | undefined;
 
   constructor(keys: readonly string[]) {
-    this.isEmpty = keys.length === 0;
-    this.#indexes = new Map(keys.map((key, index) => [this.#code(key), index]));
+    this.#keys = keys;
+  }
+
+  /** True if there is no key. */
+  get isEmpty(): boolean {
+    return this.#keys.length === 0;
   }
 
   /** The index of this key; undefined if it is not in the set. */
-  find(key: string): number | undefined {
-    return this.#indexes.get(this.#code(key));
+  async find(key: string): Promise<number | undefined> {
+    const { hmacKey, indexes } = await (this.#codes ??= makeCodes(this.#keys));
+    return indexes.get(await codeOf(key, hmacKey));
   }
+}
 
-  /**
-   * The name under which a key is kept. Nobody can predict it, so the time of a look-up reveals nothing
-   * about the keys.
-   */
-  #code(key: string): string {
-    return createHmac("sha256", this.#secret).update(key).digest("base64");
-  }
+interface Codes {
+  readonly hmacKey: CryptoKey;
+  /** The index of each key, by its code. */
+  readonly indexes: ReadonlyMap<string, number>;
+}
+
+const HMAC: HmacKeyGenParams = { name: "HMAC", hash: "SHA-256" };
+const encoder = new TextEncoder();
+
+async function makeCodes(keys: readonly string[]): Promise<Codes> {
+  const hmacKey = await crypto.subtle.generateKey(HMAC, false, ["sign"]);
+  const entries = keys.map(async (key, index) => [await codeOf(key, hmacKey), index] as const);
+  return { hmacKey, indexes: new Map(await Promise.all(entries)) };
+}
+
+/** Nobody can predict the code of a key, so the time of a look-up reveals nothing about the keys. */
+async function codeOf(key: string, hmacKey: CryptoKey): Promise<string> {
+  const code = await crypto.subtle.sign(HMAC, hmacKey, encoder.encode(key));
+  return new Uint8Array(code).toBase64();
 }
 
 /** The credential of `Authorization: Bearer …` (RFC 6750 section 2.1), or null. */

@@ -100,15 +100,15 @@ export class Access {
   }
 
   /**
-   * Throws a `Refusal` unless the caller may read metrics. That takes a key, except on an open server
+   * Rejects with a `Refusal` unless the caller may read metrics. That takes a key, except on an open server
    * that has no key for metrics.
    */
-  checkMetrics({ request, query }: Exchange): void {
+  async checkMetrics({ request, query }: Exchange): Promise<void> {
     if (!this.#guardsMetrics) return;
     if (this.#metricsKeys.isEmpty) throw NO_METRICS_KEY;
     const key = bearer(request.headers) ?? query.get("key");
     if (key === null) throw SEND_METRICS_KEY;
-    if (this.#metricsKeys.find(key) === undefined) {
+    if (await this.#metricsKeys.find(key) === undefined) {
       throw new Refusal("unauthorized", `Cannot read metrics with this key: ${WRONG_KEY}`);
     }
   }
@@ -124,7 +124,7 @@ export class Access {
 
   async #check({ kind, text }: Credential, caller: Caller): Promise<Grant> {
     const { tokens } = this.#options;
-    const index = kind === "token" ? undefined : this.#keys.find(text);
+    const index = kind === "token" ? undefined : await this.#keys.find(text);
     if (index !== undefined) return holderOf(index);
     if (kind !== "key" && tokens !== undefined) {
       if (kind === "either" && !this.#keys.isEmpty && !looksLikeToken(text)) throw NEITHER;

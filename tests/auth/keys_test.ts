@@ -1,26 +1,26 @@
 import { assertEquals } from "@std/assert";
 import { bearer, Keys } from "../../lib/auth/keys.ts";
 
-Deno.test("Keys.find() returns the index of each key", () => {
+Deno.test("Keys.find() returns the index of each key", async () => {
   const names = Array.from({ length: 20 }, (_, index) => `key-${index}`);
   const keys = new Keys([...names, "schlüssel"]);
   assertEquals(keys.isEmpty, false);
-  assertEquals(names.map((name) => keys.find(name)), [...names.keys()]);
-  assertEquals(keys.find("schlüssel"), 20);
+  assertEquals(await Promise.all(names.map((name) => keys.find(name))), [...names.keys()]);
+  assertEquals(await keys.find("schlüssel"), 20);
   for (const key of ["", "key-20", "key-1 ", "KEY-1", "key", "__proto__", "x".repeat(10_000)]) {
-    assertEquals(keys.find(key), undefined, key);
+    assertEquals(await keys.find(key), undefined, key);
   }
 });
 
-Deno.test("Keys.find() finds nothing if there is no key", () => {
+Deno.test("Keys.find() finds nothing if there is no key", async () => {
   const keys = new Keys([]);
   assertEquals(keys.isEmpty, true);
-  for (const key of ["", "undefined", "key"]) assertEquals(keys.find(key), undefined);
+  for (const key of ["", "undefined", "key"]) assertEquals(await keys.find(key), undefined);
 });
 
-Deno.test("Keys.find() finds a key that is given twice, and tells keys apart that differ in one bit", () => {
+Deno.test("Keys.find() finds a key that is given twice, and tells keys apart that differ in one bit", async () => {
   const keys = new Keys(["same", "same", "samd"]);
-  assertEquals([keys.find("same"), keys.find("samd")], [1, 2]);
+  assertEquals([await keys.find("same"), await keys.find("samd")], [1, 2]);
 });
 
 Deno.test("bearer() reads the credential in Authorization", () => {
