@@ -130,9 +130,12 @@ export function decodeSegment(text: string): string {
 }
 
 function matches(segments: readonly string[], given: readonly string[]): boolean {
-  return segments.every((segment, index) => {
-    return segment.startsWith(":") ? given[index] !== "" : segment === given[index];
-  });
+  for (let index = 0; index < segments.length; index++) {
+    const segment = segments[index]!;
+    const isMatch = segment.startsWith(":") ? given[index] !== "" : given[index] === segment;
+    if (!isMatch) return false;
+  }
+  return true;
 }
 
 function paramsOf(segments: readonly string[], given: readonly string[]): Record<string, string> {

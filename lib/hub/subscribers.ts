@@ -70,9 +70,10 @@ export class Subscribers<S> {
     held: ReadonlyMap<string, number> = NOTHING,
   ): void {
     const wanted = new Set(subscriptions);
-    this.checkCount(wanted.union(held));
+    this.checkCount(held.size === 0 ? wanted : wanted.union(held));
     const { channelsMax, isShared } = this.#limits;
-    const amount = wanted.difference(this.#groups).size;
+    let amount = 0;
+    for (const name of wanted) if (!this.#groups.has(name)) amount++;
     if (amount === 0) return;
     const network = networkOf(address);
     const bound = this.#begun.boundFor(network, { amount, isExempt: isShared(address) });
