@@ -14,7 +14,7 @@ import {
   Link,
   simulatedEncoder,
 } from "./simulated_client.ts";
-import { type OpenBroker, ROOMY_HISTORY, SimulatedLog, someLimits } from "./simulated_log.ts";
+import { limitsOf, type OpenBroker, SimulatedLog } from "./simulated_log.ts";
 import { SimulatedNode } from "./simulated_node.ts";
 import { type Asked, INJECTED, SimulatedReplays } from "./simulated_replays.ts";
 
@@ -50,9 +50,7 @@ export class Simulation {
 
   constructor(seed: number, open: OpenBroker) {
     this.#dice = new Dice(seed);
-    // Every other seed has bounds that are hardly ever met.
-    const limits = seed % 2 === 0 ? ROOMY_HISTORY : someLimits(this.#dice);
-    this.#log = new SimulatedLog(this.#clock, limits, open);
+    this.#log = new SimulatedLog(this.#clock, limitsOf(seed, this.#dice), open);
     const count = (event: string) => this.#count(event);
     this.#replays = new SimulatedReplays(this.#dice, this.#clock, this.#log, count);
     this.#outboundBytesMax = 300 + this.#dice.upTo(5000);
