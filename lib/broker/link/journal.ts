@@ -170,7 +170,7 @@ export class LinkJournal implements Journal, Peers {
   }
 
   #take(entries: readonly Entry[]): void {
-    if (this.#feed === undefined) this.#early.push(...entries);
+    if (this.#feed === undefined) this.#early = this.#early.concat(entries);
     else this.#feed.onEntries(entries);
   }
 

@@ -296,6 +296,21 @@ Deno.test("the entries of a batch and the answer to it come in one frame", async
   assertEquals(await frame(["call", 3, "append", [draft], { once }]), ["done"]);
 });
 
+Deno.test("a follower may get more entries before it follows than a call may have arguments", async () => {
+  await using keeper = await new TestKeeper(new TurningClock()).ready();
+  const link = new LinkJournal(keeper.path);
+  const { position } = await link.open();
+  await link.append({ drafts: Array.from({ length: 150_000 }, () => draft("a", "1")) });
+  let count = 0;
+  link.follow(position, {
+    onEntries: (entries) => count += entries.length,
+    onHealth() {},
+    onLost() {},
+  });
+  assertEquals(count, 150_000);
+  await link.close();
+});
+
 Deno.test("a call rejects if the link is over, or ends before the answer", async () => {
   await using keeper = await new TestKeeper(new TurningClock()).ready();
   const conn = await Deno.connect({ transport: "unix", path: keeper.path });
