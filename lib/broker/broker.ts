@@ -26,20 +26,20 @@ export interface HistoryPage {
   /** Oldest first, unless the query says otherwise. */
   readonly publications: readonly Publication[];
   /**
-   * False if anything after `since` on these channels is gone, or if `since` belongs to another log. Always
-   * true if `since` is a moment: that asks for what is kept.
+   * False if anything after `since` on these channels is gone, or if `since` belongs to another
+   * log. Always true without `since` or if it is a moment: that asks for what is kept.
    */
   readonly complete: boolean;
   /**
-   * The highest offset on these channels that is gone; 0 if none is. Offsets up to `since` on the channels of
-   * a pattern need not count.
+   * The highest offset on these channels that is gone; 0 if none is. Offsets up to `since` on the
+   * channels of a pattern need not count.
    */
   readonly lostOffset: number;
   /** The page begins after this offset; 0 if `since` belongs to another log. */
   readonly beginOffset: number;
   /**
-   * Where to read on, oldest first: the page has everything up to here. MUST NOT be before `since`, unless that
-   * belongs to another log: it has another epoch, or is beyond the end.
+   * Where to read on, oldest first: the page has everything up to here. MUST NOT be before `since`,
+   * unless that belongs to another log: it has another epoch, or is beyond the end.
    */
   readonly position: Position;
   /** True if more than `limit` publications match. */
@@ -94,8 +94,8 @@ export interface Sink {
    */
   deliver(publication: Publication): void;
   /**
-   * The log begins at `position`, or goes on there after a loss: earlier deliveries may be incomplete. Also
-   * called before the first delivery.
+   * The log begins at `position`, or goes on there after a loss: earlier deliveries may be
+   * incomplete. Also called before the first delivery.
    */
   reset(position: Position): void;
   /** Called when publishing stops working, and why, or works again; it works at first. */
@@ -111,20 +111,21 @@ export interface Broker {
   /** Begins delivery. Resolves to the position where it begins; rejects if the log cannot be opened. */
   start(sink: Sink): Promise<Position>;
   /**
-   * Publishes all of the batch or nothing. Resolves once the journal keeps it as durably as it promises, and
-   * it is delivered here. If its key was published before, returns that receipt, even if the publications are
-   * evicted. Otherwise calls `admit` first, which may throw.
+   * Publishes all of the batch or nothing. Resolves once the journal keeps it as durably as it
+   * promises, and it is delivered here. If its key was published before, returns that receipt, even
+   * if the publications are evicted. Otherwise calls `admit` first, which may throw.
    *
    * Throws a `Refusal`: `over-limit` for a quota, `conflict` if the key stands for another request,
-   * `unavailable` if the batch cannot be kept. It is also `unavailable` if the batch is kept but not delivered
-   * here in time: only a key makes it safe to publish it again.
+   * `unavailable` if the batch cannot be kept. It is also `unavailable` if the batch is kept but
+   * not delivered here in time: only a key makes it safe to publish it again.
    */
   publish(batch: Batch, admit?: () => void): Promise<Receipt>;
   /** Reads what is kept. MUST be consistent: never a publication without its predecessors. */
   history(query: HistoryQuery): Promise<HistoryPage>;
   /**
-   * Resolves to true once this node has reached `position`; to false if it has not within `timeoutMs`, or if
-   * the position belongs to another log. A client may come from a node that is ahead.
+   * Resolves to true once this node has reached `position`; to false if it has not within
+   * `timeoutMs`, or if the position belongs to another log. A client may come from a node that is
+   * ahead.
    */
   reached(position: Position, timeoutMs: number): Promise<boolean>;
   /** The first `limit` channels with something kept after the name `after`, in the order of names. */

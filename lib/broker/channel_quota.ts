@@ -44,7 +44,7 @@ export class ChannelQuota {
     return names;
   }
 
-  /** For each draft the caller that began its channel, if that was another one; undefined if none was. */
+  /** For each draft the caller that began its channel, if that was another one. */
   beganBy({ drafts, caller = NOBODY }: Batch): JournalBatch["beganBy"] {
     let owners: (string | undefined)[] | undefined;
     drafts.forEach(({ channel }, index) => {

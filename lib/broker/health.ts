@@ -15,8 +15,9 @@ export interface BrokerMetrics {
 export const REFUSED_MS = 5000;
 
 /**
- * Whether publishing works: the feed is there, and the last batch was not refused. Publishers may ask for
- * this and stay away, and then no batch would show that it works again: so a refusal counts for a while.
+ * Whether publishing works: the feed is there, and the last batch was not refused. Publishers may
+ * ask for this and stay away, and then no batch would show that it works again: so a refusal counts
+ * for a while.
  */
 export class Health {
   readonly #clock: Clock;

@@ -39,12 +39,12 @@ interface Done<Result> {
 }
 
 /**
- * Carries out a request once, however often it is sent under its key (the HTTP header `Idempotency-Key`,
- * draft-ietf-httpapi-idempotency-key-header).
+ * Carries out a request once, however often it is sent under its key (the HTTP header
+ * `Idempotency-Key`, draft-ietf-httpapi-idempotency-key-header).
  *
- * A key is remembered for its whole time. If there is no room for another, the new request is refused: it is
- * not carried out, and its caller learns that. To forget an old key instead would silently turn a late retry
- * into a second publication.
+ * A key is remembered for its whole time. If there is no room for another, the new request is
+ * refused: it is not carried out, and its caller learns that. To forget an old key instead would
+ * silently turn a late retry into a second publication.
  */
 export class Idempotency<Result> {
   readonly #options: IdempotencyOptions;
@@ -64,9 +64,10 @@ export class Idempotency<Result> {
   }
 
   /**
-   * Calls `act` and remembers its result. If the request was carried out before, returns that result; if it is
-   * under way, waits for it. If `act` fails, the key is free again. Throws what `act` throws, and a `Refusal`:
-   * `conflict` if the key stands for another request, `over-limit` if no more keys can be remembered.
+   * Calls `act` and remembers its result. If the request was carried out before, returns that
+   * result; if it is under way, waits for it. If `act` fails, the key is free again. Throws what
+   * `act` throws, and a `Refusal`: `conflict` if the key stands for another request, `over-limit`
+   * if no more keys can be remembered.
    */
   async once(request: KeyedRequest, act: () => Promise<Result>): Promise<Result> {
     const name = nameOf(request);
@@ -82,8 +83,8 @@ export class Idempotency<Result> {
   }
 
   /**
-   * Remembers a request that an earlier process carried out `ageMs` ago, unless its key is known already.
-   * Later calls MUST NOT have a higher age.
+   * Remembers a request that an earlier process carried out `ageMs` ago, unless its key is known
+   * already. Later calls MUST NOT have a higher age.
    */
   restore(request: KeyedRequest, result: Result, ageMs: number): void {
     const name = nameOf(request);

@@ -21,8 +21,8 @@ export interface Logged {
 }
 
 /**
- * A jump in the log: publications with offsets above `after` and up to `until` may have existed, and are lost.
- * The next offset is the one after `until`.
+ * A jump in the log: publications with offsets above `after` and up to `until` may have existed,
+ * and are lost. The next offset is the one after `until`.
  */
 export interface Gap {
   readonly after: number;
@@ -78,22 +78,22 @@ export const NOTHING_KEPT: Kept = {
 export interface Feed {
   /** Gets the entries after a position, in order. Repeated ones do no harm. */
   onEntries(entries: readonly Entry[]): void;
-  /** The journal is away, and why, or back. It reconnects by itself, and refuses what it cannot append. */
+  /** The journal is away, or back. It reconnects by itself, and refuses what it cannot append. */
   onHealth(isUp: boolean, why: string): void;
   /** The feed has ended. The broker opens the journal again. */
   onLost(why: string): void;
 }
 
 /**
- * Small texts by key, kept beside the log and read after a restart. A text that cannot be written is lost, and
- * with it all that were written before, as those may be out of date.
+ * Small texts by key, kept beside the log and read after a restart. A text that cannot be written
+ * is lost, and with it all that were written before, as those may be out of date.
  */
 export interface StoredRecords {
   /** All texts, the one that was put first is first. The journal MUST be open. */
   read(): readonly string[];
   /**
-   * Puts texts, and deletes those that are undefined, in one step. Once it resolves they outlive the process,
-   * unless they could not be written: MUST NOT reject.
+   * Puts texts, and deletes those that are undefined, in one step. Once it resolves they outlive
+   * the process, unless they could not be written: MUST NOT reject.
    */
   change(changes: ReadonlyMap<string, string | undefined>): void | Promise<void>;
 }
@@ -105,17 +105,17 @@ export interface Journal {
   /** Undefined if nothing outlives the process. */
   readonly records?: StoredRecords;
   /**
-   * Opens the log and reads what it keeps. Called again after the feed was lost. Rejects if the log is out
-   * of reach.
+   * Opens the log and reads what it keeps. Called again after the feed was lost. Rejects if the log
+   * is out of reach.
    */
   open(): Promise<Kept>;
   /** Begins to feed the entries after `after`, in the same turn. Replaces an earlier feed. */
   follow(after: Position, feed: Feed): void;
   /**
-   * Appends all of the batch with its key in one step, or nothing. Resolves once it is kept as durably as this
-   * journal promises, before or after it is fed: a broker waits for both. If another node has used the key,
-   * resolves to that receipt, or rejects with the `Refusal` `conflict`. Rejects with the `Refusal`
-   * `unavailable` if the batch cannot be kept.
+   * Appends all of the batch with its key in one step, or nothing. Resolves once it is kept as
+   * durably as this journal promises, before or after it is fed: a broker waits for both. If
+   * another node has used the key, resolves to that receipt, or rejects with the `Refusal`
+   * `conflict`. Rejects with the `Refusal` `unavailable` if the batch cannot be kept.
    */
   append(batch: JournalBatch): Promise<Receipt>;
   /**

@@ -6,8 +6,9 @@ import { MemoryJournal } from "./memory.ts";
 import type { ForeignOptions } from "./redis/entries.ts";
 
 /**
- * Loads and makes the journal that the options name; a new kind of journal is a line here. `log` gets a
- * warning for each unwise setting of the Redis server, and `metrics` counts entries there that are not of Hark.
+ * Loads and makes the journal that the options name; a new kind of journal is a line here. `log`
+ * gets a warning for each unwise setting of the Redis server, and `metrics` counts entries there
+ * that are not of Hark.
  */
 export async function journalOf(
   config: Config,

@@ -11,8 +11,8 @@ import {
 } from "./journal.ts";
 
 /**
- * A log that lives as long as this process. The history of its broker is all that is kept. `append()` feeds
- * the broker before it returns.
+ * A log that lives as long as this process. The history of its broker is all that is kept.
+ * `append()` feeds the broker before it returns.
  */
 export class MemoryJournal implements Journal {
   readonly epoch: string = randomEpoch();

@@ -14,7 +14,7 @@ export interface PeerListener {
 export interface Peers {
   /** This node's id: random, and new with each start. */
   readonly node: string;
-  /** How long a message of this node takes to come back to it, in milliseconds; undefined if it does not. */
+  /** Milliseconds that a message of this node takes to come back to it; undefined if it does not. */
   readonly lagMs?: number;
   /** Sets the listener. Called once, before `tell()`. */
   listen(listener: PeerListener): void;

@@ -32,9 +32,10 @@ export class Publisher {
   }
 
   /**
-   * Publishes all of the drafts at consecutive offsets, or none; with `once`, once under that key. They count
-   * towards the caller's rate, unless they were published before under their key, and towards its quota of
-   * channels, unless it may manage channels. Throws a `Refusal` that says what to do instead.
+   * Publishes all of the drafts at consecutive offsets, or none; with `once`, once under that key.
+   * They count towards the caller's rate, unless they were published before under their key, and
+   * towards its quota of channels, unless it may manage channels. Throws a `Refusal` that says what
+   * to do instead.
    */
   async publish(
     drafts: readonly Draft[],

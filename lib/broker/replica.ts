@@ -7,8 +7,8 @@ import { History, type HistoryLimits, type OnEvict } from "./history/history.ts"
 import { type Entry, type Gap, GAPS_MAX, isGap, type Kept, type Logged } from "./journal.ts";
 
 /**
- * How long after a gap another node may still report that its clients have seen what is lost. Until then no
- * position from before the gap counts as complete.
+ * How long after a gap another node may still report that its clients have seen what is lost. Until
+ * then no position from before the gap counts as complete.
  */
 export const DOUBT_MS = 5000;
 
@@ -85,8 +85,8 @@ export class Replica {
   }
 
   /**
-   * The entries that this replica lacks; undefined if the journal does not keep all of them, or has another
-   * log.
+   * The entries that this replica lacks; undefined if the journal does not keep all of them, or has
+   * another log.
    */
   missing({ position, publications }: Kept): readonly Logged[] | undefined {
     if (position.epoch !== this.epoch) return undefined;

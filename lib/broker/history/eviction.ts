@@ -1,8 +1,9 @@
 import { type ChannelLog, Holder } from "./channel_log.ts";
 
 /**
- * Tracks the bytes retained per caller. The caller that published to a channel last holds it. When history is
- * full, the caller that holds most loses some: nobody loses a quiet channel to a caller that floods a thousand.
+ * Tracks the bytes retained per caller. The caller that published to a channel last holds it. When
+ * history is full, the caller that holds most loses some: nobody loses a quiet channel to a caller
+ * that floods a thousand.
  */
 export class Holders {
   readonly #holders = new Map<string, Holder>();

@@ -30,14 +30,15 @@ export type OnEvict = (publication: Publication, isLast: boolean) => void;
 const CHANNELS_PER_SLOT = 8;
 
 /**
- * What is kept of the log, by channel, within bounds of count, age and bytes. The highest offset that was
- * evicted is remembered, so a reader learns whether something is gone. When all bytes are taken, the caller
- * that holds most loses its longest silent channel.
+ * What is kept of the log, by channel, within bounds of count, age and bytes. The highest offset
+ * that was evicted is remembered, so a reader learns whether something is gone. When all bytes are
+ * taken, the caller that holds most loses its longest silent channel.
  *
- * Channels are read from their own logs, patterns from one timeline of all channels: a replay costs what it
- * returns, however many channels there are.
+ * Channels are read from their own logs, patterns from one timeline of all channels: a replay costs
+ * what it returns, however many channels there are.
  *
- * Every `nowMs` MUST come from one monotonic clock: setting the wall clock evicts nothing, and keeps nothing.
+ * Every `nowMs` MUST come from one monotonic clock: setting the wall clock evicts nothing, and
+ * keeps nothing.
  */
 export class History {
   /** The channels that each caller has begun, including those of `ChannelQuota`. */
@@ -85,8 +86,8 @@ export class History {
   }
 
   /**
-   * Keeps a publication, whose offset is higher than any before, and evicts what is too much. Publications
-   * without a `caller` count for one caller, "". A new channel counts for `beganBy`.
+   * Keeps a publication, whose offset is higher than any before, and evicts what is too much.
+   * Publications without a `caller` count for one caller, "". A new channel counts for `beganBy`.
    */
   append(publication: Publication, nowMs: number, caller = "", beganBy = caller): void {
     this.#offset = publication.offset;
@@ -103,8 +104,8 @@ export class History {
   }
 
   /**
-   * Takes over what an earlier run knew, once all that it kept is appended: what was lost of each channel, and
-   * the highest offset.
+   * Takes over what an earlier run knew, once all that it kept is appended: what was lost of each
+   * channel, and the highest offset.
    */
   restore(lostOffsets: Iterable<readonly [channel: string, offset: number]>, offset: number): void {
     for (const [channel, lostOffset] of lostOffsets) {
@@ -183,7 +184,7 @@ export class History {
     return isOfThisLog ? since.offset : undefined;
   }
 
-  /** Where to begin if `since` belongs to another log: at the end if it is beyond the end of this one. */
+  /** Where to begin if `since` belongs to another log, or is beyond the end of this one. */
   #beginOf(since: Since | undefined): number {
     const isOfThisLog = since !== undefined && !isMoment(since) && since.epoch === this.#epoch;
     return isOfThisLog ? this.#offset : 0;

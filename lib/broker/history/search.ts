@@ -1,4 +1,4 @@
-/** The first index from `low` up to before `high` from which on `isBehind` is true; `high` if it never is. */
+/** The first index from `low` on for which `isBehind` is true, as for all after it; or else `high`. */
 export function firstIndex(
   low: number,
   high: number,

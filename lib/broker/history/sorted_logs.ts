@@ -5,8 +5,8 @@ import { firstIndex } from "./search.ts";
 const BLOCK_LOGS_MAX = 512;
 
 /**
- * Logs in the order of their channels' names. The channels of a pattern are neighbours, and are found without
- * a look at any other. Names are ASCII.
+ * Logs in the order of their channels' names. The channels of a pattern are neighbours, and are
+ * found without a look at any other. Names are ASCII.
  */
 export class SortedLogs {
   /** No block is empty, and its names come before those of the next. */

@@ -14,9 +14,9 @@ export interface TimelineQuery extends Span {
 }
 
 /**
- * Publications of all channels in the order of their offsets, and since when each is kept. A removed one
- * leaves its offset in its slot, so no other has to move. Once half of all slots are like that, the timeline
- * is compacted.
+ * Publications of all channels in the order of their offsets, and since when each is kept. A
+ * removed one leaves its offset in its slot, so no other has to move. Once half of all slots are
+ * like that, the timeline is compacted.
  */
 export class Timeline {
   /** A publication, or the offset of one that is gone. */
@@ -52,8 +52,8 @@ export class Timeline {
   }
 
   /**
-   * An offset such that everything of this time or later comes after it; undefined if there is nothing. If the
-   * wall clock was set back, older publications may come after it too.
+   * An offset such that everything of this time or later comes after it; undefined if there is
+   * nothing. If the wall clock was set back, older publications may come after it too.
    */
   offsetBefore(time: number): number | undefined {
     let index = firstIndex(this.#first, this.#latest.length, (at) => this.#latest[at]! >= time);

@@ -1,4 +1,4 @@
-/** Frames between processes of one machine: 4 bytes of length, big-endian, and a JSON array of messages. */
+/** Frames of a link: 4 bytes of length, big-endian, and a JSON array of messages. */
 
 /** A message: its name and its fields. */
 export type Message = readonly [name: string, ...fields: unknown[]];
@@ -43,8 +43,9 @@ export class FrameDecoder {
   }
 
   /**
-   * Returns the messages of all frames that are complete with this chunk, which may be reused afterwards. Throws
-   * a `RangeError` if a frame is too long, and a `SyntaxError` if it is no array of messages.
+   * Returns the messages of all frames that are complete with this chunk, which may be reused
+   * afterwards. Throws a `RangeError` if a frame is too long, and a `SyntaxError` if it is no array
+   * of messages.
    */
   push(chunk: Uint8Array): Message[] {
     const messages: Message[] = [];

@@ -11,8 +11,8 @@ export interface LinkHandler {
   /** Gets each message that is no call and no answer. Ends the connection if it throws. */
   onMessage(message: Message): void;
   /**
-   * Answers a call with a value of JSON, or a promise of one. A `Refusal` goes to the caller; any other error
-   * ends the connection.
+   * Answers a call with a value of JSON, or a promise of one. A `Refusal` goes to the caller; any
+   * other error ends the connection.
    */
   onCall(name: string, args: readonly unknown[]): unknown;
 }
@@ -23,12 +23,13 @@ export const UNSENT_CHARS_MAX = 256 * 2 ** 20;
 const FRAME_CHARS = 2 ** 20;
 const READ_BYTES = 64 * 1024;
 /**
- * Microtasks from the entries of a batch to the answer that it is appended, with some to spare. Waiting for the end
- * of the turn of the event loop instead costs 15 % more processor time for one publish after the other.
+ * Microtasks from the entries of a batch to the answer that it is appended, with some to spare.
+ * Waiting for the end of the turn of the event loop instead costs 15 % more processor time for one
+ * publish after the other.
  */
 const TURN_HOPS = 16;
 
-/** One end of a link. Messages of one turn are one frame, and so are all that wait while one is written. */
+/** One end of a link. Messages of one turn share a frame, as do those that wait for a write. */
 export class LinkConnection {
   readonly #conn: Deno.Conn;
   readonly #handler: LinkHandler;
@@ -72,7 +73,7 @@ export class LinkConnection {
     this.#written ??= this.#write();
   }
 
-  /** Has the other end answer a call. Rejects with its `Refusal`, or with `LinkEnded` without an answer. */
+  /** Has the other end answer a call. Rejects with its `Refusal`, or with `LinkEnded`. */
   async call(name: string, args: readonly unknown[] = []): Promise<unknown> {
     if (!this.#isOpen) throw await this.ended;
     const id = ++this.#lastCall;

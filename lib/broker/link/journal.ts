@@ -27,8 +27,8 @@ interface Opening {
 }
 
 /**
- * A log that another process of this machine keeps: a `LogKeeper`, behind a Unix socket. It checks quotas and keys
- * for all its followers, and passes the messages of each on to the others.
+ * A log that another process of this machine keeps: a `LogKeeper`, behind a Unix socket. It checks
+ * quotas and keys for all its followers, and passes the messages of each on to the others.
  */
 export class LinkJournal implements Journal, Peers {
   /** This follower's id: random, and new with each start. */
@@ -76,8 +76,8 @@ export class LinkJournal implements Journal, Peers {
   }
 
   /**
-   * Has the process that keeps the log answer a call. Rejects with its `Refusal`, or with `unavailable` if it does
-   * not answer.
+   * Has the process that keeps the log answer a call. Rejects with its `Refusal`, or with
+   * `unavailable` if it does not answer.
    */
   async call(name: string, ...args: readonly unknown[]): Promise<unknown> {
     const connection = this.#connection;

@@ -26,9 +26,10 @@ const RETRY_AFTER_S = 1;
 export type FollowerAnswerer = (node: string, args: readonly unknown[]) => unknown;
 
 /**
- * Keeps a log for other processes of this machine, its followers, in any journal. It follows the journal as a
- * broker does: a process that starts, or has missed something, gets all that is kept from memory. Messages go
- * between all followers, and the nodes of other machines that share the log.
+ * Keeps a log for other processes of this machine, its followers, in any journal. It follows the
+ * journal as a broker does: a process that starts, or has missed something, gets all that is kept
+ * from memory. Messages go between all followers, and the nodes of other machines that share the
+ * log.
  */
 export class LogKeeper {
   /** Called with the id of a follower that is gone. */

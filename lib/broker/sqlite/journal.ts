@@ -14,8 +14,8 @@ import {
 } from "../journal.ts";
 import { Removal, Store, type StoreSync } from "./store.ts";
 
-// Deleting writes other pages of the file than adding, so many rows are deleted at a time. After a crash, rows
-// that were not deleted yet are loaded again, and evicted again for the same reason.
+// Deleting writes other pages of the file than adding, so many rows are deleted at a time. After a
+// crash, rows that were not deleted yet are loaded again, and evicted again for the same reason.
 const SWEPT_MIN = 256;
 const SWEEP_DELAY_MS = 1000;
 
@@ -27,11 +27,11 @@ interface Waiting {
 }
 
 /**
- * A log in an SQLite file, which outlives the process. All batches of one turn of the event loop are one commit,
- * and cost one sync of the disk. They are fed once they are committed. With sync "full" they then outlive a crash
- * of the machine. With "normal" they outlive a crash of the process, and a crash of the machine may lose the last
- * commits. Even then no id is given twice, and a gap makes the positions of clients that have seen what was lost
- * incomplete.
+ * A log in an SQLite file, which outlives the process. All batches of one turn of the event loop
+ * are one commit, and cost one sync of the disk. They are fed once they are committed. With sync
+ * "full" they then outlive a crash of the machine. With "normal" they outlive a crash of the
+ * process, and a crash of the machine may lose the last commits. Even then no id is given twice,
+ * and a gap makes the positions of clients that have seen what was lost incomplete.
  */
 export class SqliteJournal implements Journal {
   readonly #file: string;
@@ -57,8 +57,8 @@ export class SqliteJournal implements Journal {
   }
 
   /**
-   * Rejects with a `StoreError` if the file cannot be used: it is damaged, no store, open in another process, or
-   * out of reach.
+   * Rejects with a `StoreError` if the file cannot be used: it is damaged, no store, open in
+   * another process, or out of reach.
    */
   // deno-lint-ignore require-await -- a throw in here rejects
   async open(): Promise<Kept> {
@@ -157,8 +157,8 @@ export class SqliteJournal implements Journal {
     try {
       this.#store!.remove(this.#removal);
     } catch {
-      // A publish reports that the file cannot be written. What stays in it does no harm: a later sweep or the
-      // next run deletes it.
+      // A publish reports that the file cannot be written. What stays in it does no harm: a later
+      // sweep or the next run deletes it.
       this.#sweepLater();
       return;
     }

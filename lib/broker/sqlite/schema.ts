@@ -37,9 +37,9 @@ export const SCHEMA = `
 `;
 
 /**
- * What was added later is in tables of its own, as an older Hark must find the other tables as it knows them. It
- * ignores these, and leaves orphans in them when it deletes publications. `fields` are JSON objects of optional
- * fields: a reader ignores those that it does not know.
+ * What was added later is in tables of its own, as an older Hark must find the other tables as it
+ * knows them. It ignores these, and leaves orphans in them when it deletes publications. `fields`
+ * are JSON objects of optional fields: a reader ignores those that it does not know.
  */
 export const ADDED_SCHEMA = `
   CREATE TABLE IF NOT EXISTS publication_fields (

@@ -22,9 +22,10 @@ import { checkIdentity, createPrivately, DAMAGED, storeError } from "./store_fil
 /** When a commit is on the disk: "full" syncs each one, "normal" leaves that to the system. */
 export type StoreSync = "normal" | "full";
 
-// With sync "normal" a crash of the machine may lose the last commits, and with them the last offsets. If these
-// were given again, a client that has seen the lost publications would skip the new ones. So after a crash the
-// log goes on this much further: many times what can be committed between two checkpoints, which are synced.
+// With sync "normal" a crash of the machine may lose the last commits, and with them the last
+// offsets. If these were given again, a client that has seen the lost publications would skip the
+// new ones. So after a crash the log goes on this much further: many times what can be committed
+// between two checkpoints, which are synced.
 const SKIPPED_OFFSETS = 1_000_000;
 
 const WAL_BYTES_KEPT = 8 * 1024 * 1024;
@@ -160,8 +161,8 @@ export class Store {
   }
 
   /**
-   * Commits changes of records: texts by key, undefined to delete one. If they cannot be written, they are lost,
-   * and the next changes that can be written replace all records.
+   * Commits changes of records: texts by key, undefined to delete one. If they cannot be written,
+   * they are lost, and the next changes that can be written replace all records.
    */
   changeRecords(changes: ReadonlyMap<string, string | undefined>): void {
     try {

@@ -51,10 +51,10 @@ export function checkIdentity(id: number, version: number, isEmpty: boolean): vo
 }
 
 /**
- * Makes an empty file that only this user can read or write, if there is none. SQLite would use the umask. It
- * gives the files beside it (`-wal`, `-shm`, `-journal`) the mode of this one
- * (https://www.sqlite.org/src/file/src/os_unix.c, findCreateFileMode). Throws if it cannot be made, for example
- * where `file` is a link to nothing.
+ * Makes an empty file that only this user can read or write, if there is none. SQLite would use the
+ * umask. It gives the files beside it (`-wal`, `-shm`, `-journal`) the mode of this one
+ * (https://www.sqlite.org/src/file/src/os_unix.c, findCreateFileMode). Throws if it cannot be made,
+ * for example where `file` is a link to nothing.
  */
 export function createPrivately(file: string): void {
   const { AlreadyExists, NotFound, PermissionDenied } = Deno.errors;
@@ -82,8 +82,8 @@ function isMissing(file: string): boolean {
 }
 
 /**
- * Rejects with a `StoreError` if `file` cannot be opened as a store, as far as that shows without opening it: the
- * file is neither made nor changed, and may be in use.
+ * Rejects with a `StoreError` if `file` cannot be opened as a store, as far as that shows without
+ * opening it: the file is neither made nor changed, and may be in use.
  */
 export async function checkStoreFile(file: string): Promise<void> {
   try {
@@ -122,7 +122,7 @@ export async function isWritableFolder(path: string): Promise<boolean> {
 /** How much of a database shows what it is, and whether it is empty. */
 const HEAD_BYTES = 105;
 
-/** Reads the beginning of a file; undefined if there is none. Throws unless it can be read and written. */
+/** Reads the beginning of a file; undefined if there is none. Throws if it cannot be written. */
 async function readHead(file: string): Promise<Uint8Array<ArrayBuffer> | undefined> {
   try {
     // To open a pipe, for example, may wait for ever.
