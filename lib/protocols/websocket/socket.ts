@@ -54,7 +54,8 @@ export interface SocketGuest {
   readonly open: (socket: Socket) => SocketHandler;
 }
 
-const EVENT_TYPES = ["open", "message", "error", "close"];
+/** Not `error`: a `close` follows each, and has the reason. */
+const EVENT_TYPES = ["open", "message", "close"];
 
 /**
  * Accepts a WebSocket. The caller MUST have read all it needs of the request, and MUST return the response
@@ -136,8 +137,7 @@ export class Socket {
     try {
       if (event instanceof MessageEvent) this.#receive(event.data);
       else if (event instanceof CloseEvent) this.#onClose(event);
-      else if (event.type === "open") this.#onOpen();
-      // A close event follows each error, and has the reason.
+      else this.#onOpen();
     } catch (error) {
       this.#fault(DISCONNECTS.failed, error);
     }
