@@ -39,7 +39,7 @@ export class Replica {
     publications.forEach(({ publication, caller, beganBy }, index) => {
       history.append(publication, nowMs - ages[index]!, caller, beganBy);
     });
-    history.restore(lostOffsets, offset);
+    history.restore(lostOffsets);
     history.skip(offset, Math.max(0, ...kept.gaps.map(incompleteUntil)));
     history.expire(nowMs);
     this.quota = new ChannelQuota(history, limits.channelsMax);

@@ -103,18 +103,14 @@ export class History {
     while (this.#bytes > this.#limits.historyTotalBytesMax) this.#makeRoom();
   }
 
-  /**
-   * Takes over what an earlier run knew, once all that it kept is appended: what was lost of each
-   * channel, and the highest offset.
-   */
-  restore(lostOffsets: Iterable<readonly [channel: string, offset: number]>, offset: number): void {
+  /** Takes over what an earlier run had lost of each channel, once all that it kept is appended. */
+  restore(lostOffsets: Kept["lostOffsets"]): void {
     for (const [channel, lostOffset] of lostOffsets) {
       const log = this.#logs.get(channel);
       if (log === undefined) this.#forgottenOffset = Math.max(this.#forgottenOffset, lostOffset);
       else if (lostOffset > log.lostOffset) this.#lose(log, lostOffset);
     }
     while (this.#logs.size > this.#limits.channelsMax) this.#makeRoom();
-    this.#offset = Math.max(this.#offset, offset);
   }
 
   /** All that is kept: another history takes it over by `append()` and `restore()`. */
