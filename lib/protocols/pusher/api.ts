@@ -6,6 +6,7 @@ import { BodyReader } from "../../http/body.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
 import { parseTraceparent } from "../../core/traceparent.ts";
 import type { Hub } from "../../hub/hub.ts";
+import type { Use } from "../../observe/hark_metrics.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
 import { kindOf } from "./names.ts";
@@ -71,9 +72,8 @@ export class PusherApi {
     this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax: BODIES_BYTES_MAX });
   }
 
-  /** Bytes of the bodies that are being read. */
-  get bodyBytes(): number {
-    return this.#bodies.heldBytes;
+  get use(): Use {
+    return { bodyBytes: this.#bodies.heldBytes };
   }
 
   /** Rejects the requests whose bodies are not complete: stopping waits for none. */

@@ -28,7 +28,7 @@ export class Pusher implements Protocol {
   }
 
   get use(): Use {
-    return { bodyBytes: this.#api.bodyBytes };
+    return this.#api.use;
   }
 
   /** Ends the last clients, and rejects the requests whose bodies are not complete. */
