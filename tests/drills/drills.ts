@@ -152,6 +152,16 @@ export const DRILLS: readonly Drill[] = [
     await pause(size === "full" ? 10_000 : 1500);
     redis.signal("SIGCONT");
   }),
+  redisDrill(
+    "redis-refuses",
+    "Redis refuses to write, as it lacks replicas",
+    async (redis, size) => {
+      await redis.cli("CONFIG", "SET", "min-replicas-to-write", "1");
+      // Longer than from heartbeat to heartbeat.
+      await pause(size === "full" ? 15_000 : 4000);
+      await redis.cli("CONFIG", "SET", "min-replicas-to-write", "0");
+    },
+  ),
   wayDrill("cut", "connections to Redis are cut again and again", async (proxy, size) => {
     for (let round = 0; round < (size === "full" ? 40 : 10); round++) {
       proxy.cut();
