@@ -265,7 +265,7 @@ pageTest("says when the server is away, and that messages are gone", async (page
   await hark.publish("broadcast", "before");
   await page.waitFor(`${rows("before")} === 1`);
   await hark.stop();
-  await page.waitFor(`/^Connection lost: the server stops/.test(${text("#trouble-text")})`);
+  await page.waitFor(`/^Connection lost: the server is stopping/.test(${text("#trouble-text")})`);
   await page.waitFor(`${text("#clients")} === "–"`);
   const again = await HarkProcess.start("--port", String(hark.port));
   try {
