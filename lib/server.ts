@@ -35,6 +35,8 @@ export class Server {
   #parts: Parts | undefined;
   #timers: readonly (Timer | undefined)[] = [];
   #listener: Listener | undefined;
+  /** Settles when `listen()` does. */
+  #listening: Promise<unknown> | undefined;
   #draining = false;
 
   constructor(options: ServerOptions) {
@@ -53,11 +55,37 @@ export class Server {
   /**
    * Opens the log, starts to listen, and returns where. Throws a `ListenError` if the address cannot be
    * used, a `StoreError` if the store cannot, and a `ConfigError` if another file that an option names
-   * cannot.
+   * cannot; then all is released, and it may be called again. Throws an `Error` if the server listens
+   * already, or was stopped.
    */
   async listen(): Promise<Pick<Listener, "url" | "port">> {
-    const { config, log, clock, shared } = this.#options;
+    if (this.#listening !== undefined || this.#draining) {
+      throw new Error("Cannot listen: expected a server that neither listens nor was stopped");
+    }
+    const listening = this.#start();
+    this.#listening = listening;
+    try {
+      return await listening;
+    } catch (error) {
+      this.#listening = undefined;
+      throw error;
+    }
+  }
+
+  /** Makes the parts and opens them; releases them again if one cannot be opened. */
+  async #start(): Promise<Listener> {
     const parts = this.#parts = await wire(this.#options);
+    try {
+      return this.#listener = await this.#open(parts);
+    } catch (error) {
+      this.#parts = undefined;
+      await this.#release(parts);
+      throw error;
+    }
+  }
+
+  async #open(parts: Parts): Promise<Listener> {
+    const { config, log, clock, shared } = this.#options;
     const { broker, hub, sink, protocols, forwarding, cluster, metrics, connections, tokens } =
       parts;
     this.#timers = [
@@ -69,7 +97,7 @@ export class Server {
     for (const protocol of protocols) protocol.start?.();
     forwarding?.listen();
     cluster.start();
-    return this.#listener = await listen({
+    return await listen({
       config,
       log,
       clock,
@@ -82,11 +110,12 @@ export class Server {
   }
 
   /**
-   * Answers a request, whatever way it came; `isFromNode` if another node forwarded it. MUST NOT be called
-   * before `listen()`.
+   * Answers a request, whatever way it came; `isFromNode` if another node forwarded it. Rejects with an
+   * `Error` before `listen()`.
    */
-  handle(request: Request, address: string, isFromNode = false): Promise<Response> {
-    return this.#parts!.pipeline.handle(request, address, isFromNode);
+  async handle(request: Request, address: string, isFromNode = false): Promise<Response> {
+    if (this.#parts === undefined) throw new Error("Cannot handle a request: call listen() first");
+    return await this.#parts.pipeline.handle(request, address, isFromNode);
   }
 
   /** True while it accepts clients: it listens and is not stopping. */
@@ -111,20 +140,28 @@ export class Server {
 
   /**
    * Stops: accepts no new connection, disconnects the clients spread over `drainS` seconds, delivers what
-   * was accepted, and releases everything. Resolves when all of that is done.
+   * was accepted, and releases everything. Resolves when all of that is done. Waits for a `listen()` that
+   * has not settled.
    */
   async stop(): Promise<void> {
     if (this.#draining) return;
     this.#draining = true;
-    if (this.#parts === undefined) return;
-    const { broker, hub, cluster, connections, tokens, publish, protocols } = this.#parts;
+    await this.#listening?.catch(() => {}); // Whoever called `listen()` gets the error.
+    const parts = this.#parts;
+    if (parts === undefined) return;
+    const { hub, cluster, connections, protocols } = parts;
     connections.stopAdmitting();
     await hub.drain(this.#options.config.drainS * 1000, !cluster.isAlone);
     for (const protocol of protocols) protocol.endAll?.();
     await connections.gone(LEAVE_MS, () => hub.size);
+    await this.#release(parts);
+  }
+
+  async #release(parts: Parts): Promise<void> {
+    const { broker, hub, cluster, tokens, publish, protocols, forwarding } = parts;
     for (const timer of this.#timers) timer?.cancel();
     for (const each of [hub, ...protocols, tokens, publish]) each?.close?.();
-    await this.#stopListening();
+    await this.#stopListening(forwarding);
     await Promise.all(protocols.map((protocol) => protocol.flush?.()));
     cluster.stop(); // Only now: until then other nodes count its sessions.
     await broker.close();
@@ -142,10 +179,11 @@ export class Server {
   }
 
   /** Stops listening, and does not wait long for clients that do not read their answers. */
-  async #stopListening(): Promise<void> {
+  async #stopListening(forwarding: Parts["forwarding"]): Promise<void> {
     const { clock } = this.#options;
-    await wait(clock, 1); // Otherwise it would overtake what was written in this turn.
-    const closed = Promise.all([this.#listener?.close(), this.#parts?.forwarding?.close()]);
+    // Otherwise it would overtake what was written in this turn.
+    if (this.#listener !== undefined) await wait(clock, 1);
+    const closed = Promise.all([this.#listener?.close(), forwarding?.close()]);
     await within(clock, LEAVE_MS, closed);
   }
 }
