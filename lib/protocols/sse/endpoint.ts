@@ -99,7 +99,13 @@ export class EventsEndpoint implements Protocol {
     const transport = new SseTransport(connection, () => session?.lost("client closed"));
     transport.write(retryLine(spread(RETRY_MIN_MS)));
     const batched = new BatchingTransport(transport, joinChunks, batching);
-    const opened = session = hub.open(batched, peerOf(address, grant), channels, { since });
+    try {
+      session = hub.open(batched, peerOf(address, grant), channels, { since });
+    } catch (error) {
+      connection.gone();
+      throw error;
+    }
+    const opened = session;
     if (since !== undefined) {
       // Resolves after the replay, before the first live publication.
       opened.subscribe([]).then(() => opened.write(idBlock(hub.positionId)));

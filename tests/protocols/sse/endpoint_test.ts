@@ -6,6 +6,7 @@ import { RawConnection } from "../../support/raw.ts";
 import { startChild } from "../../support/child.ts";
 import type { Reachable } from "../../support/reachable.ts";
 import { startServer } from "../../support/server.ts";
+import { configure, Server } from "../../../lib/mod.ts";
 import { Client, HarkClient } from "../../support/socket.ts";
 
 /** The fields of a block, with its data parsed as JSON. */
@@ -268,4 +269,18 @@ Deno.test("a client that stops reading /events is cut, and frees its slot once i
   using next = await RawConnection.open(server.port);
   await next.request(["GET /events HTTP/1.1", "Host: localhost"]);
   assertEquals((await next.head()).status, 200);
+});
+
+Deno.test("/events gives its slot back if another takes the last channel first", async () => {
+  const config = configure({ port: 0, channelsMax: 2, logLevel: "error", drainS: 0 });
+  const server = new Server({ config });
+  await server.listen();
+  const get = (path: string) => server.handle(new Request(`http://localhost${path}`), "127.0.0.1");
+  // Each wants two channels, with broadcast, and both are checked before either is open.
+  const streams = await Promise.all(["a", "b"].map((name) => get(`/events?channel=${name}`)));
+  const metrics = await (await get("/metrics")).text();
+  assertMatch(metrics, /^hark_rejected_total\{reason="over-limit"\} 1$/m);
+  assertMatch(metrics, /^hark_in_use\{bound="connections_max"\} 1$/m);
+  for (const { body } of streams) await body?.cancel();
+  await server.stop();
 });
