@@ -133,14 +133,14 @@ export class Connections implements ConnectionReports {
     if (WARNED.includes(type)) this.#log.warn("refused", { address, why }, address);
   }
 
-  /** Records that a handler failed, without an end of its connection. */
-  failed(error: unknown): void {
-    this.#log.error("handler failed", { error: String(error) });
+  /** Records that a handler failed for a client at `address`, without an end of its connection. */
+  failed(error: unknown, address: string): void {
+    this.#log.error("handler failed", { address, error: String(error) }, address);
   }
 
   fault(reason: Disconnect, address: string, error?: unknown): void {
     if (error !== undefined) {
-      this.#log.error("handler failed", { address, error: String(error) }, address);
+      this.failed(error, address);
       return;
     }
     this.#metrics.rejected.with(reason.name).inc();

@@ -21,12 +21,12 @@ import { startServer } from "../support/server.ts";
 import { Client } from "../support/socket.ts";
 
 /** Connections to a hub with a fake clock, with their log and metrics. */
-function setUp(limits: Partial<ConnectionLimits> = {}) {
+function setUp(limits: Partial<ConnectionLimits> = {}, linesPerPeerMax = 1000) {
   const lines: string[] = [];
   const log = createLog({
     format: "text",
     level: "debug",
-    linesPerPeerMax: 1000,
+    linesPerPeerMax,
     write: (line) => lines.push(line.slice(line.indexOf("Z ") + 2)),
   });
   const metrics = new HarkMetrics({ version: "0", memory: () => ({ rss: 0, heap: 0 }) });
@@ -311,4 +311,13 @@ Deno.test("an exception in any handler of a socket is reported, closes with 1011
   }
   await deadline((await Client.open(`ws://127.0.0.1:${http.addr.port}/`)).close());
   assertEquals(reported.takeAll(), []);
+});
+
+Deno.test("handlers that fail for one client do not fill the log", () => {
+  const { connections, lines } = setUp({}, 2);
+  for (let times = 0; times < 100; times++) connections.failed(new Error("odd"), "192.0.2.1");
+  assertEquals(lines.filter((line) => line.includes("handler failed")), [
+    'error handler failed address=192.0.2.1 error="Error: odd"',
+    'error handler failed address=192.0.2.1 error="Error: odd"',
+  ]);
 });

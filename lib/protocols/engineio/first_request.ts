@@ -30,7 +30,7 @@ export function readFirstRequest({ request, query, address }: EngineRequest): Fi
     address,
     query,
     get headers() {
-      return new Headers(lines.split("\n").map(splitHeader));
+      return new Headers(lines === "" ? [] : lines.split("\n").map(splitHeader));
     },
   };
 }

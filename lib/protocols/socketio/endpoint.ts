@@ -87,7 +87,7 @@ export class SocketIoEndpoint implements Protocol {
       jsonCharsMax: options.inboundBytesMax,
       accepts: (namespace) => namespace === "/" || isChannel(namespace.slice(1)),
       admit: (socket) => this.#admit(socket),
-      onError: (error) => connections.failed(error),
+      onError: (error, address) => connections.failed(error, address),
       onRefused: (...refusal) => connections.refused(...refusal),
     });
     this.#engine = new EngineServer({

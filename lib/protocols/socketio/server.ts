@@ -23,8 +23,8 @@ export interface SocketServerOptions extends DecoderBounds {
   readonly accepts: (namespace: string) => boolean;
   /** Checks a socket before it joins its namespace. The client is sent the `Refusal` that it throws. */
   readonly admit: (socket: ServerSocket) => void | Promise<void>;
-  /** A handler of ours failed. */
-  readonly onError: (error: unknown) => void;
+  /** A handler of ours failed for the client at `address`. */
+  readonly onError: (error: unknown, address: string) => void;
   /** The client at `address` was refused a namespace, or was in none for too long. */
   readonly onRefused: (type: RefusalType, why: string, address: string) => void;
 }
@@ -113,7 +113,7 @@ class SocketClient implements EngineEvents, SocketLink {
   }
 
   onError(error: unknown): void {
-    this.#options.onError(error);
+    this.#options.onError(error, this.engine.firstRequest.address);
   }
 
   #report(type: RefusalType, why: string): void {
@@ -165,7 +165,7 @@ class SocketClient implements EngineEvents, SocketLink {
 
   #refuse(socket: ServerSocket, error: unknown): void {
     if (!(error instanceof Refusal)) {
-      this.#options.onError(error);
+      this.onError(error);
       return this.engine.close(DISCONNECTS.failed);
     }
     const { type, message } = error;

@@ -2,7 +2,7 @@ import { assertEquals, assertMatch } from "@std/assert";
 import { type Encoded, Publication } from "../../../lib/core/publication.ts";
 import { SocketClock } from "../../support/engineio.ts";
 import { Polling } from "../../support/polling.ts";
-import { HANDSHAKE, request } from "../../support/raw.ts";
+import { HANDSHAKE, RawConnection, request } from "../../support/raw.ts";
 import { startServer } from "../../support/server.ts";
 import { Client } from "../../support/socket.ts";
 import {
@@ -433,4 +433,13 @@ Deno.test("a message is encoded once for each protocol, however many clients pol
     Publication.prototype.encoded = original;
     for (const client of sockets) await client.close();
   }
+});
+
+Deno.test("a client whose requests have no headers is greeted", async () => {
+  await using server = await startServer({ clock: new SocketClock() });
+  using connection = await RawConnection.open(server.port);
+  await connection.request(["GET /socket.io/?EIO=3&transport=polling HTTP/1.0"]);
+  const text = new TextDecoder().decode(await connection.rest());
+  assertMatch(text, /2:4048:42\["message",\{"message":"Welcome to my server"\}\]$/);
+  assertEquals(server.log.takeAll().filter(({ level }) => level === "error"), []);
 });
