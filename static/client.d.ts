@@ -1,6 +1,6 @@
 /**
  * Hark's client, for browsers, Deno and Node 22 or later. Where WebSocket is blocked it uses Server-Sent
- * Events; then messages have no time, and no channel if the client asked for only one.
+ * Events; then messages have no time, and no channel unless the client is only on `broadcast`.
  *
  * @module
  */
@@ -62,7 +62,7 @@ export interface Events {
   gap: { since: string };
   /** Clients joined or left: `channel`, `joined`, `left`. */
   presence: Presence;
-  /** An error that no call of yours rejects with, such as a channel that a new token does not allow. */
+  /** A failed `subscribe()` or `unsubscribe()`, a channel that a new token does not allow, a failed refresh. */
   error: Error;
 }
 
@@ -101,7 +101,7 @@ export class Hark {
   unsubscribe(channel: string): Promise<void>;
   /**
    * Resolves once the server keeps the message. `data` is JSON or a `Uint8Array`; `options` may name the
-   * `event`. Rejects at once while there is no connection.
+   * `event`. While it connects, the message waits; while there is no connection, rejects at once.
    */
   publish(
     channel: string,
@@ -119,6 +119,9 @@ export class Hark {
   retry(): void;
   /** Disconnects, and does not reconnect. */
   close(): void;
-  /** `for await (const message of hark)`: every message until `close()`. Throws if the server ends it, or if more than 10,000 wait. */
+  /**
+   * `for await (const message of hark)`: every message until `close()`. Throws if the server ends it, or if
+   * more than 10,000 wait.
+   */
   [Symbol.asyncIterator](): AsyncGenerator<Message, void, void>;
 }

@@ -264,8 +264,9 @@ pageTest("recovers what was missed while the network was away", async (page, har
 pageTest("says when the server is away, and that messages are gone", async (page, hark) => {
   await hark.publish("broadcast", "before");
   await page.waitFor(`${rows("before")} === 1`);
-  await hark.stop();
+  const stopped = hark.stop();
   await page.waitFor(`/^Connection lost: the server is stopping/.test(${text("#trouble-text")})`);
+  await stopped;
   await page.waitFor(`${text("#clients")} === "–"`);
   const again = await HarkProcess.start("--port", String(hark.port));
   try {
