@@ -53,6 +53,8 @@ async function relaySocket(
 ): Promise<Response> {
   const address = new URL(url);
   address.protocol = "ws:";
+  // `opened()` would wait for an event that has been.
+  signal.throwIfAborted();
   const inner = new WebSocket(address, { client, headers });
   inner.binaryType = "arraybuffer";
   await opened(inner, signal);

@@ -69,6 +69,19 @@ Deno.test("relay() gives up a WebSocket that the other process does not answer",
   await deadline(assertRejects(() => answer, Error, "Cannot relay: the WebSocket was refused"));
 });
 
+Deno.test("relay() opens no WebSocket for a client that has gone already", async () => {
+  using listener = Deno.listen({ hostname: "127.0.0.1", port: 0 });
+  using client = Deno.createHttpClient({});
+  const answer = relay(new Request("http://client.example/", { headers: handshake() }), {
+    url: new URL(`http://127.0.0.1:${listener.addr.port}/`),
+    client,
+    headers: {},
+    signal: AbortSignal.abort(new Error("gone")),
+    outboundBytesMax: 1,
+  });
+  await deadline(assertRejects(() => answer, Error, "gone"));
+});
+
 Deno.test("relay() passes on a wrong WebSocket handshake as a request that asks for none", async () => {
   const headers = handshake();
   headers.set("sec-websocket-version", "12");
