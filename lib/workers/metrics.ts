@@ -31,7 +31,7 @@ export class WorkersMetrics implements Sink {
   readonly #timers: readonly Timer[];
   /** The last answer of each worker, by its id. */
   readonly #answers = new Map<string, string>();
-  /** How often each worker was asked since it last answered. */
+  /** How often each watched worker was asked, or had no link, since it last answered. */
   readonly #unanswered = new Map<string, number>();
   /** The counters of all workers that are gone. */
   #gone = "";
@@ -40,7 +40,7 @@ export class WorkersMetrics implements Sink {
     const { clock, own } = this.#options = options;
     own.journalUp.set(1);
     this.#timers = [
-      every(clock, ASK_INTERVAL_MS, () => this.#watch()),
+      every(clock, ASK_INTERVAL_MS, () => this.#tick()),
       probeLoop(clock, (delayS) => own.eventLoopDelaySeconds.set(delayS)),
     ];
   }
@@ -54,11 +54,20 @@ export class WorkersMetrics implements Sink {
     return own.renderWith([...this.#answers.values(), this.#gone]);
   }
 
-  /** The worker with this id is gone. */
+  /** A process with this id is ready: from now on it has to answer, also while its link is cut. */
+  watch(node: string): void {
+    this.#unanswered.set(node, 0);
+  }
+
+  /** The process with this id has ended. */
+  unwatch(node: string): void {
+    this.#unanswered.delete(node);
+  }
+
+  /** The link of the worker with this id is gone, and mostly the worker too. */
   left(node: string): void {
     const counted = countersOf(this.#answers.get(node) ?? "");
     this.#answers.delete(node);
-    this.#unanswered.delete(node);
     this.#gone = mergeMetrics([this.#gone, counted], {});
   }
 
@@ -75,7 +84,7 @@ export class WorkersMetrics implements Sink {
     for (const timer of this.#timers) timer.cancel();
   }
 
-  #watch(): void {
+  #tick(): void {
     for (const [node, count] of this.#unanswered) {
       if (count === UNANSWERED_MAX) this.#options.onSilent(node);
       this.#unanswered.set(node, count + 1);
@@ -87,7 +96,7 @@ export class WorkersMetrics implements Sink {
     const { clock, keeper } = this.#options;
     const asked = keeper.ask("metrics", (node, text) => {
       this.#answers.set(node, String(text));
-      this.#unanswered.set(node, 0);
+      if (this.#unanswered.has(node)) this.#unanswered.set(node, 0);
     });
     await within(clock, ANSWER_TIMEOUT_MS, asked);
   }

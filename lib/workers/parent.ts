@@ -55,7 +55,7 @@ export class Parent {
   readonly #metrics: WorkersMetrics;
   readonly #folder: string;
   readonly #workers: WorkerProcess[] = [];
-  /** The number of each worker that is there, by its id as a node. */
+  /** The number of each process that was ready and has not ended, by its id as a node. */
   readonly #indexes = new Map<string, number>();
   #url = "";
   #isStopping = false;
@@ -99,7 +99,6 @@ export class Parent {
     keeper.onLeave = (node) => {
       release(node);
       metrics.left(node);
-      this.#indexes.delete(node);
     };
   }
 
@@ -147,22 +146,36 @@ export class Parent {
 
   #worker(setup: WorkerSetup): WorkerProcess {
     const { log, program } = this.#options;
+    const { index } = setup;
     return new WorkerProcess({
-      index: setup.index,
+      index,
       clock: systemClock,
       log,
       spawn: () => workerCommand(setup, program).spawn(),
+      onEnd: () => this.#ended(index),
     });
   }
 
   #ready(node: string, index: number, url: string): null {
     this.#url = url;
+    this.#ended(index); // A process may end before its word that it is ready is read.
     this.#indexes.set(node, index);
+    this.#metrics.watch(node);
     const worker = this.#workers[index - 1];
     worker?.ready();
     this.#options.log.info("worker started", { worker: index, pid: worker?.pid });
     return null;
   }
+
+  /** The process with this number has ended: the next one has another id. */
+  #ended(index: number): void {
+    for (const [node, each] of this.#indexes) {
+      if (each !== index) continue;
+      this.#indexes.delete(node);
+      this.#metrics.unwatch(node);
+    }
+  }
+
   /** A worker that is stuck or stopped would keep its part of the new connections waiting. */
   #kill(node: string): void {
     const index = this.#indexes.get(node);

@@ -10,6 +10,8 @@ export interface WorkerProcessOptions {
   readonly log: Log;
   /** Starts a process. */
   readonly spawn: () => Deno.ChildProcess;
+  /** Called when a process has ended, before the next one starts. */
+  readonly onEnd: () => void;
 }
 
 /** How a worker has ended. */
@@ -68,7 +70,7 @@ export class WorkerProcess {
 
   /** Kills the process, which is then started again. */
   kill(): void {
-    this.#process?.kill("SIGKILL");
+    if (this.#process !== undefined) killNow(this.#process);
   }
 
   /** Stops the process, and kills it after `timeoutMs`. Resolves once it is gone. */
@@ -77,14 +79,14 @@ export class WorkerProcess {
     this.#restart?.cancel();
     const process = this.#process;
     if (process === undefined) return;
-    const late = this.#options.clock.after(timeoutMs, () => process.kill("SIGKILL"));
+    const late = this.#options.clock.after(timeoutMs, () => killNow(process));
     await this.tell("stop");
     await process.status;
     late.cancel();
   }
 
   async #spawn(): Promise<void> {
-    const { clock, log, index, spawn } = this.#options;
+    const { clock, log, index, spawn, onEnd } = this.#options;
     this.#startedAt = clock.monotonic();
     let process: Deno.ChildProcess;
     try {
@@ -99,6 +101,7 @@ export class WorkerProcess {
     this.#process = undefined;
     this.#stdin = undefined;
     stdin.close().catch(() => {}); // It fails, as nobody reads any more.
+    onEnd();
     this.#ended(status);
   }
 
@@ -113,5 +116,14 @@ export class WorkerProcess {
     const afterMs = this.#backoff.next();
     log.error("worker died", { worker: index, code, signal: signal ?? undefined, afterMs });
     this.#restart = clock.after(afterMs, () => this.#spawn());
+  }
+}
+
+function killNow(process: Deno.ChildProcess): void {
+  try {
+    process.kill("SIGKILL");
+  } catch (error) {
+    // It has just ended, which `status` reports in a moment.
+    if (!(error instanceof TypeError || error instanceof Deno.errors.NotFound)) throw error;
   }
 }

@@ -27,6 +27,7 @@ class Workers {
   });
 
   start(node: string): HarkMetrics {
+    this.metrics.watch(node);
     const metrics = makeMetrics();
     metrics.journalUp.set(1);
     this.#workers.set(node, metrics);
@@ -34,8 +35,20 @@ class Workers {
   }
 
   die(node: string): void {
+    this.cut(node);
+    this.metrics.unwatch(node);
+  }
+
+  /** Ends the link of a worker, but not its process. Returns what links it again. */
+  cut(node: string): () => void {
+    const metrics = this.#workers.get(node)!;
     this.#workers.delete(node);
     this.metrics.left(node);
+    return () => void this.#workers.set(node, metrics);
+  }
+
+  async pass(seconds: number): Promise<void> {
+    for (let count = 0; count < seconds; count++) await this.clock.pass(1000);
   }
 
   stats() {
@@ -104,24 +117,36 @@ Deno.test("a frozen worker counts with its last answer", async () => {
 Deno.test("a worker that leaves 30 questions unanswered is reported, once", async () => {
   const workers = new Workers();
   for (const node of ["1", "2", "3"]) workers.start(node);
-  const pass = async (seconds: number) => {
-    for (let count = 0; count < seconds; count++) await workers.clock.pass(1000);
-  };
-  workers.frozen.add("1").add("2").add("3");
-  await pass(2 * UNANSWERED_MAX);
-  // One that never answered is still starting.
-  assertEquals(workers.silent, []);
-  workers.frozen.clear();
-  await pass(1);
+  await workers.pass(1);
   workers.frozen.add("2").add("3");
-  await pass(UNANSWERED_MAX - 1);
+  await workers.pass(UNANSWERED_MAX - 1);
   workers.frozen.delete("3");
-  await pass(1);
+  await workers.pass(1);
   assertEquals(workers.silent, []);
-  await pass(1);
+  await workers.pass(1);
   assertEquals(workers.silent, ["2"]);
-  await pass(UNANSWERED_MAX);
+  await workers.pass(UNANSWERED_MAX);
   assertEquals(workers.silent, ["2"]);
+  workers.metrics.close();
+});
+
+Deno.test("a worker is watched from when it is ready until its process ends, also without a link", async () => {
+  const workers = new Workers();
+  for (const node of ["frozen", "cut", "back", "late", "dead"]) workers.start(node);
+  workers.frozen.add("frozen").add("back");
+  await workers.pass(UNANSWERED_MAX / 2);
+  workers.cut("cut");
+  workers.cut("back")();
+  const link = workers.cut("late");
+  workers.die("dead");
+  await workers.pass(UNANSWERED_MAX / 2 - 1);
+  link();
+  await workers.pass(1);
+  assertEquals(workers.silent, []);
+  await workers.pass(1);
+  assertEquals(workers.silent, ["frozen", "back"]);
+  await workers.pass(UNANSWERED_MAX);
+  assertEquals(workers.silent, ["frozen", "back", "cut"]);
   workers.metrics.close();
 });
 

@@ -15,6 +15,7 @@ function setUp(program: readonly string[]) {
   const log = createLog({ format: "json", level: "info", write });
   const spawned = new Inbox<Deno.ChildProcess>();
   const failures: Error[] = [];
+  const ends: boolean[] = [];
   const spawn = () => {
     const failure = failures.shift();
     if (failure !== undefined) throw failure;
@@ -25,7 +26,8 @@ function setUp(program: readonly string[]) {
     return process;
   };
   return {
-    worker: new WorkerProcess({ index: 3, clock, log, spawn }),
+    worker: new WorkerProcess({ index: 3, clock, log, spawn, onEnd: () => void ends.push(true) }),
+    ends,
     clock,
     lines,
     spawned,
@@ -39,7 +41,7 @@ const OBEDIENT = ["head", "-n", "1"];
 const DEAF = ["cat"];
 
 Deno.test("a worker that dies is started again, after pauses that double", async () => {
-  const { worker, clock, lines, spawned, failures } = setUp(OBEDIENT);
+  const { worker, clock, lines, spawned, failures, ends } = setUp(OBEDIENT);
   const started = worker.start();
   worker.ready();
   await started;
@@ -53,6 +55,7 @@ Deno.test("a worker that dies is started again, after pauses that double", async
     assertEquals(worker.pid, undefined);
     clock.advance(1);
   }
+  assertEquals(ends.length, pauses.length);
   assertEquals(pauses, [100, 200, 400, 800, 1600, 3200, 6400, RESTART_MAX_MS, RESTART_MAX_MS]);
   clock.advance(RESTART_MAX_MS);
   failures.push(new Error("no process more"));
@@ -79,6 +82,24 @@ Deno.test("a worker that is killed as it is stuck is started again", async () =>
   clock.advance(RESTART_MIN_MS);
   await spawned.next();
   await deadline(worker.stop(1000));
+  assertEquals(clock.timers, 0);
+});
+
+Deno.test("kill() and a late stop() accept a process that has just ended", async () => {
+  const { worker, clock, spawned } = setUp(DEAF);
+  const started = worker.start();
+  worker.ready();
+  await started;
+  const process = await spawned.next();
+  const kill = process.kill.bind(process);
+  process.kill = (signal) => {
+    kill(signal);
+    throw new TypeError("Child process has already terminated");
+  };
+  worker.kill();
+  const stopped = worker.stop(1000);
+  clock.advance(1000);
+  await deadline(stopped);
   assertEquals(clock.timers, 0);
 });
 
