@@ -100,10 +100,10 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
       "lower-case host names with no scheme, port or path, such as push.example.com",
       isHostName,
     ),
-    open: boolean(false, "let anyone publish who can reach the server"),
+    open: boolean(false, "let anyone who can reach the server publish"),
     origins: list(
       "ORIGIN",
-      "origin of the pages that may connect, beside the server's own",
+      "origin, beside the server's, of pages that may publish and use cookies",
       "origins with no path, such as https://example.com or https://*.example.com",
       isOriginPattern,
     ),

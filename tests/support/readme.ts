@@ -269,7 +269,7 @@ function boundsTable(): string {
     [
       "time for another node to answer",
       seconds(ANSWER_TIMEOUT_MS),
-      "the answer names it as silent",
+      "`/sessions` names it as silent",
     ],
     ["time for another node to be silent", seconds(SILENCE_MS), "its clients leave; `hark_nodes`"],
     [
