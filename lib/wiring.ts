@@ -69,7 +69,8 @@ export interface Parts {
 
 /**
  * Makes the parts of a node and connects them: first what every protocol and endpoint needs, then these.
- * Code that an option asks for is loaded only then. Nothing is opened yet, and nothing listens.
+ * Code that an option asks for is loaded only then. Nothing listens, and the log is not opened yet; a timer
+ * runs and an HTTP client waits until the protocols and the forwarding are closed.
  */
 export async function wire(options: WiringOptions): Promise<Parts> {
   const services = await wireServices(options);
@@ -158,8 +159,9 @@ function wireAccess(config: Config, clock: Clock, log: Log, isGuarded: Guard) {
   const isOpen = isOpenServer(config);
   const onFailure = (why: string) => log.warn("keys failed", { why });
   const tokens = takesTokens(config) ? new Tokens({ ...config, clock, onFailure }) : undefined;
-  const origins = new Origins({ ...config, isOpen });
-  return { tokens, origins, access: new Access({ ...config, tokens, origins, isOpen, isGuarded }) };
+  const originPolicy = new Origins({ ...config, isOpen });
+  const access = new Access({ ...config, tokens, originPolicy, isOpen, isGuarded });
+  return { tokens, originPolicy, access };
 }
 
 /** Makes protocols and endpoints, and what leads requests to them. */
@@ -168,7 +170,7 @@ async function wireEndpoints(
   services: Awaited<ReturnType<typeof wireServices>>,
 ) {
   const { config, clock, log, version, shared, isReady } = options;
-  const { metrics, forwarding, access, origins, connections } = services;
+  const { metrics, forwarding, access, originPolicy, connections } = services;
   const late = metrics.rejected.with("handshake-timeout");
   const socketServices = {
     ...services,
@@ -198,7 +200,7 @@ async function wireEndpoints(
     }),
   };
   const pipeline = new Pipeline({
-    origins,
+    originPolicy,
     connections,
     log,
     router: routerOf(endpoints, protocols, { version, access }),

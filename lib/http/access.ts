@@ -27,7 +27,7 @@ export interface AccessOptions {
   readonly metricsKey: string;
   /** Undefined if the server accepts no tokens. */
   readonly tokens: Tokens | undefined;
-  readonly origins: Origins;
+  readonly originPolicy: Origins;
   /** True if nobody needs a credential for anything. */
   readonly isOpen: boolean;
   /** Reports whether a name is allowed only by a key, or by a token that names it; undefined for none. */
@@ -53,12 +53,12 @@ export class Access {
   readonly #watchedByAnyone: readonly string[];
 
   constructor(options: AccessOptions) {
-    const { tokens, public: channels, publishKey, metricsKey, origins } = options;
+    const { tokens, public: channels, publishKey, metricsKey, originPolicy } = options;
     this.#options = options;
     this.#keys = new Keys(publishKey);
     this.#metricsKeys = metricsKey === "" ? this.#keys : new Keys([...publishKey, metricsKey]);
     const takesTokens = tokens !== undefined;
-    this.#rules = { takesKeys: !this.#keys.isEmpty, takesTokens, origins };
+    this.#rules = { takesKeys: !this.#keys.isEmpty, takesTokens, originPolicy };
     const publicChannels = channels.length > 0 ? channels : EVERYTHING;
     this.#watchedByAnyone = takesTokens ? [] : publicChannels;
     this.#public = takesTokens && channels.length === 0 ? SEND_TOKEN : publicChannels;
@@ -138,7 +138,7 @@ export class Access {
 
   /** On an open server callers may do everything; only pages of other sites may not publish. */
   #open({ request, address }: Caller): Grant {
-    const isForeign = this.#options.origins.isFromForeignPage(request);
+    const isForeign = this.#options.originPolicy.isFromForeignPage(request);
     const refusal = isForeign ? FOREIGN_PAGE : undefined;
     return new Grant({
       caller: networkOf(address),
@@ -170,9 +170,9 @@ export class Access {
 
   /** The end of a refusal that says why a cookie with a token did not count; empty if there was none. */
   #ignoredCookie(headers: Headers): string {
-    const { tokens, origins } = this.#options;
+    const { tokens, originPolicy } = this.#options;
     if (tokens === undefined || cookieOf(headers) === null) return "";
-    return `. The cookie hark_token did not count: ${origins.cookieFault({ headers })}`;
+    return `. The cookie hark_token did not count: ${originPolicy.cookieFault({ headers })}`;
   }
 
   #howToPublish(): string {

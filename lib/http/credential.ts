@@ -17,7 +17,7 @@ export interface Credential {
 export interface CredentialRules {
   readonly takesKeys: boolean;
   readonly takesTokens: boolean;
-  readonly origins: Origins;
+  readonly originPolicy: Origins;
 }
 
 const COOKIE = /(?:^|;) *hark_token=([^;]*)/;
@@ -53,8 +53,8 @@ export function cookieOf(headers: Headers): string | null {
   return COOKIE.exec(headers.get("cookie") ?? "")?.[1]?.trim() ?? null;
 }
 
-function readCookie(request: Caller["request"], { origins }: CredentialRules): string | null {
-  return origins.cookieFault(request) === undefined ? cookieOf(request.headers) : null;
+function readCookie(request: Caller["request"], { originPolicy }: CredentialRules): string | null {
+  return originPolicy.cookieFault(request) === undefined ? cookieOf(request.headers) : null;
 }
 
 /**
@@ -63,8 +63,8 @@ function readCookie(request: Caller["request"], { origins }: CredentialRules): s
  */
 function readBasic(
   request: Caller["request"],
-  { takesKeys, origins }: CredentialRules,
+  { takesKeys, originPolicy }: CredentialRules,
 ): string | null {
-  const counts = request.method === "POST" && takesKeys && !origins.isFromForeignPage(request);
+  const counts = request.method === "POST" && takesKeys && !originPolicy.isFromForeignPage(request);
   return counts ? basicPassword(request.headers) : null;
 }

@@ -13,7 +13,7 @@ import { isUpgrade } from "./upgrade.ts";
 /** What a pipeline needs. */
 export interface PipelineOptions {
   readonly router: Router;
-  readonly origins: Origins;
+  readonly originPolicy: Origins;
   readonly connections: Connections;
   readonly log: Log;
   readonly proxies: ForwardedRules;
@@ -34,11 +34,11 @@ export class Pipeline {
    * and its host is not checked: it is the address by which nodes reach each other.
    */
   async handle(request: Request, peer: string, isFromNode = false): Promise<Response> {
-    const { proxies, origins, socketPath } = this.#options;
+    const { proxies, originPolicy, socketPath } = this.#options;
     const address = readForwarded(request.headers, proxies).address ?? peer;
     try {
       const { host, path, search } = readTarget(request);
-      if (!isFromNode && !origins.isOwnHost(host)) return this.#misdirected(address);
+      if (!isFromNode && !originPolicy.isOwnHost(host)) return this.#misdirected(address);
       const served = path === "/" && isUpgrade(request) ? socketPath : path;
       return await this.#answer(served, request, address, search);
     } catch (error) {
@@ -58,7 +58,7 @@ export class Pipeline {
     address: string,
     search: string,
   ): Promise<Response> {
-    const { router, origins } = this.#options;
+    const { router, originPolicy } = this.#options;
     const match = router.find(path);
     if (match === undefined) return await this.#serveFile(request, path);
     try {
@@ -66,7 +66,7 @@ export class Pipeline {
       for (const [name, text] of Object.entries(match.params)) params[name] = decodeSegment(text);
       const query = new URLSearchParams(search);
       const exchange: Exchange = { request, path, query, params, address };
-      checkPreflight(match.route.cors, request, () => origins.isAllowed(request));
+      checkPreflight(match.route.cors, request, () => originPolicy.isAllowed(request));
       const response = await answer(match.route, exchange);
       if (response.status === 101) return response;
       return this.#finish(request, response, match.route);
@@ -90,9 +90,9 @@ export class Pipeline {
   }
 
   #finish(request: Request, response: Response, route: Route): Response {
-    const { origins } = this.#options;
+    const { originPolicy } = this.#options;
     const { headers } = response;
-    addCors(route.cors, request, headers, () => origins.isAllowed(request));
+    addCors(route.cors, request, headers, () => originPolicy.isAllowed(request));
     if (!headers.has("cache-control")) headers.set("cache-control", "no-store");
     headers.set("x-content-type-options", "nosniff");
     return response;

@@ -301,8 +301,13 @@ Deno.test("on an open server only its own machine manages sessions, not by a pro
 
 Deno.test("on an open server other machines may neither list nor end sessions", async () => {
   const config = { ...configure(), isOpen: true };
-  const origins = new Origins(config);
-  const access = new Access({ ...config, tokens: undefined, origins, isGuarded: undefined });
+  const originPolicy = new Origins(config);
+  const access = new Access({
+    ...config,
+    tokens: undefined,
+    originPolicy,
+    isGuarded: undefined,
+  });
   const check = (address: string) => {
     const asked = new Request("http://localhost/sessions", { headers: { host: "localhost" } });
     const query = new URLSearchParams();
