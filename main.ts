@@ -23,7 +23,9 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   if (name === "start") return await start(rest);
   if (name === WORKER && rest[0]?.startsWith("{")) return await work(rest);
   if (name === "" || name.startsWith("-")) return await start(Deno.args);
-  const { COMMANDS, runCommand, unknownCommand } = await loadCommands();
+  // A server needs none of them, and starts sooner without.
+  const { COMMANDS, unknownCommand } = await import("./lib/cli/commands.ts");
+  const { runCommand } = await import("./lib/cli/command.ts");
   const command = COMMANDS.get(name);
   if (command === undefined) {
     print(unknownCommand(name), "stderr");
@@ -39,18 +41,13 @@ async function main([name = "", ...rest]: readonly string[]): Promise<void> {
   Deno.exit(code);
 }
 
-/** A server needs none of them, and starts sooner without. */
-async function loadCommands() {
-  return { ...await import("./lib/cli/commands.ts"), ...await import("./lib/cli/command.ts") };
-}
-
 /** What is started: one server, or the parent of several. */
 type Running = Pick<Server, "renew" | "stop"> & { listen(): Promise<{ url: string }> };
 
 async function start(args: readonly string[]): Promise<void> {
   const parsed = parseConfig(args, Deno.env.toObject());
   if (parsed.kind === "help") {
-    const { COMMANDS_HELP } = await loadCommands();
+    const { COMMANDS_HELP } = await import("./lib/cli/commands.ts");
     const parts = [helpText(parsed), COMMANDS_HELP, problemsText(parsed)];
     return print(parts.filter((part) => part !== "").join("\n\n"));
   }

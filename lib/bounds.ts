@@ -17,6 +17,7 @@ export interface Bounds {
   readonly connectTimeoutMs: number;
   readonly handshakeTimeoutMs: number;
   readonly bodyTimeoutMs: number;
+  /** Metrics call it `handshakes_max`: a newcomer has not finished its handshake. */
   readonly newcomersMax: number;
   readonly namespacesMax: number;
   readonly presenceMax: number;

@@ -41,19 +41,25 @@ export class Deadlines<T> {
     this.#timer ??= this.#clock.after(this.#ms, () => this.#run());
   }
 
-  /** Takes `item` out, if it is there. The timer stays as long as others wait. */
+  /** Takes `item` out, if it is there, and ends the timer if no other waits. */
   cancel(item: T): void {
     if (!this.#dueAt.delete(item) || this.#dueAt.size > 0) return;
     this.#timer?.cancel();
     this.#timer = undefined;
   }
 
-  /** Takes `item` out as `cancel()`, but leaves the timer: for items that come and go all the time. */
-  drop(item: T): void {
+  /**
+   * Takes `item` out, if it is there, and leaves the timer: for items that come and go all the time. Until
+   * it ends by itself, only `clear()` ends it.
+   */
+  cancelKeepingTimer(item: T): void {
     this.#dueAt.delete(item);
   }
 
-  /** Takes all items out. */
+  /**
+   * Takes all items out, and ends the timer. Needed at the end wherever an item may still wait, or
+   * `cancelKeepingTimer()` is used: else the timer runs on.
+   */
   clear(): void {
     this.#dueAt.clear();
     this.#timer?.cancel();

@@ -69,7 +69,10 @@ const EVENTS_RESERVED = [
 ];
 /** A regular expression that matches reserved names of events; only the server says `pusher:`. */
 export const RESERVED_PATTERN = `^(?:${EVENTS_RESERVED.join("|")})$|^pusher(?:_internal)?:`;
-/** The same of allowed names, with the flag `u`: no control character or separator of lines. */
+/**
+ * A regular expression, with the flag `u`, that matches names of events: 1 to 200 characters, none of them
+ * a control character or a separator of lines. It matches reserved names too.
+ */
 export const EVENT_PATTERN = "^[^\\u0000-\\u001f\\u007f-\\u009f\\u2028\\u2029]{1,200}$";
 
 const EVENT = new RegExp(EVENT_PATTERN, "u");
@@ -178,6 +181,6 @@ export function checkDraft(draft: Draft): Draft {
 }
 
 function textBytes(text: string): number {
-  // deno-lint-ignore no-node-globals -- core imports nothing, and `TextEncoder` counts by encoding
+  // deno-lint-ignore no-node-globals -- core imports nothing from outside core, and `TextEncoder` counts by encoding
   return Buffer.byteLength(text);
 }

@@ -100,7 +100,7 @@ export class BodyReader {
   #release(body: OpenBody): void {
     if (!body.isOpen) return;
     body.isOpen = false;
-    this.#open.drop(body);
+    this.#open.cancelKeepingTimer(body);
     this.#heldBytes -= body.length;
   }
 }

@@ -101,13 +101,18 @@ export class Histogram extends Metric {
 
 /** One metric for each value of a label. */
 export class Labelled<Child extends Counter | Gauge> extends Metric {
-  override readonly type: MetricDescription["type"];
+  override readonly type: Child["type"];
   readonly #label: string;
-  readonly #create: () => Child;
+  readonly #create: (help: string) => Child;
   readonly #children = new Map<string, Child>();
 
-  constructor(label: string, create: () => Child) {
-    const { type, help } = create();
+  /** `create` makes the metric of one value of the label. */
+  constructor(
+    type: Child["type"],
+    help: string,
+    label: string,
+    create: (help: string) => Child,
+  ) {
     super(help);
     this.type = type;
     this.#label = label;
@@ -124,7 +129,7 @@ export class Labelled<Child extends Counter | Gauge> extends Metric {
     if (this.#children.size >= LABEL_VALUES_MAX && value !== OTHER_VALUES) {
       return this.with(OTHER_VALUES);
     }
-    const child = this.#create();
+    const child = this.#create(this.help);
     this.#children.set(value, child);
     return child;
   }
@@ -140,14 +145,16 @@ export class Labelled<Child extends Counter | Gauge> extends Metric {
 export function counter(help: string): Counter;
 export function counter(help: string, label: string): Labelled<Counter>;
 export function counter(help: string, label?: string): Counter | Labelled<Counter> {
-  return label === undefined ? new Counter(help) : new Labelled(label, () => new Counter(help));
+  if (label === undefined) return new Counter(help);
+  return new Labelled("counter", help, label, (help) => new Counter(help));
 }
 
 /** Makes a gauge, or one for each value of a label. */
 export function gauge(help: string): Gauge;
 export function gauge(help: string, label: string): Labelled<Gauge>;
 export function gauge(help: string, label?: string): Gauge | Labelled<Gauge> {
-  return label === undefined ? new Gauge(help) : new Labelled(label, () => new Gauge(help));
+  if (label === undefined) return new Gauge(help);
+  return new Labelled("gauge", help, label, (help) => new Gauge(help));
 }
 
 /**

@@ -61,12 +61,12 @@ Deno.test("Deadlines can be started and cancelled by an item that is due, and th
   assertEquals(clock.timers, 0);
 });
 
-Deno.test("Deadlines.drop() takes out and leaves the timer, which ends by itself", () => {
+Deno.test("Deadlines.cancelKeepingTimer() takes out and leaves the timer, which ends by itself", () => {
   const { clock, due, deadlines } = setUp();
   deadlines.start("a");
   deadlines.start("b");
   assertEquals([...deadlines.items()], ["a", "b"]);
-  for (const item of ["a", "b", "unknown"]) deadlines.drop(item);
+  for (const item of ["a", "b", "unknown"]) deadlines.cancelKeepingTimer(item);
   assertEquals([deadlines.size, clock.timers], [0, 1]);
   clock.advance(40);
   deadlines.start("c");

@@ -139,8 +139,10 @@ export class EngineServer {
     const { address } = exchange;
     const firstRequest = readFirstRequest(exchange);
     const connection = await this.#options.admit(address);
-    const oldest = this.#newcomers.inTheWayOf(address) ?? "";
-    this.#sessions.get(oldest)?.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
+    const oldest = this.#newcomers.inTheWayOf(address);
+    if (oldest !== undefined) {
+      this.#sessions.get(oldest)?.fail(because(DISCONNECTS.limit, "too many handshakes wait"));
+    }
     const session = this.#begin(firstRequest, new Polls(connection));
     if (this.#sessions.has(session.id)) this.#newcomers.add(session.id, address);
     // The first answer is one to a poll: the open packet is in the queue already.

@@ -24,8 +24,8 @@ export interface CommandsOptions {
   readonly connections: Pick<Connections, "refused">;
   /** Entries in one answer about presence. */
   readonly presenceMax: number;
-  /** Also how many commands of a client may wait. */
-  readonly inboundPerSecondMax: number;
+  /** Commands of a client that may wait at a time. */
+  readonly waitingMax: number;
 }
 
 /** Carries out the commands of one `hark.v1` client and replies to each. */
@@ -41,7 +41,7 @@ export class Commands {
   constructor(options: CommandsOptions, session: Session, grant: Grant) {
     this.#options = options;
     this.#session = session;
-    this.#waiting = new WaitingCommands(options.inboundPerSecondMax);
+    this.#waiting = new WaitingCommands(options.waitingMax);
     this.#grant = grant;
   }
 

@@ -27,7 +27,7 @@ import { readSubscription, type Subscription } from "../../http/subscription.ts"
 
 /** What the WebSocket endpoint needs. */
 export interface SocketEndpointOptions
-  extends Omit<SocketOptions, "idleTimeoutS">, CommandsOptions {
+  extends Omit<SocketOptions, "idleTimeoutS">, Omit<CommandsOptions, "waitingMax"> {
   readonly access: Access;
   readonly connections: Connections;
   readonly batching: Batching;
@@ -68,10 +68,12 @@ export class SocketEndpoint implements Protocol {
   }];
   readonly #options: SocketEndpointOptions;
   readonly #socketOptions: SocketOptions;
+  readonly #commandsOptions: CommandsOptions;
 
   constructor(options: SocketEndpointOptions) {
     this.#options = options;
     this.#socketOptions = { ...options, idleTimeoutS: SILENT_BEATS_MAX * options.heartbeatS };
+    this.#commandsOptions = { ...options, waitingMax: options.inboundPerSecondMax };
   }
 
   /** Accepts a WebSocket. Rejects with a `Refusal` before anything is accepted. */
@@ -106,7 +108,7 @@ export class SocketEndpoint implements Protocol {
       since,
       presence: presence ? channels.filter((channel) => grant.mayWatch(channel)) : [],
     });
-    const commands = isHark ? new Commands(this.#options, session, grant) : undefined;
+    const commands = isHark ? new Commands(this.#commandsOptions, session, grant) : undefined;
     return new SocketSession(session, commands);
   }
 }

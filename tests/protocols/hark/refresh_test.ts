@@ -30,7 +30,7 @@ async function setUp() {
       onPublished: () => {},
     }),
     presenceMax: 10,
-    inboundPerSecondMax: 10,
+    waitingMax: 10,
     access: {
       readToken(token) {
         const read = Promise.withResolvers<Grant>();
