@@ -9,6 +9,7 @@ import { journalOf } from "./broker/journals.ts";
 import { LogBroker } from "./broker/log_broker.ts";
 import { Publisher } from "./broker/publisher.ts";
 import { Cluster, noPeers } from "./cluster/cluster.ts";
+import { Occupancy } from "./cluster/occupancy.ts";
 import type { SharedPort } from "./cluster/shared_port.ts";
 import { ClusterView } from "./cluster/view.ts";
 import type { Config } from "./config/config.ts";
@@ -149,6 +150,7 @@ async function wireServices(options: WiringOptions) {
     connections,
     cluster,
     view: new ClusterView(cluster, hub),
+    occupancy: new Occupancy(hub, cluster),
     forwarding,
     apps,
   };

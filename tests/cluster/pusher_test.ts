@@ -6,6 +6,7 @@ import { NO_REDIS, RedisServer } from "../support/redis.ts";
 import { RunningClock } from "../support/running_clock.ts";
 import type { Reachable } from "../support/reachable.ts";
 import { type ServerOptions, startServer } from "../support/server.ts";
+import { Client } from "../support/socket.ts";
 import { WebhookReceiver } from "../support/webhook_receiver.ts";
 import { startWorkers } from "../support/workers.ts";
 
@@ -78,6 +79,20 @@ test("two nodes have the same members, and share client events and users", async
   await ask(a, "/users/2/terminate_connections", { method: "POST" });
   assertEquals((await two.client.closed()).code, 4009);
   await eventually(() => users(a), (found) => found.length === 0);
+});
+
+test("a node without apps counts its subscribers for the others", async () => {
+  await using redis = await RedisServer.start();
+  const options = { redis: redis.url, publishKey: [PUBLISH_KEY] };
+  await using a = await startServer({ ...options, pusherApp: [APP] });
+  await using b = await startServer(options);
+  await using client = await Client.open(b.socketUrl("/ws?channel=ci"));
+  await client.json();
+  await eventually(() => nodesOf(a), ({ length }) => length === 2);
+  assertEquals(await info(a, "/channels/ci", "subscription_count"), {
+    occupied: true,
+    subscription_count: 1,
+  });
 });
 
 test("the members of a node that stops leave the others", async () => {

@@ -1,16 +1,14 @@
 import type { Publisher } from "../../broker/publisher.ts";
-import type { Cluster } from "../../cluster/cluster.ts";
+import type { Occupancy, SubscriberCounts } from "../../cluster/occupancy.ts";
 import type { Clock } from "../../core/clock.ts";
 import { readInput, Refusal } from "../../core/errors.ts";
 import { BodyReader } from "../../http/body.ts";
 import type { Exchange, Handler } from "../../http/router.ts";
 import { parseTraceparent } from "../../core/traceparent.ts";
-import type { Hub } from "../../hub/hub.ts";
 import type { Use } from "../../observe/hark_metrics.ts";
 import type { App } from "./app.ts";
 import { triggeredText } from "./codec.ts";
 import { kindOf } from "./names.ts";
-import { Occupancy, type SubscriberCounts } from "./occupancy.ts";
 import {
   type Attributes,
   checkBody,
@@ -23,8 +21,7 @@ import {
 
 /** What Pusher's HTTP API needs. */
 export interface PusherApiOptions {
-  readonly hub: Hub;
-  readonly cluster: Cluster;
+  readonly occupancy: Occupancy;
   readonly publisher: Publisher;
   readonly clock: Clock;
   /** Seconds that a publication is kept. */
@@ -62,13 +59,11 @@ export class PusherApi {
   readonly #apps: readonly App[];
   readonly #options: PusherApiOptions;
   readonly #bodies: BodyReader;
-  readonly #occupancy: Occupancy;
 
   constructor(apps: readonly App[], options: PusherApiOptions) {
     this.#apps = apps;
     this.#options = options;
     const { clock, bodyTimeoutMs: timeoutMs } = options;
-    this.#occupancy = new Occupancy(options.hub, options.cluster);
     this.#bodies = new BodyReader({ clock, timeoutMs, bytesMax: BODIES_BYTES_MAX });
   }
 
@@ -107,7 +102,7 @@ export class PusherApi {
     const info = readAttributes(query.get("info"));
     if (info.has("user_count") && !kindOf(prefix).isPresence) throw NOT_PRESENCE;
     const found: [string, Info][] = [];
-    const counts = await this.#occupancy.starting(app.settings.prefix + prefix);
+    const counts = await this.#options.occupancy.starting(app.settings.prefix + prefix);
     for (const name of counts.keys()) {
       if (app.names.has(name)) {
         found.push([app.names.toWire(name), infoOf(app, name, info, counts)]);
@@ -123,7 +118,7 @@ export class PusherApi {
     const wanted = readAttributes(query.get("info"));
     const { isPresence, isCache } = kindOf(channel);
     if (wanted.has("user_count") && !isPresence) throw NOT_PRESENCE;
-    const counts = await this.#occupancy.named([name]);
+    const counts = await this.#options.occupancy.named([name]);
     const info = infoOf(app, name, wanted, counts);
     if (wanted.has("cache") && isCache) info.cache = await this.#cache(app, name);
     return Response.json({ occupied: counts.has(name), ...info });
@@ -168,7 +163,7 @@ export class PusherApi {
     if (drafts.length > 0) await this.#options.publisher.publish(drafts, caller);
     const names = triggers.filter(({ info }) => info.has("subscription_count"))
       .flatMap(({ drafts }) => drafts.map(({ channel }) => channel));
-    const counts = await this.#occupancy.named(names);
+    const counts = await this.#options.occupancy.named(names);
     return triggers.map(({ drafts, info }) =>
       drafts.map(({ channel }) => infoOf(app, channel, info, counts))
     );

@@ -1,12 +1,16 @@
-import type { Cluster } from "../../cluster/cluster.ts";
-import type { Hub } from "../../hub/hub.ts";
+import type { Hub } from "../hub/hub.ts";
+import type { Cluster } from "./cluster.ts";
 
 /** The numbers of subscribers of channels, by Hark's names; without channels that have none. */
 export type SubscriberCounts = ReadonlyMap<string, number>;
 
+/** Only Pusher's API asks it. */
 const QUESTION = "pusher counts";
 
-/** Counts the subscribers of channels, of every protocol and on all nodes. */
+/**
+ * Counts the subscribers of channels, of every protocol and on all nodes. Every node has one, for the
+ * questions of the others: a node without Pusher apps has subscribers too.
+ */
 export class Occupancy {
   readonly #hub: Hub;
   readonly #cluster: Pick<Cluster, "ask" | "answer">;
