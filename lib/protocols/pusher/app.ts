@@ -185,14 +185,20 @@ export class App {
     const [members, occupied] = [this.members, this.#occupied];
     const handle = (what: string, handler: (node: string, message: PeerMessage) => void) =>
       cluster.handle(this.#typeOf(what), handler);
-    handle("join", (node, { presence }) => members.join(presence as Presence, node));
-    handle("leave", (node, { presence }) => members.leave(presence as Presence, node));
-    handle("occupied", (node, { channel }) => occupied.join(anyoneOn(channel), node));
-    handle("vacated", (node, { channel }) => occupied.leave(anyoneOn(channel), node));
-    handle("count", (node, { channel, count }) => {
+    // A node with other apps, or in another order, gives this app's channels other names.
+    const handleOwn: typeof handle = (what, handler) =>
+      handle(what, (node, message) => {
+        const { channel } = (message.presence ?? message) as { channel?: unknown };
+        if (this.names.has(String(channel))) handler(node, message);
+      });
+    handleOwn("join", (node, { presence }) => members.join(presence as Presence, node));
+    handleOwn("leave", (node, { presence }) => members.leave(presence as Presence, node));
+    handleOwn("occupied", (node, { channel }) => occupied.join(anyoneOn(channel), node));
+    handleOwn("vacated", (node, { channel }) => occupied.leave(anyoneOn(channel), node));
+    handleOwn("count", (node, { channel, count }) => {
       this.#counts.heard(node, String(channel), Number(count));
     });
-    handle("frame", (_node, { channel, frame }) => this.#send(String(channel), String(frame)));
+    handleOwn("frame", (_node, { channel, frame }) => this.#send(String(channel), String(frame)));
     handle("end", (_node, { userId }) => this.#end(String(userId)));
     handle("all", (node, message) => {
       const replace = () => this.#replace(node, message as unknown as Everything);
@@ -208,11 +214,12 @@ export class App {
     cluster.onLeft((node) => this.#replace(node, NOTHING));
   }
 
-  /** Replaces all that is known of another node. */
+  /** Replaces all that is known of another node, without channels that are not of this app. */
   #replace(node: string, { members, channels, counts }: Everything): void {
-    this.members.replace(node, members);
-    this.#occupied.replace(node, channels.map(anyoneOn));
-    this.#counts.replace(node, counts);
+    const { names } = this;
+    this.members.replace(node, members.filter(({ channel }) => names.has(channel)));
+    this.#occupied.replace(node, channels.filter((name) => names.has(name)).map(anyoneOn));
+    this.#counts.replace(node, counts.filter(([channel]) => names.has(channel)));
   }
 
   #send(channel: string, frame: string, except?: Session): void {
