@@ -30,6 +30,7 @@ export class SubscriptionCounts {
   readonly #totals = new Map<string, number>();
   /** Large channels whose counts wait for the next moment to be sent. */
   readonly #pauses: Deadlines<string>;
+  #isClosed = false;
 
   constructor(options: SubscriptionCountsOptions) {
     this.#options = options;
@@ -43,6 +44,7 @@ export class SubscriptionCounts {
 
   /** The count of a channel may have changed at this node. */
   update(channel: string): void {
+    if (this.#isClosed) return;
     const count = this.#options.countHere(channel);
     const total = count + this.#elsewhere(channel);
     if (this.#pauses.has(channel) && total >= LARGE_CHANNEL) return;
@@ -74,8 +76,9 @@ export class SubscriptionCounts {
     for (const [channel, count] of now) this.heard(node, channel, count);
   }
 
-  /** Sends none of the counts that wait. */
+  /** Sends no more counts, and drops those that wait. */
   close(): void {
+    this.#isClosed = true;
     this.#pauses.clear();
   }
 

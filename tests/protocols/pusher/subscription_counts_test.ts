@@ -68,5 +68,8 @@ Deno.test("counts that wait are not sent after close()", () => {
   setHere(LARGE_CHANNEL);
   setHere(LARGE_CHANNEL + 1);
   counts.close();
+  // What other nodes send starts no new pause.
+  counts.heard("b", "ci", LARGE_CHANNEL);
+  counts.heard("b", "other", LARGE_CHANNEL);
   assertEquals([changes, clock.timers], [[["ci", LARGE_CHANNEL]], 0]);
 });
