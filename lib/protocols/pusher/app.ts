@@ -156,7 +156,11 @@ export class App {
     const takeOver = (handover: Handover) =>
       this.webhooks?.takeOver(handover, (event) => this.#isThere(event)) ?? false;
     return new Webhooks({
-      ...{ url, key, secret, clock, log },
+      url,
+      key,
+      secret,
+      clock,
+      log,
       senders: new WebhookSenders(cluster, `pusher ${id} webhooks`, takeOver),
       count: (outcome, events) => metrics.webhookEvents.with(outcome).add(events),
     });

@@ -252,7 +252,11 @@ export class PusherClient implements SocketHandler {
     const frame = codec.encodeClientEvent(command, userId);
     app.relay(app.names.toHark(channel), frame, this.#session);
     app.webhooks?.send({
-      ...{ name: "client_event", channel, event, data, socket_id: this.#socketId },
+      name: "client_event",
+      channel,
+      event,
+      data,
+      socket_id: this.#socketId,
       ...(userId === undefined ? {} : { user_id: userId }),
     });
   }

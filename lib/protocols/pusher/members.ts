@@ -73,7 +73,8 @@ export class Members {
     const isFirst = !nodes.has(node);
     nodes.set(node, node === HERE ? (nodes.get(node) ?? 0) + 1 : 1);
     if (isNew) {
-      this.#channels.set(channel, entries.set(member.userId, { member, nodes }));
+      entries.set(member.userId, { member, nodes });
+      this.#channels.set(channel, entries);
       this.#events.onCome(presence, session);
     }
     return isFirst;
