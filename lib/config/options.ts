@@ -103,7 +103,7 @@ export const OPTIONS: { readonly [Key in OptionKey]: Row<Config[Key]> } = {
     open: boolean(false, "let anyone who can reach the server publish"),
     origins: list(
       "ORIGIN",
-      "origin, beside the server's, of pages that may publish and use cookies",
+      "origin of pages that may publish and use cookies, beside its own",
       "origins with no path, such as https://example.com or https://*.example.com",
       isOriginPattern,
     ),
