@@ -33,7 +33,7 @@ export interface BrokerOptions extends HistoryLimits, Omit<IdempotencyOptions, "
   readonly journal: Journal;
   readonly metrics?: BrokerMetrics;
   /** Gets what the feed brings, right after this broker, and that it is lost. */
-  readonly follower?: Feed;
+  readonly tap?: Feed;
 }
 
 const EXPIRE_INTERVAL_MS = 1000;
@@ -208,7 +208,6 @@ export class LogBroker implements Broker {
       }
     }
     this.#deliver(applied);
-    this.#options.follower?.onEntries(entries);
   }
 
   /** History has all of them before the first is delivered: a read in between misses none. */
@@ -224,12 +223,12 @@ export class LogBroker implements Broker {
 
   #fed(isFed: boolean, why: string): void {
     this.#health.fed(isFed, why);
-    this.#options.follower?.onHealth(isFed, why);
+    this.#options.tap?.onHealth(isFed, why);
   }
 
   #lost(why: string): void {
     this.#feed = undefined;
-    this.#options.follower?.onLost(why);
+    this.#options.tap?.onLost(why);
     if (this.#isClosed) return;
     this.#obstacle = why;
     this.#health.fed(false, why);
@@ -274,7 +273,11 @@ export class LogBroker implements Broker {
 
   #follow(): void {
     const feed: Feed = {
-      onEntries: (entries) => void (this.#feed === feed && this.#receive(entries)),
+      onEntries: (entries) => {
+        if (this.#feed !== feed) return;
+        this.#receive(entries);
+        if (this.#feed === feed) this.#options.tap?.onEntries(entries);
+      },
       onHealth: (isUp, why) => void (this.#feed === feed && this.#fed(isUp, why)),
       onLost: (why) => void (this.#feed === feed && this.#lost(why)),
     };

@@ -2,7 +2,7 @@ import { type Clock, systemClock } from "../../lib/core/clock.ts";
 import type { Broker, HistoryPage, HistoryQuery, Sink } from "../../lib/broker/broker.ts";
 import type { BrokerMetrics } from "../../lib/broker/health.ts";
 import type { HistoryLimits } from "../../lib/broker/history/history.ts";
-import { draftFieldsOf, type Journal } from "../../lib/broker/journal.ts";
+import { draftFieldsOf, type Feed, type Journal } from "../../lib/broker/journal.ts";
 import { LogBroker } from "../../lib/broker/log_broker.ts";
 import type { Data, Draft, Position, Publication } from "../../lib/core/publication.ts";
 import { deadline } from "../support/deadline.ts";
@@ -30,6 +30,7 @@ export type Limits = Partial<
     idempotencyAgeS: number;
     idempotencyKeysMax: number;
     metrics: BrokerMetrics;
+    tap: Feed;
   }
 >;
 

@@ -45,12 +45,12 @@ export class LogKeeper {
   constructor(options: KeeperOptions) {
     this.#options = options;
     this.#records = options.journal.records ?? new MemoryRecords();
-    const onFeed: Feed = {
+    const tap: Feed = {
       onEntries: (entries) => this.#feed(["entries", entries.map(encodeEntry)]),
       onHealth: (isUp, why) => this.#feed(["health", isUp, why]),
       onLost: (why) => this.#followers.forEach((follower) => follower.lose(why)),
     };
-    this.#broker = new LogBroker({ ...options, follower: onFeed });
+    this.#broker = new LogBroker({ ...options, tap });
     this.answer("append", (_node, args) => this.#append(args));
     this.answer("records", (_, [changes]) => changeRecords(this.#records, changes as WireChanges));
   }
