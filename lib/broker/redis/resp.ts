@@ -42,6 +42,8 @@ const CR = 13;
 const LF = 10;
 const [PLUS, MINUS, COLON, DOLLAR, STAR] = [43, 45, 58, 36, 42];
 const ASCII_MAX = 127;
+/** Longer than any line of Redis, whose texts of any length are bulk strings; each chunk scans it anew. */
+const LINE_BYTES_MAX = 64 * 1024;
 const INITIAL_BYTES = 16 * 1024;
 /** A larger buffer is released as soon as it is empty. */
 const RETAINED_BYTES_MAX = 2 ** 20;
@@ -169,6 +171,9 @@ export class RespDecoder {
   #lineEnd(): number | undefined {
     let end = this.#start;
     while (end < this.#end && this.#buffer[end] !== CR) end++;
+    if (end - this.#start > LINE_BYTES_MAX) {
+      throw new SyntaxError(`Cannot parse reply: a line has more than ${LINE_BYTES_MAX} bytes`);
+    }
     if (end + 1 >= this.#end) {
       this.#checkBytes(this.#end - this.#start);
       return undefined;

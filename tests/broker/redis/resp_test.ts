@@ -101,6 +101,16 @@ Deno.test("RespDecoder accepts a reply at a limit, and rejects one over it befor
   assertEquals(decode("+0123456789\r\n".repeat(5), limits).length, 5);
 });
 
+Deno.test("RespDecoder accepts a line of 64 KiB, and rejects a longer one before it is complete", () => {
+  const line = "+" + "a".repeat(64 * 1024 - 1);
+  assertEquals(decode(`${line}\r\n`), [line.slice(1)]);
+  const why = "a line has more than 65536 bytes";
+  assertThrows(() => decode(`${line}a\r\n`), SyntaxError, why);
+  const decoder = new RespDecoder();
+  assertEquals(decoder.push(encoder.encode(line)), []);
+  assertThrows(() => decoder.push(encoder.encode("a")), SyntaxError, why);
+});
+
 Deno.test("RespDecoder reads random replies from random chunks", () => {
   const dice = new Dice(7);
   const texts = ["", "a", "€uro", "\r\n", "x".repeat(300), "😀".repeat(100)];
