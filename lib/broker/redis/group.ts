@@ -53,12 +53,14 @@ export class Group {
 
   /** Adds a batch. Resolves to the script's answer to it, and rejects as `RedisConnection.send()` does. */
   async add({ batch, reference, key }: Sent): Promise<Reply> {
-    const index = this.#batches++;
     const { drafts, caller = "", once } = batch;
     const hasKey = key === undefined ? "" : "1";
-    if (key !== undefined) this.#idempotencyKeys.push(key);
     const args = [String(drafts.length), caller, reference, hasKey, once?.fingerprint ?? ""];
-    for (const arg of args.concat(draftArguments(batch))) {
+    // Before anything is counted: a batch that cannot be written leaves the others as they are.
+    const ownArgs = args.concat(draftArguments(batch));
+    const index = this.#batches++;
+    if (key !== undefined) this.#idempotencyKeys.push(key);
+    for (const arg of ownArgs) {
       this.#args.push(arg);
       this.#chars += arg.length;
     }

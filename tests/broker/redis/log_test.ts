@@ -62,6 +62,18 @@ test("an earlier link of a node cannot append after a later one has opened the l
   for (const link of [first, second, late]) link.close();
 });
 
+test("a batch that cannot be written changes no answer of the others", async (redis) => {
+  const link = await linkTo(redis, 1);
+  const group = groupOn(link);
+  const broken = { drafts: [{ channel: "a", event: "message", data: undefined as never }] };
+  const key = keys.idempotency("1");
+  await assertRejects(() => group.add({ batch: broken, reference: "ref", key }), TypeError);
+  const answer = group.add({ batch: batchOf("b"), reference: "ref", key: undefined });
+  await group.send(0);
+  assertEquals((await answer as string[])[0], "ok");
+  link.close();
+});
+
 test("each batch of one call gets its own answer, in order", async (redis) => {
   const link = await linkTo(redis, 1);
   const group = groupOn(link);
