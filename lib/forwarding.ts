@@ -174,7 +174,7 @@ export class Forwarding {
       return await this.#handle(request, body, address);
     } catch (error) {
       if (!(error instanceof Refusal)) throw error;
-      metrics.rejected.with("unauthorized").inc();
+      metrics.rejected.with(error.type).inc();
       log.warn("forwarded request refused", { why: error.message, address: peer }, peer);
       return refusalProblem(error);
     }

@@ -163,6 +163,11 @@ forwardingTest(
     const unsigned = await fetch(`${url}/count`);
     assertEquals(unsigned.status, 401);
     await unsigned.body?.cancel();
+    const metrics = await a.metrics();
+    const counted = ["not-found", "unauthorized"].map((type) => {
+      return metrics.get(`hark_rejected_total{reason="${type}"}`);
+    });
+    assertEquals(counted, [1, 8]);
     // It does not forward what is another node's.
     const { sid } = await Polling.open(nodes.b);
     assertEquals(await ask({ target: `/socket.io/?EIO=4&transport=polling&sid=${sid}` }), {
