@@ -20,7 +20,8 @@ const NONE: NewChannels = new Set();
 /**
  * Bounds the channels of which history keeps something, in all and for each caller: a caller may have
  * begun half of what the others leave, so nobody alone can lock the others out. Counts channels of
- * batches that are appended and not applied yet, too.
+ * batches that are appended and not applied yet, too: `History.begun` holds what is reserved for them
+ * until `applied()` or `release()`.
  */
 export class ChannelQuota {
   readonly #history: History;

@@ -149,7 +149,8 @@ export function order(batch: JournalBatch, after: Position, time: number): Order
   return { entries, receipt, once };
 }
 
-const RETRY_AFTER_S = 1;
+/** When to retry what cannot be kept now: the log is mostly back in a moment. */
+export const RETRY_AFTER_S = 1;
 
 /** The refusal of a batch that cannot be kept now. */
 export function unavailable(why: string, cause?: unknown): Refusal {

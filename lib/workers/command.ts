@@ -39,7 +39,10 @@ export interface Program {
 const PERMISSIONS = ["net", "env", "read", "write"] as const;
 /** The same as in the tasks of deno.json. */
 const FLAGS = [
-  ...["run", "--quiet", "--no-prompt", "--v8-flags=--max-semi-space-size=4"],
+  "run",
+  "--quiet",
+  "--no-prompt",
+  "--v8-flags=--max-semi-space-size=4",
   ...PERMISSIONS.map((name) => `--allow-${name}`),
 ];
 

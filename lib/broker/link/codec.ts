@@ -54,8 +54,12 @@ export class FrameDecoder {
       const part = this.#add(bytes);
       if (part === undefined) return messages;
       at += bytes.length;
-      if (this.#isBody) { for (const message of decodeBody(part)) messages.push(message); }
-      this.#partBytes = this.#isBody ? LENGTH_BYTES : this.#readLength(part);
+      if (this.#isBody) {
+        for (const message of decodeBody(part)) messages.push(message);
+        this.#partBytes = LENGTH_BYTES;
+      } else {
+        this.#partBytes = this.#readLength(part);
+      }
       this.#isBody = !this.#isBody;
     }
   }

@@ -10,14 +10,13 @@ import {
   type JournalBatch,
   type Kept,
   type Logged,
+  RETRY_AFTER_S,
 } from "../journal.ts";
 import type { PeerListener, PeerMessage, Peers } from "../peers.ts";
 import type { Message } from "./codec.ts";
 import { LinkConnection, LinkEnded } from "./connection.ts";
 import { LinkRecords } from "./records.ts";
 import { decodeEntry, encodeDraft, type WireEntry } from "./entries.ts";
-
-const RETRY_AFTER_S = 1;
 
 /** A log that is being opened: its publications come page by page. */
 interface Opening {

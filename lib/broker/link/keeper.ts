@@ -1,7 +1,7 @@
 import { Refusal } from "../../core/errors.ts";
 import type { Position } from "../../core/publication.ts";
 import type { Batch, BrokerStats, Sink } from "../broker.ts";
-import type { Feed, StoredRecords } from "../journal.ts";
+import { type Feed, RETRY_AFTER_S, type StoredRecords } from "../journal.ts";
 import type { PeerMessage } from "../peers.ts";
 import { type BrokerOptions, LogBroker } from "../log_broker.ts";
 import { encodeMessage, type Message } from "./codec.ts";
@@ -19,8 +19,6 @@ export interface KeeperOptions extends BrokerOptions {
   /** Called with an error that no follower caused. */
   readonly onError: (error: unknown) => void;
 }
-
-const RETRY_AFTER_S = 1;
 
 /** Answers a call of a follower with a value of JSON. Throws the `Refusal` that the follower gets. */
 export type FollowerAnswerer = (node: string, args: readonly unknown[]) => unknown;

@@ -73,7 +73,10 @@ export async function openLink(
       mayTrickle: true,
       replyBytesMax,
     });
-    const close = () => [commands, reader].forEach((connection) => connection.close());
+    const close = () => {
+      commands.close();
+      reader.close();
+    };
     return { ...opened, commands, reader, number: progress.number, close };
   } catch (error) {
     commands.close();
@@ -92,10 +95,12 @@ async function openLog(
     [keys.meta, keys.log, keys.gaps, keys.channels, keys.channelStart, keys.writer(node)],
     [epoch, seen, isKnown ? 1 : 0, number, jump, ...gaps.map(formatGap)],
   );
-  const [first = "", second = "", offset] = (reply as readonly unknown[]).map(String);
-  if (offset !== undefined) return { epoch: first, run: second, offset: Number(offset) };
-  if (first === "epoch") throw new OtherLogError("Redis holds another log");
+  const texts = (reply as readonly unknown[]).map(String);
+  const [openedEpoch = "", run = "", offset] = texts;
+  if (offset !== undefined) return { epoch: openedEpoch, run, offset: Number(offset) };
+  const [fault, version] = texts;
+  if (fault === "epoch") throw new OtherLogError("Redis holds another log");
   throw new RedisError(
-    `Cannot use the log in Redis: expected version ${FORMAT_VERSION}, got ${second}`,
+    `Cannot use the log in Redis: expected version ${FORMAT_VERSION}, got ${version}`,
   );
 }

@@ -29,7 +29,7 @@ export const OFFSET_JUMP_SPREAD = 1000;
  * Keys: meta, log, gaps, channels, the beginning of a channel's key, the node's writer. Arguments: epoch,
  * highest offset seen, "1" if the epoch is that of a log that was opened before, number of the node's
  * connection, how far to jump, then the gaps that the node knows of: a server with no log has none.
- * Returns `{epoch, run id, offset}`, or `{other epoch}`, or `{version}`.
+ * Returns `{epoch, run id, offset}`, or `{"epoch", other epoch}`, or `{"version", version}`.
  */
 const OPEN = `
 local function text(n) return string.format('%.0f', n) end
