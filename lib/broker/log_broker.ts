@@ -44,11 +44,10 @@ const REOPEN_MIN_MS = 50;
 const REOPEN_MAX_MS = 2000;
 
 /**
- * Follows the feed of a journal: keeps each publication in its own history, and only then delivers
- * it. So memory answers reads, even while the journal is away. The broker ignores what the feed
- * repeats. What the feed leaves out, and what came while it was lost, is read from the journal. If
- * the journal no longer has all of it, this node takes over what is kept, and its sink gets a
- * reset.
+ * Follows the feed of a journal: keeps each publication in its own history, and only then delivers it. So
+ * memory answers reads, even while the journal is away. The broker ignores what the feed repeats. What the
+ * feed leaves out, and what came while it was lost, is read from the journal. If the journal no longer has
+ * all of it, this node takes over what is kept, and its sink gets a reset.
  */
 export class LogBroker implements Broker {
   readonly #options: BrokerOptions;
