@@ -8,8 +8,10 @@ export class Member {
   port = 0;
   /** Its id there. */
   client = "";
-  /** Whoever it was told is there; undefined if it does not watch, or has not been told yet. */
+  /** The clients that it knows to be there; undefined if it does not watch, or has no list yet. */
   seen: Set<string> | undefined;
+  /** Events that came before the list: it may have been made before them. */
+  #early: PresenceEvent[] = [];
   readonly #ports: readonly number[];
   readonly #watches: boolean;
   readonly #welcomed = Promise.withResolvers<void>();
@@ -40,6 +42,7 @@ export class Member {
       await this.#visit(this.#ports[next % this.#ports.length]!);
       this.port = 0;
       this.seen = undefined;
+      this.#early = [];
       await pause(RETURN_MS);
     }
   }
@@ -67,12 +70,23 @@ export class Member {
           JSON.stringify({ type: "presence", channel: "room", ref: 1 }),
         );
       case "ok":
-        return void (this.seen = new Set(clientsOf(event.entries)));
+        this.seen = new Set(clientsOf(event.entries));
+        return this.#early.forEach((early) => this.#apply(early));
       case "presence":
-        for (const client of clientsOf(event.joined)) this.seen?.add(client);
-        for (const client of clientsOf(event.left)) this.seen?.delete(client);
+        if (this.seen === undefined) this.#early.push(event);
+        else this.#apply(event);
     }
   }
+
+  #apply({ joined, left }: PresenceEvent): void {
+    for (const client of clientsOf(joined)) this.seen!.add(client);
+    for (const client of clientsOf(left)) this.seen!.delete(client);
+  }
+}
+
+interface PresenceEvent {
+  readonly joined?: unknown;
+  readonly left?: unknown;
 }
 
 function clientsOf(entries: unknown): string[] {
