@@ -54,19 +54,17 @@ const OVERHEAD_BYTES = 200;
 export const ID_PATTERN = "^([a-z0-9]{1,32})-([0-9]{1,15})$";
 const POSITION = new RegExp(ID_PATTERN);
 
-// Names that a client library keeps for itself: Socket.IO's clients end the connection when they
-// get one of the first six, and the others would be taken for EventSource's own or for ours.
-const EVENTS_RESERVED = [
+/** Names of events that Socket.IO keeps for itself: its clients end the connection when they get one. */
+export const SOCKETIO_RESERVED: readonly string[] = [
   "connect",
   "connect_error",
   "disconnect",
   "disconnecting",
   "newListener",
   "removeListener",
-  "error",
-  "open",
-  "gap",
 ];
+// The others would be taken for EventSource's own or for ours.
+const EVENTS_RESERVED = [...SOCKETIO_RESERVED, "error", "open", "gap"];
 /** A regular expression that matches reserved names of events; only the server says `pusher:`. */
 export const RESERVED_PATTERN = `^(?:${EVENTS_RESERVED.join("|")})$|^pusher(?:_internal)?:`;
 /**

@@ -1,6 +1,7 @@
 import { ATTACHMENTS_MAX, findPlaceholders, type Places, putAttachments } from "./attachments.ts";
 import { type Bytes, type Decoded, failure, success } from "../engineio/codec.ts";
 import { DEPTH_MAX, isJsonObject, parseJson } from "../../core/json.ts";
+import { SOCKETIO_RESERVED } from "../../core/publication.ts";
 import { ownText } from "../../core/text.ts";
 import { HEADER, SOCKET_TYPES, type SocketPacket } from "./codec.ts";
 
@@ -105,15 +106,6 @@ const EVENT_NAME = /^\s*\[\s*("(?:[^"\\]|\\.){0,1000}")\s*[,\]]/s;
 const BINARY_TYPES_MIN = 5;
 /** A namespace: no comma, which ends it, and no control character. */
 const NAMESPACE = /^\/[^,\p{Cc}]*$/u;
-/** The names that Socket.IO keeps for itself: no packet can carry an event with one of them. */
-const RESERVED_EVENTS: ReadonlySet<string> = new Set([
-  "connect",
-  "connect_error",
-  "disconnect",
-  "disconnecting",
-  "newListener",
-  "removeListener",
-]);
 
 /** Characters of a connect packet: its data is kept as long as the client is in the namespace. */
 export const CONNECT_CHARS_MAX = 16_384;
@@ -200,5 +192,6 @@ function makePacket({ type, namespace, query, id }: Parts, data: unknown): Decod
 }
 
 function isEventData(value: unknown): value is [string, ...unknown[]] {
-  return Array.isArray(value) && typeof value[0] === "string" && !RESERVED_EVENTS.has(value[0]);
+  return Array.isArray(value) && typeof value[0] === "string" &&
+    !SOCKETIO_RESERVED.includes(value[0]);
 }
