@@ -1,10 +1,10 @@
 import { assertEquals, assertMatch } from "@std/assert";
 import { RedisKeys } from "../../lib/broker/redis/scripts.ts";
-import { eventually } from "../support/deadline.ts";
 import { freePort } from "../support/free_port.ts";
 import { type RedisServer, redisTest as test } from "../support/redis.ts";
 import { startChild } from "../support/child.ts";
 import { run } from "../support/shell.ts";
+import { untilNodes } from "../support/two_nodes.ts";
 
 const keys = new RedisKeys("hark");
 const SECRET = "a secret that all nodes have, of 32 characters or more";
@@ -66,7 +66,7 @@ test("hark check finds out what answers at the addresses of --advertise", async 
   const env = { HARK_CLUSTER_SECRET: SECRET };
   const args = ["--redis", redis.url, "--node", "b", "--advertise", at(nodePort)];
   await using node = await startChild(["--port", String(publicPort), ...args], env);
-  await eventually(async () => (await node.metrics()).get("hark_nodes"), (count) => count === 1);
+  await untilNodes(node, 1);
   assertEquals(await check(redis, `--advertise ${at(nobodyPort)}`), []);
   assertEquals(await check(redis, `--advertise ${at(publicPort)}`), [
     `clients are served at --advertise ${at(publicPort)}: give other nodes a port of their own`,

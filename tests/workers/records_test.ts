@@ -1,7 +1,7 @@
 import { TemporaryFolder } from "../support/certificates.ts";
-import { eventually } from "../support/deadline.ts";
 import { assertRecovers, type Connected, subscriber } from "../support/recovery.ts";
 import { startWorkers, type WorkersServer } from "../support/workers.ts";
+import { untilNodes } from "../support/two_nodes.ts";
 
 const CLIENTS = 12;
 const ARGS = ["--welcome", "", "--drain-s", "0"];
@@ -43,7 +43,7 @@ Deno.test("clients of a killed worker are recovered on others, and on its succes
   const clients = await crowd(server);
   Deno.kill(server.pids[0]!, "SIGKILL");
   await server.stdout.find((line) => line.includes("worker started"));
-  await eventually(() => server.metrics(), (metrics) => metrics.get("hark_nodes") === 3);
+  await untilNodes(server, 3);
   await assertAllRecover(server, clients);
   await Promise.all(clients.map((client) => client.close()));
 });

@@ -1,11 +1,10 @@
 import { assertEquals, assertNotEquals } from "@std/assert";
 import { assertRecovers, type Connected, subscriber } from "../../support/recovery.ts";
-import { eventually } from "../../support/deadline.ts";
-import { NO_REDIS, RedisServer } from "../../support/redis.ts";
+import type { RedisServer } from "../../support/redis.ts";
 import { type ChildServer, startChild } from "../../support/child.ts";
-import type { Reachable } from "../../support/reachable.ts";
 import { startServer, type TestServer } from "../../support/server.ts";
 import { connect, parse } from "../../support/socketio_client.ts";
+import { nodesTest, untilNodes } from "../../support/two_nodes.ts";
 
 async function withStore(run: (store: string) => Promise<void>): Promise<void> {
   const folder = await Deno.makeTempDir({ prefix: "hark-" });
@@ -61,31 +60,6 @@ Deno.test("with a store no more clients are remembered after a restart than ther
   });
 });
 
-/** Waits until a node knows of so many nodes. */
-async function untilNodes(server: Reachable, count: number): Promise<void> {
-  await eventually(() => server.metrics(), (metrics) => metrics.get("hark_nodes") === count);
-}
-
-/** Tests two nodes that `start` starts. */
-function nodesTest<Node extends Reachable & AsyncDisposable>(
-  name: string,
-  start: (redis: RedisServer) => Promise<Node>,
-  run: (redis: RedisServer, nodes: [Node, Node]) => Promise<void>,
-): void {
-  Deno.test({
-    name,
-    ignore: NO_REDIS,
-    async fn() {
-      await using redis = await RedisServer.start();
-      await using a = await start(redis);
-      await using b = await start(redis);
-      await untilNodes(a, 2);
-      await untilNodes(b, 2);
-      await run(redis, [a, b]);
-    },
-  });
-}
-
 function startNode({ url }: RedisServer): Promise<TestServer> {
   return startServer({ redis: url, welcome: "" });
 }
@@ -98,7 +72,7 @@ function startChildNode({ url }: RedisServer): Promise<ChildServer> {
 nodesTest(
   "a client of a node that was killed is recovered on another",
   startChildNode,
-  async (_, [a, b]) => {
+  async ({ a, b }) => {
     const client = await subscriber(a);
     // What the other node has heard of before a publication that comes after it.
     await a.publish("any", "thing");
@@ -111,7 +85,7 @@ nodesTest(
 nodesTest(
   "a client is recovered wherever it comes next, as often as it moves",
   startNode,
-  async (redis, [a, b]) => {
+  async ({ redis, a, b }) => {
     const client = await subscriber(a);
     await client.close();
     await a.publish("any", "thing");
@@ -133,7 +107,7 @@ nodesTest(
 nodesTest(
   "a pid that no node gave out recovers nothing, whatever it says",
   startNode,
-  async (_, [a, b]) => {
+  async ({ a, b }) => {
     const client = await subscriber(a);
     const [, position] = client.pid.split("~");
     await a.publish("later", "not yours");
